@@ -1,0 +1,30 @@
+"""genrekit hears what genre music is."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from genrekit.errors import GenrekitError
+    from genrekit.features.spec import FeatureSpec
+    from genrekit.inference import Classifier
+    from genrekit.prediction import Prediction, SegmentPrediction
+
+__version__ = "0.1.0"
+__all__ = ["Classifier", "FeatureSpec", "GenrekitError", "Prediction", "SegmentPrediction"]
+
+_HOME = {
+    "Classifier": "genrekit.inference",
+    "FeatureSpec": "genrekit.features.spec",
+    "GenrekitError": "genrekit.errors",
+    "Prediction": "genrekit.prediction",
+    "SegmentPrediction": "genrekit.prediction",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'genrekit' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOME[name]), name)

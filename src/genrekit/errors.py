@@ -1,0 +1,70 @@
+"""The error tree: everything genrekit raises on purpose, and the exit code each one ends in.
+
+    GenrekitError
+    ├── AudioError      a file or waveform that cannot be heard
+    ├── ModelError      a model folder, card or weight file that cannot be used
+    ├── DatasetError    a dataset, split or manifest that cannot be used
+    ├── RecipeError     a recipe with an unknown key or a value out of range
+    ├── TagError        a tag that cannot be read or written
+    └── LibraryError    a library database or plan that cannot be used
+
+Every message says what came, what is allowed and what to do. The command line prints it as one
+sentence and exits with ``exit_code``.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class GenrekitError(Exception):
+    """Base of every error that genrekit raises on purpose."""
+
+    exit_code = 1
+
+
+class AudioError(GenrekitError):
+    """A file or a waveform that cannot be heard: unreadable, empty or not finite."""
+
+
+class ModelError(GenrekitError):
+    """A model folder, card or weight file that is missing, edited or does not fit."""
+
+
+class DatasetError(GenrekitError):
+    """A dataset, split or manifest that is missing, ambiguous or leaks."""
+
+
+class RecipeError(GenrekitError):
+    """A recipe with an unknown key, a wrong type or a value out of range: wrong usage."""
+
+    exit_code = 2
+
+
+class TagError(GenrekitError):
+    """A tag that cannot be read or written."""
+
+
+class LibraryError(GenrekitError):
+    """A library database or a plan that cannot be used."""
+
+
+def unknown_name(kind: str, name: str, allowed: Iterable[str]) -> str:
+    """Say that a name is unknown, with the nearest allowed names.
+
+    Args:
+        kind: what the name stands for, such as "model" or "recipe key".
+        name: the name that came.
+        allowed: every name that would have been accepted.
+
+    Returns:
+        One sentence for an error message.
+
+    >>> unknown_name("label", "jaz", ["jazz", "rock"])
+    "unknown label 'jaz'; did you mean 'jazz'? Allowed: jazz, rock."
+    """
+    names = sorted(allowed)
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(repr(match) for match in near)}? " if near else ""
+    return f"unknown {kind} {name!r}; {hint}Allowed: {', '.join(names) or 'none'}."

@@ -1,0 +1,1 @@
+"""Front ends: a FeatureSpec and a waveform in, decibels out."""

@@ -1,0 +1,76 @@
+"""FeatureSpec: every number of a front end, kept in the model's card and nowhere else."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+PositiveInt = Annotated[int, Field(gt=0)]
+PositiveSeconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class FeatureSpec(BaseModel):
+    """What turns a waveform into a network's input.
+
+    A trained model carries its FeatureSpec in ``card.json``; training, evaluation and prediction
+    read the same one, so there is one front end, not two.
+
+    >>> spec = FeatureSpec(sample_rate=16000, n_fft=512, hop_length=256, n_mels=96)
+    >>> spec.segment_samples, spec.n_frames, spec.n_bins
+    (48000, 188, 96)
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["log_mel", "log_stft", "handcrafted"] = "log_mel"
+    sample_rate: PositiveInt = 22050
+    n_fft: PositiveInt = 2048
+    hop_length: PositiveInt = 512
+    window: Literal["hann"] = "hann"
+    padding: Literal["reflect", "zeros"] = "reflect"
+    n_mels: PositiveInt = 128
+    f_min: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    f_max: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    mel_scale: Literal["slaney", "htk"] = "slaney"
+    floor_db: Annotated[float, Field(lt=0, allow_inf_nan=False)] = -100.0
+    mean: float = 0.0
+    std: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    segment_seconds: PositiveSeconds = 3.0
+    segment_hop_seconds: PositiveSeconds = 3.0
+
+    @model_validator(mode="after")
+    def _check(self) -> FeatureSpec:
+        if self.f_max is not None and not self.f_min < self.f_max <= self.sample_rate / 2:
+            raise ValueError(
+                f"f_max is {self.f_max} Hz; it must lie above f_min ({self.f_min} Hz) and at most "
+                f"at half of sample_rate ({self.sample_rate / 2} Hz)"
+            )
+        if self.hop_length > self.n_fft:
+            raise ValueError(f"hop_length {self.hop_length} is larger than n_fft {self.n_fft}")
+        if self.segment_samples < self.n_fft:
+            raise ValueError(
+                f"segment_seconds {self.segment_seconds} is shorter than one window of n_fft "
+                f"{self.n_fft} samples"
+            )
+        return self
+
+    @property
+    def segment_samples(self) -> int:
+        """Samples in one segment."""
+        return round(self.segment_seconds * self.sample_rate)
+
+    @property
+    def n_frames(self) -> int:
+        """Frames of one segment: 1 + segment_samples // hop_length (centred frames)."""
+        return 1 + self.segment_samples // self.hop_length
+
+    @property
+    def n_bins(self) -> int:
+        """Rows of the features: n_mels, or 1 + n_fft // 2 for log_stft."""
+        return self.n_mels if self.kind == "log_mel" else 1 + self.n_fft // 2
+
+    def digest(self) -> str:
+        """Return the SHA-256 of the canonical JSON form, the key of caches and cards."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
