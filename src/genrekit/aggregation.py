@@ -1,0 +1,67 @@
+"""From a track's segment logits to its probabilities: one rule for prediction, tests and training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float32] | NDArray[np.float64]
+
+
+def segment_probabilities(
+    logits: FloatArray, temperature: float = 1.0, bias: Sequence[float] = ()
+) -> NDArray[np.float64]:
+    """Turn logits into calibrated probabilities: softmax((logits + bias) / temperature).
+
+    Args:
+        logits: what the network gave. Shape (..., n_labels).
+        temperature: above 1 flattens the probabilities, below 1 sharpens them.
+        bias: one number per label, added before the division; empty means zeros.
+
+    Returns:
+        Probabilities that sum to one over the last axis. Shape (..., n_labels).
+
+    >>> segment_probabilities(np.zeros((1, 4))).tolist()
+    [[0.25, 0.25, 0.25, 0.25]]
+    """
+    shifted = np.asarray(logits, np.float64)
+    if len(bias):
+        shifted = shifted + np.asarray(bias, np.float64)
+    shifted = shifted / temperature
+    powers = np.exp(shifted - shifted.max(axis=-1, keepdims=True))
+    normalised: NDArray[np.float64] = powers / powers.sum(axis=-1, keepdims=True)
+    return normalised
+
+
+def track_probabilities(
+    probabilities: FloatArray, aggregation: str = "mean_probability"
+) -> NDArray[np.float64]:
+    """Join the segments of one track.
+
+    Args:
+        probabilities: one row per segment. Shape (n_segments, n_labels).
+        aggregation: "mean_probability", or "majority_vote" for the share of segments in which a
+            label is the most probable one.
+
+    Returns:
+        Probabilities of the track. Shape (n_labels,).
+
+    Raises:
+        ValueError: another aggregation, or no segment.
+
+    >>> track_probabilities(np.array([[0.6, 0.4], [0.2, 0.8]])).tolist()
+    [0.4, 0.6000000000000001]
+    """
+    rows = np.asarray(probabilities, np.float64)
+    if not len(rows):
+        raise ValueError("a track needs at least one segment; none came")
+    if aggregation == "mean_probability":
+        mean: NDArray[np.float64] = rows.mean(axis=0)
+        return mean
+    if aggregation == "majority_vote":
+        votes = np.bincount(rows.argmax(axis=1), minlength=rows.shape[1])
+        shares: NDArray[np.float64] = votes / len(rows)
+        return shares
+    raise ValueError(f"aggregation {aggregation!r}; allowed: mean_probability, majority_vote")
