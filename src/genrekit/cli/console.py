@@ -1,0 +1,106 @@
+"""What the verbs share to show things: bars, plain lines, tables, progress."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+BAR_WIDTH = 24
+
+
+class Advance(Protocol):
+    """Called once for every step done."""
+
+    def __call__(self, n_steps: int = 1) -> None: ...  # noqa: D102
+
+
+def stdout() -> Console:
+    """Return a console on standard output that neither wraps nor cuts long lines in a pipe."""
+    from rich.console import Console
+
+    return Console(highlight=False, soft_wrap=True)
+
+
+def bar(probability: float, width: int = BAR_WIDTH) -> str:
+    """Return a bar of ``width`` characters for a probability.
+
+    Blocks where standard output can show them, otherwise plain ASCII.
+
+    >>> len(bar(0.3, width=10))
+    10
+    """
+    full, empty = ("█", "░") if _shows("█░") else ("#", ".")
+    n_full = round(min(max(probability, 0.0), 1.0) * width)
+    return full * n_full + empty * (width - n_full)
+
+
+def _shows(characters: str) -> bool:
+    try:
+        characters.encode(sys.stdout.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+def table(headers: Sequence[str], rows: Sequence[Sequence[str]], title: str | None = None) -> Table:
+    """Return a plain table; columns whose every cell is a number are aligned right."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    result = Table(title=title, box=None, header_style="bold", pad_edge=False, title_justify="left")
+    for index, header in enumerate(headers):
+        numeric = bool(rows) and all(_is_number(row[index]) for row in rows)
+        result.add_column(header, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        result.add_row(*(escape(cell) for cell in row))
+    return result
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell.replace("%", "").replace(",", ""))
+    except ValueError:
+        return False
+    return True
+
+
+@contextmanager
+def progress(description: str, total: int | None, *, shown: bool = True) -> Iterator[Advance]:
+    """Show a progress bar on standard error while the block runs, if that is a terminal.
+
+    Args:
+        description: what is being done.
+        total: number of steps; None when it is not known.
+        shown: False shows nothing, whatever standard error is.
+    """
+    if not (shown and sys.stderr.isatty()):
+        yield _ignore
+        return
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TimeRemainingColumn
+
+    columns: list[Any] = [SpinnerColumn(), *Progress.get_default_columns()[:-1]]
+    bars = Progress(
+        *columns,
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        redirect_stdout=sys.stdout.isatty(),
+    )
+    with bars:
+        task = bars.add_task(description, total=total)
+
+        def advance(n_steps: int = 1) -> None:
+            bars.advance(task, n_steps)
+
+        yield advance
+
+
+def _ignore(n_steps: int = 1) -> None:
+    del n_steps
