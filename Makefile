@@ -1,0 +1,57 @@
+# make predict FILE=song.mp3   hear what genre a song is (without FILE: three made tracks)
+# make test                    format, lint, types, tests and coverage, as CI does
+# make system                  install the Debian packages that the tests need (ffmpeg)
+# make bench                   measure the speed against decoding alone and the plain ways
+# make mutations               break the code in five ways; the tests must notice each one
+# make clean                   remove the environments, caches and made tracks
+
+SHELL := /bin/bash
+PYTHON ?= python3
+PIP_FLAGS := --quiet --disable-pip-version-check
+
+# The raw text, so that a name with a dollar sign or a space arrives as it was typed.
+export GENREKIT_FILE := $(value FILE)
+
+.PHONY: help predict test system bench mutations clean
+
+help:
+	@sed -n 's/^# \(make .*\)/\1/p' Makefile
+
+.venv/.installed: pyproject.toml
+	$(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install $(PIP_FLAGS) --editable .
+	@touch $@
+
+# The pinned torch is a small CPU build; an unpinned one may pull several GB of CUDA.
+.venv-dev/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-dev
+	.venv-dev/bin/python -m pip install $(PIP_FLAGS) --constraint constraints.txt torch
+	.venv-dev/bin/python -m pip install $(PIP_FLAGS) --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+.venv-dev/.bench-installed: .venv-dev/.installed
+	.venv-dev/bin/python -m pip install $(PIP_FLAGS) --constraint constraints.txt librosa
+	@touch $@
+
+predict: .venv/.installed
+	@if [[ -n "$$GENREKIT_FILE" ]]; then \
+		.venv/bin/genrekit predict -- "$$GENREKIT_FILE"; \
+	else \
+		.venv/bin/genrekit demo demo && .venv/bin/genrekit predict demo; \
+	fi
+
+test: .venv-dev/.installed
+	PYTHON=.venv-dev/bin/python scripts/check
+
+system:
+	@PYTHON="$(PYTHON)" scripts/system
+
+bench: .venv-dev/.bench-installed
+	.venv-dev/bin/python benchmarks/predict.py
+
+mutations: .venv-dev/.installed
+	.venv-dev/bin/python scripts/mutations.py
+
+clean:
+	rm -rf .venv .venv-dev .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage htmlcov \
+		build dist demo

@@ -1,0 +1,173 @@
+"""Imports point downwards only: the table of docs/design.md, enforced."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+import genrekit
+
+ROOT = Path(genrekit.__file__).parent
+LEAVES = {"errors", "labels", "prediction", "metrics", "files", "workers", "aggregation", "demo"}
+ROAD = LEAVES | {"audio", "features", "models", "inference"}
+# What each layer may import besides itself and the package's version. A new layer needs a line
+# here and one in docs/design.md.
+ALLOWED = {
+    **dict.fromkeys(LEAVES, LEAVES),
+    "audio": LEAVES,
+    "features": LEAVES | {"audio"},
+    "models": LEAVES | {"audio", "features"},
+    "inference": LEAVES | {"audio", "features", "models"},
+    "datasets": LEAVES | {"audio", "features"},
+    "evaluation": ROAD | {"datasets"},
+    "doctor": ROAD,
+    "training": ROAD | {"datasets", "evaluation"},
+    "cli": ROAD | {"datasets", "evaluation", "doctor", "training"},
+}
+HEAVY = {
+    "lightning",
+    "matplotlib",
+    "onnx",
+    "onnxscript",
+    "sklearn",
+    "tensorboard",
+    "timm",
+    "torch",
+    "torchvision",
+}
+
+
+@dataclass(frozen=True)
+class Import:
+    """One imported module: where it stands, and when Python reaches it."""
+
+    importer: str
+    target: str
+    line: int
+    lazy: bool
+    typing_only: bool
+
+
+def modules() -> dict[str, Path]:
+    """Return every module of the package by its dotted name."""
+    found = {}
+    for path in sorted(ROOT.rglob("*.py")):
+        parts = ("genrekit", *path.relative_to(ROOT).with_suffix("").parts)
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+MODULES = modules()
+
+
+def targets(node: ast.stmt) -> Iterator[str]:
+    """Yield what one import statement imports; `from package import module` gives the module."""
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        assert node.level == 0, "imports are absolute"
+        assert node.module is not None
+        for alias in node.names:
+            whole = f"{node.module}.{alias.name}"
+            yield whole if whole in MODULES else node.module
+
+
+def is_type_checking(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+
+
+def imports_of(name: str) -> Iterator[Import]:
+    """Yield every import of a module, with the lazy ones and those for the type checker only."""
+
+    def walk(node: ast.AST, lazy: bool, typing_only: bool) -> Iterator[Import]:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.Import | ast.ImportFrom):
+                for target in targets(child):
+                    yield Import(name, target, child.lineno, lazy, typing_only)
+            inside = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+            yield from walk(child, lazy or inside, typing_only or is_type_checking(child))
+
+    yield from walk(ast.parse(MODULES[name].read_text(encoding="utf-8")), False, False)
+
+
+IMPORTS = [found for name in MODULES for found in imports_of(name)]
+INTERNAL = [found for found in IMPORTS if found.target.split(".")[0] == "genrekit"]
+
+
+def layer(name: str) -> str:
+    """Return the layer of a dotted name: its part after "genrekit", or "" for the package."""
+    return name.partition(".")[2].partition(".")[0]
+
+
+def test_every_module_belongs_to_a_layer_of_the_table() -> None:
+    assert {layer(name) for name in MODULES} - {"", "data"} <= set(ALLOWED)
+
+
+def test_imports_point_downwards_only() -> None:
+    wrong = [
+        f"{found.importer}:{found.line} imports {found.target}"
+        for found in INTERNAL
+        if layer(found.importer)
+        and layer(found.target) not in ALLOWED[layer(found.importer)] | {layer(found.importer), ""}
+    ]
+    assert wrong == []
+
+
+def test_no_two_modules_import_each_other() -> None:
+    graph: dict[str, set[str]] = {name: set() for name in MODULES}
+    for found in INTERNAL:
+        if not found.typing_only and found.target != found.importer:
+            graph[found.importer].add(found.target)
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(f"an import cycle: {' -> '.join(error.args[1])}")
+
+
+def test_the_command_line_imports_every_layer_but_errors_inside_its_verbs() -> None:
+    early = [
+        f"{found.importer}:{found.line} imports {found.target}"
+        for found in INTERNAL
+        if layer(found.importer) == "cli"
+        and layer(found.target) not in {"", "cli", "errors"}
+        and not (found.lazy or found.typing_only)
+    ]
+    assert early == []
+
+
+def test_only_the_train_verb_imports_training() -> None:
+    importers = {
+        found.importer
+        for found in INTERNAL
+        if layer(found.target) == "training" and layer(found.importer) != "training"
+    }
+    assert importers <= {"genrekit.cli.train"}
+
+
+def test_the_heavy_packages_are_imported_where_they_are_needed() -> None:
+    wrong = [
+        f"{found.importer}:{found.line} imports {found.target}"
+        for found in IMPORTS
+        if found.target.split(".")[0] in HEAVY
+        and not (found.lazy or found.typing_only)
+        and layer(found.importer) != "training"
+    ]
+    assert wrong == []
+
+
+def test_the_command_line_starts_without_the_heavy_packages() -> None:
+    heavy = sorted(HEAVY | {"av", "librosa", "numpy", "onnxruntime", "scipy", "soundfile", "soxr"})
+    code = (
+        f"import sys, genrekit.cli.main\nprint([name for name in {heavy} if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.strip() == "[]"
