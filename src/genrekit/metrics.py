@@ -1,0 +1,348 @@
+"""Metrics: arrays in, numbers out; and the one way in which segments become a track.
+
+Every score is a function of sums over items (a confusion matrix, the sums per calibration bin), so
+the bootstrap resamples those sums and never the items: 2000 resamples take milliseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from math import comb
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+N_CALIBRATION_BINS = 15
+N_RESAMPLES = 2000
+# A probability of exactly 0 for the truth would make one track's loss infinite.
+SMALLEST_PROBABILITY = 1e-12
+# Below one vote whatever the mean is, so that it decides between equal counts and nothing else.
+TIE_BREAK_VOTES = 1e-3
+
+
+class Estimate(NamedTuple):
+    """A measured value with the ends of its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class PrecisionCoverage(NamedTuple):
+    """Precision and coverage when only answers at or above each threshold are given."""
+
+    thresholds: Floats
+    precision: Floats
+    coverage: Floats
+
+
+def segment_probabilities(
+    logits: ArrayLike, temperature: float = 1.0, bias: Sequence[float] = ()
+) -> Floats:
+    """Turn logits into calibrated probabilities: softmax((logits + bias) / temperature).
+
+    Args:
+        logits: what the network says. Shape (..., n_labels).
+        temperature: above 1 makes the probabilities flatter, below 1 sharper.
+        bias: one number a label, or empty for none.
+
+    Returns:
+        Probabilities that sum to one along the last axis, float64. Shape (..., n_labels).
+
+    Raises:
+        ValueError: the temperature is not above zero, or bias has another length than the labels.
+
+    Source: Guo et al. (2017), On Calibration of Modern Neural Networks, equation 9.
+    """
+    values = np.asarray(logits, dtype=np.float64)
+    if not temperature > 0:
+        raise ValueError(f"temperature {temperature} came; it has to be above 0")
+    if len(bias) not in (0, values.shape[-1]):
+        raise ValueError(f"{len(bias)} bias values came for {values.shape[-1]} labels")
+    if len(bias):
+        values = values + np.asarray(bias, dtype=np.float64)
+    values = (values - values.max(axis=-1, keepdims=True)) / temperature
+    exponentials = np.exp(values)
+    return np.asarray(exponentials / exponentials.sum(axis=-1, keepdims=True))
+
+
+def track_probabilities(probabilities: ArrayLike, rule: str = "mean_probability") -> Floats:
+    """Turn the probabilities of a track's segments into the track's.
+
+    Args:
+        probabilities: of the segments of one track. Shape (n_segments, n_labels).
+        rule: "mean_probability" (the mean over the segments) or "majority_vote" (the share of the
+            segments whose best label it is). Between labels with as many votes the mean
+            probability decides, by a thousandth of a vote that is added in that proportion.
+
+    Returns:
+        Probabilities that sum to one. Shape (n_labels,).
+
+    Raises:
+        ValueError: there is no segment, or the rule is unknown.
+    """
+    values = np.asarray(probabilities, dtype=np.float64)
+    if values.ndim != 2 or not len(values):
+        raise ValueError(f"shape {values.shape} came; (n_segments >= 1, n_labels) is needed")
+    mean = np.asarray(values.mean(axis=0))
+    if rule == "mean_probability":
+        return mean
+    if rule != "majority_vote":
+        raise ValueError(f"unknown rule {rule!r}; allowed: mean_probability, majority_vote")
+    votes = np.bincount(values.argmax(axis=1), minlength=values.shape[1])
+    return np.asarray((votes + TIE_BREAK_VOTES * mean) / (len(values) + TIE_BREAK_VOTES))
+
+
+def confusion_items(true: ArrayLike, predicted: ArrayLike, n_labels: int) -> Floats:
+    """Return a confusion matrix for each item, with a single 1 in it; their sum is everyone's.
+
+    Args:
+        true: label indices of the truth. Shape (n_items,).
+        predicted: label indices of the answers. Shape (n_items,).
+        n_labels: how many labels there are.
+
+    Returns:
+        Shape (n_items, n_labels, n_labels): truth along axis 1, answers along axis 2.
+
+    Raises:
+        ValueError: the shapes differ, or an index is not one of a label.
+    """
+    truth, answers = np.asarray(true, dtype=np.int64), np.asarray(predicted, dtype=np.int64)
+    if truth.shape != answers.shape or truth.ndim != 1:
+        raise ValueError(f"shapes {truth.shape} and {answers.shape} came; two equal lists needed")
+    both = np.concatenate([truth, answers])
+    if both.size and (both.min() < 0 or both.max() >= n_labels):
+        raise ValueError(f"label indices {both.min()}..{both.max()} came for {n_labels} labels")
+    items = np.zeros((truth.size, n_labels, n_labels))
+    items[np.arange(truth.size), truth, answers] = 1
+    return items
+
+
+def confusion_matrix(true: ArrayLike, predicted: ArrayLike, n_labels: int) -> Integers:
+    """Count the items of each (truth, answer); see confusion_items for arguments and errors.
+
+    >>> confusion_matrix([0, 0, 1], [0, 1, 1], 2).tolist()
+    [[1, 1], [0, 1]]
+    """
+    return np.asarray(confusion_items(true, predicted, n_labels).sum(axis=0), dtype=np.int64)
+
+
+def accuracy(confusion: ArrayLike) -> Floats:
+    """Return the share of right answers. Shapes (..., n_labels, n_labels) -> (...)."""
+    counts = np.asarray(confusion, dtype=np.float64)
+    return _ratio(np.trace(counts, axis1=-2, axis2=-1), counts.sum(axis=(-2, -1)))
+
+
+def precision(confusion: ArrayLike) -> Floats:
+    """Return the share of right ones among the answers of each label; 0 where it was never given.
+
+    Shapes (..., n_labels, n_labels) -> (..., n_labels).
+    """
+    counts = np.asarray(confusion, dtype=np.float64)
+    return np.nan_to_num(_ratio(_hits(counts), counts.sum(axis=-2)), nan=0.0)
+
+
+def recall(confusion: ArrayLike) -> Floats:
+    """Return the share of each label's items that were found; NaN where it has no item.
+
+    Shapes (..., n_labels, n_labels) -> (..., n_labels).
+    """
+    counts = np.asarray(confusion, dtype=np.float64)
+    return _ratio(_hits(counts), counts.sum(axis=-1))
+
+
+def f1(confusion: ArrayLike) -> Floats:
+    """Return the harmonic mean of precision and recall of each label; NaN where it has no item.
+
+    Shapes (..., n_labels, n_labels) -> (..., n_labels).
+    """
+    counts = np.asarray(confusion, dtype=np.float64)
+    support = counts.sum(axis=-1)
+    # 2 TP / (2 TP + FP + FN) needs no precision, so it is 0 where the label was never answered.
+    values = _ratio(2 * _hits(counts), support + counts.sum(axis=-2))
+    return np.where(support > 0, values, np.nan)
+
+
+def macro(confusion: ArrayLike, score: Callable[[Floats], Floats]) -> Floats:
+    """Average a score over the labels that have an item.
+
+    A label without an item (in a resample, in a part of a dataset) has no recall and is left out.
+
+    Args:
+        confusion: shape (..., n_labels, n_labels).
+        score: precision, recall or f1.
+
+    Returns:
+        Shape (...); NaN where no label has an item.
+    """
+    counts = np.asarray(confusion, dtype=np.float64)
+    present = counts.sum(axis=-1) > 0
+    values = np.where(present, score(counts), 0.0)
+    return _ratio(values.sum(axis=-1), present.sum(axis=-1))
+
+
+def log_losses(probabilities: ArrayLike, true: ArrayLike) -> Floats:
+    """Return -ln of the probability of each item's truth, which is at least 1e-12.
+
+    Args:
+        probabilities: shape (n_items, n_labels).
+        true: label indices of the truth. Shape (n_items,).
+
+    Returns:
+        Negative log-likelihoods; their mean is the metric. Shape (n_items,).
+    """
+    values = np.asarray(probabilities, dtype=np.float64)
+    chosen = np.take_along_axis(values, np.asarray(true, dtype=np.int64)[:, None], axis=1)[:, 0]
+    return np.asarray(-np.log(np.maximum(chosen, SMALLEST_PROBABILITY)))
+
+
+def calibration_items(
+    probabilities: ArrayLike, true: ArrayLike, n_bins: int = N_CALIBRATION_BINS
+) -> Floats:
+    """Return what each item adds to its calibration bin: one item, its best probability, a hit.
+
+    The bins are of equal width over the best probability: the first is [0, 1/n_bins], every other
+    one is open below and closed above.
+
+    Args:
+        probabilities: shape (n_items, n_labels).
+        true: label indices of the truth. Shape (n_items,).
+        n_bins: how many bins there are.
+
+    Returns:
+        Shape (n_items, n_bins, 3).
+    """
+    values = np.asarray(probabilities, dtype=np.float64)
+    best = values.max(axis=1)
+    hits = values.argmax(axis=1) == np.asarray(true)
+    bins = np.clip(np.ceil(best * n_bins).astype(np.int64) - 1, 0, n_bins - 1)
+    items = np.zeros((len(values), n_bins, 3))
+    items[np.arange(len(values)), bins] = np.stack([np.ones_like(best), best, hits], axis=1)
+    return items
+
+
+def expected_calibration_error(bin_sums: ArrayLike) -> Floats:
+    """Return the mean distance between probability and accuracy over the calibration bins.
+
+    With few items the estimate is biased upwards: even a perfectly calibrated classifier has an
+    accuracy off its probability in a bin that holds five items. So a value on 150 tracks cannot be
+    compared with one on 1000, and resampling adds to the bias.
+
+    Args:
+        bin_sums: the sum of calibration_items over the items. Shape (..., n_bins, 3).
+
+    Returns:
+        In [0, 1]. Shape (...).
+
+    Source: Guo et al. (2017), On Calibration of Modern Neural Networks, equation 3.
+    """
+    sums = np.asarray(bin_sums, dtype=np.float64)
+    distances = np.abs(sums[..., 1] - sums[..., 2]).sum(axis=-1)
+    return _ratio(distances, sums[..., 0].sum(axis=-1))
+
+
+def precision_coverage(
+    probabilities: ArrayLike, true: ArrayLike, thresholds: ArrayLike | None = None
+) -> PrecisionCoverage:
+    """Return precision and coverage for every threshold on the best probability.
+
+    Args:
+        probabilities: of the tracks. Shape (n_tracks, n_labels).
+        true: label indices of the truth. Shape (n_tracks,).
+        thresholds: which ones to try; None tries each best probability that occurs.
+
+    Returns:
+        In ascending order of threshold, without those that no track reaches.
+    """
+    values = np.asarray(probabilities, dtype=np.float64)
+    best = values.max(axis=1)
+    hits = values.argmax(axis=1) == np.asarray(true)
+    tried = np.unique(best if thresholds is None else np.asarray(thresholds, dtype=np.float64))
+    answered = best[None, :] >= tried[:, None]  # (n_thresholds, n_tracks)
+    n_answered = answered.sum(axis=1)
+    kept = n_answered > 0
+    n_right = (answered & hits).sum(axis=1)[kept]
+    return PrecisionCoverage(
+        tried[kept], n_right / n_answered[kept], n_answered[kept] / max(len(best), 1)
+    )
+
+
+def bootstrap(
+    items: ArrayLike,
+    groups: Sequence[Hashable],
+    statistic: Callable[[Any], Floats],
+    *,
+    n_resamples: int = N_RESAMPLES,
+    seed: int = 0,
+) -> Estimate:
+    """Estimate a statistic of a sum with its 95 % interval, resampling groups and not items.
+
+    Tracks of one artist are alike, so resampling tracks would give too narrow an interval. Whole
+    groups are drawn with replacement, as many as there are.
+
+    Args:
+        items: what each item adds, such as confusion_items. Shape (n_items, ...).
+        groups: the group of each item; items of one group are drawn together. Length n_items.
+        statistic: maps sums of shape (n, ...) to values of shape (n,), such as accuracy.
+        n_resamples: how many times to draw.
+        seed: of the drawing; the same seed gives the same interval.
+
+    Returns:
+        The statistic of all items and the 2.5 and 97.5 percentiles over the resamples.
+
+    Raises:
+        ValueError: there is no item, or not one group an item.
+
+    Source: Cameron, Gelbach, Miller (2008), Bootstrap-Based Improvements for Inference with
+    Clustered Errors (pairs cluster bootstrap); Efron's percentile interval.
+    """
+    values = np.asarray(items, dtype=np.float64)
+    if not len(values) or len(values) != len(groups):
+        raise ValueError(f"{len(values)} items and {len(groups)} groups came; as many are needed")
+    codes: dict[Hashable, int] = {}
+    index = np.array([codes.setdefault(group, len(codes)) for group in groups])
+    sums = np.zeros((len(codes), *values.shape[1:]))
+    np.add.at(sums, index, values)
+    rng = np.random.default_rng(seed)
+    counts = rng.multinomial(len(codes), np.full(len(codes), 1 / len(codes)), size=n_resamples)
+    resampled = np.tensordot(counts.astype(np.float64), sums, axes=1)  # (n_resamples, ...)
+    low, high = np.nanpercentile(statistic(resampled), [2.5, 97.5])
+    return Estimate(float(statistic(sums.sum(axis=0)[None])[0]), float(low), float(high))
+
+
+def mcnemar(n_only_first: int, n_only_second: int) -> float:
+    """Return the two-sided p value that two classifiers are equally good on the same tracks.
+
+    Args:
+        n_only_first: tracks that only the first classifier got right.
+        n_only_second: tracks that only the second one got right.
+
+    Returns:
+        McNemar's exact p value, from the binomial distribution with one half.
+
+    Raises:
+        ValueError: a count is negative.
+
+    Source: McNemar (1947), Psychometrika 12; exact form after Edwards.
+
+    >>> mcnemar(0, 5)
+    0.0625
+    """
+    if min(n_only_first, n_only_second) < 0:
+        raise ValueError(f"counts {n_only_first} and {n_only_second} came; none may be negative")
+    n_discordant = n_only_first + n_only_second
+    tail = sum(comb(n_discordant, k) for k in range(min(n_only_first, n_only_second) + 1))
+    return min(1.0, float(2 * tail / 2**n_discordant))
+
+
+def _hits(counts: Floats) -> Floats:
+    return np.asarray(np.diagonal(counts, axis1=-2, axis2=-1))
+
+
+def _ratio(numerator: ArrayLike, denominator: ArrayLike) -> Floats:
+    top, bottom = np.asarray(numerator, np.float64), np.asarray(denominator, np.float64)
+    return np.divide(top, bottom, out=np.full_like(bottom, np.nan), where=bottom > 0)
