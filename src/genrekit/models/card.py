@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from genrekit.features.spec import FeatureSpec
 
@@ -71,10 +71,10 @@ class ModelCard(Strict):
     """Everything that turns ``model.onnx`` into calibrated genre probabilities."""
 
     format_version: Literal[1] = 1
-    name: str
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
     version: str
     description: str
-    labels: tuple[str, ...]
+    labels: Annotated[tuple[str, ...], Field(min_length=2)]
     features: FeatureSpec
     aggregation: Literal["mean_probability", "majority_vote"] = "mean_probability"
     calibration: Calibration = Calibration()
@@ -88,3 +88,14 @@ class ModelCard(Strict):
     license: str
     citation: str = ""
     onnx_sha256: str
+
+    @model_validator(mode="after")
+    def _check(self) -> ModelCard:
+        if len(set(self.labels)) != len(self.labels):
+            raise ValueError(f"labels must differ; got {', '.join(self.labels)}")
+        if len(self.calibration.bias) not in (0, len(self.labels)):
+            raise ValueError(
+                f"calibration.bias has {len(self.calibration.bias)} numbers; there are "
+                f"{len(self.labels)} labels"
+            )
+        return self

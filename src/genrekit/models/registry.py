@@ -1,0 +1,173 @@
+"""Find model folders by name or path, and refuse those that are incomplete or edited.
+
+A model folder holds ``model.onnx``, ``card.json`` and ``README.md``. Folders are searched in this
+order, and the first of a name wins: embedded in the package, the user's folder, then every entry
+of the environment variable GENREKIT_MODELS (a list separated like PATH; an entry is a model folder
+or a folder of model folders).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+import genrekit
+from genrekit import files
+from genrekit.errors import ModelError, unknown_name
+from genrekit.models.card import ModelCard
+
+DEFAULT = "accurate"
+NETWORK = "model.onnx"
+CARD = "card.json"
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """A model folder whose card was read and whose network has the card's SHA-256."""
+
+    path: Path
+    card: ModelCard
+
+    @property
+    def onnx_path(self) -> Path:
+        """The network's file."""
+        return self.path / NETWORK
+
+
+def embedded_folder() -> Path:
+    """Return the folder of the models that come inside the package."""
+    return Path(genrekit.__file__).parent / "data" / "models"
+
+
+def user_folder() -> Path:
+    """Return the folder that ``genrekit models install`` writes to; it need not exist."""
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("genrekit", appauthor=False)) / "models"
+
+
+def names() -> list[str]:
+    """Return the names of every model folder found, in search order, each once."""
+    return list(_folders())
+
+
+def locate(name: str) -> Path:
+    """Return the folder of a registered model without reading it.
+
+    Raises:
+        ModelError: no model has this name.
+    """
+    folders = _folders()
+    if name not in folders:
+        raise ModelError(f"{unknown_name('model', name, folders)} Or give a model folder's path.")
+    return folders[name]
+
+
+def find(name_or_path: str | os.PathLike[str] | None = None) -> ModelFolder:
+    """Return a checked model folder.
+
+    Args:
+        name_or_path: a registered name, or the path of a folder (anything that is a Path, holds a
+            separator, or is not a name but is a folder). None means the default model.
+
+    Raises:
+        ModelError: unknown name; no such folder; a missing, unreadable or edited file.
+    """
+    if name_or_path is None:
+        return read(locate(default_name()))
+    text = os.fspath(name_or_path)
+    is_path = not isinstance(name_or_path, str) or os.sep in text or (os.altsep or os.sep) in text
+    if is_path or (text not in _folders() and Path(text).is_dir()):
+        return read(Path(text))
+    return read(locate(text))
+
+
+def default_name() -> str:
+    """Return the default model's name: DEFAULT, or the only embedded one where that is absent.
+
+    Raises:
+        ModelError: the package holds no model.
+    """
+    embedded = [path.name for path in _model_folders(embedded_folder())]
+    if DEFAULT in embedded or len(embedded) > 1:
+        return DEFAULT
+    if not embedded:
+        raise ModelError(
+            f"this installation holds no model in {embedded_folder()}; reinstall genrekit, or "
+            f"give one with --model (registered: {', '.join(names()) or 'none'})"
+        )
+    return embedded[0]
+
+
+def read(folder: Path) -> ModelFolder:
+    """Read a model folder and check it against its card.
+
+    Raises:
+        ModelError: the folder, its card or its network is missing, unreadable or edited.
+    """
+    if not folder.is_dir():
+        raise ModelError(f"{folder} is not a folder; a model folder holds {NETWORK} and {CARD}")
+    missing = [name for name in (CARD, NETWORK) if not (folder / name).is_file()]
+    if missing:
+        raise ModelError(
+            f"model folder {folder} lacks {' and '.join(missing)}; it was copied only in part or "
+            "is no model folder; copy or install it again"
+        )
+    card = read_card(folder / CARD)
+    found = files.sha256(folder / NETWORK)
+    if found != card.onnx_sha256:
+        raise ModelError(
+            f"{folder / NETWORK} has sha256 {found[:12]}..., but its card says "
+            f"{card.onnx_sha256[:12]}...; it was edited or copied only in part; install it again"
+        )
+    return ModelFolder(folder, card)
+
+
+def read_card(path: Path) -> ModelCard:
+    """Read a card.json.
+
+    Raises:
+        ModelError: the file cannot be read, is not JSON, or a key is missing, unknown or wrong.
+    """
+    try:
+        return ModelCard.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise ModelError(
+            f"{path} is not a valid model card: {place}: {first['msg']}; install the model again"
+        ) from error
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _folders() -> dict[str, Path]:
+    """Every model folder by name, in search order; the first of a name wins."""
+    found: dict[str, Path] = {}
+    for parent in _search_path():
+        for folder in _model_folders(parent):
+            found.setdefault(folder.name, folder)
+    return found
+
+
+def _search_path() -> Iterator[Path]:
+    yield embedded_folder()
+    yield user_folder()
+    for entry in os.environ.get("GENREKIT_MODELS", "").split(os.pathsep):
+        if entry:
+            yield Path(entry)
+
+
+def _model_folders(parent: Path) -> list[Path]:
+    """The model folders directly in parent, or parent itself when it is one."""
+    if (parent / CARD).is_file():
+        return [parent]
+    try:
+        children = sorted(parent.iterdir())
+    except OSError:  # not there, or not ours to read: no model can be found in it
+        return []
+    return [child for child in children if not child.name.startswith(".") and child.is_dir()]
