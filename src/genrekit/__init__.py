@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -10,6 +11,11 @@ if TYPE_CHECKING:
     from genrekit.features.spec import FeatureSpec
     from genrekit.inference import Classifier
     from genrekit.prediction import Prediction, SegmentPrediction
+
+# ONNX Runtime from 1.29 on sends usage data to its maker and writes a device id into the home
+# folder, unless this is set before it is imported. genrekit works offline: off, but a user's own
+# setting stays.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __version__ = "0.1.0"
 __all__ = ["Classifier", "FeatureSpec", "GenrekitError", "Prediction", "SegmentPrediction"]

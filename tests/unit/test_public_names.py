@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -50,3 +52,17 @@ def test_the_version_is_the_one_of_the_installed_package() -> None:
     from importlib.metadata import version
 
     assert version("genrekit") == genrekit.__version__
+
+
+def test_onnxruntime_writes_no_device_id_and_sends_nothing(tmp_path: Path) -> None:
+    # With CI set, it is silent by itself: the test must not pass because of that.
+    own = {"CI", "ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME", "GITHUB_ACTIONS", "TF_BUILD"}
+    environment = {name: value for name, value in os.environ.items() if name not in own}
+    code = "import genrekit.models.runtime, onnxruntime; onnxruntime.get_available_providers()"
+    subprocess.run(
+        [sys.executable, "-c", code],
+        check=True,
+        timeout=60,
+        env={**environment, "HOME": str(tmp_path)},
+    )
+    assert list(tmp_path.rglob("*")) == []

@@ -1,0 +1,244 @@
+"""Look whether this installation can do its work, and name what it cannot and what to do.
+
+Every check imports what it looks at by itself: a broken decoder must not keep the doctor from
+saying so.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import json
+import platform
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Literal
+
+import genrekit
+from genrekit.errors import GenrekitError
+
+GOLDEN = Path(genrekit.__file__).parent / "data" / "golden.json"
+# Another processor adds float32 numbers in another order, and int8 kernels round at another place:
+# both move a probability by less than this. A front end, label or weight that is wrong moves the
+# made tracks' probabilities by more.
+GOLDEN_TOLERANCE = 0.02
+_PACKAGES = ("numpy", "soundfile", "av", "soxr", "onnxruntime", "mutagen")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found: fine, worth a note, or a problem with what to do about it."""
+
+    check: str
+    status: Literal["ok", "note", "problem"]
+    text: str
+
+
+def examine() -> Iterator[Finding]:
+    """Run every check, each as far as it gets.
+
+    Yields:
+        One finding after another, as soon as it is known. A check that cannot run is a problem.
+    """
+    for name, check in CHECKS.items():
+        try:
+            yield from check(name)
+        except (GenrekitError, ImportError, OSError, ValueError) as error:
+            yield Finding(name, "problem", f"{error} ({type(error).__name__})")
+
+
+def versions(check: str) -> Iterator[Finding]:
+    """Name the versions that a report of a fault should name."""
+    system = f"Python {platform.python_version()} on {platform.system()} {platform.machine()}"
+    yield Finding(check, "ok", f"genrekit {genrekit.__version__}, {system}")
+    yield Finding(check, "ok", ", ".join(f"{name} {_version(name)}" for name in _PACKAGES))
+
+
+def libsndfile(check: str) -> Iterator[Finding]:
+    """Decode a made FLAC by libsndfile and list its formats."""
+    import soundfile
+
+    samples, _ = soundfile.read(io.BytesIO(_flac()), dtype="float32")
+    formats = sorted({*soundfile.available_formats(), *soundfile.available_subtypes("OGG")})
+    wanted = ["AIFF", "AU", "FLAC", "MP3", "OPUS", "VORBIS", "WAV"]
+    missing = [name for name in wanted if name not in formats]
+    text = (
+        f"libsndfile {soundfile.__libsndfile_version__}, {len(samples):,} samples decoded; reads "
+    )
+    yield Finding(check, "ok", text + ", ".join(name for name in wanted if name in formats))
+    if missing:
+        yield Finding(check, "note", f"without {', '.join(missing)}: PyAV decodes them, slower")
+
+
+def ffmpeg(check: str) -> Iterator[Finding]:
+    """Decode the same made FLAC by FFmpeg's libraries through PyAV."""
+    import av
+
+    with av.open(io.BytesIO(_flac()), "r") as container:
+        n_samples = sum(frame.samples for frame in container.decode(audio=0))
+    formats = ["aac", "alac", "wmav2", "ape", "wavpack", "ac3"]
+    missing = [name for name in formats if name not in av.codecs_available]
+    text = (
+        f"FFmpeg {av.ffmpeg_version_info} in PyAV {av.__version__}, {n_samples:,} samples decoded"
+    )
+    yield Finding(check, "ok", text)
+    if missing:
+        yield Finding(
+            check, "note", f"this FFmpeg lacks {', '.join(missing)}; reinstall av for them"
+        )
+
+
+def models(check: str) -> Iterator[Finding]:
+    """Verify the SHA-256 of every model that can be found."""
+    from genrekit.models import registry
+
+    embedded = registry.embedded_folder()
+    names = registry.names()
+    if not any(registry.locate(name).parent == embedded for name in names):
+        text = f"no model is embedded in {embedded}; install a release of genrekit, or train one"
+        yield Finding(check, "problem", text)
+    for name in names:
+        try:
+            model = registry.find(name)
+        except GenrekitError as error:
+            yield Finding(check, "problem", str(error))
+            continue
+        card = model.card
+        text = f"{name} {card.version}, sha256 {card.onnx_sha256[:12]} verified, {model.path}"
+        yield Finding(check, "ok", text)
+
+
+def golden(check: str) -> Iterator[Finding]:
+    """Compare each embedded model's answers on the made tracks with the recorded ones."""
+    from genrekit.models import registry
+
+    recorded = json.loads(GOLDEN.read_text(encoding="utf-8")) if GOLDEN.exists() else {}
+    for name in registry.names():
+        if registry.locate(name).parent != registry.embedded_folder():
+            continue
+        sha256 = registry.find(name).card.onnx_sha256
+        if recorded.get(name, {}).get("onnx_sha256") != sha256:
+            text = f"{GOLDEN.name} holds no answers of {name} {sha256[:12]}; reinstall genrekit"
+            yield Finding(check, "problem", text)
+            continue
+        yield _compare(check, name, recorded[name]["probabilities"], predict_demo(name))
+
+
+def predict_demo(model: str) -> dict[str, dict[str, float]]:
+    """Predict every made track.
+
+    Args:
+        model: a registered name or the path of a model folder.
+
+    Returns:
+        Probabilities of each label, by the track's name.
+
+    Raises:
+        ModelError: the model cannot be found or used.
+    """
+    from genrekit import demo
+    from genrekit.inference import Classifier
+
+    classifier = Classifier(model)
+    return {
+        track: classifier.predict(make(), demo.SAMPLE_RATE).probabilities
+        for track, make in demo.TRACKS.items()
+    }
+
+
+def gpu(check: str) -> Iterator[Finding]:
+    """Name the GPUs that prediction and training would use; having none is fine."""
+    import onnxruntime
+
+    providers = [name.removesuffix("ExecutionProvider") for name in _providers(onnxruntime)]
+    yield Finding(check, "ok", f"prediction runs on: {', '.join(providers)}")
+    if importlib.util.find_spec("torch") is None:
+        yield Finding(check, "note", "torch is not installed: no training (genrekit[train] has it)")
+        return
+    import torch
+
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "the CPU"
+    yield Finding(check, "ok", f"training runs on: {device} (torch {torch.__version__})")
+
+
+def folders(check: str) -> Iterator[Finding]:
+    """Try to write where genrekit would write, without leaving anything there."""
+    from genrekit.models import registry
+
+    places = {
+        "installed models": (registry.user_folder(), "set XDG_DATA_HOME to a folder of yours"),
+        "runs": (Path("runs").absolute(), "change to a folder of yours, or give --out"),
+        "temporary files": (Path(tempfile.gettempdir()), "set TMPDIR to a folder of yours"),
+    }
+    for purpose, (folder, advice) in places.items():
+        try:
+            with tempfile.TemporaryFile(dir=_nearest(folder)):
+                yield Finding(check, "ok", f"{purpose}: {folder} can be written")
+        except OSError as error:
+            text = f"{purpose}: {folder} cannot be written ({error.strerror}); {advice}"
+            yield Finding(check, "problem", text)
+
+
+CHECKS: dict[str, Callable[[str], Iterator[Finding]]] = {
+    "versions": versions,
+    "libsndfile": libsndfile,
+    "ffmpeg": ffmpeg,
+    "models": models,
+    "golden prediction": golden,
+    "gpu": gpu,
+    "folders": folders,
+}
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "missing"
+
+
+def _flac() -> bytes:
+    import soundfile
+
+    from genrekit import demo
+
+    stream = io.BytesIO()
+    soundfile.write(stream, demo.drums()[:, : demo.SAMPLE_RATE].T, demo.SAMPLE_RATE, format="FLAC")
+    return stream.getvalue()
+
+
+def _compare(
+    check: str,
+    model: str,
+    recorded: dict[str, dict[str, float]],
+    found: dict[str, dict[str, float]],
+) -> Finding:
+    """Compare two sets of answers; a label or track on one side only is as wrong as can be."""
+    pairs = {
+        (track, label) for side in (recorded, found) for track in side for label in side[track]
+    }
+    worst, track, label = max(
+        (abs(recorded.get(t, {}).get(k, 2.0) - found.get(t, {}).get(k, 2.0)), t, k)
+        for t, k in pairs
+    )
+    text = f"{model}: probabilities of {len(found)} made tracks within {worst:.4f} of the recorded"
+    if worst <= GOLDEN_TOLERANCE:
+        return Finding(check, "ok", text)
+    text = (
+        f"{model}: probability of {label!r} on the made track {track!r} is off by {worst:.3f} "
+        f"(allowed: {GOLDEN_TOLERANCE}); reinstall genrekit, and report it if that does not help"
+    )
+    return Finding(check, "problem", text)
+
+
+def _providers(onnxruntime: Any) -> list[str]:
+    """The providers that compute here: Azure's only calls a service that nobody asked for."""
+    return [name for name in onnxruntime.get_available_providers() if not name.startswith("Azure")]
+
+
+def _nearest(folder: Path) -> Path:
+    """The folder, or the nearest one above it that exists."""
+    return next(path for path in (folder, *folder.parents) if path.is_dir())

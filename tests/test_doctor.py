@@ -1,0 +1,131 @@
+"""The doctor: finds what is broken by looking at really broken things, and says what to do."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from genrekit import doctor
+from genrekit.models import registry
+
+EMBEDDED = [name for name in registry.names() if registry.locate(name).parent.name == "models"]
+needs_model = pytest.mark.skipif(
+    not registry.embedded_folder().is_dir(), reason="no model is embedded in this checkout"
+)
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "genrekit.cli.main", "doctor", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        env={**os.environ, **environment},
+    )
+
+
+def of(check: str) -> list[doctor.Finding]:
+    return list(doctor.CHECKS[check](check))
+
+
+def test_both_decoders_hear_every_sample_of_the_made_flac() -> None:
+    for check in ("libsndfile", "ffmpeg"):
+        findings = of(check)
+        assert findings[0].status == "ok"
+        assert "44,100 samples decoded" in findings[0].text
+
+
+def test_a_check_that_cannot_run_is_a_problem_and_the_others_still_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "av", None)  # as where its shared library is missing
+    findings = list(doctor.examine())
+    assert [f.status for f in findings if f.check == "ffmpeg"] == ["problem"]
+    assert [f.status for f in findings if f.check == "libsndfile"] == ["ok"]
+    assert {f.check for f in findings} >= {"versions", "models", "gpu", "folders"}
+
+
+def test_a_folder_that_cannot_be_written_is_named_with_what_to_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A file where the folder should be stops everyone, root too.
+    (tmp_path / "home").write_text("not a folder")
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home" / "data"))
+    monkeypatch.setattr(doctor, "_nearest", lambda folder: folder)
+    problem = of("folders")[0]
+    assert problem.status == "problem"
+    assert str(tmp_path) in problem.text
+    assert "set XDG_DATA_HOME" in problem.text
+
+
+def test_looking_at_the_folders_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.chdir(tmp_path)
+    assert {finding.status for finding in of("folders")} == {"ok"}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_recorded_answers_are_compared_label_by_label() -> None:
+    recorded = {"drums": {"jazz": 0.7, "rock": 0.3}}
+    near = {"drums": {"jazz": 0.69, "rock": 0.31}}
+    swapped = {"drums": {"rock": 0.7, "jazz": 0.3}}
+    other_track = {"strings": {"jazz": 0.7, "rock": 0.3}}
+    assert doctor._compare("golden", "m", recorded, near).status == "ok"
+    assert "off by 0.400" in doctor._compare("golden", "m", recorded, swapped).text
+    assert doctor._compare("golden", "m", recorded, other_track).status == "problem"
+
+
+def test_an_edited_model_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "models" / "broken"
+    folder.mkdir(parents=True)
+    (folder / "card.json").write_text("{}")
+    (folder / "model.onnx").write_bytes(b"")
+    monkeypatch.setenv("GENREKIT_MODELS", str(folder.parent))
+    problems = [finding.text for finding in of("models") if finding.status == "problem"]
+    assert any(str(folder) in text for text in problems)
+
+
+@needs_model
+def test_the_golden_prediction_of_every_embedded_model_holds() -> None:
+    findings = of("golden prediction")
+    assert [finding.status for finding in findings] == ["ok"] * len(EMBEDDED), findings
+
+
+@needs_model
+def test_the_golden_prediction_notices_another_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded = json.loads(doctor.GOLDEN.read_text(encoding="utf-8"))
+    for answers in recorded.values():
+        answers["onnx_sha256"] = "0" * 64
+    changed = shutil.copy(doctor.GOLDEN, tmp_path)
+    Path(changed).write_text(json.dumps(recorded))
+    monkeypatch.setattr(doctor, "GOLDEN", Path(changed))
+    assert {finding.status for finding in of("golden prediction")} == {"problem"}
+
+
+def test_the_verb_prints_findings_and_its_exit_code_says_whether_all_is_well() -> None:
+    done = run("--json")
+    report = json.loads(done.stdout)
+    problems = [f["text"] for f in report["findings"] if f["status"] == "problem"]
+    assert report["ok"] == (not problems)
+    assert done.returncode == (1 if problems else 0), problems
+    assert {f["check"] for f in report["findings"]} >= {"versions", "libsndfile", "ffmpeg"}
+
+
+def test_the_verb_works_without_a_home(tmp_path: Path) -> None:
+    home = tmp_path / "no" / "home"
+    done = run(HOME=str(home), XDG_DATA_HOME="")
+    assert done.returncode in {0, 1}
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "ok       versions: genrekit" in done.stdout
+    assert not home.exists()
