@@ -13,10 +13,10 @@ from genrekit import demo
 
 @pytest.fixture(scope="module")
 def tracks() -> dict[str, np.ndarray]:
-    return {name: make() for name, make in demo.TRACKS.items()}
+    return {name: demo.synthesise(name) for name in demo.NAMES}
 
 
-@pytest.mark.parametrize("name", demo.TRACKS)
+@pytest.mark.parametrize("name", demo.NAMES)
 def test_a_track_is_stereo_float32_of_the_stated_length_with_its_peak_at_0_9(
     tracks: dict[str, np.ndarray], name: str
 ) -> None:
@@ -27,7 +27,7 @@ def test_a_track_is_stereo_float32_of_the_stated_length_with_its_peak_at_0_9(
 
 
 def test_every_run_gives_the_same_bits(tracks: dict[str, np.ndarray]) -> None:
-    np.testing.assert_array_equal(demo.drums(), tracks["drums"])
+    np.testing.assert_array_equal(demo.synthesise("drums"), tracks["drums"])
 
 
 def test_the_beat_of_the_drums_lies_at_124_beats_a_minute(tracks: dict[str, np.ndarray]) -> None:
@@ -67,3 +67,8 @@ def test_written_files_hold_the_tracks_to_16_bits(
         samples, rate = soundfile.read(path, dtype="float32")
         assert rate == demo.SAMPLE_RATE
         np.testing.assert_allclose(samples.T, tracks[path.stem], atol=1 / 32768)
+
+
+def test_an_unknown_track_is_refused_with_the_nearest_name() -> None:
+    with pytest.raises(ValueError, match="did you mean 'guitar'"):
+        demo.synthesise("guitars")

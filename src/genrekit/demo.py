@@ -7,29 +7,63 @@ answers that were recorded when the model was shipped. Nobody has said which gen
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from genrekit.errors import unknown_name
 from genrekit.files import write_beside
 
 Waveform = NDArray[np.float32]
 
 SAMPLE_RATE = 44_100
 DURATION_SECONDS = 12.0
-_SEED = 20
+NAMES = ("drums", "strings", "guitar")
 
 
-def drums() -> Waveform:
-    """Make a drum machine at 124 beats a minute over a plucked bass.
+def synthesise(name: str) -> Waveform:
+    """Make one of the tracks.
+
+    Args:
+        name: one of NAMES.
 
     Returns:
-        Waveform at SAMPLE_RATE. Shape (2, samples).
+        Audio at SAMPLE_RATE with its peak at 0.9. Shape (2, samples).
+
+    Raises:
+        ValueError: no track has this name.
     """
-    noise = np.random.default_rng(_SEED).standard_normal(SAMPLE_RATE // 2)
+    makers = {"drums": _drums, "strings": _strings, "guitar": _guitar}
+    if name not in makers:
+        raise ValueError(unknown_name("made track", name, makers))
+    return makers[name]()
+
+
+def write(folder: Path) -> list[Path]:
+    """Write every made track as FLAC, 16 bit.
+
+    Args:
+        folder: where to write; made if it is missing. Files of the same names are replaced.
+
+    Returns:
+        The paths written, in the order of NAMES.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    paths = [folder / f"{name}.flac" for name in NAMES]
+    for path in paths:
+        waveform = synthesise(path.stem)
+        with write_beside(path) as stream:
+            soundfile.write(stream, waveform.T, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
+    return paths
+
+
+def _drums() -> Waveform:
+    """A drum machine at 124 beats a minute over a plucked bass."""
+    noise = np.random.default_rng(20).standard_normal(SAMPLE_RATE // 2)
     time = _time(0.5)
     # The kick's pitch falls from 160 Hz to 45 Hz: phase is the integral of the frequency.
     kick = np.sin(2 * np.pi * (45 * time + 115 / 30 * (1 - np.exp(-30 * time)))) * np.exp(-9 * time)
@@ -49,12 +83,8 @@ def drums() -> Waveform:
     return _stereo(mix, delay_seconds=0.0)
 
 
-def strings() -> Waveform:
-    """Make slow four-part chords of a bowed pad with vibrato.
-
-    Returns:
-        Waveform at SAMPLE_RATE. Shape (2, samples).
-    """
+def _strings() -> Waveform:
+    """Slow four-part chords of a bowed pad with vibrato."""
     chords = ((50, 57, 62, 65), (46, 58, 62, 65), (48, 55, 60, 64), (45, 57, 61, 64))
     mix = _silence()
     for index, chord in enumerate(chords):
@@ -68,12 +98,8 @@ def strings() -> Waveform:
     return _stereo(mix, delay_seconds=0.011)
 
 
-def guitar() -> Waveform:
-    """Make fast palm-muted power chords through a clipping amplifier, with a kick below.
-
-    Returns:
-        Waveform at SAMPLE_RATE. Shape (2, samples).
-    """
+def _guitar() -> Waveform:
+    """Fast palm-muted power chords through a clipping amplifier, with a kick below."""
     time = _time(0.25)
     kick = np.sin(2 * np.pi * (50 * time + 3 * (1 - np.exp(-40 * time)))) * np.exp(-16 * time)
     step_seconds = 60 / 170 / 2
@@ -86,28 +112,6 @@ def guitar() -> Waveform:
             _add(clean, _pluck(_hz(note + interval), length_seconds), step * step_seconds, 0.4)
         _add(low, kick, step * step_seconds, 0.5)
     return _stereo(0.6 * np.tanh(14 * clean) + low, delay_seconds=0.017)
-
-
-TRACKS: dict[str, Callable[[], Waveform]] = {"drums": drums, "strings": strings, "guitar": guitar}
-
-
-def write(folder: Path) -> list[Path]:
-    """Write every made track as FLAC, 16 bit.
-
-    Args:
-        folder: where to write; made if it is missing. Files of the same names are replaced.
-
-    Returns:
-        The paths written, in the order of TRACKS.
-
-    Raises:
-        OSError: the folder cannot be written.
-    """
-    paths = [folder / f"{name}.flac" for name in TRACKS]
-    for path, make in zip(paths, TRACKS.values(), strict=True):
-        with write_beside(path) as stream:
-            soundfile.write(stream, make().T, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
-    return paths
 
 
 def _time(duration_seconds: float) -> NDArray[np.float64]:

@@ -144,8 +144,8 @@ def predict_demo(model: str) -> dict[str, dict[str, float]]:
 
     classifier = Classifier(model)
     return {
-        track: classifier.predict(make(), demo.SAMPLE_RATE).probabilities
-        for track, make in demo.TRACKS.items()
+        name: classifier.predict(demo.synthesise(name), demo.SAMPLE_RATE).probabilities
+        for name in demo.NAMES
     }
 
 
@@ -206,7 +206,8 @@ def _flac() -> bytes:
     from genrekit import demo
 
     stream = io.BytesIO()
-    soundfile.write(stream, demo.drums()[:, : demo.SAMPLE_RATE].T, demo.SAMPLE_RATE, format="FLAC")
+    second = demo.synthesise("drums")[:, : demo.SAMPLE_RATE]
+    soundfile.write(stream, second.T, demo.SAMPLE_RATE, format="FLAC")
     return stream.getvalue()
 
 
