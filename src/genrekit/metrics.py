@@ -1,4 +1,4 @@
-"""Metrics: arrays in, numbers out; and the one way in which segments become a track.
+"""Metrics: arrays in, numbers out.
 
 Every score is a function of sums over items (a confusion matrix, the sums per calibration bin), so
 the bootstrap resamples those sums and never the items: 2000 resamples take milliseconds.
@@ -20,8 +20,6 @@ N_CALIBRATION_BINS = 15
 N_RESAMPLES = 2000
 # A probability of exactly 0 for the truth would make one track's loss infinite.
 SMALLEST_PROBABILITY = 1e-12
-# Below one vote whatever the mean is, so that it decides between equal counts and nothing else.
-TIE_BREAK_VOTES = 1e-3
 
 
 class Estimate(NamedTuple):
@@ -38,63 +36,6 @@ class PrecisionCoverage(NamedTuple):
     thresholds: Floats
     precision: Floats
     coverage: Floats
-
-
-def segment_probabilities(
-    logits: ArrayLike, temperature: float = 1.0, bias: Sequence[float] = ()
-) -> Floats:
-    """Turn logits into calibrated probabilities: softmax((logits + bias) / temperature).
-
-    Args:
-        logits: what the network says. Shape (..., n_labels).
-        temperature: above 1 makes the probabilities flatter, below 1 sharper.
-        bias: one number a label, or empty for none.
-
-    Returns:
-        Probabilities that sum to one along the last axis, float64. Shape (..., n_labels).
-
-    Raises:
-        ValueError: the temperature is not above zero, or bias has another length than the labels.
-
-    Source: Guo et al. (2017), On Calibration of Modern Neural Networks, equation 9.
-    """
-    values = np.asarray(logits, dtype=np.float64)
-    if not temperature > 0:
-        raise ValueError(f"temperature {temperature} came; it has to be above 0")
-    if len(bias) not in (0, values.shape[-1]):
-        raise ValueError(f"{len(bias)} bias values came for {values.shape[-1]} labels")
-    if len(bias):
-        values = values + np.asarray(bias, dtype=np.float64)
-    values = (values - values.max(axis=-1, keepdims=True)) / temperature
-    exponentials = np.exp(values)
-    return np.asarray(exponentials / exponentials.sum(axis=-1, keepdims=True))
-
-
-def track_probabilities(probabilities: ArrayLike, rule: str = "mean_probability") -> Floats:
-    """Turn the probabilities of a track's segments into the track's.
-
-    Args:
-        probabilities: of the segments of one track. Shape (n_segments, n_labels).
-        rule: "mean_probability" (the mean over the segments) or "majority_vote" (the share of the
-            segments whose best label it is). Between labels with as many votes the mean
-            probability decides, by a thousandth of a vote that is added in that proportion.
-
-    Returns:
-        Probabilities that sum to one. Shape (n_labels,).
-
-    Raises:
-        ValueError: there is no segment, or the rule is unknown.
-    """
-    values = np.asarray(probabilities, dtype=np.float64)
-    if values.ndim != 2 or not len(values):
-        raise ValueError(f"shape {values.shape} came; (n_segments >= 1, n_labels) is needed")
-    mean = np.asarray(values.mean(axis=0))
-    if rule == "mean_probability":
-        return mean
-    if rule != "majority_vote":
-        raise ValueError(f"unknown rule {rule!r}; allowed: mean_probability, majority_vote")
-    votes = np.bincount(values.argmax(axis=1), minlength=values.shape[1])
-    return np.asarray((votes + TIE_BREAK_VOTES * mean) / (len(values) + TIE_BREAK_VOTES))
 
 
 def confusion_items(true: ArrayLike, predicted: ArrayLike, n_labels: int) -> Floats:
