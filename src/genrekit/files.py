@@ -1,14 +1,62 @@
-"""Files written beside and then renamed, so that nobody ever sees half of one."""
+"""Files: written beside and renamed, so that nobody sees half of one; found as users name them."""
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
+
+_SUFFIXES = """
+    .aac .ac3 .aif .aifc .aiff .amr .ape .au .caf .dsf .flac .m4a .m4b .mka .mp2 .mp3 .mp4 .mpc
+    .oga .ogg .opus .ra .snd .tta .w64 .wav .webm .wma .wv
+"""
+AUDIO_SUFFIXES = frozenset(_SUFFIXES.split())
+
+
+def expand(arguments: Iterable[str]) -> list[Path]:
+    """Turn what a user named into files, in the order named.
+
+    A folder gives the audio files in it and below it (by suffix, sorted, without hidden ones), a
+    pattern with ``*``, ``?`` or ``[`` what it matches (``**`` reaches into folders). A folder
+    without audio, a pattern that matches nothing and a path that is not there stay as they are, so
+    that whoever reads them can say what is wrong with each.
+
+    Args:
+        arguments: paths of files or folders, or patterns.
+
+    Returns:
+        Each file once, where it was first named.
+    """
+    found: dict[Path, None] = {}
+    for argument in arguments:
+        path = Path(argument)
+        if path.is_dir():
+            below = audio_files(path) or [path]
+        elif not path.exists() and glob.has_magic(argument):
+            matches = sorted(Path(name) for name in glob.glob(argument, recursive=True))  # noqa: PTH207
+            below = [match for match in matches if match.is_file()] or [path]
+        else:
+            below = [path]
+        found.update(dict.fromkeys(below))
+    return list(found)
+
+
+def audio_files(folder: Path) -> list[Path]:
+    """Return the audio files in a folder and below it, sorted, without hidden ones."""
+    found = []
+    for parent, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [
+            Path(parent, name)
+            for name in names
+            if not name.startswith(".") and Path(name).suffix.lower() in AUDIO_SUFFIXES
+        ]
+    return sorted(found)
 
 
 @contextmanager

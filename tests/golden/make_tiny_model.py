@@ -20,7 +20,18 @@ from genrekit.models import readme
 from genrekit.models.card import Calibration, ModelCard, PrecisionPoint
 
 FOLDER = Path(__file__).parent / "tiny"
-LABELS = "blues classical country disco hiphop jazz metal pop reggae rock".split()
+LABELS = [
+    "blues",
+    "classical",
+    "country",
+    "disco",
+    "hiphop",
+    "jazz",
+    "metal",
+    "pop",
+    "reggae",
+    "rock",
+]
 EMBEDDING_SIZE = 8
 SPEC = FeatureSpec(
     sample_rate=16000,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,11 +20,15 @@ class Advance(Protocol):
     def __call__(self, n_steps: int = 1) -> None: ...  # noqa: D102
 
 
-def stdout() -> Console:
-    """Return a console on standard output that neither wraps nor cuts long lines in a pipe."""
+def stdout(stream: IO[str] | None = None) -> Console:
+    """Return a console that neither wraps nor cuts long lines.
+
+    Args:
+        stream: where it writes; None is standard output.
+    """
     from rich.console import Console
 
-    return Console(highlight=False, soft_wrap=True)
+    return Console(file=stream, highlight=False, soft_wrap=True)
 
 
 def bar(probability: float, width: int = BAR_WIDTH) -> str:

@@ -31,11 +31,11 @@ def _measured(card: ModelCard) -> str:
     if not card.metrics:
         return "## Measured\n\nNothing was measured."
     rows = [
-        "| data | split | tracks | level | accuracy | macro recall | macro F1 | calibration error |",
+        "| data | split | tracks | level | accuracy | macro recall | macro F1 | ECE |",
         "|---|---|---|---|---|---|---|---|",
         *(_metrics_row(metrics) for metrics in card.metrics),
     ]
-    note = "Brackets: 95 % intervals. Calibration error: expected calibration error."
+    note = "Brackets: 95 % intervals. ECE: expected calibration error."
     classes = [_per_class(metrics) for metrics in card.metrics]
     return "\n\n".join(["## Measured", "\n".join(rows), note, *classes])
 

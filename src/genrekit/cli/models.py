@@ -1,0 +1,137 @@
+"""``genrekit models``: the models at hand, what their cards say, and how to get more."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from genrekit.cli import console
+
+if TYPE_CHECKING:
+    from genrekit.models.card import ModelCard
+
+app = typer.Typer(help="List, check, install and export models.", no_args_is_help=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Write JSON.")]
+
+
+@app.command("list")
+def list_models(as_json: AsJson = False) -> None:
+    """List every model that is found, with its measured accuracy."""
+    from genrekit.errors import ModelError
+    from genrekit.models import registry
+
+    rows = []
+    for name in registry.names():
+        folder = registry.locate(name)
+        try:
+            card, problem = registry.read(folder).card, ""
+        except ModelError as error:
+            card, problem = None, str(error)
+        rows.append({"name": name, "path": str(folder)} | _summary(card, problem))
+    if as_json:
+        typer.echo(json.dumps(rows, ensure_ascii=False, indent=1))
+        return
+    if not rows:
+        typer.echo("no model found", err=True)
+        return
+    headers = ["name", "version", "labels", "accuracy", "licence", "path", "problem"]
+    cells = [[str(row.get(header) or "") for header in headers] for row in rows]
+    console.stdout().print(console.table(headers, cells))
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(help="A model's name or folder.")], as_json: AsJson = False
+) -> None:
+    """Show a model's card: what it knows, was trained on, reached, and is unfit for."""
+    from genrekit.models import readme, registry
+
+    folder = registry.find(name)
+    if as_json:
+        typer.echo(folder.card.model_dump_json(indent=1))
+    else:
+        typer.echo(readme.write(folder.card), nl=False)
+
+
+@app.command()
+def verify(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Names or folders.  [default: every model found]")
+    ] = None,
+) -> None:
+    """Check models' files against their cards and run each on silence."""
+    from genrekit.errors import ModelError
+    from genrekit.models import install as installer
+    from genrekit.models import registry
+
+    n_bad = 0
+    for name in names or registry.names():
+        try:
+            folder = registry.find(name)
+            installer.verify(folder)
+        except ModelError as error:
+            n_bad += 1
+            typer.echo(f"{name}: {error}", err=True)
+        else:
+            typer.echo(f"{name}: good ({folder.path})")
+    if n_bad:
+        raise typer.Exit(1)
+
+
+@app.command()
+def install(
+    source: Annotated[str, typer.Argument(help="A model folder, a zip of one, or hub:OWNER/NAME.")],
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Put it over an installed model of the same name.")
+    ] = False,
+) -> None:
+    """Copy a model to where `genrekit predict --model NAME` finds it."""
+    from genrekit.models import install as installer
+
+    folder = installer.install(source, replace=replace)
+    typer.echo(f"installed {folder.card.name} in {folder.path}")
+
+
+@app.command()
+def export(
+    name: Annotated[str, typer.Argument(help="A model's name or folder.")],
+    destination: Annotated[Path, typer.Argument(help="A new folder, or a new file ending in .zip")],
+) -> None:
+    """Copy a model to a folder or into a zip."""
+    from genrekit.models import install as installer
+    from genrekit.models import registry
+
+    typer.echo(installer.export(registry.find(name), destination))
+
+
+@app.command()
+def weights(
+    name: Annotated[str, typer.Argument(help="Which: musicnn.")],
+    to: Annotated[
+        Path | None, typer.Option(help="The .npz to write.  [default: in the user's data folder]")
+    ] = None,
+) -> None:
+    """Fetch the public weights that training starts from."""
+    from genrekit.errors import ModelError, unknown_name
+    from genrekit.models import checkpoints
+
+    if name != "musicnn":
+        raise ModelError(unknown_name("weights", name, ["musicnn"]))
+    typer.echo(checkpoints.fetch_musicnn(to or checkpoints.musicnn_path()))
+
+
+def _summary(card: ModelCard | None, problem: str) -> dict[str, object]:
+    if card is None:
+        return {"problem": problem}
+    accuracy = card.metrics[0].accuracy.value if card.metrics else None
+    return {
+        "version": card.version,
+        "description": card.description,
+        "labels": len(card.labels),
+        "accuracy": accuracy,
+        "licence": card.license,
+    }

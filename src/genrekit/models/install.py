@@ -1,0 +1,196 @@
+"""Install, export and verify model folders."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+import numpy as np
+
+from genrekit.errors import ModelError
+from genrekit.files import write_beside
+from genrekit.models import readme, registry
+from genrekit.models.registry import CARD, NETWORK, ModelFolder
+from genrekit.models.runtime import Network
+
+README = "README.md"
+# Nothing else is ever taken out of a folder or an archive.
+CONTENT = (CARD, NETWORK, README, "LICENSE", "NOTICE")
+MAX_BYTES = 2_000_000_000
+_BLOCK_BYTES = 1 << 20
+_HUB = "hub:"
+
+Opener = Callable[[], IO[bytes]]
+
+
+def install(source: str, *, replace: bool = False) -> ModelFolder:
+    """Copy a model into the user's folder, so that it has a name.
+
+    The copy is checked before it appears; when anything fails, nothing is left behind.
+
+    Args:
+        source: a model folder, a zip that holds one, or "hub:OWNER/NAME" of the Hugging Face hub.
+        replace: put it in the place of an installed model of the same name.
+
+    Raises:
+        ModelError: no such source; not a whole and unedited model; the name is taken.
+        OSError: the user's folder cannot be written.
+    """
+    if source.startswith(_HUB):
+        return _install_folder(_downloaded(source.removeprefix(_HUB)), replace)
+    path = Path(source)
+    if path.is_dir():
+        return _install_folder(path, replace)
+    if path.is_file():
+        return _install_zip(path, replace)
+    raise ModelError(f"{source} is neither a folder nor a zip; give one, or {_HUB}OWNER/NAME")
+
+
+def export(folder: ModelFolder, destination: Path) -> Path:
+    """Copy a model to a folder, or into a zip when the destination ends in .zip.
+
+    Returns:
+        The destination.
+
+    Raises:
+        ModelError: the destination exists.
+        OSError: it cannot be written.
+    """
+    if destination.exists():
+        raise ModelError(f"{destination} exists; name a new folder or zip")
+    present = [name for name in CONTENT if (folder.path / name).is_file()]
+    if destination.suffix.lower() == ".zip":
+        with write_beside(destination) as stream, zipfile.ZipFile(stream, "w") as archive:
+            for name in present:
+                archive.write(folder.path / name, f"{folder.card.name}/{name}")
+        return destination
+    with _staged(destination.parent) as staging:
+        _fill(staging, {name: _opener(folder.path / name) for name in present})
+        staging.rename(destination)
+    return destination
+
+
+def verify(folder: ModelFolder) -> Network:
+    """Load a checked model folder's network and run it on silence.
+
+    Raises:
+        ModelError: it cannot be loaded, does not fit its card, or gives values that are not finite.
+    """
+    spec = folder.card.features
+    network = Network(folder)
+    network.logits(np.zeros((1, spec.n_bins, spec.n_frames), np.float32))
+    return network
+
+
+def _install_folder(source: Path, replace: bool) -> ModelFolder:
+    registry.read(source)
+    present = [name for name in CONTENT if (source / name).is_file()]
+    return _install({name: _opener(source / name) for name in present}, replace)
+
+
+def _opener(path: Path) -> Opener:
+    return lambda: path.open("rb")
+
+
+def _install_zip(path: Path, replace: bool) -> ModelFolder:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return _install(_members(archive, path), replace)
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+        raise ModelError(f"{path} is not a readable zip: {error}; fetch it again") from error
+
+
+def _members(archive: zipfile.ZipFile, path: Path) -> dict[str, Opener]:
+    """The members that make a model folder, by the names they will have.
+
+    Only the folder with the one card.json is looked at and the names written are ours, so no member
+    can escape, whatever its path says.
+    """
+    cards = [name for name in archive.namelist() if PurePosixPath(name).name == CARD]
+    if len(cards) != 1:
+        raise ModelError(f"{path} holds {len(cards)} files named {CARD}; a model's zip holds one")
+    parent = PurePosixPath(cards[0]).parent
+    inside = set(archive.namelist())
+    wanted = {name: str(parent / name) for name in CONTENT if str(parent / name) in inside}
+    size = sum(archive.getinfo(member).file_size for member in wanted.values())
+    if size > MAX_BYTES:
+        raise ModelError(f"{path} would unpack to {size} bytes; at most {MAX_BYTES} are taken")
+    return {name: _member_opener(archive, member) for name, member in wanted.items()}
+
+
+def _member_opener(archive: zipfile.ZipFile, member: str) -> Opener:
+    return lambda: archive.open(member)
+
+
+def _install(content: dict[str, Opener], replace: bool) -> ModelFolder:
+    """Fill a folder beside the target, check it there, then rename it."""
+    parent = registry.user_folder()
+    with _staged(parent) as staging:
+        _fill(staging, content)
+        checked = registry.read(staging)
+        verify(checked)
+        (staging / README).write_text(readme.write(checked.card), encoding="utf-8")
+        target = parent / checked.card.name
+        _check_free(target, replace)
+        if target.exists():
+            target.rename(staging.with_suffix(".old"))
+        staging.rename(target)
+        shutil.rmtree(staging.with_suffix(".old"), ignore_errors=True)
+    return registry.read(target)
+
+
+def _check_free(target: Path, replace: bool) -> None:
+    name = target.name
+    if name in registry.names() and registry.locate(name) != target:
+        raise ModelError(
+            f"the name {name!r} belongs to the model in {registry.locate(name)}, which would hide "
+            "this one; give its card another name"
+        )
+    if target.exists() and not replace:
+        raise ModelError(f"a model {name!r} is installed in {target}; --replace puts this over it")
+
+
+@contextmanager
+def _staged(parent: Path) -> Iterator[Path]:
+    """Make a hidden folder that is removed unless the block renames it."""
+    parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=".model-", dir=parent))
+    staging.chmod(0o755)  # mkdtemp makes private folders
+    try:
+        yield staging
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _fill(folder: Path, content: dict[str, Opener]) -> None:
+    left = MAX_BYTES
+    for name, open_source in content.items():
+        with open_source() as source, (folder / name).open("wb") as target:
+            while block := source.read(_BLOCK_BYTES):
+                left -= len(block)
+                if left < 0:
+                    raise ModelError(f"{name} is larger than it says; at most {MAX_BYTES} bytes")
+                target.write(block)
+            target.flush()
+            os.fsync(target.fileno())
+
+
+def _downloaded(model_id: str) -> Path:
+    """Fetch a model folder from the Hugging Face hub into its cache."""
+    try:
+        import huggingface_hub
+    except ImportError as error:
+        raise ModelError(
+            "models from the hub need huggingface_hub; pip install 'genrekit[hub]'"
+        ) from error
+    try:
+        return Path(huggingface_hub.snapshot_download(model_id, allow_patterns=list(CONTENT)))
+    except Exception as error:  # its errors and those of its HTTP library share no base class
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ModelError(f"{_HUB}{model_id} cannot be fetched: {reason}") from error

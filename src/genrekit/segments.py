@@ -1,0 +1,106 @@
+"""Which segments of a track are heard, and how they are cut from what was decoded."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genrekit.features.spec import FeatureSpec
+
+Waveform = NDArray[np.float32]
+SegmentChoice = int | Literal["all"] | None
+
+WHOLE_TRACK_SECONDS = 60.0
+N_SPREAD = 12
+_BATCH_SEGMENTS = 16
+
+
+def n_spread(duration_seconds: float, spec: FeatureSpec, choice: SegmentChoice) -> int | None:
+    """Return how many evenly spread segments to hear, or None to hear the whole track.
+
+    A track is heard whole when the choice is "all", when it is at most WHOLE_TRACK_SECONDS long
+    and nothing was chosen, and whenever it holds no more segments than were asked for.
+
+    >>> spec = FeatureSpec(segment_seconds=3.0, segment_hop_seconds=3.0)
+    >>> n_spread(30.0, spec, None), n_spread(240.0, spec, None), n_spread(240.0, spec, 100)
+    (None, 12, None)
+    """
+    if choice == "all" or (choice is None and duration_seconds <= WHOLE_TRACK_SECONDS):
+        return None
+    wanted = N_SPREAD if choice is None else choice
+    room_seconds = duration_seconds - spec.segment_seconds
+    n_whole = 1 + max(0, math.floor(room_seconds / spec.segment_hop_seconds))
+    return None if wanted >= n_whole else wanted
+
+
+def spread_starts(duration_seconds: float, spec: FeatureSpec, n_segments: int) -> list[float]:
+    """Return the starts of segments centred in n equal parts of a track, in seconds.
+
+    So the first and the last seconds, where music fades, are left out.
+
+    >>> spec = FeatureSpec(segment_seconds=3.0)
+    >>> spread_starts(100.0, spec, 2)
+    [23.5, 73.5]
+    """
+    part_seconds = duration_seconds / n_segments
+    last = max(0.0, duration_seconds - spec.segment_seconds)
+    centres = [(index + 0.5) * part_seconds for index in range(n_segments)]
+    return [min(max(0.0, centre - spec.segment_seconds / 2), last) for centre in centres]
+
+
+def cut_spread(waveform: Waveform, spec: FeatureSpec, starts_seconds: list[float]) -> Waveform:
+    """Cut segments at the given starts.
+
+    Args:
+        waveform: mono at spec.sample_rate. Shape (1, samples), at least one segment long.
+        spec: gives the sample rate and the length of a segment.
+        starts_seconds: as spread_starts gives them.
+
+    Returns:
+        Shape (n_segments, segment_samples).
+    """
+    size = spec.segment_samples
+    last = waveform.shape[-1] - size
+    firsts = [min(round(start * spec.sample_rate), last) for start in starts_seconds]
+    return np.stack([waveform[0, first : first + size] for first in firsts])
+
+
+def cut_whole(blocks: Iterable[Waveform], spec: FeatureSpec) -> Iterator[tuple[int, Waveform]]:
+    """Cut a whole track into segments, one every spec.segment_hop_seconds, in bounded memory.
+
+    What remains after the last full hop is heard too when it is at least half a segment long: by
+    one more segment that ends where the track ends. A track shorter than a segment gives one
+    segment, filled by repeating the track.
+
+    Args:
+        blocks: contiguous mono audio at spec.sample_rate. Each of shape (1, samples).
+        spec: gives the segments' length and hop.
+
+    Yields:
+        (first sample, segments of shape (n, segment_samples)) with n at most _BATCH_SEGMENTS; the
+        segments of one batch lie hop by hop behind the first sample.
+    """
+    size, hop = spec.segment_samples, max(1, round(spec.segment_hop_seconds * spec.sample_rate))
+    kept = np.empty(0, np.float32)
+    kept_first, next_first = 0, 0
+    for block in blocks:
+        kept = np.concatenate([kept, block[0]]) if len(kept) else block[0]
+        end = kept_first + len(kept)
+        while next_first + size <= end:
+            n_ready = min(1 + (end - next_first - size) // hop, _BATCH_SEGMENTS)
+            windows = np.lib.stride_tricks.sliding_window_view(kept, size)
+            first = next_first - kept_first
+            yield next_first, windows[first : first + (n_ready - 1) * hop + 1 : hop]
+            next_first += n_ready * hop
+        drop = min(next_first, end - size) - kept_first
+        if drop > 0:
+            kept, kept_first = kept[drop:], kept_first + drop
+    end = kept_first + len(kept)
+    if 0 < end < size:
+        yield 0, np.resize(kept, (1, size))
+    elif end and end - (next_first - hop + size) >= size / 2:
+        yield end - size, kept[None, -size:]
