@@ -1,0 +1,108 @@
+"""What the documents say is true: their commands and Python run, their links lead somewhere."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from genrekit import demo
+from genrekit.models import registry
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+RUNNABLE = [ROOT / "README.md", ROOT / "docs" / "index.md"]
+needs_model = pytest.mark.skipif(
+    not registry.embedded_folder().is_dir(), reason="no model is embedded in this checkout"
+)
+
+
+def blocks(document: Path, language: str) -> list[str]:
+    text = document.read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def commands(document: Path) -> list[tuple[str, str]]:
+    """Return each command of the console blocks with the output that the document shows below."""
+    found = []
+    for block in blocks(document, "console"):
+        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            command, _, shown = part.partition("\n")
+            found.append((command, shown))
+    return found
+
+
+def shape(printed: str) -> str:
+    """Leave out what may differ in the last digit from one processor to another."""
+    return re.sub(r"[█░#.]{3,}", "BAR", re.sub(r"\d+(\.\d+)?", "N", printed)).strip()
+
+
+def run(command: str, folder: Path) -> str:
+    done = subprocess.run(
+        shlex.split(command),
+        cwd=folder,
+        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+    return done.stdout
+
+
+@needs_model
+@pytest.mark.parametrize("document", RUNNABLE, ids=lambda path: path.name)
+def test_the_commands_run_in_order_and_print_what_the_document_shows(
+    document: Path, tmp_path: Path
+) -> None:
+    ours = [pair for pair in commands(document) if shlex.split(pair[0])[0] == "genrekit"]
+    assert ours
+    for command, shown in ours:
+        printed = run(command, tmp_path)
+        if shown:
+            assert shape(printed) == shape(shown), command
+
+
+@needs_model
+@pytest.mark.parametrize("document", RUNNABLE, ids=lambda path: path.name)
+def test_the_python_runs(
+    document: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    demo.write(tmp_path / "demo")
+    monkeypatch.chdir(tmp_path)
+    snippets = blocks(document, "python")
+    assert snippets
+    for snippet in snippets:
+        exec(compile(snippet, document.name, "exec"), {})  # noqa: S102
+    assert capsys.readouterr().out
+
+
+def test_the_readme_shows_install_and_a_prediction_by_line_15() -> None:
+    top = "\n".join((ROOT / "README.md").read_text(encoding="utf-8").splitlines()[:15])
+    assert "pip install" in top
+    assert "genrekit predict" in top
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_link_to_a_file_leads_to_one(document: Path) -> None:
+    targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", document.read_text(encoding="utf-8"))
+    broken = [target for target in targets if not (document.parent / target).exists()]
+    assert broken == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_make_target_and_script_that_is_named_exists(document: Path) -> None:
+    text = document.read_text(encoding="utf-8")
+    rules = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    assert set(re.findall(r"(?:`|\$ )make ([a-z]+)", text)) <= rules
+    scripts = re.findall(r"(?:scripts|benchmarks)/\w+(?:\.py)?", text)
+    assert [script for script in scripts if not (ROOT / script).exists()] == []
