@@ -1,0 +1,70 @@
+"""Being there is being registered, and being registered is being tested: every verb's help."""
+
+from __future__ import annotations
+
+import pkgutil
+import subprocess
+import sys
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from genrekit import __version__, cli
+from genrekit.cli import main
+
+VERBS = main.verbs()
+HELPERS = {"console", "main", "writers"}
+
+
+def run(*arguments: str) -> tuple[int, str]:
+    result = CliRunner().invoke(main.build(), list(arguments))
+    return result.exit_code, result.output
+
+
+def test_every_file_is_a_verb_or_a_helper() -> None:
+    files = {info.name for info in pkgutil.iter_modules(cli.__path__)}
+    assert {module.__name__.rpartition(".")[2] for module in VERBS.values()} == files - HELPERS
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_help(name: str) -> None:
+    code, output = run(name, "--help")
+    assert code == 0
+    assert "Usage:" in output
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_an_unknown_option_is_wrong_usage(name: str) -> None:
+    assert run(name, "--no-such-option")[0] == 2
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_every_command_has_a_docstring(name: str) -> None:
+    module = VERBS[name]
+    commands = [module.command] if hasattr(module, "command") else []
+    if hasattr(module, "app"):
+        assert isinstance(module.app, typer.Typer)
+        commands += [info.callback for info in module.app.registered_commands]
+    assert commands
+    assert all(command.__doc__ for command in commands)
+
+
+def test_version() -> None:
+    assert run("--version") == (0, f"genrekit {__version__}\n")
+
+
+def test_unknown_verb_is_wrong_usage() -> None:
+    assert run("sing")[0] == 2
+
+
+def test_completion_names_the_verbs() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "genrekit.cli.main"],
+        env={"_GENREKIT_COMPLETE": "complete_bash", "COMP_WORDS": "genrekit ", "COMP_CWORD": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert set(VERBS) <= set(done.stdout.split())
