@@ -97,12 +97,15 @@ class Prediction(BaseModel):
             ValueError: the text is not the JSON form of a Prediction.
         """
         fields = json.loads(text)
-        return cls(
-            path=fields["path"],
-            probabilities={g["label"]: g["probability"] for g in fields["genres"]},
-            segments=fields["segments"],
-            model=fields["model"],
-            duration_seconds=fields["duration_seconds"],
-            threshold=fields["threshold"],
-            warnings=fields["warnings"],
-        )
+        try:
+            return cls(
+                path=fields["path"],
+                probabilities={g["label"]: g["probability"] for g in fields["genres"]},
+                segments=fields["segments"],
+                model=fields["model"],
+                duration_seconds=fields["duration_seconds"],
+                threshold=fields["threshold"],
+                warnings=fields["warnings"],
+            )
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"not the JSON form of a Prediction: {error!r}") from error

@@ -1,0 +1,87 @@
+"""Prediction: what it answers, and its one line of JSON."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from pydantic import ValidationError
+
+from genrekit.prediction import ModelReference, Prediction, SegmentPrediction
+
+
+def prediction(path: str | None = "a.mp3", threshold: float = 0.0) -> Prediction:
+    return Prediction(
+        path=path,
+        probabilities={"blues": 0.1, "jazz": 0.6, "rock": 0.3},
+        segments=(
+            SegmentPrediction(
+                start_seconds=0.0,
+                end_seconds=3.0,
+                probabilities={"blues": 0.1, "jazz": 0.6, "rock": 0.3},
+            ),
+        ),
+        model=ModelReference(name="tiny", version="1", sha256="ab"),
+        duration_seconds=3.5,
+        threshold=threshold,
+        warnings=("silent",),
+    )
+
+
+def test_the_most_probable_comes_first() -> None:
+    assert prediction().label == "jazz"
+    assert prediction().probability == 0.6
+    assert prediction().genres == [("jazz", 0.6), ("rock", 0.3), ("blues", 0.1)]
+
+
+def test_a_tie_keeps_the_models_order() -> None:
+    tied = prediction().model_copy(update={"probabilities": {"rock": 0.5, "blues": 0.5}})
+    assert tied.genres == [("rock", 0.5), ("blues", 0.5)]
+
+
+@pytest.mark.parametrize(("threshold", "label"), [(0.6, "jazz"), (0.6001, None)])
+def test_it_abstains_below_the_threshold_only(threshold: float, label: str | None) -> None:
+    answer = prediction(threshold=threshold)
+    assert answer.label == label
+    assert answer.abstained == (label is None)
+    assert json.loads(answer.to_json())["label"] == label
+
+
+@pytest.mark.parametrize("path", [None, "a.mp3", "träume/夢.flac", "bad\udcff.mp3", 'q"\n.wav'])
+def test_json_is_one_line_and_comes_back(path: str | None) -> None:
+    answer = prediction(path, threshold=0.7)
+    text = answer.to_json()
+    assert "\n" not in text
+    assert Prediction.from_json(text) == answer
+
+
+def test_the_json_form_is_the_documented_one() -> None:
+    assert json.loads(prediction().to_json(top=1)) == {
+        "path": "a.mp3",
+        "label": "jazz",
+        "probability": 0.6,
+        "abstained": False,
+        "threshold": 0.0,
+        "duration_seconds": 3.5,
+        "genres": [{"label": "jazz", "probability": 0.6}],
+        "segments": [
+            {
+                "start_seconds": 0.0,
+                "end_seconds": 3.0,
+                "probabilities": {"blues": 0.1, "jazz": 0.6, "rock": 0.3},
+            }
+        ],
+        "model": {"name": "tiny", "version": "1", "sha256": "ab"},
+        "warnings": ["silent"],
+    }
+
+
+def test_it_is_frozen() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        prediction().path = "b.mp3"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"path": 1}'])
+def test_other_json_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"Expecting value|not the JSON form"):
+        Prediction.from_json(text)
