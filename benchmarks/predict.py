@@ -1,0 +1,188 @@
+"""How fast genrekit is, on one set of files in one run: against decoding alone and the plain ways.
+
+    python benchmarks/predict.py [song.mp3 ...] [--files 60] [--jobs 2] [--model accurate ...]
+
+Files given are repeated until there are enough; without any, genrekit's made tracks are used.
+Every way runs in the same number of processes, one thread each, after a warm-up; only the row
+"predict_files" includes the workers' start. Ratios are wall time over decoding alone: smaller is
+better.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import material
+import ways
+from genrekit.models import registry
+
+Run = Callable[[Path], object]
+_run: list[Run] = []
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one way took for a set of files."""
+
+    name: str
+    n_files: int
+    wall_seconds: float
+    peak_mb: float
+
+    @property
+    def seconds_per_file(self) -> float:
+        """Wall time over files, with all processes at work."""
+        return self.wall_seconds / self.n_files
+
+
+def measure(name: str, make: Callable[..., Run], model: str | None, files: list[Path]) -> Result:
+    """Run one way over files in JOBS processes, after each has been warmed up."""
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(JOBS, _start, (make, model, files[0])) as pool:
+        pool.map(_one, files[: 2 * JOBS], chunksize=1)
+        start = time.perf_counter()
+        for _ in pool.imap_unordered(_one, files, chunksize=1):
+            pass
+        wall_seconds = time.perf_counter() - start
+        peaks = pool.map(_peak_mb, range(4 * JOBS), chunksize=1)
+    return Result(name, len(files), wall_seconds, max(peaks))
+
+
+def _start(make: Callable[..., Run], model: str | None, first: Path) -> None:
+    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[variable] = "1"
+    _run.append(make(model) if model else make())
+    _run[0](first)
+
+
+def _one(path: Path) -> None:
+    _run[0](path)
+
+
+def _peak_mb(_: int) -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def measure_predict_files(model: str, files: list[Path]) -> Result:
+    """Run the product's batch, the workers' start included."""
+    from genrekit import Classifier
+
+    start = time.perf_counter()
+    results = list(Classifier(model).predict_files(files, JOBS))
+    wall_seconds = time.perf_counter() - start
+    failed = [result for result in results if not hasattr(result, "label")]
+    if failed:
+        raise SystemExit(f"predict_files failed: {failed[0]}")
+    return Result(f"predict_files, {model}", len(files), wall_seconds, 0.0)
+
+
+def tell(title: str, results: Sequence[Result]) -> None:
+    """Print one set's table; the first result is decoding alone."""
+    limit = results[0].seconds_per_file
+    print(f"\n## {title}\n")
+    print("| way | files/s | ms per file | x decoding alone | MB per process |")
+    print("|---|---:|---:|---:|---:|")
+    for result in results:
+        each = result.seconds_per_file
+        peak = f"{result.peak_mb:.0f}" if result.peak_mb else ""
+        ratio = f"{each / limit:.2f}"
+        print(f"| {result.name} | {1 / each:.2f} | {1000 * each:.1f} | {ratio} | {peak} |")
+
+
+def short_files(files: list[Path], models: list[str], n_slow: int) -> None:
+    """Compare every way on 30-s MP3s."""
+    results = [measure("decoding alone", ways.decoding, None, files)]
+    for model in models:
+        results.append(measure(f"genrekit, {model}", ways.genrekit, model, files))
+        results.append(measure_predict_files(model, files))
+        if missing := ways.missing(ways.PLAIN_NEEDS):
+            print(f"skipped: the plain way needs {missing}", file=sys.stderr)
+        else:
+            results.append(measure(f"plain way, {model}", ways.plain, model, files[:n_slow]))
+    if missing := ways.missing(ways.SOURCE_NEEDS):
+        print(f"skipped: the source projects' way needs {missing}", file=sys.stderr)
+    else:
+        results.append(measure("source projects' way", ways.source, None, files[: 4 * JOBS]))
+    tell("30-s MP3s, stereo, 44.1 kHz, every second heard", results)
+    slow = {r.name: r.seconds_per_file for r in results if r.name.startswith(("plain", "source"))}
+    for result in results:
+        for name, seconds in slow.items() if result.name.startswith("genrekit") else ():
+            if not name.startswith("plain") or name.endswith(result.name.partition(", ")[2]):
+                factor = seconds / result.seconds_per_file
+                print(f"\n{result.name} is {factor:.1f} times as fast as the {name}.")
+
+
+def long_files(songs: dict[str, list[Path]], models: list[str]) -> None:
+    """Compare evenly spread segments with decoding whole songs, per format."""
+    for kind, files in songs.items():
+        results = [measure("decoding alone", ways.decoding, None, files)]
+        results += [measure(f"genrekit, {m}", ways.genrekit, m, files) for m in models]
+        tell(f"4-minute songs, {kind}, evenly spread segments", results)
+
+
+def start_up(one: Path, models: list[str]) -> None:
+    """Time the command line from a cold process; the least of five runs."""
+    command = [sys.executable, "-m", "genrekit.cli.main"]
+    print("\n## Command line, from the start of the process to its end\n")
+    print("| command | seconds | MB |\n|---|---:|---:|")
+    rows = {f"predict --model {m} one.mp3": ["predict", "--model", m, str(one)] for m in models}
+    for name, arguments in {"--help": ["--help"], **rows}.items():
+        runs = [_timed([*command, *arguments]) for _ in range(5)]
+        print(f"| genrekit {name} | {min(runs)[0]:.2f} | {max(mb for _, mb in runs):.0f} |")
+
+
+def _timed(command: list[str]) -> tuple[float, float]:
+    start = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)} exited with {process.returncode}")
+    return time.perf_counter() - start, usage.ru_maxrss / 1024
+
+
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("songs", nargs="*", type=Path, help="30-s audio files to repeat")
+    parser.add_argument("--files", type=int, default=60, help="30-s MP3s (default: 60)")
+    parser.add_argument("--long", type=int, default=8, help="songs a format (default: 8)")
+    parser.add_argument("--slow", type=int, default=16, help="files of the plain way (default: 16)")
+    parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--model", action="append", help="default: every model found")
+    return parser.parse_args()
+
+
+JOBS = 1
+
+
+def main() -> None:
+    """Make the material, measure everything, print tables."""
+    global JOBS  # noqa: PLW0603 - one number that every measurement shares
+    options = arguments()
+    JOBS = options.jobs
+    models = options.model or registry.names()
+    print(f"{platform.processor() or platform.machine()}, {JOBS} processes, Python", end=" ")
+    print(f"{platform.python_version()}, models: {', '.join(models)}")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        short = material.short_mp3s(options.songs, options.files, folder)
+        songs = material.long_songs(short, options.long, folder)
+        short_files(short, models, options.slow)
+        long_files(songs, models)
+        start_up(short[0], models)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+"""genrekit predict: hear files and say their genre."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from genrekit.cli import console, writers
+from genrekit.files import expand
+
+if TYPE_CHECKING:
+    from genrekit.inference import Classifier, FailedFile
+    from genrekit.prediction import Prediction
+
+Choice = int | Literal["all"] | None
+SHOW_PROGRESS_FROM = 4
+
+
+def parse_segments(text: str | None) -> Choice:
+    """Turn ``--segments`` into what Classifier takes.
+
+    Raises:
+        typer.BadParameter: neither "all" nor a whole number above 0.
+
+    >>> parse_segments("all"), parse_segments("6"), parse_segments(None)
+    ('all', 6, None)
+    """
+    if text is None or text == "all":
+        return "all" if text else None
+    if text.isdecimal() and int(text) > 0:
+        return int(text)
+    raise typer.BadParameter(f"{text!r} came; allowed: all, or a whole number above 0")
+
+
+def command(
+    paths: Annotated[
+        list[str],
+        typer.Argument(help="Files, folders or patterns; - reads a list from standard input."),
+    ],
+    model: Annotated[
+        str | None, typer.Option(help="A model's name or folder.  [default: the embedded model]")
+    ] = None,
+    top: Annotated[
+        int | None,
+        typer.Option(min=1, help="Give this many genres.  [default: 3 in text, else all]"),
+    ] = None,
+    timeline: Annotated[bool, typer.Option("--timeline", help="Show every segment too.")] = False,
+    min_precision: Annotated[
+        float | None,
+        typer.Option(help="Answer only where this share of answers was right; else abstain."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Write one JSON line a file.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Write one CSV row a file.")] = False,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Worker processes.  [default: one a core]")
+    ] = None,
+    segments: Annotated[
+        str | None,
+        typer.Option(
+            help="Segments heard of a track: all, or a number spread evenly.  "
+            "[default: all of a track up to 60 s, 12 of a longer one]"
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write there, not on standard output.")
+    ] = None,
+) -> None:
+    """Say the genre of audio files, each with its probability."""
+    if as_json and as_csv:
+        raise typer.BadParameter("give --json or --csv, not both")
+    if min_precision is not None and not 0 < min_precision <= 1:
+        raise typer.BadParameter(f"--min-precision is {min_precision}; it must lie in (0, 1]")
+    choice = parse_segments(segments)
+    files = expand([name for path in paths for name in (_listed() if path == "-" else [path])])
+
+    from genrekit.inference import Classifier
+
+    classifier = Classifier(model, segments=choice, min_precision=min_precision)
+    kind: writers.Kind = "json" if as_json else "csv" if as_csv else "text"
+    with writers.opened(output, kind) as stream:
+        write = writers.writer(kind, stream, classifier.labels, top, timeline)
+        failures = _run(classifier, files, jobs, write)
+    for failure in failures:
+        typer.echo(f"genrekit: {writers.printable(failure.path)}: {failure.error}", err=True)
+    if failures:
+        typer.echo(f"genrekit: {len(failures)} of {len(files)} files failed", err=True)
+        raise typer.Exit(1)
+
+
+def _listed() -> list[str]:
+    """Read paths from standard input: one a line, or separated by NUL as ``find -print0`` does."""
+    data = sys.stdin.buffer.read()
+    names = data.split(b"\0") if b"\0" in data else data.splitlines()
+    return [os.fsdecode(name) for name in names if name.strip()]
+
+
+def _run(
+    classifier: Classifier,
+    files: list[Path],
+    jobs: int | None,
+    write: Callable[[Prediction | FailedFile], None],
+) -> list[FailedFile]:
+    """Predict and write every file; return those that failed."""
+    from genrekit.inference import FailedFile
+
+    failures = []
+    many = len(files) >= SHOW_PROGRESS_FROM
+    with console.progress("Listening", len(files), shown=many) as advance:
+        for result in classifier.predict_files(files, jobs):
+            write(result)
+            if isinstance(result, FailedFile):
+                failures.append(result)
+            advance()
+    return failures

@@ -1,0 +1,157 @@
+"""How predictions are written: text with bars for people, JSON lines or CSV for machines."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Literal
+
+from genrekit.cli import console
+from genrekit.files import write_beside
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from genrekit.inference import FailedFile
+    from genrekit.prediction import Prediction
+
+TOP_IN_TEXT = 3
+
+Kind = Literal["text", "json", "csv"]
+Write = Callable[["Prediction | FailedFile"], None]
+
+
+@contextmanager
+def opened(path: Path | None, kind: Kind) -> Iterator[IO[str]]:
+    r"""Open where predictions go: standard output, or a file that appears when all are written.
+
+    JSON and CSV are UTF-8 everywhere; bytes of a file name that are no text become ``\udcXX``,
+    which JSON readers turn back into what the file system gave.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    if path is not None:
+        with write_beside(path) as binary:
+            stream = _utf8(binary)
+            yield stream
+            stream.detach()  # flushes; write_beside closes what lies below
+    elif kind == "text" or not isinstance(sys.stdout, io.TextIOWrapper):
+        yield sys.stdout
+    else:
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace", newline="")
+        yield sys.stdout
+
+
+def _utf8(binary: IO[bytes]) -> io.TextIOWrapper:
+    return io.TextIOWrapper(binary, encoding="utf-8", errors="backslashreplace", newline="")
+
+
+def writer(
+    kind: Kind, stream: IO[str], labels: Sequence[str], top: int | None, timeline: bool
+) -> Write:
+    """Return the function that writes one result and flushes it.
+
+    Args:
+        kind: how to write.
+        stream: where to write.
+        labels: the model's labels, the columns of CSV.
+        top: genres given of a track; None is TOP_IN_TEXT in text and all of them elsewhere.
+        timeline: show every segment in text; JSON always holds them.
+    """
+    if kind == "json":
+        return _json_lines(stream, top)
+    if kind == "csv":
+        return _csv_rows(stream, labels, top)
+    return _text(stream, top or TOP_IN_TEXT, timeline)
+
+
+def printable(text: str) -> str:
+    r"""Return a file name that does nothing to a terminal: control characters are escaped.
+
+    >>> print(printable("a\x1b[31m.mp3"))
+    a\x1b[31m.mp3
+    """
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def _json_lines(stream: IO[str], top: int | None) -> Write:
+    def write(result: Prediction | FailedFile) -> None:
+        stream.write(json.dumps(result.to_dict(top), ensure_ascii=False) + "\n")
+        stream.flush()
+
+    return write
+
+
+def _csv_rows(stream: IO[str], labels: Sequence[str], top: int | None) -> Write:
+    columns = ["path", "label", "probability", "abstained", "duration_seconds"]
+    rows = csv.DictWriter(stream, [*columns, *labels, "warnings", "error"], lineterminator="\n")
+    rows.writeheader()
+
+    def write(result: Prediction | FailedFile) -> None:
+        fields: dict[str, Any] = result.to_dict(top)
+        row = {key: fields[key] for key in (*columns, "error") if key in fields}
+        row |= {genre["label"]: genre["probability"] for genre in fields.get("genres", [])}
+        rows.writerow(row | {"warnings": " ".join(fields.get("warnings", []))})
+        stream.flush()
+
+    return write
+
+
+def _text(stream: IO[str], top: int, timeline: bool) -> Write:
+    from genrekit.prediction import Prediction
+
+    out = console.stdout(stream)
+
+    def write(result: Prediction | FailedFile) -> None:
+        if isinstance(result, Prediction):  # failures are listed at the end, on standard error
+            for line in _lines(result, top, timeline):
+                out.print(line)
+            stream.flush()
+
+    return write
+
+
+def _lines(prediction: Prediction, top: int, timeline: bool) -> Iterator[Text]:
+    from rich.text import Text
+
+    yield Text(printable(prediction.path or "")).append(
+        f"  {clock(prediction.duration_seconds)}", "dim"
+    )
+    if prediction.abstained:
+        wanted = f"{100 * prediction.threshold:.0f} %"
+        yield Text(f"  I don't know: no genre reaches {wanted}", "yellow")
+    width = max(len(label) for label in prediction.probabilities)
+    for label, probability in prediction.genres[:top]:
+        yield _bar_line(f"  {label:<{width}}  ", probability)
+    for segment in prediction.segments if timeline else ():
+        label, probability = max(segment.probabilities.items(), key=lambda item: item[1])
+        times = f"{clock(segment.start_seconds)} - {clock(segment.end_seconds)}"
+        yield _bar_line(f"  {times:>19}  {label:<{width}}  ", probability)
+    for warning in prediction.warnings:
+        yield Text(f"  warning: {warning}", "yellow")
+
+
+def _bar_line(start: str, probability: float) -> Text:
+    from rich.text import Text
+
+    line = Text(start).append(console.bar(probability), "cyan")
+    return line.append(f" {100 * probability:5.1f} %")
+
+
+def clock(seconds: float) -> str:
+    """Return a time as minutes and seconds, with hours where there are any.
+
+    >>> clock(4.5), clock(83), clock(3725)
+    ('0:04.5', '1:23.0', '1:02:05.0')
+    """
+    tenths = round(seconds * 10)
+    minutes, rest = divmod(tenths, 600)
+    hours, minutes = divmod(minutes, 60)
+    head = f"{hours}:{minutes:02}" if hours else f"{minutes}"
+    return f"{head}:{rest // 10:02}.{rest % 10}"

@@ -1,0 +1,317 @@
+"""The one road from a file to an answer: path -> waveform -> segments -> features -> Prediction.
+
+The command line, the server, the tagger and the evaluator all take it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genrekit import aggregation, audio, features, segments
+from genrekit.errors import AudioError, GenrekitError, ModelError
+from genrekit.models import registry
+from genrekit.models.card import ModelCard
+from genrekit.models.runtime import Network
+from genrekit.prediction import ModelReference, Prediction, SegmentPrediction
+from genrekit.segments import SegmentChoice
+
+Waveform = NDArray[np.float32]
+PathLike = str | os.PathLike[str]
+
+SILENCE_PEAK = 1e-4  # -80 dB re full scale, three steps of a 16-bit file
+# Starting a worker costs about as much as predicting this many 30-s tracks in this process.
+MIN_FILES_FOR_WORKERS = 16
+ITEM_SECONDS = 600.0
+
+
+@dataclass(frozen=True)
+class FailedFile:
+    """A file that could not be predicted, and why, in one sentence."""
+
+    path: str
+    error: str
+
+    def to_dict(self, top: int | None = None) -> dict[str, str]:
+        """Return the JSON form: path and error only, whatever top asks of a Prediction."""
+        del top
+        return {"path": self.path, "error": self.error}
+
+
+@dataclass
+class _Heard:
+    """What the network said of a track's segments so far."""
+
+    duration_seconds: float
+    starts_seconds: list[float] = field(default_factory=list)
+    outputs: list[NDArray[np.float32]] = field(default_factory=list)
+    n_silent: int = 0
+
+
+class Classifier:
+    """Predict the genre of files and waveforms with one model.
+
+    >>> from genrekit import Classifier, demo
+    >>> classifier = Classifier("tests/golden/tiny")
+    >>> prediction = classifier.predict(demo.synthesise("drums"), demo.SAMPLE_RATE)
+    >>> prediction.label in classifier.labels
+    True
+    """
+
+    def __init__(
+        self,
+        model: PathLike | None = None,
+        *,
+        segments: SegmentChoice = None,
+        min_precision: float | None = None,
+        n_threads: int = 1,
+    ) -> None:
+        """Load a model.
+
+        Args:
+            model: a registered name or the path of a model folder; None is the default model.
+            segments: None hears all of a track up to 60 s and 12 evenly spread segments of a
+                longer one; "all" hears everything; a number hears that many, evenly spread.
+            min_precision: answer only where this share of such answers was right on the model's
+                validation tracks, and abstain elsewhere; None always answers.
+            n_threads: threads of the network. Workers of predict_files use one each.
+
+        Raises:
+            ModelError: the model is missing or broken, or cannot reach min_precision.
+            ValueError: segments or min_precision out of range.
+        """
+        if not (segments in (None, "all") or (isinstance(segments, int) and segments > 0)):
+            raise ValueError(f"segments is {segments!r}; allowed: None, 'all' or a number above 0")
+        self._folder = registry.find(model)
+        self._segments = segments
+        self._min_precision = min_precision
+        self._threshold = threshold_for(self._folder.card, min_precision)
+        self._network = Network(self._folder, n_threads)
+
+    @property
+    def card(self) -> ModelCard:
+        """The card of the model in use."""
+        return self._folder.card
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Every label that the model can answer, in the order of its logits."""
+        return self.card.labels
+
+    def predict(self, waveform: NDArray[Any], sample_rate: int) -> Prediction:
+        """Predict the genre of a waveform.
+
+        Args:
+            waveform: audio in [-1, 1]. Shape (channels, samples) or (samples,).
+            sample_rate: in Hz.
+
+        Raises:
+            AudioError: no samples, values that are not finite, or another shape.
+        """
+        heard = self._hear_waveform(_mono(waveform, sample_rate), sample_rate, "logits")
+        return self._conclude(heard, None)
+
+    def predict_file(self, path: PathLike) -> Prediction:
+        """Predict the genre of a file.
+
+        Raises:
+            AudioError: the file cannot be heard.
+        """
+        return self._conclude(self._hear_file(Path(path)), os.fspath(path))
+
+    def predict_files(
+        self, paths: Iterable[PathLike], jobs: int | None = None
+    ) -> Iterator[Prediction | FailedFile]:
+        """Predict many files on all cores; a bad file fails alone.
+
+        Args:
+            paths: the files.
+            jobs: worker processes; None is one a core, and none for a few files only.
+
+        Yields:
+            One result a file, in the order of paths, each as soon as it and all before it are
+            ready.
+        """
+        listed = list(paths)
+        n_jobs = min(jobs or _n_cores(), len(listed))
+        if n_jobs <= 1 or (jobs is None and len(listed) < MIN_FILES_FOR_WORKERS):
+            yield from (self._attempt(path) for path in listed)
+        else:
+            yield from self._predict_in_workers(listed, n_jobs)
+
+    def embed(self, waveform: NDArray[Any], sample_rate: int) -> NDArray[np.float32]:
+        """Return the mean embedding of a waveform's segments.
+
+        Args:
+            waveform: audio in [-1, 1]. Shape (channels, samples) or (samples,).
+            sample_rate: in Hz.
+
+        Returns:
+            Shape (d,).
+
+        Raises:
+            AudioError: no samples, values that are not finite, or another shape.
+            ModelError: the model gives no embedding.
+        """
+        heard = self._hear_waveform(_mono(waveform, sample_rate), sample_rate, "embedding")
+        mean: NDArray[np.float32] = np.concatenate(heard.outputs).mean(axis=0)
+        return mean
+
+    def _attempt(self, path: PathLike) -> Prediction | FailedFile:
+        try:
+            return self.predict_file(path)
+        except (GenrekitError, OSError) as error:
+            return FailedFile(os.fspath(path), " ".join(str(error).split()))
+
+    def _predict_in_workers(
+        self, paths: list[PathLike], n_jobs: int
+    ) -> Iterator[Prediction | FailedFile]:
+        raise NotImplementedError
+
+    def _hear_waveform(self, mono: Waveform, sample_rate: int, output: str) -> _Heard:
+        spec = self.card.features
+        heard = _Heard(mono.shape[-1] / sample_rate)
+        resampled = audio.resample(mono, sample_rate, spec.sample_rate)
+        n_spread = segments.n_spread(heard.duration_seconds, spec, self._segments)
+        if n_spread is None:
+            self._hear_whole(heard, [resampled], output)
+        else:
+            starts = segments.spread_starts(heard.duration_seconds, spec, n_spread)
+            self._hear(heard, starts, segments.cut_spread(resampled, spec, starts), output)
+        return heard
+
+    def _hear_file(self, path: Path) -> _Heard:
+        spec = self.card.features
+        heard = _Heard(audio.probe(path).duration_seconds)
+        n_spread = segments.n_spread(heard.duration_seconds, spec, self._segments)
+        if n_spread is None:
+            self._hear_whole(heard, audio.blocks(path, spec.sample_rate), "logits")
+        else:
+            starts = segments.spread_starts(heard.duration_seconds, spec, n_spread)
+            cut = audio.read_segments(path, spec.sample_rate, starts, spec.segment_seconds)
+            self._hear(heard, starts, cut, "logits")
+        return heard
+
+    def _hear_whole(self, heard: _Heard, blocks: Iterable[Waveform], output: str) -> None:
+        spec = self.card.features
+        for first, cut in segments.cut_whole(blocks, spec):
+            start = first / spec.sample_rate
+            starts = [start + index * spec.segment_hop_seconds for index in range(len(cut))]
+            self._hear(heard, starts, cut, output)
+
+    def _hear(self, heard: _Heard, starts: list[float], cut: Waveform, output: str) -> None:
+        """Run segments of shape (n, segment_samples) through the front end and the network."""
+        if not np.isfinite(cut).all():
+            raise AudioError("the audio holds samples that are not finite; export it again")
+        computed = features.compute(cut, self.card.features)  # (n, n_bins, n_frames)
+        run = self._network.logits if output == "logits" else self._network.embed
+        heard.outputs.append(run(computed))
+        heard.starts_seconds += starts
+        heard.n_silent += int((np.abs(cut).max(axis=1) < SILENCE_PEAK).sum())
+
+    def _conclude(self, heard: _Heard, path: str | None) -> Prediction:
+        calibration = self.card.calibration
+        by_segment = aggregation.segment_probabilities(
+            np.concatenate(heard.outputs), calibration.temperature, calibration.bias
+        )
+        track = aggregation.track_probabilities(by_segment, self.card.aggregation)
+        return Prediction(
+            path=path,
+            probabilities=self._named(track),
+            segments=tuple(
+                SegmentPrediction(
+                    start_seconds=round(start, 3),
+                    end_seconds=round(self._end(start, heard), 3),
+                    probabilities=self._named(row),
+                )
+                for start, row in zip(heard.starts_seconds, by_segment, strict=True)
+            ),
+            model=ModelReference(
+                name=self.card.name, version=self.card.version, sha256=self.card.onnx_sha256
+            ),
+            duration_seconds=round(heard.duration_seconds, 3),
+            threshold=self._threshold,
+            warnings=_warnings(heard, self.card.features.segment_seconds),
+        )
+
+    def _end(self, start_seconds: float, heard: _Heard) -> float:
+        return min(start_seconds + self.card.features.segment_seconds, heard.duration_seconds)
+
+    def _named(self, probabilities: NDArray[np.float64]) -> dict[str, float]:
+        rounded = probabilities.round(6).tolist()
+        return dict(zip(self.labels, rounded, strict=True))
+
+
+def threshold_for(card: ModelCard, min_precision: float | None) -> float:
+    """Return the lowest probability at which a model answers with the wished precision.
+
+    Args:
+        card: the model's card, with its precision curve measured on validation tracks.
+        min_precision: in (0, 1]; None asks for nothing.
+
+    Returns:
+        The threshold of the curve's point with the largest coverage among those that reach
+        min_precision; 0 when nothing is asked for.
+
+    Raises:
+        ModelError: the card has no curve, or none of its points reaches min_precision.
+        ValueError: min_precision lies outside (0, 1].
+    """
+    if min_precision is None:
+        return 0.0
+    if not 0 < min_precision <= 1:
+        raise ValueError(f"min_precision is {min_precision}; it must lie in (0, 1]")
+    if not card.precision_curve:
+        raise ModelError(
+            f"model {card.name!r} has no precision curve in its card, so no precision can be "
+            "promised; leave min_precision out or use another model"
+        )
+    reached = [point for point in card.precision_curve if point.precision >= min_precision]
+    if not reached:
+        best = max(point.precision for point in card.precision_curve)
+        raise ModelError(
+            f"model {card.name!r} cannot reach a precision of {min_precision:.2f}; the best it "
+            f"reached on its validation tracks is {best:.2f}; ask for no more than that"
+        )
+    return max(reached, key=lambda point: point.coverage).threshold
+
+
+def _mono(waveform: NDArray[Any], sample_rate: int) -> Waveform:
+    """Check a caller's waveform and mix it down to shape (1, samples)."""
+    if sample_rate <= 0:
+        raise AudioError(f"sample_rate is {sample_rate}; it must be a number of Hz above 0")
+    array = np.atleast_2d(np.asarray(waveform))
+    if array.ndim != 2 or array.shape[0] > max(array.shape[1], 1):
+        raise AudioError(
+            f"a waveform of shape {np.shape(waveform)} came; it must be (channels, samples) or "
+            "(samples,), with time last"
+        )
+    if not np.issubdtype(array.dtype, np.floating):
+        raise AudioError(f"a waveform of {array.dtype} came; it must be floating point in [-1, 1]")
+    if not array.size:
+        raise AudioError("the waveform holds no samples; give at least one")
+    if not np.isfinite(array).all():
+        raise AudioError("the waveform holds samples that are not finite; mend or cut them")
+    return cast(Waveform, audio.downmix(array.astype(np.float32, copy=False)))
+
+
+def _warnings(heard: _Heard, segment_seconds: float) -> tuple[str, ...]:
+    warnings = []
+    if heard.duration_seconds < segment_seconds:
+        warnings.append(
+            f"shorter than one segment ({heard.duration_seconds:.2f} s of {segment_seconds:g} s); "
+            "it was repeated to fill one"
+        )
+    if heard.n_silent == len(heard.starts_seconds):
+        warnings.append("silent: no sample is louder than -80 dB; the answer means nothing")
+    return tuple(warnings)
+
+
+def _n_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
