@@ -212,6 +212,60 @@ def precision_coverage(
     )
 
 
+class Resamples:
+    """The sums over all items, and over the items of resampled groups.
+
+    Tracks of one artist are alike, so resampling tracks would give too narrow an interval. Whole
+    groups are drawn with replacement, as many as there are.
+
+    Source: Cameron, Gelbach, Miller (2008), Bootstrap-Based Improvements for Inference with
+    Clustered Errors (pairs cluster bootstrap); Efron's percentile interval.
+    """
+
+    def __init__(
+        self,
+        items: ArrayLike,
+        groups: Sequence[Hashable],
+        n_resamples: int = N_RESAMPLES,
+        seed: int = 0,
+    ) -> None:
+        """Draw the resamples.
+
+        Args:
+            items: what each item adds, such as confusion_items. Shape (n_items, ...).
+            groups: the group of each item; items of one group are drawn together. Length n_items.
+            n_resamples: how many times to draw.
+            seed: of the drawing; the same seed draws the same groups.
+
+        Raises:
+            ValueError: there is no item, or not one group an item.
+        """
+        values = np.asarray(items, dtype=np.float64)
+        if not len(values) or len(values) != len(groups):
+            raise ValueError(f"{len(values)} items and {len(groups)} groups came; one each needed")
+        codes: dict[Hashable, int] = {}
+        index = np.array([codes.setdefault(group, len(codes)) for group in groups])
+        by_group = np.zeros((len(codes), *values.shape[1:]))
+        np.add.at(by_group, index, values)
+        chances = np.full(len(codes), 1 / len(codes))
+        drawn = np.random.default_rng(seed).multinomial(len(codes), chances, size=n_resamples)
+        self.total = by_group.sum(axis=0)
+        self.sums = np.tensordot(drawn.astype(np.float64), by_group, axes=1)  # (n_resamples, ...)
+
+    def estimate(self, statistic: Callable[[Any], Floats]) -> Estimate:
+        """Return a statistic of all items with its 95 % interval.
+
+        Args:
+            statistic: maps sums of shape (n, ...) to values of shape (n,), such as accuracy; NaN
+                where a resample does not define it.
+
+        Returns:
+            The value, and the 2.5 and 97.5 percentiles over the resamples that define it.
+        """
+        low, high = np.nanpercentile(statistic(self.sums), [2.5, 97.5])
+        return Estimate(float(statistic(self.total[None])[0]), float(low), float(high))
+
+
 def bootstrap(
     items: ArrayLike,
     groups: Sequence[Hashable],
@@ -220,39 +274,12 @@ def bootstrap(
     n_resamples: int = N_RESAMPLES,
     seed: int = 0,
 ) -> Estimate:
-    """Estimate a statistic of a sum with its 95 % interval, resampling groups and not items.
+    """Estimate one statistic of a sum; see Resamples for arguments, errors and source.
 
-    Tracks of one artist are alike, so resampling tracks would give too narrow an interval. Whole
-    groups are drawn with replacement, as many as there are.
-
-    Args:
-        items: what each item adds, such as confusion_items. Shape (n_items, ...).
-        groups: the group of each item; items of one group are drawn together. Length n_items.
-        statistic: maps sums of shape (n, ...) to values of shape (n,), such as accuracy.
-        n_resamples: how many times to draw.
-        seed: of the drawing; the same seed gives the same interval.
-
-    Returns:
-        The statistic of all items and the 2.5 and 97.5 percentiles over the resamples.
-
-    Raises:
-        ValueError: there is no item, or not one group an item.
-
-    Source: Cameron, Gelbach, Miller (2008), Bootstrap-Based Improvements for Inference with
-    Clustered Errors (pairs cluster bootstrap); Efron's percentile interval.
+    >>> bootstrap(confusion_items([0, 1], [0, 1], 2), ["a", "b"], accuracy)
+    Estimate(value=1.0, low=1.0, high=1.0)
     """
-    values = np.asarray(items, dtype=np.float64)
-    if not len(values) or len(values) != len(groups):
-        raise ValueError(f"{len(values)} items and {len(groups)} groups came; as many are needed")
-    codes: dict[Hashable, int] = {}
-    index = np.array([codes.setdefault(group, len(codes)) for group in groups])
-    sums = np.zeros((len(codes), *values.shape[1:]))
-    np.add.at(sums, index, values)
-    rng = np.random.default_rng(seed)
-    counts = rng.multinomial(len(codes), np.full(len(codes), 1 / len(codes)), size=n_resamples)
-    resampled = np.tensordot(counts.astype(np.float64), sums, axes=1)  # (n_resamples, ...)
-    low, high = np.nanpercentile(statistic(resampled), [2.5, 97.5])
-    return Estimate(float(statistic(sums.sum(axis=0)[None])[0]), float(low), float(high))
+    return Resamples(items, groups, n_resamples, seed).estimate(statistic)
 
 
 def mcnemar(n_only_first: int, n_only_second: int) -> float:
