@@ -1,0 +1,151 @@
+"""Power spectra of centred, windowed frames, in blocks that stay in the processor's cache."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from genrekit.errors import AudioError
+from genrekit.features.spec import FeatureSpec
+
+# Samples in one block of frames: 64 frames of 2048, 256 of 512. Measured on 30 s: a quarter of it
+# costs 10 to 15 % more, and double the memory (two buffers instead of the shared one) 50 % more.
+_BLOCK_SAMPLES = 131_072
+# Power is the square of a sum over a window; up to here it cannot overflow float32.
+_PEAK_LIMIT = 1e12
+
+
+def log_stft(waveform: NDArray[Any], spec: FeatureSpec) -> NDArray[np.float32]:
+    """Turn a waveform into a power spectrogram in decibels.
+
+    Args:
+        waveform: audio in [-1, 1] at spec.sample_rate. Shape (..., samples).
+        spec: the front end; n_fft, hop_length, padding and floor_db are used.
+
+    Returns:
+        Power in dB re 1.0, floored at spec.floor_db, not normalised.
+        Shape (..., 1 + n_fft // 2, frames), frames = 1 + samples // hop_length.
+
+    Raises:
+        AudioError: fewer samples than one FFT window, or a value that is not finite.
+    """
+    segments = as_segments(waveform, spec)
+    n_frames = 1 + segments.shape[1] // spec.hop_length
+    out = np.empty((len(segments), 1 + spec.n_fft // 2, n_frames), np.float32)
+    for index, frames, power in power_blocks(segments, spec):
+        to_db(power, spec.floor_db)
+        out[index, :, frames] = power.T
+    return out.reshape(*waveform.shape[:-1], *out.shape[1:])
+
+
+def power_blocks(
+    segments: NDArray[np.float32], spec: FeatureSpec
+) -> Iterator[tuple[int, slice, NDArray[np.float32]]]:
+    """Yield the power spectra of all segments, a block of frames at a time.
+
+    Args:
+        segments: checked by as_segments. Shape (n_segments, samples).
+        spec: the front end; n_fft, hop_length and padding are used.
+
+    Yields:
+        The segment's index, the slice of its frames, and their power, shape (frames in the block,
+        1 + n_fft // 2). The power's memory is used again by the next block.
+    """
+    n_fft, n_bins = spec.n_fft, 1 + spec.n_fft // 2
+    window = hann(n_fft)
+    # (n_segments, frames, n_fft), a view
+    frames = sliding_window_view(_pad(segments, spec), n_fft, axis=-1)[:, :: spec.hop_length]
+    block = _block_frames(frames.shape[1], n_fft)
+    # One piece of memory serves as windowed frames before the FFT and as power after it.
+    scratch = np.empty(block * 2 * n_bins, np.float32)
+    windowed = scratch[: block * n_fft].reshape(block, n_fft)
+    power, imaginary = scratch.reshape(2, block, n_bins)
+    spectrum = np.empty((block, n_bins), np.complex64)
+    for index, start in np.ndindex(len(frames), -(-frames.shape[1] // block)):
+        part = frames[index, start * block : (start + 1) * block]
+        n = len(part)
+        np.multiply(part, window, out=windowed[:n])
+        # NumPy's own stub knows complex128 only; NumPy >= 2 keeps float32 -> complex64.
+        np.fft.rfft(windowed[:n], out=spectrum[:n])  # type: ignore[arg-type]
+        np.square(spectrum[:n].real, out=power[:n])
+        power[:n] += np.square(spectrum[:n].imag, out=imaginary[:n])
+        yield index, slice(start * block, start * block + n), power[:n]
+
+
+def as_segments(waveform: NDArray[Any], spec: FeatureSpec) -> NDArray[np.float32]:
+    """Check a waveform and give it exactly one leading axis.
+
+    Args:
+        waveform: real samples. Shape (..., samples).
+        spec: the front end that will read it.
+
+    Returns:
+        The same samples as contiguous float32. Shape (n_segments, samples).
+
+    Raises:
+        AudioError: samples that are not floating-point numbers, fewer of them than one FFT window,
+            or a value that is not finite.
+    """
+    if waveform.dtype.kind != "f":
+        raise AudioError(
+            f"the waveform holds {waveform.dtype} values; allowed are floating-point samples in "
+            "[-1, 1]; divide integer samples by their full scale"
+        )
+    if waveform.ndim == 0 or waveform.shape[-1] < spec.n_fft:
+        n_samples = waveform.shape[-1] if waveform.ndim else 0
+        raise AudioError(
+            f"the waveform has {n_samples} samples; one FFT window needs {spec.n_fft}; "
+            "pad it with zeros to the length of a segment"
+        )
+    segments = np.ascontiguousarray(waveform, np.float32).reshape(-1, waveform.shape[-1])
+    # NaN and infinity pass through min and max, which cost less than isfinite.
+    if segments.size and not max(-segments.min(), segments.max()) < _PEAK_LIMIT:
+        raise AudioError(
+            "the waveform holds NaN, infinite or absurdly large values; allowed are finite samples "
+            "in [-1, 1]; decode the file again or repair it"
+        )
+    return segments
+
+
+def to_db(power: NDArray[np.float32], floor_db: float) -> None:
+    """Turn power into decibels re 1.0, in place: 10 log10(power), at least floor_db."""
+    np.maximum(power, np.float32(10.0 ** (floor_db / 10.0)), out=power)
+    np.log(power, out=power)
+    power *= np.float32(10.0 / np.log(10.0))
+
+
+@lru_cache(maxsize=16)
+def hann(n_fft: int) -> NDArray[np.float32]:
+    """Return the periodic Hann window, read-only, because every caller shares it.
+
+    >>> hann(4).tolist()
+    [0.0, 0.5, 1.0, 0.5]
+    """
+    window = (0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(n_fft) / n_fft)).astype(np.float32)
+    window.flags.writeable = False
+    return window
+
+
+def _block_frames(n_frames: int, n_fft: int) -> int:
+    """Split the frames evenly, so that a segment does not end in a block of one frame."""
+    n_blocks = -(-n_frames * n_fft // _BLOCK_SAMPLES)
+    return -(-n_frames // n_blocks)
+
+
+def _pad(segments: NDArray[np.float32], spec: FeatureSpec) -> NDArray[np.float32]:
+    """Lengthen each segment by half a window on both sides; np.pad costs several times as much."""
+    n_segments, n_samples = segments.shape
+    left, right = spec.n_fft // 2, spec.n_fft - spec.n_fft // 2
+    padded = np.empty((n_segments, left + n_samples + right), np.float32)
+    padded[:, left : left + n_samples] = segments
+    if spec.padding == "zeros":
+        padded[:, :left] = padded[:, left + n_samples :] = 0.0
+    else:
+        padded[:, :left] = segments[:, left:0:-1]
+        padded[:, left + n_samples :] = segments[:, -2 : -right - 2 : -1]
+    return padded
