@@ -46,7 +46,36 @@ class Mutation:
         path.write_text(text.replace(self.old, self.new), encoding="utf-8")
 
 
-MUTATIONS: tuple[Mutation, ...] = ()
+MUTATIONS = (
+    Mutation(
+        "a hop that is one sample too long",
+        "src/genrekit/features/stft.py",
+        "[:, :: spec.hop_length]",
+        "[:, :: spec.hop_length + 1]",
+        ("tests/test_features.py",),
+    ),
+    Mutation(
+        "two labels swapped",
+        "src/genrekit/inference.py",
+        "return self.card.labels\n",
+        "return (self.card.labels[1], self.card.labels[0], *self.card.labels[2:])\n",
+        ("tests/golden",),
+    ),
+    Mutation(
+        "one track in two splits",
+        "src/genrekit/datasets/splits/gtzan_fault_filtered.tsv",
+        "blues.00000\tvalidation\n",
+        "blues.00000\tvalidation\nblues.00000\ttest\n",
+        ("tests/test_split.py",),
+    ),
+    Mutation(
+        "exit code 0 after a failed file",
+        "src/genrekit/cli/predict.py",
+        "raise typer.Exit(1)",
+        "raise typer.Exit(0)",
+        ("tests/e2e/test_predict.py",),
+    ),
+)
 
 
 def copy(folder: Path) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import runpy
 import shutil
 import subprocess
 import sys
@@ -14,7 +15,10 @@ import pytest
 from genrekit import doctor
 from genrekit.models import registry
 
-EMBEDDED = [name for name in registry.names() if registry.locate(name).parent.name == "models"]
+ROOT = Path(__file__).resolve().parents[1]
+EMBEDDED = [
+    name for name in registry.names() if registry.locate(name).parent == registry.embedded_folder()
+]
 needs_model = pytest.mark.skipif(
     not registry.embedded_folder().is_dir(), reason="no model is embedded in this checkout"
 )
@@ -100,17 +104,35 @@ def test_the_golden_prediction_of_every_embedded_model_holds() -> None:
     assert [finding.status for finding in findings] == ["ok"] * len(EMBEDDED), findings
 
 
-@needs_model
-def test_the_golden_prediction_notices_another_network(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def embedded_tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The tiny model as if it were embedded, with its answers recorded by the script."""
+    folder = tmp_path / "models" / "tiny"
+    shutil.copytree(ROOT / "tests" / "golden" / "tiny", folder)
+    monkeypatch.setattr(registry, "embedded_folder", lambda: folder.parent)
+    monkeypatch.setattr(doctor, "GOLDEN", tmp_path / "golden.json")
+    runpy.run_path(str(ROOT / "scripts" / "make_golden.py"), run_name="__main__")
+    return folder
+
+
+def test_a_recorded_prediction_holds(embedded_tiny: Path) -> None:
+    finding = of("golden prediction")[0]
+    assert finding.status == "ok"
+    assert "3 made tracks within 0.0000" in finding.text
+
+
+def test_two_swapped_labels_are_noticed(embedded_tiny: Path) -> None:
+    card = json.loads((embedded_tiny / "card.json").read_text())
+    card["labels"][0], card["labels"][1] = card["labels"][1], card["labels"][0]
+    (embedded_tiny / "card.json").write_text(json.dumps(card))
+    assert of("golden prediction")[0].status == "problem"
+
+
+def test_another_network_than_the_recorded_one_is_noticed(embedded_tiny: Path) -> None:
     recorded = json.loads(doctor.GOLDEN.read_text(encoding="utf-8"))
-    for answers in recorded.values():
-        answers["onnx_sha256"] = "0" * 64
-    changed = shutil.copy(doctor.GOLDEN, tmp_path)
-    Path(changed).write_text(json.dumps(recorded))
-    monkeypatch.setattr(doctor, "GOLDEN", Path(changed))
-    assert {finding.status for finding in of("golden prediction")} == {"problem"}
+    recorded["tiny"]["onnx_sha256"] = "0" * 64
+    doctor.GOLDEN.write_text(json.dumps(recorded))
+    assert "holds no answers of tiny" in of("golden prediction")[0].text
 
 
 def test_the_verb_prints_findings_and_its_exit_code_says_whether_all_is_well() -> None:
