@@ -56,25 +56,26 @@ def power_blocks(
         The segment's index, the slice of its frames, and their power, shape (frames in the block,
         1 + n_fft // 2). The power's memory is used again by the next block.
     """
-    n_fft, n_bins = spec.n_fft, 1 + spec.n_fft // 2
+    n_fft, n_bins, n_samples = spec.n_fft, 1 + spec.n_fft // 2, segments.shape[1]
     window = hann(n_fft)
-    # (n_segments, frames, n_fft), a view
-    frames = sliding_window_view(_pad(segments, spec), n_fft, axis=-1)[:, :: spec.hop_length]
-    block = _block_frames(frames.shape[1], n_fft)
+    padded = np.empty(n_samples + n_fft, np.float32)
+    frames = sliding_window_view(padded, n_fft)[:: spec.hop_length]  # (frames, n_fft), a view
+    block = _block_frames(len(frames), n_fft)
     # One piece of memory serves as windowed frames before the FFT and as power after it.
     scratch = np.empty(block * 2 * n_bins, np.float32)
     windowed = scratch[: block * n_fft].reshape(block, n_fft)
     power, imaginary = scratch.reshape(2, block, n_bins)
     spectrum = np.empty((block, n_bins), np.complex64)
-    for index, start in np.ndindex(len(frames), -(-frames.shape[1] // block)):
-        part = frames[index, start * block : (start + 1) * block]
-        n = len(part)
-        np.multiply(part, window, out=windowed[:n])
-        # NumPy's own stub knows complex128 only; NumPy >= 2 keeps float32 -> complex64.
-        np.fft.rfft(windowed[:n], out=spectrum[:n])  # type: ignore[arg-type]
-        np.square(spectrum[:n].real, out=power[:n])
-        power[:n] += np.square(spectrum[:n].imag, out=imaginary[:n])
-        yield index, slice(start * block, start * block + n), power[:n]
+    for index, segment in enumerate(segments):
+        _pad_into(padded, segment, spec)
+        for start in range(0, len(frames), block):
+            n = min(block, len(frames) - start)
+            np.multiply(frames[start : start + n], window, out=windowed[:n])
+            # NumPy's own stub knows complex128 only; NumPy >= 2 keeps float32 -> complex64.
+            np.fft.rfft(windowed[:n], out=spectrum[:n])  # type: ignore[arg-type]
+            np.square(spectrum[:n].real, out=power[:n])
+            power[:n] += np.square(spectrum[:n].imag, out=imaginary[:n])
+            yield index, slice(start, start + n), power[:n]
 
 
 def as_segments(waveform: NDArray[Any], spec: FeatureSpec) -> NDArray[np.float32]:
@@ -137,15 +138,12 @@ def _block_frames(n_frames: int, n_fft: int) -> int:
     return -(-n_frames // n_blocks)
 
 
-def _pad(segments: NDArray[np.float32], spec: FeatureSpec) -> NDArray[np.float32]:
-    """Lengthen each segment by half a window on both sides; np.pad costs several times as much."""
-    n_segments, n_samples = segments.shape
-    left, right = spec.n_fft // 2, spec.n_fft - spec.n_fft // 2
-    padded = np.empty((n_segments, left + n_samples + right), np.float32)
-    padded[:, left : left + n_samples] = segments
+def _pad_into(padded: NDArray[np.float32], segment: NDArray[np.float32], spec: FeatureSpec) -> None:
+    """Lengthen a segment by half a window on both sides, in memory that every segment uses."""
+    left, end = spec.n_fft // 2, spec.n_fft // 2 + len(segment)
+    padded[left:end] = segment
     if spec.padding == "zeros":
-        padded[:, :left] = padded[:, left + n_samples :] = 0.0
+        padded[:left] = padded[end:] = 0.0
     else:
-        padded[:, :left] = segments[:, left:0:-1]
-        padded[:, left + n_samples :] = segments[:, -2 : -right - 2 : -1]
-    return padded
+        padded[:left] = segment[left:0:-1]
+        padded[end:] = segment[-2 : -2 - (len(padded) - end) : -1]
