@@ -1,0 +1,86 @@
+"""Datasets: Track, Split and Dataset; one layout a file, found by being there.
+
+A module of this package with a ``LAYOUT`` is asked whether it knows a path; see
+docs/adding-a-dataset.md.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pkgutil
+from pathlib import Path
+
+from genrekit.datasets.base import Dataset, Layout, Problem, Track
+from genrekit.datasets.split import SegmentSplit, Split
+from genrekit.errors import DatasetError, unknown_name
+
+__all__ = [
+    "Dataset",
+    "Layout",
+    "Problem",
+    "SegmentSplit",
+    "Split",
+    "Track",
+    "layouts",
+    "open_dataset",
+    "user_folder",
+]
+
+
+def layouts() -> dict[str, Layout]:
+    """Return every layout by its name, the most particular first."""
+    found: list[Layout] = []
+    for info in pkgutil.iter_modules(__path__):
+        module = importlib.import_module(f"{__name__}.{info.name}")
+        layout = getattr(module, "LAYOUT", None)
+        if isinstance(layout, Layout):
+            found.append(layout)
+    return {layout.name: layout for layout in sorted(found, key=lambda its: (its.rank, its.name))}
+
+
+def open_dataset(source: str | os.PathLike[str]) -> Dataset:
+    """Open a dataset by looking at what lies at a path.
+
+    Args:
+        source: a folder (GTZAN, FMA, one folder for each genre, or with a manifest.csv), a manifest
+            CSV, or the name of a dataset that ``genrekit datasets get`` has downloaded.
+
+    Raises:
+        DatasetError: nothing is there, no layout fits, or the dataset cannot be used; the message
+            says why.
+        OSError: a folder or table cannot be read.
+    """
+    path, known = Path(source).expanduser(), layouts()
+    if not path.exists() and isinstance(source, str):
+        path = _downloaded(source, known)
+    for layout in known.values():
+        dataset = layout.open(path)
+        if dataset is not None:
+            return dataset
+    raise DatasetError(
+        f"{path} is no dataset; give a folder with one folder for each genre, or a CSV file with "
+        "the columns path,genre"
+    )
+
+
+def user_folder(name: str) -> Path:
+    """Return the folder that ``genrekit datasets get`` puts a dataset in when none is named."""
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("genrekit", appauthor=False)) / "datasets" / name
+
+
+def _downloaded(source: str, known: dict[str, Layout]) -> Path:
+    names = [name for name, layout in known.items() if layout.archives]
+    if source not in names:
+        is_path = os.sep in source or (os.altsep or os.sep) in source or "." in source
+        hint = "" if is_path else f"{unknown_name('dataset', source, names)} "
+        raise DatasetError(f"{source} does not exist; {hint}give a folder or a manifest CSV")
+    folder = user_folder(source)
+    if not folder.is_dir():
+        raise DatasetError(
+            f"dataset {source!r} is not on this machine; run `genrekit datasets get {source}`, or "
+            "give the folder that holds it"
+        )
+    return folder

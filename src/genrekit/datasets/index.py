@@ -1,0 +1,97 @@
+"""SHA-256 of a dataset's files, remembered between runs while size and time of change stay."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+from genrekit import files
+from genrekit.errors import DatasetError
+
+Entry = tuple[int, int, str]
+
+
+def hashes(
+    paths: Iterable[Path],
+    jobs: int | None = None,
+    advance: Callable[[], object] | None = None,
+    folder: Path | None = None,
+) -> dict[Path, str]:
+    """Return the SHA-256 of each file.
+
+    What was computed is kept in the user's cache folder, keyed by path, size and time of change.
+    Where that folder cannot be written, everything is computed again the next time.
+
+    Args:
+        paths: the files.
+        jobs: number of threads; None means one for each core.
+        advance: called once for every file.
+        folder: where to remember; None means the user's cache folder.
+
+    Returns:
+        Path -> lower-case hexadecimal SHA-256.
+
+    Raises:
+        DatasetError: a file is gone or cannot be read.
+    """
+    wanted = list(dict.fromkeys(paths))
+    memory = _memory(wanted, folder or _cache_folder())
+    known = _load(memory)
+
+    def entry(path: Path) -> Entry:
+        found = _entry(path, known.get(_key(path)))
+        if advance is not None:
+            advance()
+        return found
+
+    with ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool:
+        entries = dict(zip(wanted, pool.map(entry, wanted), strict=True))
+    if any(known.get(_key(path)) != its for path, its in entries.items()):
+        _save(memory, {_key(path): its for path, its in entries.items()})
+    return {path: digest for path, (_, _, digest) in entries.items()}
+
+
+def _entry(path: Path, known: Entry | None) -> Entry:
+    try:
+        status = path.stat()
+        if known and known[:2] == (status.st_size, status.st_mtime_ns):
+            return known
+        return status.st_size, status.st_mtime_ns, files.sha256(path)
+    except OSError as error:
+        raise DatasetError(
+            f"{path} cannot be read: {error.strerror}; restore or remove it"
+        ) from error
+
+
+def _cache_folder() -> Path:
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("genrekit", appauthor=False)) / "sha256"
+
+
+def _memory(paths: list[Path], folder: Path) -> Path:
+    """The file that remembers this set of files: one for each folder that holds them all."""
+    common = os.path.commonpath([_key(path) for path in paths]) if paths else ""
+    return folder / f"{hashlib.sha256(os.fsencode(common)).hexdigest()[:16]}.json"
+
+
+def _key(path: Path) -> str:
+    return os.path.abspath(path)  # noqa: PTH100 - resolve() would follow links, absolute() keeps ".."
+
+
+def _load(memory: Path) -> dict[str, Entry]:
+    try:
+        content = json.loads(memory.read_bytes())
+        return {key: (int(size), int(time), str(sha)) for key, (size, time, sha) in content.items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}  # missing or damaged: only a memory, everything can be computed again
+
+
+def _save(memory: Path, entries: dict[str, Entry]) -> None:
+    with suppress(OSError), files.write_beside(memory, "w") as stream:
+        json.dump(entries, stream)
