@@ -1,0 +1,202 @@
+"""What an evaluation says, and its JSON form."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from genrekit import metrics
+from genrekit.models.card import Interval, Metrics
+from genrekit.prediction import ModelReference
+
+Level = Literal["segment", "majority_vote", "mean_probability"]
+
+
+class Strict(BaseModel):
+    """A frozen part of the result that refuses unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ClassScores(Strict):
+    """Scores of one label; recall and f1 are None where no item has it."""
+
+    n_items: int
+    precision: Interval
+    recall: Interval | None
+    f1: Interval | None
+
+
+class ReliabilityBin(Strict):
+    """The items whose best probability lies in (low, high]."""
+
+    low: float
+    high: float
+    n_items: int
+    mean_probability: float
+    accuracy: float
+
+
+class Scores(Strict):
+    """All scores of one level with 95 % intervals; rows of the confusion matrix are the truth.
+
+    Macro scores are means over the labels that have an item. The share of votes is no probability
+    in the strict sense, so likelihood and calibration error of majority_vote serve to compare only.
+    """
+
+    level: Level
+    n_items: int
+    accuracy: Interval
+    macro_precision: Interval
+    macro_recall: Interval
+    macro_f1: Interval
+    negative_log_likelihood: Interval
+    expected_calibration_error: Interval
+    per_class: dict[str, ClassScores]
+    confusion: tuple[tuple[int, ...], ...]
+    reliability: tuple[ReliabilityBin, ...]
+
+
+class Uncalibrated(Strict):
+    """What the card's temperature and bias change: the mean probability without them."""
+
+    negative_log_likelihood: Interval
+    expected_calibration_error: Interval
+
+
+class CoveragePoint(Strict):
+    """What one threshold of the card gives here; precision is None where no track reaches it."""
+
+    threshold: float
+    promised_precision: float
+    precision: Interval | None
+    coverage: Interval
+    n_tracks: int
+
+
+class TrackResult(Strict):
+    """The product's answer for one track."""
+
+    track_id: str
+    path: str
+    artist_group: str | None
+    genre: str
+    label: str
+    probability: float
+    n_segments: int
+
+    @property
+    def correct(self) -> bool:
+        """Whether the answer is the truth."""
+        return self.label == self.genre
+
+
+class FailedTrack(Strict):
+    """A track that could not be heard; it is left out of every number."""
+
+    track_id: str
+    path: str
+    error: str
+
+
+class EvaluationResult(Strict):
+    """An evaluation: which model on which tracks, and every number with its interval.
+
+    ``split_is_leaky`` says that segments of one track lie on both sides of the split.
+    ``product_level`` is the level that the model answers with. ``trained_on`` names the tracks of
+    this part that the weights were fitted to; they count only where ``includes_trained_on`` is
+    true. ``n_same_artist`` counts the tracks measured that are no training tracks but have
+    an artist who is in the training tracks. ``unknown_genres`` counts tracks left out because the
+    model has no such label. ``problems`` are the dataset's: files it skipped before any split.
+    """
+
+    model: ModelReference
+    data: str
+    split: str
+    split_sha256: str
+    split_is_leaky: bool
+    part: str
+    labels: tuple[str, ...]
+    n_tracks: int
+    n_artist_groups: int
+    product_level: Level
+    levels: dict[Level, Scores]
+    uncalibrated: Uncalibrated
+    coverage: tuple[CoveragePoint, ...]
+    trained_on: tuple[str, ...]
+    includes_trained_on: bool
+    n_same_artist: int
+    unknown_genres: dict[str, int]
+    problems: tuple[str, ...]
+    failures: tuple[FailedTrack, ...]
+    tracks: tuple[TrackResult, ...]
+
+    @property
+    def leaky(self) -> bool:
+        """Whether the numbers flatter: a leaky split, or training tracks that were measured."""
+        return self.split_is_leaky or (self.includes_trained_on and bool(self.trained_on))
+
+    @property
+    def split_title(self) -> str:
+        """The split, its part and, where it applies, the word LEAKY."""
+        return f"{self.split} {self.part}{' (LEAKY)' if self.leaky else ''}"
+
+    @property
+    def product(self) -> Scores:
+        """The scores of the level that the model answers with."""
+        return self.levels[self.product_level]
+
+
+class Comparison(Strict):
+    """Two evaluations on the tracks they share."""
+
+    n_tracks: int
+    n_only_first: int
+    n_only_second: int
+    p_value: float
+
+
+def to_card_metrics(result: EvaluationResult, level: Level | None = None) -> Metrics:
+    """Return the numbers in the form that a model card keeps.
+
+    Args:
+        result: an evaluation.
+        level: which level; None is the one that the model answers with.
+    """
+    scores = result.levels[level or result.product_level]
+    return Metrics(
+        split=result.split_title,
+        data=result.data,
+        n_tracks=result.n_tracks,
+        level=scores.level,
+        accuracy=scores.accuracy,
+        macro_recall=scores.macro_recall,
+        macro_f1=scores.macro_f1,
+        expected_calibration_error=scores.expected_calibration_error,
+        per_class_recall={
+            label: row.recall.value
+            for label, row in scores.per_class.items()
+            if row.recall is not None
+        },
+    )
+
+
+def compare(first: EvaluationResult, second: EvaluationResult) -> Comparison:
+    """Test with McNemar's exact test whether two evaluations differ on the tracks they share.
+
+    Raises:
+        ValueError: they share no track.
+    """
+    correct = {track.track_id: track.correct for track in second.tracks}
+    pairs = [(t.correct, correct[t.track_id]) for t in first.tracks if t.track_id in correct]
+    if not pairs:
+        raise ValueError(f"{first.data} and {second.data}: the evaluations share no track")
+    n_first = sum(mine and not theirs for mine, theirs in pairs)
+    n_second = sum(theirs and not mine for mine, theirs in pairs)
+    return Comparison(
+        n_tracks=len(pairs),
+        n_only_first=n_first,
+        n_only_second=n_second,
+        p_value=metrics.mcnemar(n_first, n_second),
+    )

@@ -1,0 +1,135 @@
+"""Score items: every number of one level with its interval."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genrekit import metrics
+from genrekit.evaluation.result import ClassScores, CoveragePoint, Level, ReliabilityBin, Scores
+from genrekit.models.card import Interval, PrecisionPoint
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+
+def score(
+    level: Level,
+    probabilities: Floats,
+    true: Integers,
+    groups: Sequence[str],
+    labels: Sequence[str],
+) -> Scores:
+    """Score the items of one level.
+
+    Args:
+        level: what the items are.
+        probabilities: shape (n_items, n_labels).
+        true: label indices of the truth. Shape (n_items,).
+        groups: the artist group of each item, for the intervals.
+        labels: names of the labels.
+    """
+    items = metrics.confusion_items(true, probabilities.argmax(axis=1), len(labels))
+    resamples = metrics.Resamples(items, groups)
+
+    def macro(of_class: Callable[[Floats], Floats]) -> Interval:
+        return _interval(resamples, lambda sums: metrics.macro(sums, of_class))
+
+    return Scores(
+        level=level,
+        n_items=len(true),
+        accuracy=_interval(resamples, metrics.accuracy),
+        macro_precision=macro(metrics.precision),
+        macro_recall=macro(metrics.recall),
+        macro_f1=macro(metrics.f1),
+        negative_log_likelihood=likelihood(probabilities, true, groups),
+        expected_calibration_error=calibration_error(probabilities, true, groups),
+        per_class={name: _class_scores(resamples, k) for k, name in enumerate(labels)},
+        confusion=tuple(tuple(map(int, row)) for row in resamples.total.tolist()),
+        reliability=_reliability(probabilities, true),
+    )
+
+
+def likelihood(probabilities: Floats, true: Integers, groups: Sequence[str]) -> Interval:
+    """Return the mean negative log-likelihood of items; arguments as of score."""
+    losses = metrics.log_losses(probabilities, true)
+    items = np.stack([losses, np.ones_like(losses)], axis=1)
+    return _interval(metrics.Resamples(items, groups), lambda sums: sums[:, 0] / sums[:, 1])
+
+
+def calibration_error(probabilities: Floats, true: Integers, groups: Sequence[str]) -> Interval:
+    """Return the expected calibration error of items; arguments as of score."""
+    items = metrics.calibration_items(probabilities, true)
+    return _interval(metrics.Resamples(items, groups), metrics.expected_calibration_error)
+
+
+def _interval(resamples: metrics.Resamples, statistic: Callable[[Floats], Floats]) -> Interval:
+    value, low, high = resamples.estimate(statistic)
+    return Interval(value=value, low=low, high=high)
+
+
+def _class_scores(resamples: metrics.Resamples, label: int) -> ClassScores:
+    n_items = int(resamples.total[label].sum())
+
+    def interval(of_class: Callable[[Floats], Floats]) -> Interval:
+        return _interval(resamples, lambda sums: of_class(sums)[..., label])
+
+    return ClassScores(
+        n_items=n_items,
+        precision=interval(metrics.precision),
+        recall=interval(metrics.recall) if n_items else None,
+        f1=interval(metrics.f1) if n_items else None,
+    )
+
+
+def _reliability(probabilities: Floats, true: Integers) -> tuple[ReliabilityBin, ...]:
+    sums = metrics.calibration_items(probabilities, true).sum(axis=0)
+    width = 1 / len(sums)
+    return tuple(
+        ReliabilityBin(
+            low=index * width,
+            high=(index + 1) * width,
+            n_items=int(n),
+            mean_probability=total / n,
+            accuracy=hits / n,
+        )
+        for index, (n, total, hits) in enumerate(sums.tolist())
+        if n
+    )
+
+
+def coverage(
+    curve: Sequence[PrecisionPoint], probabilities: Floats, true: Integers, groups: Sequence[str]
+) -> tuple[CoveragePoint, ...]:
+    """Return what each threshold that the card promises a precision for gives here.
+
+    Args:
+        curve: the card's, measured on validation tracks.
+        probabilities: shape (n_tracks, n_labels).
+        true: label indices of the truth. Shape (n_tracks,).
+        groups: the artist group of each track, for the intervals.
+    """
+    best = probabilities.max(axis=1)
+    hits = probabilities.argmax(axis=1) == true
+    points = []
+    for promised in curve:
+        answered = best >= promised.threshold
+        items = np.stack([answered & hits, answered, np.ones_like(answered)], axis=1)
+        resamples = metrics.Resamples(items, groups)
+        point = CoveragePoint(
+            threshold=promised.threshold,
+            promised_precision=promised.precision,
+            precision=_interval(resamples, _share_right) if answered.any() else None,
+            coverage=_interval(resamples, lambda sums: sums[:, 1] / sums[:, 2]),
+            n_tracks=int(answered.sum()),
+        )
+        points.append(point)
+    return tuple(points)
+
+
+def _share_right(sums: Floats) -> Floats:
+    """Return right answers over answers, NaN where a resample has no answer."""
+    answers = sums[:, 1]
+    return np.divide(sums[:, 0], answers, out=np.full_like(answers, np.nan), where=answers > 0)

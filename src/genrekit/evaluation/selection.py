@@ -1,0 +1,131 @@
+"""Choose the tracks that a model may be measured on, and say which were left out and why."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from genrekit.datasets.split import SegmentSplit, Split
+from genrekit.errors import DatasetError
+from genrekit.labels import spelling
+from genrekit.models.card import ModelCard
+
+if TYPE_CHECKING:
+    from genrekit.datasets.base import Dataset, Track
+
+AnySplit = Split | SegmentSplit
+
+
+@dataclass(frozen=True)
+class ChosenTrack:
+    """A track to measure on; genre is spelled as the model spells it.
+
+    ``group`` is what intervals resample: the tracks of one artist or of one repeated recording.
+    Under a split of segments, ``segments`` are the indices of this part out of ``n_segments`` equal
+    stretches of the track; under a split of tracks it is empty and the whole track counts.
+    """
+
+    track_id: str
+    path: Path
+    genre: str
+    artist_group: str | None
+    group: str
+    segments: frozenset[int] = frozenset()
+    n_segments: int = 1
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The tracks of one part of a split that a model is measured on, and those left out."""
+
+    data: str
+    split: AnySplit
+    part: str
+    includes_trained_on: bool
+    tracks: tuple[ChosenTrack, ...]
+    trained_on: tuple[str, ...]
+    n_same_artist: int
+    unknown_genres: dict[str, int]
+    problems: tuple[str, ...]
+
+
+def select(
+    card: ModelCard,
+    dataset: Dataset,
+    split: AnySplit,
+    part: str = "test",
+    include_training_tracks: bool = False,
+) -> Selection:
+    """Choose the tracks of a part that a model can be measured on.
+
+    Left out are tracks of a genre that the model does not know (case, spaces and punctuation do not
+    count) and, unless they are asked for, tracks whose id the card names as a training track.
+
+    Raises:
+        DatasetError: no track is left.
+    """
+    indices = _indices(split, part)
+    members = [track for track in dataset.tracks if track.track_id in indices]
+    labels = {spelling(label): label for label in card.labels}
+    known = [track for track in members if spelling(track.genre) in labels]
+    fitted = set(card.training_data.track_ids) if card.training_data else set()
+    unseen = [track for track in known if track.track_id not in fitted]
+    unknown = Counter(track.genre for track in members if spelling(track.genre) not in labels)
+    chosen = known if include_training_tracks else unseen
+    if not chosen:
+        where = f"{dataset.name}, {split.title}, part {part}"
+        raise DatasetError(_nothing_left(card, where, unknown, known))
+    groups = dataset.groups
+    fitted_groups = {groups[track.track_id] for track in dataset.tracks if track.track_id in fitted}
+    lengths = Counter(key[0] for key in split.assignment if isinstance(key, tuple))
+    return Selection(
+        data=dataset.name,
+        split=split,
+        part=part,
+        includes_trained_on=include_training_tracks,
+        tracks=tuple(
+            ChosenTrack(
+                track_id=track.track_id,
+                path=Path(track.path),
+                genre=labels[spelling(track.genre)],
+                artist_group=track.artist_group,
+                group=groups[track.track_id],
+                segments=indices[track.track_id],
+                n_segments=lengths.get(track.track_id, 1),
+            )
+            for track in chosen
+        ),
+        trained_on=tuple(track.track_id for track in known if track.track_id in fitted),
+        n_same_artist=sum(groups[track.track_id] in fitted_groups for track in unseen),
+        unknown_genres=dict(unknown),
+        problems=tuple(map(str, dataset.problems)),
+    )
+
+
+def _indices(split: AnySplit, part: str) -> dict[str, frozenset[int]]:
+    """Return the tracks of a part, each with its segments' indices (none: the whole track)."""
+    if isinstance(split, Split):
+        return dict.fromkeys(split.ids(part), frozenset())
+    found: dict[str, set[int]] = {}
+    for track_id, index in split.ids(part):
+        found.setdefault(track_id, set()).add(index)
+    return {track_id: frozenset(indices) for track_id, indices in found.items()}
+
+
+def _nothing_left(
+    card: ModelCard, where: str, unknown: Counter[str], known: Sequence[Track]
+) -> str:
+    if known:
+        return (
+            f"every track of {where} is a training track of {card.name}; choose another part or "
+            "split, or include the training tracks and read the numbers as LEAKY"
+        )
+    if unknown:
+        return (
+            f"{card.name} knows none of the genres of {where}: {', '.join(sorted(unknown))}; it "
+            f"knows {', '.join(card.labels)}; choose a model trained on these genres"
+        )
+    return f"there is no track in {where}; choose another part or split"
