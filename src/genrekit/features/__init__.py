@@ -8,6 +8,7 @@ limit of float32 and may differ by up to 0.02 dB (measured on real music).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,23 @@ from genrekit.features.log_mel import log_mel
 from genrekit.features.spec import FeatureSpec
 from genrekit.features.stft import log_stft
 
-__all__ = ["FeatureSpec", "compute", "decibels", "log_mel", "log_stft"]
+__all__ = ["FeatureSpec", "compute", "decibels", "front_end", "log_mel", "log_stft"]
 
-_FRONT_ENDS = {"log_mel": log_mel, "log_stft": log_stft}
+FrontEnd = Callable[[NDArray[Any], FeatureSpec], NDArray[np.float32]]
+
+_FRONT_ENDS: dict[str, FrontEnd] = {"log_mel": log_mel, "log_stft": log_stft}
+
+
+def front_end(spec: FeatureSpec) -> FrontEnd:
+    """Return the function that spec.kind names.
+
+    Raises:
+        ModelError: spec.kind has no front end.
+    """
+    function = _FRONT_ENDS.get(spec.kind)
+    if function is None:
+        raise ModelError(unknown_name("front end", spec.kind, _FRONT_ENDS))
+    return function
 
 
 def decibels(waveform: NDArray[Any], spec: FeatureSpec) -> NDArray[np.float32]:
@@ -37,10 +52,7 @@ def decibels(waveform: NDArray[Any], spec: FeatureSpec) -> NDArray[np.float32]:
         ModelError: spec.kind has no front end.
         AudioError: as for log_mel.
     """
-    front_end = _FRONT_ENDS.get(spec.kind)
-    if front_end is None:
-        raise ModelError(unknown_name("front end", spec.kind, _FRONT_ENDS))
-    return front_end(waveform, spec)
+    return front_end(spec)(waveform, spec)
 
 
 def compute(segments: NDArray[Any], spec: FeatureSpec) -> NDArray[np.float32]:

@@ -1,0 +1,390 @@
+"""The spectrogram cache: every track's decibels on the disk, memory-mapped for random crops.
+
+One record holds one whole track. It is named after the SHA-256 of the audio file and lies in a
+folder named after the front end's numbers, so that a changed file or a changed front end can never
+meet an old record. Each record is written beside and then renamed: a build that is killed leaves
+whole records only, the next one continues, and two builds at once do not disturb each other.
+
+Decibels are kept as 16-bit steps of 1/256 dB above spec.floor_db: exact to 0.002 dB, with room for
+256 dB. float16 would need the same space and be wrong by up to 0.03 dB.
+
+A crop equals what genrekit.features.compute gives for the same samples (to that step) but for the
+frames within half a window of its two ends: here they see the track's neighbouring samples, there
+the segment's padding.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import struct
+import time
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genrekit import audio, files
+from genrekit.errors import DatasetError, GenrekitError
+from genrekit.features import FeatureSpec, decibels, front_end
+
+if TYPE_CHECKING:
+    from genrekit.datasets.base import Track
+
+# Raise it when the records or the numbers in them change: old records are then left alone.
+_FORMAT = 1
+_MAGIC = b"genrekit"
+_HEADER = struct.Struct("<8sIIII")  # magic, format, n_bins, n_frames, CRC-32 of the codes
+_HEADER_BYTES = 64  # so that the codes start on a cache line
+_STEPS_PER_DB = 256.0
+_HIGHEST_CODE = 65535
+# These fields do not touch the stored decibels.
+_LATER_FIELDS = {"mean", "std", "segment_seconds", "segment_hop_seconds"}
+_STALE_SECONDS = 3600.0
+
+Codes = NDArray[np.uint16]
+
+
+class SpectrogramCache:
+    """A folder of spectrograms, made once and read by every training run."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        """Name the folder; nothing is written before build.
+
+        Args:
+            folder: where the records go; None is genrekit's folder in the user's cache.
+        """
+        if folder is None:
+            from platformdirs import user_cache_path
+
+            folder = user_cache_path("genrekit") / "spectrograms"
+        self.folder = Path(folder)
+
+    def build(
+        self,
+        tracks: Iterable[Track],
+        spec: FeatureSpec,
+        jobs: int | None = None,
+        progress: bool = True,
+    ) -> CachedFeatures:
+        """Make the records that are missing, check those that are there, and open them all.
+
+        Every audio file is hashed and every record's checksum is compared, so a file that changed
+        or a record that was damaged is made again, and nothing else is.
+
+        Args:
+            tracks: what to cache; track_id and path are read.
+            spec: the front end. Its mean, std and segment lengths do not touch the records.
+            jobs: worker processes; None is one a core.
+            progress: show a bar on standard error, if that is a terminal.
+
+        Returns:
+            The spectrograms. Tracks that cannot be heard are in its failures, with the reason.
+
+        Raises:
+            DatasetError: two tracks have one track_id, or the folder cannot be written or is full.
+            ModelError: spec.kind has no front end.
+        """
+        front_end(spec)  # raises before anything is written
+        folder = self.folder / _key(spec)
+        tasks = [_Task(track.track_id, Path(track.path), folder, spec) for track in tracks]
+        _check_names(tasks)
+        _prepare(folder, spec)
+        records, failures = {}, {}
+        with _bar(len(tasks), progress) as advance:
+            for outcome in _run(tasks, jobs):
+                if outcome.sha256 is None:
+                    failures[outcome.track_id] = outcome.reason
+                else:
+                    records[outcome.track_id] = outcome.sha256
+                advance()
+        return CachedFeatures(spec, folder, records, failures)
+
+
+@dataclass(frozen=True)
+class CachedFeatures:
+    """Spectrograms on the disk. It may be sent to other processes; only what is read is loaded.
+
+    Attributes:
+        spec: the front end; its mean and std normalise what crop returns.
+        folder: where the records of this front end lie.
+        records: the SHA-256 of each track's audio file, by track_id.
+        failures: why a track could not be heard, by track_id.
+    """
+
+    spec: FeatureSpec
+    folder: Path
+    records: dict[str, str]
+    failures: dict[str, str]
+    _verified: set[str] = field(default_factory=set, repr=False, compare=False)
+
+    @property
+    def track_ids(self) -> tuple[str, ...]:
+        """Every track that can be read, in the order in which it was given."""
+        return tuple(self.records)
+
+    def n_frames(self, track_id: str) -> int:
+        """Return the number of frames of a track.
+
+        Raises:
+            DatasetError: as for features.
+        """
+        return len(self._codes(track_id))
+
+    def features(self, track_id: str) -> NDArray[np.float32]:
+        """Return a whole track in dB, not normalised.
+
+        Returns:
+            Shape (n_bins, n_frames).
+
+        Raises:
+            DatasetError: the track is not in the cache, or its record is missing or damaged.
+        """
+        return _decode(self._codes(track_id), self.spec.floor_db, 0.0, 1.0)
+
+    def crop(self, track_id: str, start_frame: int, n_frames: int) -> NDArray[np.float32]:
+        """Return a part of a track, normalised with spec.mean and spec.std.
+
+        Args:
+            track_id: one of track_ids.
+            start_frame: the first frame, from 0 to the track's n_frames - 1.
+            n_frames: the length of the part. Past its end a track starts again, as a segment of a
+                track that is too short does.
+
+        Returns:
+            Shape (n_bins, n_frames).
+
+        Raises:
+            DatasetError: as for features.
+            ValueError: start_frame lies outside the track, or n_frames is not above 0.
+        """
+        codes = self._codes(track_id)
+        if not (0 <= start_frame < len(codes) and n_frames > 0):
+            raise ValueError(
+                f"{n_frames} frames from frame {start_frame} of track {track_id!r}; allowed are "
+                f"starts from 0 to {len(codes) - 1} and at least one frame"
+            )
+        part = codes[start_frame : start_frame + n_frames]
+        if len(part) < n_frames:
+            part = codes[np.arange(start_frame, start_frame + n_frames) % len(codes)]
+        return _decode(part, self.spec.floor_db, self.spec.mean, self.spec.std)
+
+    def mean_std(self, track_ids: Iterable[str]) -> tuple[float, float]:
+        """Return the mean and standard deviation over every value of some tracks, in dB.
+
+        Args:
+            track_ids: the training tracks, and no others: statistics must not see the test.
+
+        Raises:
+            DatasetError: no track was given, all of them are silent, or as for features.
+        """
+        n_values, total, squares = 0, 0.0, 0.0
+        for track_id in track_ids:
+            codes = self._codes(track_id).astype(np.float64).ravel()
+            n_values += codes.size
+            # Sums of 16-bit integers and of their squares are exact in float64 up to 2 million.
+            total += float(codes.sum())
+            squares += float(codes @ codes)
+        if not n_values:
+            raise DatasetError("mean and std of no track were asked for; give the training tracks")
+        mean = total / n_values
+        std = max(0.0, squares / n_values - mean**2) ** 0.5
+        if std == 0.0:
+            raise DatasetError("every training track is silent; a std above 0 needs sound")
+        return self.spec.floor_db + mean / _STEPS_PER_DB, std / _STEPS_PER_DB
+
+    def with_spec(self, spec: FeatureSpec) -> CachedFeatures:
+        """Return the same records under a spec with another mean, std or segment length.
+
+        Raises:
+            DatasetError: the spec's decibels differ, so the records do not belong to it.
+        """
+        if _key(spec) != _key(self.spec):
+            raise DatasetError("the spec has another front end than the cache; build it again")
+        return replace(self, spec=spec)
+
+    def _codes(self, track_id: str) -> Codes:
+        """Map a track's record; check its checksum the first time. Shape (n_frames, n_bins)."""
+        sha256 = self.records.get(track_id)
+        if sha256 is None:
+            reason = self.failures.get(track_id, "it was not among the tracks of the build")
+            raise DatasetError(f"track {track_id!r} is not in the cache: {reason}")
+        path = _record_path(self.folder, sha256)
+        codes = _open_record(path, self.spec.n_bins, check=track_id not in self._verified)
+        if codes is None:
+            raise DatasetError(
+                f"the cached spectrogram of track {track_id!r} ({path}) is missing or damaged; "
+                "build the cache again, which makes only this record anew"
+            )
+        self._verified.add(track_id)
+        return codes
+
+
+@dataclass(frozen=True)
+class _Task:
+    track_id: str
+    path: Path
+    folder: Path
+    spec: FeatureSpec
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """sha256 is None where the track cannot be heard; fatal where the cache cannot be written."""
+
+    track_id: str
+    sha256: str | None = None
+    reason: str = ""
+    fatal: bool = False
+
+
+def _ensure(task: _Task) -> _Outcome:
+    """Make one record unless a whole one is there. Runs in a worker."""
+    try:
+        sha256 = files.sha256(task.path)
+    except OSError as error:
+        return _Outcome(task.track_id, reason=f"{task.path} cannot be read: {error.strerror}")
+    record = _record_path(task.folder, sha256)
+    if _open_record(record, task.spec.n_bins) is not None:
+        return _Outcome(task.track_id, sha256)
+    try:
+        waveform = audio.load(task.path, task.spec.sample_rate)[0]
+        if waveform.size < task.spec.n_fft:  # repeated, as segments of short tracks are
+            waveform = np.resize(waveform, task.spec.n_fft)
+        computed = decibels(waveform, task.spec)
+    except (GenrekitError, OSError) as error:
+        return _Outcome(task.track_id, reason=str(error))
+    try:
+        _write_record(record, _encode(computed, task.spec.floor_db))
+    except OSError as error:
+        return _Outcome(task.track_id, reason=_unwritable(task.folder, error), fatal=True)
+    return _Outcome(task.track_id, sha256)
+
+
+def _run(tasks: list[_Task], jobs: int | None) -> Iterator[_Outcome]:
+    n_jobs = min(jobs or _n_cores(), len(tasks))
+    if n_jobs <= 1:
+        yield from map(_checked, map(_ensure, tasks))
+        return
+    pool = ProcessPoolExecutor(n_jobs, mp_context=get_context("spawn"))
+    try:
+        yield from map(_checked, pool.map(_ensure, tasks, chunksize=4))
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _checked(outcome: _Outcome) -> _Outcome:
+    if outcome.fatal:
+        raise DatasetError(outcome.reason)
+    return outcome
+
+
+def _n_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def _bar(total: int, shown: bool) -> Iterator[Callable[[], None]]:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    if not (shown and console.is_terminal):
+        yield lambda: None
+        return
+    with Progress(console=console, transient=True) as bars:
+        task = bars.add_task("spectrograms", total=total)
+        yield lambda: bars.advance(task)
+
+
+def _key(spec: FeatureSpec) -> str:
+    """Return a folder's name for what the decibels depend on."""
+    fields = spec.model_dump(exclude=_LATER_FIELDS) | {"format": _FORMAT}
+    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _record_path(folder: Path, sha256: str) -> Path:
+    return folder / sha256[:2] / f"{sha256}.features"
+
+
+def _check_names(tasks: list[_Task]) -> None:
+    paths: dict[str, Path] = {}
+    for task in tasks:
+        other = paths.setdefault(task.track_id, task.path)
+        if other != task.path:
+            raise DatasetError(
+                f"two tracks are called {task.track_id!r}: {other} and {task.path}; rename one"
+            )
+
+
+def _prepare(folder: Path, spec: FeatureSpec) -> None:
+    """Make the folder, say in it whose it is, and remove what killed builds left behind."""
+    described = folder / "spec.json"
+    try:
+        if not described.exists():
+            with files.write_beside(described, "w") as stream:
+                stream.write(spec.model_dump_json(exclude=_LATER_FIELDS, indent=1) + "\n")
+    except OSError as error:
+        raise DatasetError(_unwritable(folder, error)) from error
+    for part in folder.glob("*/.*.part"):
+        with suppress(OSError):  # another build may still write the young ones, or be first
+            if time.time() - part.stat().st_mtime > _STALE_SECONDS:
+                part.unlink()
+
+
+def _unwritable(folder: Path, error: OSError) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        what = f"the disk of the cache folder {folder} is full"
+    else:
+        what = f"the cache folder {folder} cannot be written ({error.strerror})"
+    return f"{what}; what is there stays valid; free some space or pass --cache with another folder"
+
+
+def _encode(features: NDArray[np.float32], floor_db: float) -> Codes:
+    """Turn dB of shape (n_bins, n_frames) into codes of shape (n_frames, n_bins).
+
+    A crop is then one contiguous piece of the file.
+    """
+    steps = np.rint((features.T - np.float32(floor_db)) * np.float32(_STEPS_PER_DB))
+    return np.ascontiguousarray(np.clip(steps, 0, _HIGHEST_CODE), dtype="<u2")
+
+
+def _decode(codes: Codes, floor_db: float, mean: float, std: float) -> NDArray[np.float32]:
+    """Turn codes of shape (n_frames, n_bins) into (dB - mean) / std of shape (n_bins, n_frames)."""
+    features = np.empty(codes.shape[::-1], np.float32)
+    np.multiply(codes.T, np.float32(1.0 / (_STEPS_PER_DB * std)), out=features)
+    features += np.float32((floor_db - mean) / std)
+    return features
+
+
+def _write_record(path: Path, codes: Codes) -> None:
+    n_frames, n_bins = codes.shape
+    header = _HEADER.pack(_MAGIC, _FORMAT, n_bins, n_frames, zlib.crc32(codes.data))
+    with files.write_beside(path) as stream:
+        stream.write(header.ljust(_HEADER_BYTES, b"\0"))
+        stream.write(codes.data)
+
+
+def _open_record(path: Path, n_bins: int, check: bool = True) -> Codes | None:
+    """Map a record's codes, shape (n_frames, n_bins); None where it is missing or damaged."""
+    try:
+        raw = np.asarray(np.memmap(path, np.uint8, mode="r"))
+    except (OSError, ValueError):  # ValueError: an empty file cannot be mapped
+        return None
+    if raw.size < _HEADER_BYTES:
+        return None
+    magic, version, bins, n_frames, checksum = _HEADER.unpack(raw[: _HEADER.size].tobytes())
+    fits = (magic, version, bins) == (_MAGIC, _FORMAT, n_bins) and n_frames > 0
+    if not fits or raw.size != _HEADER_BYTES + 2 * n_bins * n_frames:
+        return None
+    codes: Codes = raw[_HEADER_BYTES:].view("<u2").reshape(n_frames, n_bins)
+    return None if check and zlib.crc32(codes.data) != checksum else codes
