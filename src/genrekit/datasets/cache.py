@@ -343,10 +343,14 @@ def _prepare(folder: Path, spec: FeatureSpec) -> None:
 
 def _unwritable(folder: Path, error: OSError) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        what = f"the disk of the cache folder {folder} is full"
-    else:
-        what = f"the cache folder {folder} cannot be written ({error.strerror})"
-    return f"{what}; what is there stays valid; free some space or pass --cache with another folder"
+        return (
+            f"the disk of the cache folder {folder} is full; the records made so far stay valid; "
+            "free some space or pass --cache with another folder"
+        )
+    return (
+        f"the cache folder {folder} cannot be written ({error.strerror}); "
+        "pass --cache with a folder that can"
+    )
 
 
 def _encode(features: NDArray[np.float32], floor_db: float) -> Codes:
