@@ -39,6 +39,9 @@ def list_models(as_json: AsJson = False) -> None:
         typer.echo("no model found", err=True)
         return
     headers = ["name", "version", "labels", "accuracy", "licence", "path", "problem"]
+    for row in rows:
+        if isinstance(accuracy := row.get("accuracy"), float):
+            row["accuracy"] = f"{100 * accuracy:.1f} %"
     cells = [[str(row.get(header) or "") for header in headers] for row in rows]
     console.stdout().print(console.table(headers, cells))
 
