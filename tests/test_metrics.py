@@ -36,6 +36,12 @@ def test_a_label_that_was_never_answered_has_precision_zero() -> None:
     assert metrics.precision([[0, 3], [0, 2]]).tolist() == [0, 2 / 5]
 
 
+def test_a_label_without_items_and_answers_has_no_precision() -> None:
+    assert np.isnan(metrics.precision([[2, 0], [0, 0]])[1])
+    # Where the label was answered, the answers were wrong.
+    assert metrics.precision([[2, 1], [0, 0]])[1] == 0
+
+
 def test_a_label_without_an_item_is_left_out_of_the_macro_scores() -> None:
     confusion = [[2, 0, 0], [0, 1, 1], [0, 0, 0]]
     assert np.isnan(metrics.recall(confusion)[2])

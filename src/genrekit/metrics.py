@@ -79,12 +79,15 @@ def accuracy(confusion: ArrayLike) -> Floats:
 
 
 def precision(confusion: ArrayLike) -> Floats:
-    """Return the share of right ones among the answers of each label; 0 where it was never given.
+    """Return the share of right ones among the answers of each label.
+
+    It is 0 for a label that has items but was never answered, and NaN for one that has neither.
 
     Shapes (..., n_labels, n_labels) -> (..., n_labels).
     """
     counts = np.asarray(confusion, dtype=np.float64)
-    return np.nan_to_num(_ratio(_hits(counts), counts.sum(axis=-2)), nan=0.0)
+    values = _ratio(_hits(counts), counts.sum(axis=-2))
+    return np.where(np.isnan(values) & (counts.sum(axis=-1) > 0), 0.0, values)
 
 
 def recall(confusion: ArrayLike) -> Floats:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from genrekit.datasets.base import Dataset
-    from genrekit.evaluation.result import EvaluationResult, Scores
+    from genrekit.evaluation.result import EvaluationResult
     from genrekit.evaluation.selection import AnySplit
     from genrekit.models.card import Interval
 
@@ -168,21 +168,23 @@ def _where(result: EvaluationResult) -> str:
 
 
 def _levels(result: EvaluationResult) -> Table:
-    headers = ("level", "n", "accuracy %", "precision %", "recall %", "F1 %", "NLL", "ECE")
-    rows = [_level_row(scores) for scores in result.levels.values()]
-    title = f"Macro scores and calibration by level ({_where(result)} tracks)"
-    return console.table(headers, rows, title)
-
-
-def _level_row(scores: Scores) -> list[str]:
-    shares = (scores.accuracy, scores.macro_precision, scores.macro_recall, scores.macro_f1)
-    numbers = (scores.negative_log_likelihood, scores.expected_calibration_error)
-    return [
-        scores.level.replace("_", " "),
-        str(scores.n_items),
-        *map(_percent, shares),
-        *map(_number, numbers),
-    ]
+    """Return one column a level, one row a score."""
+    levels = list(result.levels.values())
+    shares = {
+        "accuracy %": [scores.accuracy for scores in levels],
+        "macro precision %": [scores.macro_precision for scores in levels],
+        "macro recall %": [scores.macro_recall for scores in levels],
+        "macro F1 %": [scores.macro_f1 for scores in levels],
+    }
+    numbers = {
+        "NLL": [scores.negative_log_likelihood for scores in levels],
+        "ECE": [scores.expected_calibration_error for scores in levels],
+    }
+    rows = [["n", *(str(scores.n_items) for scores in levels)]]
+    rows += [[name, *map(_percent, values)] for name, values in shares.items()]
+    rows += [[name, *map(_number, values)] for name, values in numbers.items()]
+    headers = ["", *(scores.level.replace("_", " ") for scores in levels)]
+    return console.table(headers, rows, f"By level ({_where(result)} tracks)")
 
 
 def _classes(result: EvaluationResult) -> Table:
@@ -229,4 +231,4 @@ def _percent(interval: Interval | None) -> str:
 
 
 def _number(interval: Interval) -> str:
-    return f"{interval.value:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
+    return f"{interval.value:.3f} [{interval.low:.2f}, {interval.high:.2f}]"

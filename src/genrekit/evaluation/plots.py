@@ -68,7 +68,8 @@ def reliability(result: EvaluationResult, path: Path) -> None:
         axes.text(place, 0.01, str(b.n_items), ha="center", va="bottom", fontsize=7)
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="probability", ylabel="accuracy")
     error = result.product.expected_calibration_error
-    axes.set_title(f"{_title(result)}\ncalibration error {error.value:.3f}", fontsize=9)
+    measured = f"{error.value:.3f} [{error.low:.2f}, {error.high:.2f}]"
+    axes.set_title(f"{_title(result)}\ncalibration error {measured}", fontsize=9)
     _save(figure, path)
 
 

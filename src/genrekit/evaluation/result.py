@@ -20,10 +20,13 @@ class Strict(BaseModel):
 
 
 class ClassScores(Strict):
-    """Scores of one label; recall and f1 are None where no item has it."""
+    """Scores of one label.
+
+    Recall and f1 are None where no item has it, precision where it was not answered either.
+    """
 
     n_items: int
-    precision: Interval
+    precision: Interval | None
     recall: Interval | None
     f1: Interval | None
 

@@ -72,13 +72,14 @@ def _interval(resamples: metrics.Resamples, statistic: Callable[[Floats], Floats
 
 def _class_scores(resamples: metrics.Resamples, label: int) -> ClassScores:
     n_items = int(resamples.total[label].sum())
+    n_answers = int(resamples.total[:, label].sum())
 
     def interval(of_class: Callable[[Floats], Floats]) -> Interval:
         return _interval(resamples, lambda sums: of_class(sums)[..., label])
 
     return ClassScores(
         n_items=n_items,
-        precision=interval(metrics.precision),
+        precision=interval(metrics.precision) if n_items or n_answers else None,
         recall=interval(metrics.recall) if n_items else None,
         f1=interval(metrics.f1) if n_items else None,
     )
