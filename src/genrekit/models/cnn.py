@@ -1,0 +1,42 @@
+"""A small convolutional network over spectrograms, for training from nothing."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+CHANNELS = (16, 32, 64, 128)
+
+
+def _block(n_in: int, n_out: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(n_in, n_out, 3, padding=1, bias=False),
+        nn.BatchNorm2d(n_out),
+        nn.ReLU(inplace=True),
+        nn.MaxPool2d(2),
+    )
+
+
+class Cnn(nn.Module):
+    """Four blocks of 3x3 convolution, batch norm, ReLU and 2x2 pooling; then the mean, or both.
+
+    Source: the shape of the baseline CNNs of Choi et al. (2016), arXiv:1606.00298.
+    """
+
+    def __init__(self, pooling: str = "avg") -> None:
+        """Make it with random weights.
+
+        Args:
+            pooling: "avg" for the mean over frequency and time, "concat" for mean and maximum.
+        """
+        super().__init__()
+        sizes = (1, *CHANNELS)
+        self.blocks = nn.Sequential(*(_block(i, o) for i, o in zip(sizes, CHANNELS, strict=False)))
+        self.pooling = pooling
+        self.n_features = CHANNELS[-1] * (2 if pooling == "concat" else 1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Shape (batch, n_bins, n_frames) -> (batch, n_features); at least 16 bins and frames."""
+        maps = self.blocks(features[:, None])
+        mean = maps.mean(dim=(2, 3))
+        return torch.cat([mean, maps.amax(dim=(2, 3))], 1) if self.pooling == "concat" else mean

@@ -1,0 +1,86 @@
+"""Heads: from an embedding to logits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+
+class Standardise(nn.Module):
+    """(x - mean) / std with numbers from the training tracks; the identity until they are set."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, n_features: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(n_features))
+        self.register_buffer("std", torch.ones(n_features))
+
+    def fit(self, mean: Sequence[float] | Tensor, std: Sequence[float] | Tensor) -> None:
+        """Take the statistics of the training embeddings. Shapes (n_features,)."""
+        self.mean.copy_(torch.as_tensor(mean))
+        # A unit that never changes on the training tracks says nothing: leave it near zero.
+        self.std.copy_(torch.as_tensor(std).clamp_min(1e-6))
+
+    def forward(self, embedding: Tensor) -> Tensor:
+        """Shape (batch, n_features) -> the same."""
+        return (embedding - self.mean) / self.std
+
+
+class Head(nn.Module):
+    """Standardise, then a linear layer, or one hidden layer with ReLU before it."""
+
+    def __init__(
+        self, n_features: int, n_labels: int, hidden: int = 0, dropout: float = 0.0
+    ) -> None:
+        """Make it with random weights.
+
+        Args:
+            n_features: length of the embedding.
+            n_labels: length of the logits.
+            hidden: units of the hidden layer; 0 for a linear head.
+            dropout: share of units left out while training.
+        """
+        super().__init__()
+        self.standardise = Standardise(n_features)
+        layers: list[nn.Module] = [nn.Dropout(dropout)]
+        if hidden:
+            layers += [nn.Linear(n_features, hidden), nn.ReLU(), nn.Dropout(dropout)]
+        self.layers = nn.Sequential(*layers, nn.Linear(hidden or n_features, n_labels))
+
+    def forward(self, embedding: Tensor) -> Tensor:
+        """Shape (batch, n_features) -> logits (batch, n_labels)."""
+        logits: Tensor = self.layers(self.standardise(embedding))
+        return logits
+
+    def dense_layers(self) -> list[tuple[Tensor, Tensor]]:
+        """Return (weight, bias) of every linear layer, standardisation folded into the first.
+
+        ReLU stands between them. Weights have shape (n_in, n_out).
+        """
+        linear = [layer for layer in self.layers if isinstance(layer, nn.Linear)]
+        pairs = [
+            (layer.weight.detach().T.double(), layer.bias.detach().double()) for layer in linear
+        ]
+        weight, bias = pairs[0]
+        mean, std = self.standardise.mean.double(), self.standardise.std.double()
+        weight = weight / std[:, None]
+        pairs[0] = (weight, bias - mean @ weight)
+        return [(w.float(), b.float()) for w, b in pairs]
+
+
+class GenreNetwork(nn.Module):
+    """A backbone and a head: features in, logits and the embedding out."""
+
+    def __init__(self, backbone: nn.Module, head: Head) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = head
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Shape (batch, n_bins, n_frames) -> (batch, n_labels) and (batch, n_features)."""
+        embedding = self.backbone(features)
+        return self.head(embedding), embedding

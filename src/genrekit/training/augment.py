@@ -1,0 +1,103 @@
+"""Augmentation of training batches, in NumPy, with a generator that the epoch decides.
+
+Everything is a function of its arguments and the generator, so a resumed run repeats a run.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from genrekit.features.spec import FeatureSpec
+    from genrekit.training.recipe import Augmentation
+
+Floats = NDArray[np.float32]
+
+
+def change_gain(
+    features: Floats, spec: FeatureSpec, gain_db: float, rng: np.random.Generator
+) -> Floats:
+    """Make each segment louder or softer by up to gain_db, as a volume knob would.
+
+    Args:
+        features: normalised decibels. Shape (batch, n_bins, n_frames).
+        spec: gives mean, std and the floor, below which nothing falls.
+        gain_db: largest change, in decibels.
+        rng: draws one gain a segment, uniformly.
+    """
+    gains = rng.uniform(-gain_db, gain_db, (len(features), 1, 1)).astype(np.float32)
+    floor = np.float32((spec.floor_db - spec.mean) / spec.std)
+    return np.maximum(features + gains / np.float32(spec.std), floor)
+
+
+def mask(
+    features: Floats, axis: int, n_masks: int, max_width: int, rng: np.random.Generator
+) -> Floats:
+    """Set stripes of each segment to zero, which is the training data's mean.
+
+    Args:
+        features: shape (batch, n_bins, n_frames).
+        axis: 1 masks frequencies, 2 masks times.
+        n_masks: stripes a segment; they may overlap.
+        max_width: a stripe is between 0 and this many bins or frames wide, at most all of them.
+        rng: draws widths and places.
+
+    Source: Park et al. (2019), SpecAugment, arXiv:1904.08779, without time warping.
+    """
+    size = features.shape[axis]
+    widths = rng.integers(0, min(max_width, size) + 1, (len(features), n_masks, 1))
+    starts = rng.integers(0, size - widths + 1)
+    places = np.arange(size)
+    masked = ((places >= starts) & (places < starts + widths)).any(axis=1)  # (batch, size)
+    return np.where(np.expand_dims(masked, 3 - axis), np.float32(0), features)
+
+
+def spectral(
+    features: Floats, spec: FeatureSpec, settings: Augmentation, rng: np.random.Generator
+) -> Floats:
+    """Apply gain and masks as the recipe says. Shape (batch, n_bins, n_frames)."""
+    if settings.gain_db:
+        features = change_gain(features, spec, settings.gain_db, rng)
+    if settings.frequency_masks:
+        bins = settings.frequency_mask_bins
+        features = mask(features, 1, settings.frequency_masks, bins, rng)
+    if settings.time_masks:
+        features = mask(features, 2, settings.time_masks, settings.time_mask_frames, rng)
+    return features
+
+
+def mixup(arrays: tuple[Floats, ...], alpha: float, rng: np.random.Generator) -> tuple[Floats, ...]:
+    """Blend each segment, and everything that belongs to it, with another one of the batch.
+
+    Args:
+        arrays: the inputs and their targets, all with the batch first.
+        alpha: of the Beta(alpha, alpha) distribution of the shares; the larger share stays with
+            the segment itself.
+        rng: draws partners and shares, one pair a segment.
+
+    Source: Zhang et al. (2018), mixup, arXiv:1710.09412, equation 2.
+    """
+    n_segments = len(arrays[0])
+    partners = rng.permutation(n_segments)
+    drawn = rng.beta(alpha, alpha, n_segments)
+    shares = np.maximum(drawn, 1 - drawn).astype(np.float32)
+    return tuple(_blend(array, array[partners], shares) for array in arrays)
+
+
+def _blend(first: Floats, second: Floats, shares: Floats) -> Floats:
+    weights = shares.reshape(-1, *[1] * (first.ndim - 1))
+    return weights * first + (1 - weights) * second
+
+
+def smooth(one_hot: Floats, smoothing: float) -> Floats:
+    """Take ``smoothing`` of each label's certainty and spread it over all. Shape (batch, n_labels).
+
+    Source: Szegedy et al. (2016), arXiv:1512.00567, section 7.
+
+    >>> smooth(np.array([[1.0, 0.0]], np.float32), 0.2).round(2).tolist()
+    [[0.8999999761581421, 0.10000000149011612]]
+    """
+    return one_hot * np.float32(1 - smoothing) + np.float32(smoothing / one_hot.shape[-1])

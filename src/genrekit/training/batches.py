@@ -1,0 +1,250 @@
+"""Batches: which segments an epoch sees, drawn so that the same epoch is always the same.
+
+Everything random comes from a generator made of the seed and the epoch, never from global state:
+a run that was killed and resumed sees what the run without the break would have seen.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from genrekit import segments
+from genrekit.training import augment
+
+if TYPE_CHECKING:
+    from genrekit.datasets import Track
+    from genrekit.datasets.cache import CachedFeatures
+    from genrekit.features.spec import FeatureSpec
+    from genrekit.training.distill import TeacherTargets
+    from genrekit.training.recipe import Recipe
+
+Floats = NDArray[np.float32]
+Integers = NDArray[np.int64]
+UNLABELLED = -1
+
+
+class Source(Protocol):
+    """Where a network's inputs come from; track numbers are positions in the list of tracks."""
+
+    def draw(self, tracks: Integers, rng: np.random.Generator) -> tuple[Floats, Floats]:
+        """Draw one segment of each track: inputs (batch, ...) and its start in seconds (batch,)."""
+
+    def segments(self, track: int) -> Floats:
+        """Return every segment that the product would hear. Shape (n_segments, ...)."""
+
+
+class SpectrogramSource:
+    """Segments cut from the cache's whole-track spectrograms."""
+
+    def __init__(
+        self, cached: CachedFeatures, track_ids: Sequence[str], random_crops: bool = False
+    ) -> None:
+        """Take a cache whose spec normalises.
+
+        Args:
+            cached: holds every track.
+            track_ids: gives the tracks their numbers.
+            random_crops: draw any start; otherwise only starts one hop apart.
+        """
+        self.cached = cached
+        self.spec = cached.spec
+        self.track_ids = track_ids
+        self.random_crops = random_crops
+        self._frames_per_second = self.spec.sample_rate / self.spec.hop_length
+
+    def draw(self, tracks: Integers, rng: np.random.Generator) -> tuple[Floats, Floats]:
+        """See Source."""
+        starts = [self._start(int(track), rng) for track in tracks]
+        cut = [self._cut(int(track), start) for track, start in zip(tracks, starts, strict=True)]
+        return np.stack(cut), np.asarray(starts, np.float32) / np.float32(self._frames_per_second)
+
+    def segments(self, track: int) -> Floats:
+        """See Source."""
+        return np.stack([self._cut(track, start) for start in self._grid(track)])
+
+    def _start(self, track: int, rng: np.random.Generator) -> int:
+        if self.random_crops:
+            return int(rng.integers(0, self._room(track) + 1))
+        return int(rng.choice(self._grid(track)))
+
+    def _room(self, track: int) -> int:
+        return max(0, self.cached.n_frames(self.track_ids[track]) - self.spec.n_frames)
+
+    def _grid(self, track: int) -> list[int]:
+        """Starts of the segments that the product hears of a track."""
+        n_frames = self.cached.n_frames(self.track_ids[track])
+        duration_seconds = n_frames / self._frames_per_second
+        n_spread = segments.n_spread(duration_seconds, self.spec, None)
+        if n_spread:
+            spread = segments.spread_starts(duration_seconds, self.spec, n_spread)
+            return [min(round(s * self._frames_per_second), self._room(track)) for s in spread]
+        room = self._room(track)
+        hop = self.spec.segment_hop_seconds * self._frames_per_second
+        starts = [round(i * hop) for i in range(1 + int(room / hop))]
+        # As segments.cut_whole: a rest of at least half a segment is heard by one more segment.
+        return [*starts, room] if room - starts[-1] >= self.spec.n_frames / 2 else starts
+
+    def _cut(self, track: int, start: int) -> Floats:
+        return self.cached.crop(self.track_ids[track], start, self.spec.n_frames)
+
+
+class EmbeddingSource:
+    """Segments that a frozen backbone has already heard."""
+
+    def __init__(self, embeddings: Sequence[Floats], starts_seconds: Sequence[Floats]) -> None:
+        """Take one array a track, of shapes (n_segments, d) and (n_segments,)."""
+        self.embeddings = embeddings
+        self.starts_seconds = starts_seconds
+
+    def draw(self, tracks: Integers, rng: np.random.Generator) -> tuple[Floats, Floats]:
+        """See Source."""
+        chosen = [(int(t), int(rng.integers(len(self.embeddings[t])))) for t in tracks]
+        inputs = np.stack([self.embeddings[t][i] for t, i in chosen])
+        return inputs, np.array([self.starts_seconds[t][i] for t, i in chosen], np.float32)
+
+    def segments(self, track: int) -> Floats:
+        """See Source."""
+        return self.embeddings[track]
+
+
+class Batch(NamedTuple):
+    """One step: inputs (batch, ...), hard and soft targets (batch, n_labels), their weights.
+
+    ``hard_weight`` (batch,) is the share of the loss that the labels have; the rest is the
+    teacher's, whose targets are ``soft``.
+    """
+
+    inputs: Tensor
+    hard: Tensor
+    soft: Tensor
+    hard_weight: Tensor
+
+
+def draw_weights(tracks: Sequence[Track], targets: Integers, balance: str) -> NDArray[np.float64]:
+    """Return how often to draw each track; the mean is one.
+
+    Args:
+        tracks: labelled ones first, the teacher's unlabelled ones after them.
+        targets: label index of each track, UNLABELLED where it has none.
+        balance: "none", "class" or "artist"; see recipe.Sampling. Unlabelled tracks always have
+            weight one; a track of unknown artist is an artist of its own.
+    """
+    labelled = targets != UNLABELLED
+    weights = np.ones(len(tracks))
+    if balance == "none" or not labelled.any():
+        return weights
+    groups = [
+        (int(target), track.artist_group or track.track_id) if balance == "artist" else target
+        for track, target in zip(tracks, targets, strict=True)
+    ]
+    per_group = Counter(groups)
+    groups_of_label = Counter(
+        target for target, _ in dict.fromkeys(zip(targets, groups, strict=True))
+    )
+    raw = np.array(
+        [1 / per_group[g] / groups_of_label[t] for g, t in zip(groups, targets, strict=True)]
+    )
+    weights[labelled] = raw[labelled] * labelled.sum() / raw[labelled].sum()
+    return weights
+
+
+@dataclass(frozen=True)
+class TrainingBatches:
+    """Makes an epoch's batches."""
+
+    source: Source
+    targets: Integers
+    weights: NDArray[np.float64]
+    spec: FeatureSpec
+    recipe: Recipe
+    n_labels: int
+    teacher: TeacherTargets | None = None
+
+    @property
+    def n_steps(self) -> int:
+        """Batches in one epoch; the last one may be smaller."""
+        n_drawn = len(self.targets) * self.recipe.sampling.segments_per_track
+        return -(-n_drawn // self.recipe.sampling.batch_size)
+
+    def epoch(self, number: int) -> Epoch:
+        """Return one epoch's batches; the same number gives the same ones."""
+        return Epoch(self, number)
+
+    def draw(self, rng: np.random.Generator) -> Integers:
+        """Return the tracks of one epoch, each as often as segments of it are heard."""
+        n_tracks = len(self.targets)
+        times = self.recipe.sampling.segments_per_track
+        if np.all(self.weights == 1):
+            return rng.permutation(np.repeat(np.arange(n_tracks), times))
+        shares = self.weights / self.weights.sum()
+        return rng.choice(n_tracks, n_tracks * times, p=shares).astype(np.int64)
+
+    def make(self, tracks: Integers, rng: np.random.Generator) -> Batch:
+        """Cut, augment and mix one batch."""
+        settings = self.recipe.augmentation
+        inputs, starts_seconds = self.source.draw(tracks, rng)
+        if settings.needs_spectrograms:
+            inputs = augment.spectral(inputs, self.spec, settings, rng)
+        hard, weight = self._hard(tracks)
+        soft = self.teacher.at(tracks, starts_seconds) if self.teacher else hard
+        arrays: tuple[Floats, ...] = (inputs, hard, soft, weight)
+        if settings.mixup_alpha:
+            arrays = augment.mixup(arrays, settings.mixup_alpha, rng)
+        return Batch(*(torch.from_numpy(np.ascontiguousarray(a, np.float32)) for a in arrays))
+
+    def _hard(self, tracks: Integers) -> tuple[Floats, Floats]:
+        targets = self.targets[tracks]
+        labelled = targets != UNLABELLED
+        one_hot = np.eye(self.n_labels, dtype=np.float32)[targets] * labelled[:, None]
+        hard = augment.smooth(one_hot, self.recipe.augmentation.label_smoothing)
+        share = 1 - self.recipe.teacher.weight if self.teacher else 1.0
+        return hard, (labelled * share).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """The batches of one epoch; every iteration gives the same ones."""
+
+    batches: TrainingBatches
+    number: int
+
+    def __len__(self) -> int:
+        return self.batches.n_steps
+
+    def __iter__(self) -> Iterator[Batch]:
+        rng = np.random.default_rng((self.batches.recipe.seed, self.number))
+        tracks = self.batches.draw(rng)
+        size = self.batches.recipe.sampling.batch_size
+        for start in range(0, len(tracks), size):
+            yield self.batches.make(tracks[start : start + size], rng)
+
+
+class ValidationTrack(NamedTuple):
+    """One track's segments (n_segments, ...) and its label's index ()."""
+
+    inputs: Tensor
+    target: Tensor
+
+
+@dataclass(frozen=True)
+class ValidationTracks:
+    """Every validation track, whole."""
+
+    source: Source
+    targets: Integers
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def __iter__(self) -> Iterator[ValidationTrack]:
+        for track, target in enumerate(self.targets):
+            segments = np.ascontiguousarray(self.source.segments(track), np.float32)
+            yield ValidationTrack(torch.from_numpy(segments), torch.tensor(int(target)))

@@ -1,0 +1,200 @@
+"""What happens around the epochs: checkpoints, early stopping, the log, the progress bar."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+
+from genrekit.files import write_beside
+from genrekit.models import torchvision_shim  # noqa: F401 - lightning imports torchvision
+from genrekit.training.progress import bar
+
+import lightning.pytorch as pl  # isort: skip
+from lightning.pytorch.plugins.io import TorchCheckpointIO  # isort: skip
+
+if TYPE_CHECKING:
+    from genrekit.training.module import GenreModule
+
+LAST = "checkpoints/last.ckpt"
+BEST = "checkpoints/best.pt"
+METRICS = "metrics.csv"
+COLUMNS = ("epoch", "train_loss", "nll", "accuracy", "lr", "seconds", "waiting_share")
+
+
+class WriteBeside(TorchCheckpointIO):
+    """Writes a checkpoint beside and then renames it, so that a kill never leaves half of one."""
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None
+    ) -> None:
+        """Write a checkpoint of tensors and plain values."""
+        del storage_options
+        save(checkpoint, Path(path))
+
+
+def save(content: Any, path: Path) -> None:
+    """Write what torch.load(weights_only=True) reads back.
+
+    Raises:
+        OSError: the disk is full or the folder cannot be written.
+    """
+    buffer = io.BytesIO()  # torch's own writer hides a full disk behind a RuntimeError
+    torch.save(content, buffer)
+    with write_beside(path) as stream:
+        stream.write(buffer.getbuffer())
+
+
+class Keeper(pl.Callback):
+    """Keeps the best weights, stops early, logs each epoch and writes what resumes the run."""
+
+    def __init__(
+        self, folder: Path, monitor: str, patience: int, report: Callable[[str], None]
+    ) -> None:
+        """Make it.
+
+        Args:
+            folder: the run's.
+            monitor: "nll" (smaller is better) or "accuracy" (larger is better).
+            patience: epochs without a better one before training stops; 0 never stops.
+            report: called with one line an epoch.
+        """
+        self.folder = folder
+        self.monitor = monitor
+        self.patience = patience
+        self.report = report
+        self.best = -math.inf
+        self.n_worse = 0
+        self.rows: list[dict[str, float]] = []
+        self._epoch_started = self._step_ended = self._waited = 0.0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a resumed run needs."""
+        return {"best": self.best, "n_worse": self.n_worse, "rows": self.rows}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take what state_dict gave."""
+        self.best, self.n_worse = state["best"], state["n_worse"]
+        self.rows = list(state["rows"])
+
+    @property
+    def gave_up(self) -> bool:
+        """Whether patience has run out."""
+        return bool(self.patience) and self.n_worse >= self.patience
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Start the epoch's clock."""
+        del trainer, module
+        self._epoch_started = self._step_ended = time.perf_counter()
+        self._waited = 0.0
+
+    def on_train_batch_start(self, *_: Any) -> None:
+        """Count the time since the last step ended as waiting for data."""
+        self._waited += time.perf_counter() - self._step_ended
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        """Start waiting."""
+        self._step_ended = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Judge the epoch; write its row, its weights if they are the best, and the checkpoint."""
+        row = self._row(trainer)
+        self.rows.append(row)
+        value = row[self.monitor] if self.monitor == "accuracy" else -row[self.monitor]
+        is_best = value > self.best
+        self.best, self.n_worse = (value, 0) if is_best else (self.best, self.n_worse + 1)
+        if is_best:
+            save(cast("GenreModule", module).kept_network.state_dict(), self.folder / BEST)
+        trainer.should_stop = trainer.should_stop or self.gave_up
+        write_metrics(self.folder / METRICS, self.rows)
+        trainer.save_checkpoint(self.folder / LAST)
+        self.report(_line(row, trainer.max_epochs or 0, is_best))
+
+    def _row(self, trainer: pl.Trainer) -> dict[str, float]:
+        seen = {k: float(v) for k, v in trainer.callback_metrics.items() if k in COLUMNS}
+        seconds = time.perf_counter() - self._epoch_started
+        return {
+            "epoch": trainer.current_epoch + 1,
+            **seen,
+            "lr": float(trainer.optimizers[0].param_groups[0]["lr"]),
+            "seconds": round(seconds, 2),
+            "waiting_share": round(self._waited / seconds, 3),
+        }
+
+
+def _line(row: dict[str, float], n_epochs: int, is_best: bool) -> str:
+    return (
+        f"epoch {row['epoch']:.0f} of {n_epochs}: loss {row['train_loss']:.3f}, validation nll "
+        f"{row['nll']:.3f}, accuracy {100 * row['accuracy']:.1f} %, {row['seconds']:.0f} s"
+        + (" (best)" if is_best else "")
+    )
+
+
+def write_metrics(path: Path, rows: list[dict[str, float]]) -> None:
+    """Write one line an epoch as CSV.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    with write_beside(path, "w") as stream:
+        writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+class Bar(pl.Callback):
+    """A progress bar over all epochs with the time left, on a terminal only."""
+
+    def __init__(self) -> None:
+        self._progress = bar()
+        self._task = self._progress.add_task("training", total=None)
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Show the bar, at where a resumed run starts."""
+        n_steps = cast("GenreModule", module).batches.n_steps
+        total = (trainer.max_epochs or 0) * n_steps
+        self._progress.update(self._task, total=total, completed=trainer.global_step)
+        self._progress.start()
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        """Move on by one step."""
+        self._progress.advance(self._task)
+
+    def on_train_end(self, *_: Any) -> None:
+        """Take the bar away."""
+        self._progress.stop()
+
+    def on_exception(self, *_: Any) -> None:
+        """Take the bar away."""
+        self._progress.stop()
+
+
+def draw_curves(path: Path, rows: list[dict[str, float]]) -> None:
+    """Draw loss and validation accuracy over the epochs as PNG.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 3.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    left, right = figure.subplots(1, 2)
+    epochs = [row["epoch"] for row in rows]
+    left.plot(epochs, [row["train_loss"] for row in rows], label="training loss")
+    left.plot(epochs, [row["nll"] for row in rows], label="validation nll (tracks)")
+    right.plot(
+        epochs, [100 * row["accuracy"] for row in rows], label="validation accuracy (tracks), %"
+    )
+    for axes in (left, right):
+        axes.set_xlabel("epoch")
+        axes.legend()
+    with write_beside(path) as stream:
+        figure.savefig(stream, format="png", dpi=110)

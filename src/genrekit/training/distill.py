@@ -1,0 +1,86 @@
+"""Distillation: what a teacher says of every part of every training track."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genrekit.aggregation import segment_probabilities
+from genrekit.errors import RecipeError
+from genrekit.models.card import ModelCard
+from genrekit.training.hearing import Heard
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class TeacherTargets:
+    """A teacher's probabilities by track and time.
+
+    Attributes:
+        probabilities: one array a track. Shapes (n_segments, n_labels).
+        centres_seconds: the middle of each of these segments. Shapes (n_segments,).
+        half_seconds: half a segment of the student.
+    """
+
+    probabilities: Sequence[Floats]
+    centres_seconds: Sequence[Floats]
+    half_seconds: float
+
+    def at(self, tracks: NDArray[np.int64], starts_seconds: Floats) -> Floats:
+        """Return what the teacher says nearest to the middle of each student's segment.
+
+        Args:
+            tracks: the tracks' numbers. Shape (batch,).
+            starts_seconds: where the student's segments start. Shape (batch,).
+
+        Returns:
+            Shape (batch, n_labels).
+        """
+        middles = starts_seconds + self.half_seconds
+        rows = [
+            self.probabilities[track][np.abs(self.centres_seconds[track] - middle).argmin()]
+            for track, middle in zip(tracks, middles, strict=True)
+        ]
+        return np.stack(rows)
+
+
+def targets(
+    heard: Sequence[Heard],
+    card: ModelCard,
+    labels: Sequence[str],
+    temperature: float,
+    student_seconds: float,
+) -> TeacherTargets:
+    """Turn the teacher's logits into targets.
+
+    Args:
+        heard: the teacher's logits of each track, in the order of the tracks' numbers.
+        card: the teacher's; its calibration comes before the temperature.
+        labels: the student's, which the teacher must know; others of the teacher's are left out.
+        temperature: above 1 shows more of what the teacher holds possible.
+        student_seconds: the length of the student's segments.
+
+    Raises:
+        RecipeError: the teacher does not know a label.
+    """
+    unknown = [label for label in labels if label not in card.labels]
+    if unknown:
+        raise RecipeError(
+            f"teacher {card.name!r} does not know the label {unknown[0]!r}; it knows "
+            f"{', '.join(card.labels)}; train without a teacher or with another one"
+        )
+    order = [card.labels.index(label) for label in labels]
+    bias = np.array(card.calibration.bias or np.zeros(len(card.labels)))[order]
+    scale = card.calibration.temperature * temperature
+    return TeacherTargets(
+        [
+            segment_probabilities(its.output[:, order], scale, bias.tolist()).astype(np.float32)
+            for its in heard
+        ],
+        [its.starts_seconds + np.float32(card.features.segment_seconds / 2) for its in heard],
+        student_seconds / 2,
+    )

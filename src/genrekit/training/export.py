@@ -1,0 +1,173 @@
+"""From a trained torch network to a checked model folder: ONNX, card and README, no pickle."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import shutil
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from genrekit import files
+from genrekit.errors import ModelError
+from genrekit.features.spec import FeatureSpec
+from genrekit.models import readme
+from genrekit.models.card import ModelCard
+from genrekit.models.registry import CARD, NETWORK
+from genrekit.models.runtime import INPUT, LOGITS
+from genrekit.training.hearing import FrozenNetwork
+
+OPSET = 18
+TOLERANCE = 1e-4
+MAX_BATCH = 65536
+
+Floats = NDArray[np.float32]
+
+
+def to_onnx(network: nn.Module, spec: FeatureSpec, outputs: Sequence[str]) -> bytes:
+    """Export a network.
+
+    Args:
+        network: maps (batch, n_bins, n_frames) to as many tensors as there are outputs.
+        spec: gives the input's shape.
+        outputs: their names.
+
+    Returns:
+        The bytes of an ONNX file with a free batch size and no trace of this machine.
+
+    Raises:
+        ModelError: torch cannot export the network.
+    """
+    network = network.float().cpu().eval()
+    probe = torch.zeros(2, spec.n_bins, spec.n_frames)
+    batch = torch.export.Dim("batch", min=1, max=MAX_BATCH)
+    try:
+        with _quiet(), torch.no_grad():
+            program = torch.onnx.export(
+                network,
+                (probe,),
+                input_names=[INPUT],
+                output_names=list(outputs),
+                dynamic_shapes=({0: batch},),
+                opset_version=OPSET,
+                dynamo=True,
+                verbose=False,
+            )
+    except (torch.onnx.OnnxExporterError, RuntimeError, ValueError) as error:
+        raise ModelError(f"torch cannot export this network to ONNX: {error}") from error
+    if program is None:
+        raise ModelError("torch gave no ONNX program for this network")
+    return _without_traces(program.model_proto)
+
+
+def _without_traces(model: object) -> bytes:
+    """Drop the exporter's notes, which hold paths and stack traces."""
+    from onnx import ModelProto
+
+    copy = ModelProto()
+    copy.CopyFrom(model)
+    for holder in (copy, copy.graph, *copy.graph.node, *copy.graph.value_info):
+        del holder.metadata_props[:]
+    for holder in (*copy.graph.input, *copy.graph.output, *copy.graph.initializer):
+        del holder.metadata_props[:]
+    for node in copy.graph.node:
+        node.ClearField("doc_string")
+    return bytes(copy.SerializeToString(deterministic=True))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Leave out what torch's exporter says about itself."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", category=FutureWarning, module="copyreg")
+            warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
+            warnings.filterwarnings("ignore", category=DeprecationWarning, module="onnxscript")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def check(
+    model: bytes, spec: FeatureSpec, reference: Callable[[Floats], Floats], real: Floats
+) -> float:
+    """Compare an ONNX network's logits with torch's, on noise and on real segments, many and one.
+
+    Args:
+        model: the ONNX file's bytes.
+        spec: its front end.
+        reference: torch's logits of features.
+        real: features of real segments. Shape (n_segments, n_bins, n_frames).
+
+    Returns:
+        The largest difference, relative to the largest logit where that is above one.
+
+    Raises:
+        ModelError: the difference is above 1e-4, or a logit is not finite.
+    """
+    noise = np.random.default_rng(0).normal(size=(3, spec.n_bins, spec.n_frames))
+    network = FrozenNetwork(model, spec)
+    worst = 0.0
+    for features in (noise.astype(np.float32), real, real[:1]):
+        wanted = reference(features)
+        difference = np.abs(network.run(features, LOGITS) - wanted).max()
+        worst = max(worst, float(difference / max(1.0, np.abs(wanted).max())))
+    if not worst <= TOLERANCE:  # also true for NaN
+        raise ModelError(
+            f"the exported network's logits differ from torch's by {worst:.1e}; at most "
+            f"{TOLERANCE:.0e} is allowed; the model was not written"
+        )
+    return worst
+
+
+def write_folder(target: Path, model: bytes, card: ModelCard) -> Path:
+    """Write a model folder beside its place and rename it there when it is whole.
+
+    Args:
+        target: the folder; one that is there is replaced.
+        model: the ONNX file's bytes.
+        card: its card, whose onnx_sha256 is set here.
+
+    Raises:
+        ModelError: the folder cannot be written, or the disk is full; target stays as it was.
+    """
+    card = card.model_copy(update={"onnx_sha256": hashlib.sha256(model).hexdigest()})
+    content = {
+        NETWORK: model,
+        CARD: (card.model_dump_json(indent=1) + "\n").encode(),
+        "README.md": readme.write(card).encode(),
+    }
+    try:
+        _write_beside(target, content)
+    except OSError as error:
+        raise ModelError(
+            f"the model folder {target} cannot be written ({error.strerror}); nothing was left "
+            "there; free some space and run `genrekit train --resume` on the run's folder"
+        ) from error
+    return target
+
+
+def _write_beside(target: Path, content: dict[str, bytes]) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    staged = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
+    try:
+        for name, data in content.items():
+            with files.write_beside(staged / name) as stream:
+                stream.write(data)
+        staged.chmod(0o755)
+        if target.exists():
+            shutil.rmtree(target)
+        staged.rename(target)
+    finally:
+        shutil.rmtree(staged, ignore_errors=True)

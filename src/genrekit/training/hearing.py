@@ -1,0 +1,170 @@
+"""Tracks heard as the product hears them, by a network that is not being trained.
+
+What is heard once is kept on the disk by the audio's and the network's SHA-256, so that a killed
+run continues and the next recipe starts at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genrekit import audio, features, files, segments
+from genrekit.datasets import Track
+from genrekit.errors import AudioError, ModelError
+from genrekit.features.spec import FeatureSpec
+
+Floats = NDArray[np.float32]
+BATCH_SIZE = 16
+
+
+class Heard(NamedTuple):
+    """One track: segment starts in seconds (n_segments,), a network's output (n_segments, d)."""
+
+    starts_seconds: Floats
+    output: Floats
+
+
+def cut(path: Path, spec: FeatureSpec, *, whole: bool = False) -> tuple[Floats, Floats]:
+    """Cut a track into the segments that the product would hear.
+
+    Args:
+        path: the audio.
+        spec: the front end.
+        whole: hear every segment, however long the track is.
+
+    Returns:
+        Starts in seconds (n_segments,), normalised features (n_segments, n_bins, n_frames).
+
+    Raises:
+        AudioError: the file cannot be heard.
+    """
+    duration_seconds = audio.probe(path).duration_seconds
+    n_spread = None if whole else segments.n_spread(duration_seconds, spec, None)
+    if n_spread is not None:
+        starts = segments.spread_starts(duration_seconds, spec, n_spread)
+        waveform = audio.read_segments(path, spec.sample_rate, starts, spec.segment_seconds)
+        return np.array(starts, np.float32), features.compute(waveform, spec)
+    firsts, computed = [], []
+    for first, waveform in segments.cut_whole(audio.blocks(path, spec.sample_rate), spec):
+        hops = np.arange(len(waveform)) * spec.segment_hop_seconds
+        firsts.append((first / spec.sample_rate + hops).astype(np.float32))
+        computed.append(features.compute(waveform, spec))
+    if not computed:
+        raise AudioError(f"{path} holds no audio; remove it from the dataset")
+    return np.concatenate(firsts), np.concatenate(computed)
+
+
+class FrozenNetwork:
+    """An ONNX network and its front end, on all cores."""
+
+    def __init__(self, model: bytes, spec: FeatureSpec) -> None:
+        """Load the network.
+
+        Args:
+            model: an ONNX file's bytes, with input "features".
+            spec: its front end.
+
+        Raises:
+            ModelError: ONNX Runtime cannot load it.
+        """
+        import onnxruntime
+
+        self.model = model
+        self.spec = spec
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = os.cpu_count() or 1
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(
+                model, options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # its exceptions share no public base class
+            raise ModelError(f"the frozen network cannot be loaded: {error}") from error
+        self.outputs = [output.name for output in self._session.get_outputs()]
+
+    def run(self, computed: Floats, output: str) -> Floats:
+        """Return one output. Shape (n_segments, n_bins, n_frames) -> (n_segments, d).
+
+        Raises:
+            ModelError: the network has no such output.
+        """
+        if output not in self.outputs:
+            raise ModelError(
+                f"the network has no output {output!r}, only {', '.join(self.outputs)}; use a "
+                "model that has one"
+            )
+        batches = [
+            self._session.run([output], {"features": computed[start : start + BATCH_SIZE]})[0]
+            for start in range(0, len(computed), BATCH_SIZE)
+        ]
+        result: Floats = np.concatenate(batches)
+        return result
+
+
+@dataclass(frozen=True)
+class Listener:
+    """A frozen network and the folder that remembers what it said."""
+
+    network: FrozenNetwork
+    output: str
+    memory: Path
+    whole: bool = False
+
+    def hear(self, track: Track) -> Heard:
+        """Return what the network says of a track, from memory where it has been heard before.
+
+        Raises:
+            AudioError: the file cannot be heard.
+            OSError: the memory cannot be written.
+        """
+        record = self.memory / self._key / f"{files.sha256(track.path)}.npz"
+        remembered = _read(record)
+        if remembered:
+            return remembered
+        starts, computed = cut(track.path, self.network.spec, whole=self.whole)
+        heard = Heard(starts, self.network.run(computed, self.output))
+        with files.write_beside(record) as stream:
+            np.savez(stream, starts_seconds=heard.starts_seconds, output=heard.output)
+        return heard
+
+    def hear_all(
+        self, tracks: Sequence[Track], advance: Callable[[], None]
+    ) -> tuple[dict[str, Heard], dict[str, str]]:
+        """Hear many tracks; one that cannot be heard fails alone.
+
+        Returns:
+            What was said, and why a track could not be heard, both by track_id.
+
+        Raises:
+            OSError: the memory cannot be written.
+        """
+        heard: dict[str, Heard] = {}
+        failures: dict[str, str] = {}
+        for track in tracks:
+            try:
+                heard[track.track_id] = self.hear(track)
+            except AudioError as error:
+                failures[track.track_id] = str(error)
+            advance()
+        return heard, failures
+
+    @property
+    def _key(self) -> str:
+        parts = (self.network.spec.digest(), self.output, str(self.whole))
+        return hashlib.sha256(self.network.model + "".join(parts).encode()).hexdigest()[:16]
+
+
+def _read(record: Path) -> Heard | None:
+    try:
+        with np.load(record, allow_pickle=False) as arrays:
+            return Heard(arrays["starts_seconds"], arrays["output"])
+    except (OSError, ValueError, KeyError, EOFError):  # not there yet, or damaged: hear it again
+        return None

@@ -1,0 +1,62 @@
+"""Logistic regression as a head: one per tap of the frozen network, summed into one dense layer.
+
+The problem is convex, so there is nothing to tune but the penalty, no early stopping, and the same
+data always give the same weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+Floats = NDArray[np.float32]
+Integers = NDArray[np.int64]
+MAX_ITERATIONS = 500
+
+
+def fit(
+    features: Floats, labels: Integers, n_labels: int, widths: Sequence[int], l2: Sequence[float]
+) -> tuple[Tensor, Tensor]:
+    """Fit one class-balanced regression per tap and average their logits.
+
+    Args:
+        features: the taps side by side, one row a segment. Shape (n_rows, sum(widths)).
+        labels: the rows' label indices. Shape (n_rows,).
+        n_labels: length of the logits.
+        widths: how many columns each tap has.
+        l2: each tap's penalty on the standardised weights, relative to the mean loss of a row.
+
+    Returns:
+        weight (sum(widths), n_labels) and bias (n_labels,): logits = features @ weight + bias.
+
+    Source: Hastie, Tibshirani & Friedman (2009), The Elements of Statistical Learning, 4.4.
+    """
+    edges = np.cumsum([0, *widths])
+    parts = [
+        _one(features[:, start:stop], labels, n_labels, penalty)
+        for start, stop, penalty in zip(edges[:-1], edges[1:], l2, strict=True)
+    ]
+    weight = np.concatenate([weight for weight, _ in parts]) / len(parts)
+    bias = np.sum([bias for _, bias in parts], axis=0) / len(parts)
+    return torch.from_numpy(weight.astype(np.float32)), torch.from_numpy(bias.astype(np.float32))
+
+
+def _one(
+    features: Floats, labels: Integers, n_labels: int, l2: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    from sklearn.linear_model import LogisticRegression
+
+    mean, std = features.mean(axis=0), features.std(axis=0) + 1e-6
+    model = LogisticRegression(
+        C=1 / (l2 * len(features)), class_weight="balanced", max_iter=MAX_ITERATIONS
+    )
+    model.fit((features - mean) / std, labels)
+    weight, bias = model.coef_, model.intercept_
+    if n_labels == 2:  # scikit-learn keeps one row, the log odds of the second label
+        weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
+    weight = weight.T / std[:, None]
+    return weight, bias - mean @ weight

@@ -1,0 +1,154 @@
+"""The lightning module: loss, optimiser and the validation that the product would give."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from genrekit.models import torchvision_shim  # noqa: F401 - lightning imports torchvision
+
+import lightning.pytorch as pl  # isort: skip
+
+from genrekit import metrics
+from genrekit.aggregation import segment_probabilities, track_probabilities
+
+if TYPE_CHECKING:
+    from genrekit.training.batches import (
+        Batch,
+        Epoch,
+        TrainingBatches,
+        ValidationTrack,
+        ValidationTracks,
+    )
+    from genrekit.training.recipe import Recipe
+
+MOMENTUM = 0.9
+
+
+class GenreModule(pl.LightningModule):
+    """Trains any network that maps inputs to (logits, embedding)."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        recipe: Recipe,
+        batches: TrainingBatches,
+        validation: ValidationTracks,
+    ) -> None:
+        """Take the network as it is and train it in place."""
+        super().__init__()
+        self.network = network
+        self.recipe = recipe
+        self.batches = batches
+        self.validation = validation
+        decay = recipe.schedule.ema_decay
+        self.average = (
+            AveragedModel(network, multi_avg_fn=_ema(decay), use_buffers=True) if decay else None
+        )
+        self._answers: list[tuple[NDArray[np.float64], int]] = []
+
+    @property
+    def kept_network(self) -> nn.Module:
+        """What is validated and exported: the running average where there is one."""
+        return self.average.module if self.average else self.network
+
+    def train_dataloader(self) -> Epoch:
+        """Return this epoch's batches; the trainer asks again every epoch."""
+        return self.batches.epoch(self.current_epoch)
+
+    def val_dataloader(self) -> ValidationTracks:
+        """Return the validation tracks."""
+        return self.validation
+
+    def on_train_epoch_start(self) -> None:
+        """Make dropout a function of the seed and the epoch, so that a resumed run repeats it."""
+        torch.manual_seed(
+            np.random.SeedSequence((self.recipe.seed, self.current_epoch)).generate_state(1)[0]
+        )
+
+    def training_step(self, batch: Batch, index: int) -> Tensor:
+        """Return the loss of one batch."""
+        del index
+        logits, _ = self.network(batch.inputs)
+        loss = distillation_loss(logits.float(), batch, self.recipe.teacher.temperature)
+        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(logits))
+        return loss
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        """Move the running average."""
+        if self.average:
+            self.average.update_parameters(self.network)
+
+    def validation_step(self, track: ValidationTrack, index: int) -> None:
+        """Hear one whole track and keep its probabilities."""
+        del index
+        logits = self.kept_network(track.inputs)[0].float().cpu().numpy()
+        rows = segment_probabilities(logits)
+        self._answers.append(
+            (track_probabilities(rows, self.recipe.aggregation), int(track.target))
+        )
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the tracks' negative log-likelihood and accuracy."""
+        probabilities = np.stack([answer for answer, _ in self._answers])
+        true = np.array([target for _, target in self._answers])
+        self._answers.clear()
+        self.log("nll", float(metrics.log_losses(probabilities, true).mean()))
+        self.log("accuracy", float((probabilities.argmax(1) == true).mean()))
+
+    def configure_optimizers(self) -> Any:
+        """Return the optimiser with its one cycle.
+
+        Source: Smith & Topin (2018), Super-Convergence, arXiv:1708.07120.
+        """
+        settings = self.recipe.optimiser
+        weights = [p for p in self.network.parameters() if p.requires_grad]
+        optimiser: torch.optim.Optimizer
+        if settings.name == "adamw":
+            optimiser = torch.optim.AdamW(
+                weights, lr=settings.lr, weight_decay=settings.weight_decay
+            )
+        else:
+            optimiser = torch.optim.SGD(
+                weights,
+                lr=settings.lr,
+                momentum=MOMENTUM,
+                nesterov=True,
+                weight_decay=settings.weight_decay,
+            )
+        cycle = torch.optim.lr_scheduler.OneCycleLR(
+            optimiser,
+            max_lr=settings.lr,
+            total_steps=self.recipe.schedule.epochs * self.batches.n_steps,
+            pct_start=self.recipe.schedule.warm_up,
+        )
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": cycle, "interval": "step"}}
+
+
+def _ema(decay: float) -> Any:
+    return get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+
+
+def distillation_loss(logits: Tensor, batch: Batch, temperature: float) -> Tensor:
+    """Return the mean loss against the labels and, with the rest of the weight, the teacher.
+
+    Args:
+        logits: shape (batch, n_labels).
+        batch: its soft targets are the teacher's probabilities at this temperature.
+        temperature: the teacher's part is multiplied by its square, so that its gradient keeps its
+            size.
+
+    Source: Hinton et al. (2015), Distilling the Knowledge in a Neural Network, arXiv:1503.02531.
+    """
+    hard = -(batch.hard * functional.log_softmax(logits, 1)).sum(1)
+    log_soft = functional.log_softmax(logits / temperature, 1)
+    # Kullback-Leibler divergence; xlogy makes 0 ln 0 zero.
+    soft = (torch.xlogy(batch.soft, batch.soft) - batch.soft * log_soft).sum(1)
+    weighted = batch.hard_weight * hard + (1 - batch.hard_weight) * temperature**2 * soft
+    return weighted.mean()

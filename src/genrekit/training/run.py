@@ -1,0 +1,265 @@
+"""One training run: from a recipe to a checked model folder, in a folder that can be resumed."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import platform
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+import genrekit
+from genrekit import files
+from genrekit.aggregation import segment_probabilities, track_probabilities
+from genrekit.datasets import Track
+from genrekit.errors import RecipeError
+from genrekit.evaluation import calibration
+from genrekit.models import registry
+from genrekit.models.card import ModelCard, TrainingData
+from genrekit.models.registry import ModelFolder
+from genrekit.models.runtime import LOGITS
+from genrekit.training import data, distill, export, fit, plans
+from genrekit.training import recipe as recipes
+from genrekit.training.batches import UNLABELLED, TrainingBatches, ValidationTracks, draw_weights
+from genrekit.training.data import TrainingSet
+from genrekit.training.hearing import FrozenNetwork, Heard, Listener, cut
+from genrekit.training.module import GenreModule
+from genrekit.training.progress import steps
+from genrekit.training.recipe import Recipe
+
+Report = Callable[[str], None]
+RECIPE = "recipe.toml"
+MODEL = "model"
+N_CHECKED_SEGMENTS = 8
+
+
+@dataclass(frozen=True)
+class Run:
+    """A recipe, the folder that keeps everything of the run, and where to say what happens."""
+
+    recipe: Recipe
+    folder: Path
+    report: Report
+
+    @property
+    def model_folder(self) -> Path:
+        """Where the finished model lies."""
+        return self.folder / MODEL
+
+    def train(self) -> ModelFolder:
+        """Train, or go on where an earlier run of this folder stopped, and write the model.
+
+        Raises:
+            RecipeError: the recipe cannot be used, or the folder holds a run of another one.
+            DatasetError: the data cannot be used.
+            ModelError: weights, teacher or export failed.
+            KeyboardInterrupt: after Ctrl-C; train() again goes on.
+            OSError: the disk is full.
+        """
+        started = time.perf_counter()
+        prepared = data.prepare(self.recipe)
+        self._open(prepared)
+        unlabelled = _unlabelled(self.recipe)
+        tracks = plans.Tracks(prepared.train, [*prepared.validation, *unlabelled])
+        plan = plans.make(self.recipe, len(prepared.labels), tracks, self._hear)
+        prepared = self._without(prepared, plan.failures)
+        unlabelled = [t for t in unlabelled if t.track_id not in plan.failures]
+        module = GenreModule(
+            plan.network,
+            self.recipe,
+            self._batches(prepared, unlabelled, plan),
+            ValidationTracks(
+                plan.source(prepared.validation), prepared.targets(prepared.validation)
+            ),
+        )
+        rows = fit.fit(module, self.folder, self.report)
+        minutes = (time.perf_counter() - started) / 60
+        plan.network.load_state_dict(module.kept_network.state_dict())
+        cost = f"{len(rows)} epochs, {sum(row['seconds'] for row in rows) / 60:.1f} of "
+        cost += f"{minutes:.1f} minutes in training on {_device()}"
+        return self._finish(plan, prepared, cost)
+
+    def _open(self, prepared: TrainingSet) -> None:
+        """Write the recipe, the split and where this comes from into the folder."""
+        kept = self.folder / RECIPE
+        if kept.exists() and recipes.load(kept) != self.recipe:
+            raise RecipeError(
+                f"{self.folder} holds a run of another recipe; give another --out, or go on with "
+                f"it by `genrekit train --resume {self.folder}`"
+            )
+        self.folder.mkdir(parents=True, exist_ok=True)
+        about = {
+            "genrekit": genrekit.__version__,
+            "commit": _commit(),
+            "seed": self.recipe.seed,
+            "torch": torch.__version__,
+            "device": _device(),
+            "dataset": prepared.dataset.name,
+            "split": prepared.split.name,
+            "split_sha256": prepared.split.sha256,
+        }
+        with files.write_beside(self.folder / "run.json", "w") as stream:
+            json.dump(about, stream, indent=1)
+        prepared.split.save(self.folder / "split.tsv")
+        with files.write_beside(kept, "w") as stream:
+            stream.write(recipes.to_toml(self.recipe))
+
+    def _hear(
+        self, listener: Listener, tracks: Sequence[Track], title: str
+    ) -> tuple[dict[str, Heard], dict[str, str]]:
+        with steps(title, len(tracks)) as advance:
+            return listener.hear_all(tracks, advance)
+
+    def _without(self, prepared: TrainingSet, failures: dict[str, str]) -> TrainingSet:
+        """Leave out the tracks that cannot be heard, saying so of each."""
+        for reason in failures.values():
+            self.report(f"left out: {reason}")
+        kept = dataclasses.replace(
+            prepared,
+            train=tuple(t for t in prepared.train if t.track_id not in failures),
+            validation=tuple(t for t in prepared.validation if t.track_id not in failures),
+        )
+        data.check(kept)
+        return kept
+
+    def _batches(
+        self, prepared: TrainingSet, unlabelled: Sequence[Track], plan: plans.Plan
+    ) -> TrainingBatches:
+        tracks = [*prepared.train, *unlabelled]
+        targets = prepared.targets(prepared.train)
+        targets = np.concatenate([targets, np.full(len(unlabelled), UNLABELLED)])
+        return TrainingBatches(
+            source=plan.source(tracks),
+            targets=targets,
+            weights=draw_weights(tracks, targets, self.recipe.sampling.balance),
+            spec=plan.spec,
+            recipe=self.recipe,
+            n_labels=len(prepared.labels),
+            teacher=self._teacher(tracks, prepared.labels, plan.spec.segment_seconds),
+        )
+
+    def _teacher(
+        self, tracks: Sequence[Track], labels: Sequence[str], student_seconds: float
+    ) -> distill.TeacherTargets | None:
+        settings = self.recipe.teacher
+        if not settings.model:
+            return None
+        folder = registry.find(settings.model)
+        spec = folder.card.features.model_copy(update={"segment_hop_seconds": settings.hop_seconds})
+        network = FrozenNetwork(folder.onnx_path.read_bytes(), spec)
+        memory = plans.cache_folder(self.recipe, "embeddings")
+        heard, failures = self._hear(
+            Listener(network, LOGITS, memory, whole=True), tracks, "teacher"
+        )
+        if failures:
+            raise RecipeError(f"the teacher cannot hear a track: {next(iter(failures.values()))}")
+        return distill.targets(
+            [heard[track.track_id] for track in tracks],
+            folder.card,
+            labels,
+            settings.temperature,
+            student_seconds,
+        )
+
+    def _finish(self, plan: plans.Plan, prepared: TrainingSet, cost: str) -> ModelFolder:
+        """Export, check, calibrate on the validation tracks by the product's road, and write."""
+        self.report("exporting to ONNX and calibrating on the validation tracks")
+        model = plan.onnx()
+        _, real = cut(prepared.validation[0].path, plan.spec)
+        export.check(model, plan.spec, plan.logits, real[:N_CHECKED_SEGMENTS])
+        listener = Listener(FrozenNetwork(model, plan.spec), LOGITS, self.folder / "validation")
+        heard, failures = self._hear(listener, prepared.validation, "validation")
+        tracks = [track for track in prepared.validation if track.track_id not in failures]
+        logits = [heard[track.track_id].output for track in tracks]
+        card = self._card(plan, prepared, cost)
+        card = _calibrated(card, logits, prepared.targets(tracks), prepared.split.name)
+        return registry.read(export.write_folder(self.model_folder, model, card))
+
+    def _card(self, plan: plans.Plan, prepared: TrainingSet, cost: str) -> ModelCard:
+        recipe = self.recipe
+        tracks = (*prepared.train, *prepared.validation)
+        counts = {"train": len(prepared.train), "validation": len(prepared.validation)}
+        return ModelCard(
+            name=recipe.name,
+            version=recipe.version,
+            description=recipe.description or f"Genres of {prepared.dataset.name}.",
+            labels=prepared.labels,
+            features=plan.spec,
+            aggregation=recipe.aggregation,
+            training_data=TrainingData(
+                dataset=prepared.dataset.name,
+                split=prepared.split.name,
+                split_sha256=prepared.split.sha256,
+                n_tracks=counts,
+                track_ids=tuple(track.track_id for track in tracks),
+            ),
+            training_cost=cost,
+            recipe=_without_paths(recipe),
+            initial_weights=plan.origin,
+            unfit_for=recipe.unfit_for,
+            license=recipe.license,
+            citation=recipe.citation,
+            onnx_sha256="",
+        )
+
+
+def _calibrated(
+    card: ModelCard, logits: Sequence[NDArray[np.float32]], true: NDArray[np.int64], split: str
+) -> ModelCard:
+    """Fit the temperature and measure the precision curve on validation tracks."""
+    fitted = calibration.fit(
+        logits, true, fitted_on=f"{len(true)} validation tracks of the {split} split"
+    )
+    probabilities = [
+        track_probabilities(segment_probabilities(rows, fitted.temperature), card.aggregation)
+        for rows in logits
+    ]
+    curve = calibration.precision_curve(np.stack(probabilities), true)
+    return card.model_copy(update={"calibration": fitted, "precision_curve": curve})
+
+
+def _unlabelled(recipe: Recipe) -> list[Track]:
+    """Return the teacher's unlabelled tracks; their ids cannot meet a labelled one's."""
+    if not recipe.teacher.unlabelled:
+        return []
+    found = files.audio_files(Path(recipe.teacher.unlabelled))
+    if not found:
+        raise RecipeError(
+            f"teacher.unlabelled = {recipe.teacher.unlabelled!r}: no audio file lies in that folder"
+        )
+    return [Track(f"unlabelled:{path}", path, "") for path in found]
+
+
+def _without_paths(recipe: Recipe) -> dict[str, object]:
+    """Return what differs from the defaults, with paths cut to their last part."""
+    fields = recipe.model_dump(mode="json", exclude_defaults=True)
+    for section, key in (("data", "source"), ("model", "weights"), ("teacher", "unlabelled")):
+        if key in fields.get(section, {}):
+            fields[section][key] = Path(fields[section][key]).name
+    fields.get("data", {}).pop("cache", None)
+    return fields
+
+
+def _commit() -> str:
+    """Return the commit of the source tree that runs; empty where it is no checkout."""
+    here = Path(genrekit.__file__).parent
+    try:
+        done = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=False
+        )
+    except OSError:  # git is not installed
+        return ""
+    return done.stdout.strip()
+
+
+def _device() -> str:
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return f"{torch.get_num_threads()} CPU threads ({platform.machine()})"

@@ -1,0 +1,95 @@
+"""Smoke runs: any recipe in seconds, on the CPU, with made audio and no downloaded weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import torch
+from torch import Tensor, nn
+
+from genrekit.features.spec import FeatureSpec
+from genrekit.models.card import ModelCard
+from genrekit.models.runtime import EMBEDDING, LOGITS
+from genrekit.training import export
+from genrekit.training.recipe import EMBEDDED, Recipe, resolve
+
+GENRES_HZ = {"high": 3000.0, "low": 200.0}
+N_TRACKS = 5
+SAMPLE_RATE = 16000
+N_EMBEDDING = 8
+
+
+def shrink(recipe: Recipe, folder: Path) -> Recipe:
+    """Return the recipe on made audio, with one short epoch and untrained weights.
+
+    Everything else stays, so that what the recipe switches on is run.
+
+    Args:
+        recipe: any.
+        folder: where the made audio and, if the recipe names a model, a made model go.
+    """
+    fields = recipe.model_dump(mode="json", exclude_unset=True)
+    seconds = recipe.features.segment_seconds
+    if recipe.model.backbone.startswith(EMBEDDED) or recipe.teacher.model:
+        made = str(write_model(folder / "smoke-model"))
+    if recipe.model.backbone.startswith(EMBEDDED):
+        fields.setdefault("model", {})["backbone"] = EMBEDDED + made
+    if recipe.teacher.model:
+        fields["teacher"]["model"] = made
+    audio = write_audio(folder / "smoke-data", 1.5 * max(seconds, FeatureSpec().segment_seconds))
+    if recipe.teacher.unlabelled:
+        fields["teacher"]["unlabelled"] = str(audio)
+    fields["data"] = {"source": str(audio), "cache": str(folder / "smoke-cache")}
+    fields.setdefault("model", {})["weights"] = "none"
+    fields.setdefault("schedule", {})["epochs"] = 1
+    sampling = {"segments_per_track": 1, "batch_size": 4}
+    fields["sampling"] = fields.get("sampling", {}) | sampling
+    return resolve(fields)
+
+
+def write_audio(folder: Path, seconds: float) -> Path:
+    """Write one folder per made genre: tones of its own pitch, each track with its own noise."""
+    rng = np.random.default_rng(0)
+    time = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
+    for genre, pitch_hz in GENRES_HZ.items():
+        (folder / genre).mkdir(parents=True, exist_ok=True)
+        for index in range(N_TRACKS):
+            tone = np.sin(2 * np.pi * pitch_hz * (1 + 0.02 * index) * time)
+            waveform = 0.3 * tone + 0.02 * rng.standard_normal(time.size)
+            soundfile.write(folder / genre / f"{index}.wav", waveform, SAMPLE_RATE)
+    return folder
+
+
+class _MeanOverTime(nn.Module):
+    """The smallest network that has an embedding."""
+
+    def __init__(self, n_bins: int, n_labels: int) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(n_bins, N_EMBEDDING)
+        self.last = nn.Linear(N_EMBEDDING, n_labels)
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Shape (batch, n_bins, n_frames) -> logits, embedding."""
+        embedding = torch.tanh(self.hidden(features.mean(2)))
+        return self.last(embedding), embedding
+
+
+def write_model(folder: Path) -> Path:
+    """Write an untrained model folder that knows the made genres."""
+    spec = FeatureSpec(mean=-60.0, std=20.0)
+    labels = tuple(sorted(GENRES_HZ))
+    torch.manual_seed(0)
+    network = _MeanOverTime(spec.n_bins, len(labels))
+    card = ModelCard(
+        name=folder.name,
+        version="1",
+        description="Untrained, for smoke runs.",
+        labels=labels,
+        features=spec,
+        unfit_for=("anything but smoke runs",),
+        license="MIT",
+        onnx_sha256="",
+    )
+    return export.write_folder(folder, export.to_onnx(network, spec, (LOGITS, EMBEDDING)), card)
