@@ -66,7 +66,14 @@ MUTATIONS = (
         "src/genrekit/datasets/splits/gtzan_fault_filtered.tsv",
         "blues.00000\tvalidation\n",
         "blues.00000\tvalidation\nblues.00000\ttest\n",
-        ("tests/test_split.py",),
+        ("tests/test_splits.py",),
+    ),
+    Mutation(
+        "a loader that returns int16",
+        "src/genrekit/audio/readers.py",
+        'self._file.read(n_samples, dtype="float32", always_2d=True)',
+        'self._file.read(n_samples, dtype="int16", always_2d=True)',
+        ("tests/test_audio.py",),
     ),
     Mutation(
         "exit code 0 after a failed file",

@@ -73,6 +73,7 @@ def test_looking_at_the_folders_leaves_nothing_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     assert {finding.status for finding in of("folders")} == {"ok"}
     assert list(tmp_path.iterdir()) == []

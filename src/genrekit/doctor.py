@@ -166,10 +166,13 @@ def gpu(check: str) -> Iterator[Finding]:
 
 def folders(check: str) -> Iterator[Finding]:
     """Try to write where genrekit would write, without leaving anything there."""
+    from platformdirs import user_cache_path
+
     from genrekit.models import registry
 
     places = {
         "installed models": (registry.user_folder(), "set XDG_DATA_HOME to a folder of yours"),
+        "caches": (user_cache_path("genrekit"), "set XDG_CACHE_HOME to a folder of yours"),
         "runs": (Path("runs").absolute(), "change to a folder of yours, or give --out"),
         "temporary files": (Path(tempfile.gettempdir()), "set TMPDIR to a folder of yours"),
     }
