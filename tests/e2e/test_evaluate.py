@@ -183,7 +183,9 @@ def test_what_a_person_reads(model: Path, data: Path) -> None:
 
 def test_workers_give_the_same_numbers(model: Path, data: Path) -> None:
     arguments = ["--model", model, "--data", data, "--split", "official", "--json", "--jobs"]
-    assert evaluate(*arguments, "1").stdout == evaluate(*arguments, "2").stdout
+    one, two = evaluate(*arguments, "1"), evaluate(*arguments, "2")
+    assert (one.returncode, two.returncode) == (0, 0), two.stderr
+    assert one.stdout == two.stdout
 
 
 def test_training_tracks_are_left_out_or_leaky(
