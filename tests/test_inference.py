@@ -224,3 +224,21 @@ def test_what_follows_changes_no_segment(classifier: Classifier, name: str) -> N
     assert len(beginning.segments) == 5
     assert whole.segments[:5] == beginning.segments
     assert whole.duration_seconds == pytest.approx(waveform.shape[1] / demo.SAMPLE_RATE, abs=1e-3)
+
+
+def test_damage_is_in_the_prediction(
+    classifier: Classifier, music: np.ndarray, write: Callable
+) -> None:
+    path = write("cut.wav", music)
+    path.write_bytes(path.read_bytes()[:400_000])  # 4 bytes a sample: 6.25 s remain
+    answer = classifier.predict_file(path)
+    assert answer.duration_seconds == pytest.approx(6.25, abs=0.01)
+    assert answer.warnings == ("cut short: it holds 62% of the audio that its header promises",)
+
+
+def test_a_folder_is_no_file(classifier: Classifier, tmp_path: Path) -> None:
+    with pytest.raises(AudioError, match="is a folder without audio files"):
+        classifier.predict_file(tmp_path)
+    (tmp_path / "a.mp3").touch()
+    with pytest.raises(AudioError, match="is a folder; name files"):
+        classifier.predict_file(tmp_path)

@@ -9,12 +9,12 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from genrekit import aggregation, audio, features, segments
+from genrekit import aggregation, audio, features, files, segments
 from genrekit.errors import AudioError, GenrekitError, ModelError
 from genrekit.models import registry
 from genrekit.models.card import ModelCard
@@ -29,6 +29,7 @@ SILENCE_PEAK = 1e-4  # -80 dB re full scale, three steps of a 16-bit file
 # Starting a worker costs about as much as predicting this many 30-s tracks in this process.
 MIN_FILES_FOR_WORKERS = 16
 ITEM_SECONDS = 600.0
+BLOCK_SECONDS = segments.WHOLE_TRACK_SECONDS  # so that a short track is one block
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class _Heard:
     starts_seconds: list[float] = field(default_factory=list)
     outputs: list[NDArray[np.float32]] = field(default_factory=list)
     n_silent: int = 0
+    warnings: list[str] = field(default_factory=list)
 
 
 class Classifier:
@@ -187,14 +189,23 @@ class Classifier:
         return heard
 
     def _hear_file(self, path: Path) -> _Heard:
-        spec = self.card.features
-        heard = _Heard(audio.probe(path).duration_seconds)
+        if path.is_dir():
+            empty = "" if files.audio_files(path) else " without audio files"
+            raise AudioError(f"{path}: is a folder{empty}; name files, or a folder that holds some")
+        spec, info = self.card.features, audio.probe(path)
+        heard = _Heard(info.duration_seconds, warnings=list(info.warnings))
+        warn = heard.warnings.append
         n_spread = segments.n_spread(heard.duration_seconds, spec, self._segments)
         if n_spread is None:
-            self._hear_whole(heard, audio.blocks(path, spec.sample_rate), "logits")
+            blocks = audio.blocks(
+                info, spec.sample_rate, block_seconds=BLOCK_SECONDS, on_warning=warn
+            )
+            self._hear_whole(heard, blocks, "logits")
         else:
             starts = segments.spread_starts(heard.duration_seconds, spec, n_spread)
-            cut = audio.read_segments(path, spec.sample_rate, starts, spec.segment_seconds)
+            cut = audio.read_segments(
+                info, spec.sample_rate, starts, spec.segment_seconds, on_warning=warn
+            )
             self._hear(heard, starts, cut, "logits")
         return heard
 
@@ -204,11 +215,11 @@ class Classifier:
             start = first / spec.sample_rate
             starts = [start + index * spec.segment_hop_seconds for index in range(len(cut))]
             self._hear(heard, starts, cut, output)
+        if not heard.outputs:
+            raise AudioError("no sample could be decoded; it is damaged, copy it again")
 
     def _hear(self, heard: _Heard, starts: list[float], cut: Waveform, output: str) -> None:
         """Run segments of shape (n, segment_samples) through the front end and the network."""
-        if not np.isfinite(cut).all():
-            raise AudioError("the audio holds samples that are not finite; export it again")
         computed = features.compute(cut, self.card.features)  # (n, n_bins, n_frames)
         run = self._network.logits if output == "logits" else self._network.embed
         heard.outputs.append(run(computed))
@@ -298,11 +309,11 @@ def _mono(waveform: NDArray[Any], sample_rate: int) -> Waveform:
         raise AudioError("the waveform holds no samples; give at least one")
     if not np.isfinite(array).all():
         raise AudioError("the waveform holds samples that are not finite; mend or cut them")
-    return cast(Waveform, audio.downmix(array.astype(np.float32, copy=False)))
+    return audio.downmix(array.astype(np.float32, copy=False))
 
 
 def _warnings(heard: _Heard, segment_seconds: float) -> tuple[str, ...]:
-    warnings = []
+    warnings = list(heard.warnings)
     if heard.duration_seconds < segment_seconds:
         warnings.append(
             f"shorter than one segment ({heard.duration_seconds:.2f} s of {segment_seconds:g} s); "

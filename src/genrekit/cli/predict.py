@@ -78,8 +78,10 @@ def command(
     choice = parse_segments(segments)
     files = expand([name for path in paths for name in (_listed() if path == "-" else [path])])
 
+    from genrekit import audio
     from genrekit.inference import Classifier
 
+    audio.silence_decoders()
     classifier = Classifier(model, segments=choice, min_precision=min_precision)
     kind: writers.Kind = "json" if as_json else "csv" if as_csv else "text"
     with writers.opened(output, kind) as stream:
