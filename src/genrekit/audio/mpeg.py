@@ -1,0 +1,102 @@
+"""The length that an MP3 promises in its first frame, held against its size.
+
+libsndfile believes a promise that is not there: for an MP3 without a Xing, Info or VBRI header it
+guesses the length from the first frame's bit rate, too long or too short by any factor, and
+decodes no further than that. A truncated or a concatenated file breaks the promise as well. All of
+these go to PyAV, which counts.
+
+Source: ID3v2.4 section 3.1 (tag size); ISO 11172-3, 2.4.2.3 (frame header); the Xing, LAME and
+Fraunhofer VBRI tags as LAME writes and mpg123 reads them.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from pathlib import Path
+from typing import IO
+
+PROMISES = "its header promises"
+_SCAN_BYTES = 8192
+_ID3V1_BYTES = 128
+_APE_FOOTER_BYTES = 32
+
+
+def broken_promise(path: Path) -> str | None:
+    """Say why libsndfile's length of an MPEG audio file cannot be believed.
+
+    Args:
+        path: any file.
+
+    Returns:
+        One clause, or None: the file is something else or keeps its promise.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with path.open("rb") as stream:
+        start = _after_id3v2(stream)
+        stream.seek(start)
+        head = stream.read(_SCAN_BYTES)
+        offset = _first_frame(head)
+        if offset is None:
+            is_named_mpeg = path.suffix.lower() in {".mp3", ".mp2", ".mp1"}
+            return "it does not start with an MPEG frame" if is_named_mpeg else None
+        n_promised = _promised_bytes(head[offset : offset + 200])
+        if n_promised is None:
+            return "no Xing, Info or VBRI header gives its length"
+        end = _before_trailing_tags(stream, os.fstat(stream.fileno()).st_size)
+    n_there = end - start - offset
+    if n_there < n_promised - 64:
+        return f"cut short: {PROMISES} {n_promised} bytes of audio and {n_there} are there"
+    if n_there > n_promised * 1.01 + 4096:
+        return f"joined from parts: {PROMISES} {n_promised} bytes of audio and {n_there} are there"
+    return None
+
+
+def _after_id3v2(stream: IO[bytes]) -> int:
+    position = 0
+    while True:  # some taggers leave more than one
+        stream.seek(position)
+        head = stream.read(10)
+        if len(head) < 10 or head[:3] != b"ID3":
+            return position
+        size = sum(
+            (byte & 0x7F) << shift for byte, shift in zip(head[6:], (21, 14, 7, 0), strict=True)
+        )
+        position += 10 + size + (10 if head[5] & 0x10 else 0)
+
+
+def _first_frame(head: bytes) -> int | None:
+    """Return where MPEG audio starts: at once, or behind nothing but zero bytes."""
+    offset = len(head) - len(head.lstrip(b"\0"))
+    if len(head) < offset + 4 or head[offset] != 0xFF or head[offset + 1] & 0xE0 != 0xE0:
+        return None
+    version, layer = head[offset + 1] >> 3 & 3, head[offset + 1] >> 1 & 3
+    bit_rate, rate = head[offset + 2] >> 4, head[offset + 2] >> 2 & 3
+    # Layer 0 is ADTS (AAC); the others are reserved values.
+    return None if version == 1 or layer == 0 or bit_rate == 15 or rate == 3 else offset
+
+
+def _promised_bytes(frame: bytes) -> int | None:
+    """Return the bytes that the header in the first frame promises, if there is one."""
+    for name in (b"Xing", b"Info"):
+        at = frame.find(name, 4, 64)  # behind 9 to 32 bytes of side information, and a checksum
+        if at >= 0 and len(frame) >= at + 16:
+            flags, _, n_bytes = struct.unpack(">III", frame[at + 4 : at + 16])
+            return n_bytes if flags & 3 == 3 and n_bytes else None
+    if frame[36:40] == b"VBRI":
+        return int(struct.unpack(">I", frame[46:50])[0]) or None
+    return None
+
+
+def _before_trailing_tags(stream: IO[bytes], end: int) -> int:
+    stream.seek(max(0, end - _ID3V1_BYTES))
+    if stream.read(3) == b"TAG":
+        end -= _ID3V1_BYTES
+    stream.seek(max(0, end - _APE_FOOTER_BYTES))
+    footer = stream.read(_APE_FOOTER_BYTES)
+    if footer[:8] == b"APETAGEX":
+        size, _, flags = struct.unpack("<III", footer[12:24])
+        end -= size + (_APE_FOOTER_BYTES if flags & 1 << 31 else 0)
+    return end

@@ -1,0 +1,153 @@
+"""Which decoder reads a file, and how long the file really is."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from pathlib import Path
+
+from genrekit.audio import mpeg
+from genrekit.audio.info import AudioInfo
+from genrekit.audio.pyav_reader import PROTECTED, PyavReader
+from genrekit.audio.readers import DecodeError, SoundfileReader
+from genrekit.errors import AudioError
+
+# Streamed files write a length near 2^31 or 2^32 because they do not know it.
+_UNKNOWN_BYTES = 0x7FFFF000
+_UNKNOWN_SAMPLES = 2**62
+_TAIL_SECONDS = 0.5
+# Containers round a track's length to their packets.
+_TOLERANCE_SECONDS = 0.25
+# These have no header for the whole track: FFmpeg guesses their length from the bit rate.
+_GUESSERS = {"mp3", "aac", "ac3", "eac3", "dts", "amr", "mpegts", "mpeg", "loas"}
+_SHORT_HEADER = re.compile(r"(?:data|SSND|Data Size)\s*: (\d+) \(should be (\d+)\)")
+
+
+def probe(path: str | os.PathLike[str]) -> AudioInfo:
+    """Find the decoder of a file and its checked length, without decoding all of it.
+
+    soundfile is asked first, PyAV where it cannot: where libsndfile does not know the format, its
+    length cannot be believed (an MP3 without a Xing header) or its end cannot be read (a truncated
+    FLAC).
+
+    Args:
+        path: a regular file.
+
+    Returns:
+        The file's rate, channels and length, and what is wrong with it.
+
+    Raises:
+        AudioError: there is no such file, or neither decoder hears anything in it.
+    """
+    path = Path(path)
+    _check_regular(path)
+    try:
+        info = _probe(path)
+    except OSError as error:
+        raise AudioError(f"{path}: cannot be read: {error.strerror or error}") from error
+    if info.n_samples <= 0:
+        raise AudioError(f"{path}: holds no audio samples; nothing can be heard in it")
+    return info
+
+
+def _probe(path: Path) -> AudioInfo:
+    try:
+        return _probe_soundfile(path)
+    except DecodeError as error:
+        by_soundfile = str(error)
+    try:
+        return _probe_pyav(path, by_soundfile)
+    except DecodeError as error:
+        advice = (
+            "only the seller's player can hear it; get it without protection"
+            if PROTECTED in str(error)
+            else "is it audio, and complete? Convert it to FLAC or WAV, or leave it out"
+        )
+        raise AudioError(
+            f"{path}: cannot be decoded (soundfile: {by_soundfile}; PyAV: {error}); {advice}"
+        ) from error
+
+
+def _check_regular(path: Path) -> None:
+    try:
+        status = path.stat()
+    except FileNotFoundError as error:
+        raise AudioError(f"{path}: no such file; check the path") from error
+    except (OSError, ValueError) as error:
+        raise AudioError(f"{path}: cannot be read: {getattr(error, 'strerror', error)}") from error
+    if stat.S_ISDIR(status.st_mode):
+        raise AudioError(f"{path}: is a folder; give an audio file")
+    if not stat.S_ISREG(status.st_mode):
+        raise AudioError(f"{path}: is a pipe or a device; give a regular file")
+    if status.st_size == 0:
+        raise AudioError(f"{path}: is empty (0 bytes); copy or download it again")
+
+
+def _probe_soundfile(path: Path) -> AudioInfo:
+    broken = mpeg.broken_promise(path)
+    if broken is not None:
+        raise DecodeError(broken)
+    reader = SoundfileReader(path)
+    try:
+        n_samples = reader.n_samples_claimed
+        if n_samples > _UNKNOWN_SAMPLES:
+            raise DecodeError("its header gives no length")
+        if reader.format == "FLAC":
+            _check_end(reader)
+        return AudioInfo(
+            path, "soundfile", reader.sample_rate, reader.n_channels, n_samples, _cut_short(reader)
+        )
+    finally:
+        reader.close()
+
+
+def _check_end(reader: SoundfileReader) -> None:
+    """Decode the last sample: a FLAC's header says a length that nobody checks."""
+    reader.seek(max(0, reader.n_samples_claimed - 1))
+    if reader.n_samples_claimed and reader.read(1).shape[1] == 0:
+        raise DecodeError("it ends before the length in its header")
+
+
+def _cut_short(reader: SoundfileReader) -> tuple[str, ...]:
+    """Read in libsndfile's notes whether the header promises more than the file holds."""
+    match = _SHORT_HEADER.search(reader.header)
+    if match and int(match[2]) < int(match[1]) < _UNKNOWN_BYTES:
+        share = int(match[2]) / int(match[1])
+        return (f"cut short: it holds {share:.0%} of the audio that its header promises",)
+    if "lacks an end-of-stream bit" in reader.header:
+        return ("its end mark is missing; it may be cut short",)
+    return ()
+
+
+def _probe_pyav(path: Path, by_soundfile: str) -> AudioInfo:
+    reader = PyavReader(path)
+    try:
+        claimed = reader.claimed_samples
+        n_samples = _checked_claim(reader, claimed) if claimed else None
+        if n_samples is None:
+            n_samples = reader.count_end()
+        warnings: tuple[str, ...] = ()
+        if mpeg.PROMISES in by_soundfile:
+            warnings = (by_soundfile,)
+        elif claimed and _falls_short(reader, claimed, n_samples):
+            share = n_samples / claimed
+            warnings = (f"cut short: it holds {share:.0%} of the length it claims",)
+        return AudioInfo(path, "pyav", reader.sample_rate, reader.n_channels, n_samples, warnings)
+    finally:
+        reader.close()
+
+
+def _falls_short(reader: PyavReader, claimed: int, n_samples: int) -> bool:
+    is_near = n_samples >= claimed - _TOLERANCE_SECONDS * reader.sample_rate
+    return not is_near and reader.container_name not in _GUESSERS
+
+
+def _checked_claim(reader: PyavReader, claimed: int) -> int | None:
+    """Decode the end that the container claims; None where the track does not end there."""
+    reader.seek(max(0, claimed - round(_TAIL_SECONDS * reader.sample_rate)))
+    end = reader.read_end()
+    if abs(end - claimed) > _TOLERANCE_SECONDS * reader.sample_rate:
+        return None
+    # An MP4's edit list cuts the encoder's padding off; FFmpeg's decoder leaves it on.
+    return min(end, claimed) if "mp4" in reader.container_name else end

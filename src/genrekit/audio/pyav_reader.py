@@ -1,0 +1,292 @@
+"""FFmpeg by PyAV: M4A, WMA, WebM, WavPack and all else, and MP3s whose length is not known."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genrekit.audio.readers import DecodeError
+from genrekit.audio.signal import downmix
+
+Waveform = NDArray[np.float32]
+
+# A playlist is text that makes FFmpeg open other files; it is no audio.
+_PLAYLISTS = {"hls", "applehttp", "dash", "concat", "sdp"}
+PROTECTED = "its audio is protected (DRM)"
+# Decoders need to hear a little before their output is right: MP3's bit reservoir reaches back at
+# most 10 frames (0.26 s), Opus wants 0.08 s, AAC one frame.
+_PREROLL_SECONDS = 0.3
+_FORWARD_SECONDS = 1.0
+# Bare streams whose times FFmpeg adds up from rounded durations: they are decoded from the start.
+_DRIFTING = {"ac3", "eac3", "dts", "truehd"}
+_CLOCK_FRAMES = 32
+
+
+class PyavReader:
+    """A file opened by FFmpeg. Sample 0 is the first one that the decoder gives out."""
+
+    def __init__(self, path: Path) -> None:
+        """Open a file and decode its first frame.
+
+        Raises:
+            DecodeError: FFmpeg does not read it, or it holds no audio.
+        """
+        self._path = path
+        self.n_damaged = 0
+        self._open()
+        first = self._pending
+        if first is None:
+            self.close()
+            raise DecodeError("no frame of its audio could be decoded")
+        self.sample_rate = int(first.sample_rate)
+        self.n_channels = int(first.layout.nb_channels)
+        self._set_clock(first)
+
+    def _open(self) -> None:
+        import av  # 0.1 s that only some files need
+
+        try:
+            # "file:" keeps a name such as "a:b.mp3" from being taken for a protocol.
+            self._container: Any = av.open(
+                _file_url(self._path),
+                options={"protocol_whitelist": "file"},
+                metadata_errors="ignore",
+            )
+        except (av.FFmpegError, ValueError, OSError) as error:
+            raise DecodeError(reason(error)) from error
+        try:
+            self._stream = self._choose_stream()
+        except DecodeError:
+            self.close()
+            raise
+        self._frames: Iterator[Any] = self._decode()
+        self._pending = next(self._frames, None)
+        self._skip: int = 0
+        self._position: int = 0
+
+    def _choose_stream(self) -> Any:
+        if set(self._container.format.name.split(",")) & _PLAYLISTS:
+            raise DecodeError(f"a playlist ({self._container.format.name}), not audio")
+        if not self._container.streams.audio:
+            raise DecodeError("it holds no audio stream")
+        stream = self._container.streams.audio[0]
+        if _tag(stream) in ("drms", "enca"):
+            raise DecodeError(PROTECTED)
+        if stream.codec_context is None:
+            raise DecodeError("FFmpeg has no decoder for its audio")
+        stream.codec_context.thread_count = 1  # audio does not gain; workers share the cores
+        return stream
+
+    @property
+    def container_name(self) -> str:
+        """FFmpeg's name of the container."""
+        return str(self._container.format.name)
+
+    @property
+    def claimed_samples(self) -> int | None:
+        """Length after the container's own word, from sample 0 on; None if it has none."""
+        import av
+
+        if self._stream.duration is not None:
+            seconds = float(self._stream.duration * self._stream.time_base)
+        elif self._container.duration is not None:
+            seconds = self._container.duration / av.time_base
+        else:
+            return None
+        return round(seconds * self.sample_rate)
+
+    def seek(self, sample: int) -> None:
+        """Go to a sample of the decoded track.
+
+        Raises:
+            DecodeError: the file cannot be opened again.
+        """
+        near = self._position <= sample < self._position + _FORWARD_SECONDS * self.sample_rate
+        if not near and not self._jump(sample) and sample < self._position:
+            self._reopen()
+        self._discard(sample - self._position)
+
+    def _jump(self, sample: int) -> bool:
+        """Let the container seek to a little before a sample; False: decode from the start."""
+        import av
+
+        early = sample - _PREROLL_SECONDS * self.sample_rate
+        if early <= 0 or not self._is_timed:
+            return False
+        target = math.floor((early / self.sample_rate + self._origin_seconds) / self._tick)
+        try:
+            self._container.seek(target, stream=self._stream)
+        except (av.FFmpegError, OSError):
+            return self._reopen()
+        self._frames = self._decode()
+        self._skip = 0
+        self._pending = next(self._frames, None)
+        if self._pending is None or self._pending.pts is None:
+            return self._reopen()
+        self._position = self._position_of(self._pending)
+        return True if 0 <= self._position <= sample else self._reopen()
+
+    def _reopen(self) -> bool:
+        self.close()
+        self._open()
+        return False
+
+    def _set_clock(self, first: Any) -> None:
+        """Learn from the first frames how their times become sample numbers.
+
+        Where the container counts in milliseconds (Matroska, WMA) a frame's time is rounded. Frames
+        start on a grid, though (their sizes have a common divisor), and a mean over many frames
+        tells where the track's first sample lies, so the exact sample is found again.
+        """
+        self._is_timed = first.pts is not None and self.container_name not in _DRIFTING
+        self._tick = float(self._stream.time_base)
+        self._grid, self._grid_offset = 1, 0
+        if not self._is_timed:
+            return
+        self._origin_seconds = first.pts * self._tick
+        ticks_per_sample = 1 / (self._tick * self.sample_rate)
+        if ticks_per_sample > 0.5 and abs(ticks_per_sample - round(ticks_per_sample)) < 1e-6:
+            return
+        frames = [first, *itertools.islice(self._frames, _CLOCK_FRAMES - 1)]
+        self._frames = itertools.chain(frames[1:], self._frames)
+        sizes = [frame.samples for frame in frames]
+        starts = np.cumsum([0, *sizes[:-1]]) / self.sample_rate
+        if all(frame.pts is not None for frame in frames):
+            errors = np.array([frame.pts for frame in frames]) * self._tick - starts
+            self._origin_seconds = float(np.median(errors))
+        grid = math.gcd(*sizes[1:-1]) if len(sizes) > 2 else 1
+        # Vorbis mixes block sizes; all of them are multiples of 64.
+        self._grid = math.gcd(grid, 64) if self._stream.codec.name == "vorbis" else grid
+        self._grid_offset = sizes[0] % self._grid
+
+    def _position_of(self, frame: Any) -> int:
+        exact: float = (frame.pts * self._tick - self._origin_seconds) * self.sample_rate
+        n_steps: int = round((exact - self._grid_offset) / self._grid)
+        on_grid = n_steps * self._grid + self._grid_offset
+        is_within_tick = abs(on_grid - exact) <= self._tick * self.sample_rate
+        return on_grid if is_within_tick else round(exact)
+
+    def _discard(self, n_samples: int) -> None:
+        while n_samples > 0 and self._pending is not None:
+            n_here = min(n_samples, self._pending.samples - self._skip)
+            self._advance(n_here)
+            n_samples -= n_here
+
+    def _advance(self, n_samples: int) -> None:
+        self._skip += n_samples
+        self._position += n_samples
+        if self._pending is not None and self._skip >= self._pending.samples:
+            self._pending, self._skip = next(self._frames, None), 0
+
+    def read(self, n_samples: int) -> Waveform:
+        """Decode on: shape (n_channels, n), with n below n_samples only at the end of the file."""
+        parts: list[Waveform] = []
+        n_missing = n_samples
+        while n_missing > 0 and self._pending is not None:
+            frame = self._pending
+            if frame.sample_rate != self.sample_rate:
+                raise DecodeError(
+                    f"its sample rate changes from {self.sample_rate} to {frame.sample_rate} Hz"
+                )
+            part = _fit_channels(_to_float(frame), self.n_channels)
+            part = part[:, self._skip : self._skip + n_missing]
+            parts.append(part)
+            n_missing -= part.shape[1]
+            self._advance(part.shape[1])
+        if not parts:
+            return np.zeros((self.n_channels, 0), np.float32)
+        return np.concatenate(parts, axis=1)
+
+    def read_end(self) -> int:
+        """Decode to the end of the file and return the number of the sample behind the last one."""
+        while self._pending is not None:
+            self._advance(self._pending.samples - self._skip)
+        return self._position
+
+    def count_end(self) -> int:
+        """Return the sample behind the last packet, from the packets' times, without decoding.
+
+        A container's packets say when they start and how long they last; where one does not, the
+        track is decoded.
+        """
+        import av
+
+        self._reopen()
+        end: int | None = None
+        try:
+            for packet in self._container.demux(self._stream):
+                if packet.pts is not None and packet.duration:
+                    end = max(end or 0, packet.pts + packet.duration)
+        except (av.FFmpegError, OSError):
+            self.n_damaged += 1
+        if end is None or not self._is_timed:
+            self._reopen()
+            return self.read_end()
+        return round((end * self._tick - self._origin_seconds) * self.sample_rate)
+
+    def _decode(self) -> Iterator[Any]:
+        """Give every frame that can be decoded; damaged packets are counted and left out."""
+        import av
+
+        packets = self._container.demux(self._stream)
+        while True:
+            try:
+                packet = next(packets, None)
+            except (av.FFmpegError, OSError):
+                self.n_damaged += 1
+                return
+            if packet is None:
+                return
+            try:
+                frames = packet.decode()
+            except av.EOFError:
+                return
+            except (av.FFmpegError, OSError):
+                self.n_damaged += 1
+                continue
+            yield from (frame for frame in frames if frame.samples)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._container.close()
+
+
+def reason(error: BaseException) -> str:
+    """Return FFmpeg's words, without the path."""
+    text = getattr(error, "strerror", None) or str(error)
+    return " ".join(str(text).split()).rstrip(". ") or type(error).__name__
+
+
+def _tag(stream: Any) -> str:
+    context = stream.codec_context
+    return str(getattr(context, "codec_tag", "") or "") if context is not None else ""
+
+
+def _file_url(path: Path) -> Any:
+    return "file:" + os.fspath(path)
+
+
+def _to_float(frame: Any) -> Waveform:
+    """Return a frame of any sample format as shape (channels, samples) in [-1, 1]."""
+    array: NDArray[Any] = frame.to_ndarray()
+    if not frame.format.is_planar:
+        array = array.reshape(-1, frame.layout.nb_channels).T
+    if array.dtype == np.uint8:
+        return (array.astype(np.float32) - np.float32(128)) / np.float32(128)
+    if array.dtype.kind == "i":
+        return array.astype(np.float32) / np.float32(2 ** (8 * array.dtype.itemsize - 1))
+    return np.asarray(array, np.float32)
+
+
+def _fit_channels(waveform: Waveform, n_channels: int) -> Waveform:
+    """Let a track that changes its channels on the way keep those that it began with."""
+    if waveform.shape[0] == n_channels:
+        return waveform
+    return np.repeat(downmix(waveform), n_channels, axis=0)

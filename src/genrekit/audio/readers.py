@@ -1,0 +1,90 @@
+"""What both decoders look like from outside."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+Waveform = NDArray[np.float32]
+
+
+class DecodeError(Exception):
+    """A decoder that cannot go on; its text is the decoder's own reason."""
+
+
+class Reader(Protocol):
+    """An open file: seek to a sample, read on from there."""
+
+    sample_rate: int
+    n_channels: int
+
+    def seek(self, sample: int) -> None:
+        """Go to a sample of the decoded track.
+
+        Raises:
+            DecodeError: the decoder cannot.
+        """
+
+    def read(self, n_samples: int) -> Waveform:
+        """Decode on: shape (n_channels, n), with n below n_samples only at the end of the file.
+
+        Raises:
+            DecodeError: the file is damaged here.
+        """
+
+    def close(self) -> None:
+        """Close the file."""
+
+
+class SoundfileReader:
+    """libsndfile: WAV, FLAC, Ogg, Opus, MP3, AIFF, AU and more."""
+
+    def __init__(self, path: Path) -> None:
+        """Open a file.
+
+        Raises:
+            DecodeError: libsndfile does not read it.
+        """
+        # Bytes, because a file's name need not be valid UTF-8.
+        name: Any = str(path) if os.name == "nt" else os.fsencode(path)
+        try:
+            self._file = soundfile.SoundFile(name)
+        except (soundfile.SoundFileError, TypeError, OSError) as error:
+            raise DecodeError(_reason(error)) from error
+        self.sample_rate = int(self._file.samplerate)
+        self.n_channels = int(self._file.channels)
+        self.n_samples_claimed = int(self._file.frames)
+        self.format = str(self._file.format)
+        self.header = str(self._file.extra_info)
+
+    def seek(self, sample: int) -> None:
+        """Go to a sample of the decoded track."""
+        try:
+            self._file.seek(sample)
+        except soundfile.SoundFileError as error:
+            raise DecodeError(_reason(error)) from error
+
+    def read(self, n_samples: int) -> Waveform:
+        """Decode on: shape (n_channels, n)."""
+        try:
+            block: Waveform = self._file.read(n_samples, dtype="float32", always_2d=True).T
+        except soundfile.SoundFileError as error:
+            raise DecodeError(_reason(error)) from error
+        return block
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def _reason(error: Exception) -> str:
+    """Return libsndfile's words, without the prefix that repeats the file's name."""
+    if getattr(error, "code", 0) == 7:  # libsndfile's "no such file", though the file is there
+        return "Format not recognised"
+    text = getattr(error, "error_string", "") or str(error)
+    return " ".join(text.split()).rstrip(". ") or f"error {getattr(error, 'code', '')}".strip()
