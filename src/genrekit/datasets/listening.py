@@ -21,7 +21,7 @@ class Report:
     Attributes:
         n_tracks: number of tracks listened to.
         duration_seconds: their length together, as decoded.
-        bad: tracks that cannot be decoded to their end, or are silent.
+        bad: tracks that cannot be decoded to their end, are cut short or silent.
         repeated: tracks whose files hold the same bytes as another track's.
     """
 
@@ -81,16 +81,19 @@ def _listen(track: Track) -> float | Problem:
     from genrekit import audio
 
     try:
-        sample_rate = int(audio.probe(track.path).sample_rate)
+        info = audio.probe(track.path)
+        damage = list(info.warnings)
         n_samples, peak = 0, 0.0
-        for block in audio.blocks(track.path):
+        for block in audio.blocks(info, on_warning=damage.append):
             n_samples += block.shape[-1]
             peak = max(peak, float(np.abs(block).max(initial=0.0)))
     except AudioError as error:
         return Problem(track.track_id, str(error))
     if peak == 0.0:
         return Problem(track.track_id, f"{track.path} is silent from start to end")
-    return n_samples / sample_rate
+    if damage:
+        return Problem(track.track_id, f"{track.path}: {'; '.join(damage)}")
+    return n_samples / info.sample_rate
 
 
 def _repeated(tracks: Sequence[Track], hashes: Mapping[Path, str]) -> list[Problem]:

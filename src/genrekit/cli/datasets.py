@@ -1,0 +1,216 @@
+"""``genrekit datasets``: what can be opened, what is in it, is it whole, and how to get it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from genrekit.cli import console
+
+if TYPE_CHECKING:
+    from genrekit.datasets import Dataset
+    from genrekit.datasets.download import Progress
+    from genrekit.datasets.listening import Report
+
+app = typer.Typer(
+    name="datasets", help="List, inspect, check and download datasets.", no_args_is_help=True
+)
+
+Data = Annotated[str, typer.Argument(help="A folder, a manifest CSV or a downloaded dataset.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Write JSON.")]
+Jobs = Annotated[
+    int | None, typer.Option(min=1, help="Number of threads.  [default: one for each core]")
+]
+
+
+@app.command("list")
+def list_datasets(as_json: AsJson = False) -> None:
+    """List the datasets and layouts that genrekit knows, and the splits of each."""
+    from genrekit import datasets
+
+    rows: list[dict[str, Any]] = [
+        {
+            "name": name,
+            "description": layout.description,
+            "splits": list(layout.split_kinds),
+            "get": bool(layout.archives),
+            "downloaded": datasets.user_folder(name).is_dir(),
+        }
+        for name, layout in datasets.layouts().items()
+    ]
+    if as_json:
+        typer.echo(json.dumps(rows, ensure_ascii=False))
+        return
+    for row in rows:
+        typer.echo(f"{row['name']}: {row['description']}")
+        typer.echo(f"    splits: {', '.join(row['splits'])}")
+        if row["get"]:
+            typer.echo(f"    {_origin(row)}")
+
+
+@app.command()
+def info(data: Data, as_json: AsJson = False) -> None:
+    """Show the tracks of each genre, the splits with their sizes, the artists and the problems."""
+    from genrekit import datasets
+
+    dataset = datasets.open_dataset(data)
+    facts = _facts(dataset)
+    if as_json:
+        typer.echo(json.dumps(facts, ensure_ascii=False))
+        return
+    typer.echo(
+        f"{dataset.name}: {len(dataset.tracks)} tracks of {len(dataset.labels)} genres, "
+        f"{facts['artists'] or 'no'} artists known, in {dataset.path}\n"
+    )
+    genres = [[genre, str(n_tracks)] for genre, n_tracks in dataset.counts.items()]
+    console.stdout().print(console.table(["genre", "tracks"], genres))
+    typer.echo()
+    console.stdout().print(
+        console.table(["split", "train", "validation", "test", ""], _split_cells(facts["splits"]))
+    )
+    for problem in dataset.problems:
+        typer.echo(f"note: {problem}", err=True)
+
+
+@app.command()
+def check(data: Data, jobs: Jobs = None, as_json: AsJson = False) -> None:
+    """Decode every file to its end and name each bad one; exit 1 if there is any."""
+    from genrekit import datasets
+    from genrekit.datasets import index, listening
+
+    dataset = datasets.open_dataset(data)
+    tracks = dataset.tracks
+    with console.progress("reading", len(tracks), shown=not as_json) as advance:
+        hashes = index.hashes((track.path for track in tracks), jobs, advance)
+    with console.progress("listening", len(tracks), shown=not as_json) as advance:
+        report = listening.listen(tracks, hashes, jobs, advance)
+    if as_json:
+        typer.echo(json.dumps(_report(dataset, report), ensure_ascii=False))
+    else:
+        for problem in report.bad:
+            typer.echo(f"bad: {problem}", err=True)
+        for problem in (*report.repeated, *dataset.problems):
+            typer.echo(f"note: {problem}", err=True)
+        typer.echo(
+            f"{report.n_tracks} tracks, {report.duration_seconds / 3600:.2f} hours: "
+            f"{len(report.bad)} bad"
+        )
+    if report.bad:
+        raise typer.Exit(1)
+
+
+@app.command()
+def get(
+    name: Annotated[str, typer.Argument(help="Which: gtzan or fma-small.")],
+    to: Annotated[
+        Path | None, typer.Option(help="Where to put it.  [default: the user's data folder]")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be downloaded, and stop.")
+    ] = False,
+) -> None:
+    """Download a dataset from its public home; run it again to go on with a broken download."""
+    from genrekit import datasets
+    from genrekit.datasets import download
+    from genrekit.errors import DatasetError, unknown_name
+
+    offered = {key: its.archives for key, its in datasets.layouts().items() if its.archives}
+    if name not in offered:
+        raise DatasetError(unknown_name("dataset", name, offered))
+    folder = to or datasets.user_folder(name)
+    if dry_run:
+        for archive in offered[name]:
+            there = (folder / archive.provides).exists()
+            typer.echo(
+                f"{archive.url} ({archive.checksum}) -> {folder / archive.provides}", nl=False
+            )
+            typer.echo(", which is there" if there else "")
+        return
+    with _transfer(name) as progress:
+        download.get(offered[name], folder, progress)
+    typer.echo(folder)
+
+
+@contextmanager
+def _transfer(name: str) -> Iterator[Progress | None]:
+    """Show bytes, speed and remaining time on standard error, if that is a terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich import progress
+    from rich.console import Console
+
+    columns = [
+        progress.TextColumn("{task.description}"),
+        progress.BarColumn(),
+        progress.DownloadColumn(),
+        progress.TransferSpeedColumn(),
+        progress.TimeRemainingColumn(),
+    ]
+    with progress.Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task(name, total=None)
+
+        def show(n_bytes: int, total: int | None) -> None:
+            bars.update(task, completed=n_bytes, total=total)
+
+        yield show
+
+
+def _origin(row: dict[str, Any]) -> str:
+    if row["downloaded"]:
+        return f"downloaded: open it as `{row['name']}`"
+    return f"get it with `genrekit datasets get {row['name']}`, or give the folder that holds it"
+
+
+def _facts(dataset: Dataset) -> dict[str, Any]:
+    groups = {track.artist_group for track in dataset.tracks} - {None}
+    return {
+        "name": dataset.name,
+        "path": str(dataset.path),
+        "tracks": len(dataset.tracks),
+        "genres": dataset.counts,
+        "artists": len(groups),
+        "splits": {kind: _sizes(dataset, kind) for kind in dataset.split_kinds},
+        "problems": [str(problem) for problem in dataset.problems],
+    }
+
+
+def _sizes(dataset: Dataset, kind: str) -> dict[str, Any]:
+    from genrekit.errors import DatasetError
+
+    try:
+        split = dataset.split(kind)
+    except DatasetError as error:
+        return {"problem": str(error)}
+    whole = dataset.fixed.get(kind, split)
+    return {**split.counts, "sha256": split.sha256, "of": whole.counts}
+
+
+def _split_cells(splits: dict[str, dict[str, Any]]) -> list[list[str]]:
+    rows = []
+    for kind, sizes in splits.items():
+        if "problem" in sizes:
+            rows.append([kind, "-", "-", "-", sizes["problem"]])
+            continue
+        parts = [str(sizes[part]) for part in ("train", "validation", "test")]
+        whole = "/".join(str(size) for size in sizes["of"].values())
+        rows.append([kind, *parts, "" if whole == "/".join(parts) else f"of {whole}"])
+    return rows
+
+
+def _report(dataset: Dataset, report: Report) -> dict[str, Any]:
+    return {
+        "name": dataset.name,
+        "path": str(dataset.path),
+        "tracks": report.n_tracks,
+        "duration_seconds": report.duration_seconds,
+        "bad": {problem.subject: problem.reason for problem in report.bad},
+        "repeated": {problem.subject: problem.reason for problem in report.repeated},
+        "problems": [str(problem) for problem in dataset.problems],
+    }
