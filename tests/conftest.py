@@ -1,4 +1,4 @@
-"""What every test may use: made signals, a folder of made audio, the shared data where it is there."""
+"""What every test may use: made signals, made audio, the shared data where it is there."""
 
 from __future__ import annotations
 
