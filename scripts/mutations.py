@@ -66,7 +66,7 @@ MUTATIONS = (
         "src/genrekit/datasets/splits/gtzan_fault_filtered.tsv",
         "blues.00000\tvalidation\n",
         "blues.00000\tvalidation\nblues.00000\ttest\n",
-        ("tests/test_splits.py",),
+        ("tests/test_leaks.py", "tests/test_splits.py"),
     ),
     Mutation(
         "a loader that returns int16",
