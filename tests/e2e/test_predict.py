@@ -195,8 +195,9 @@ def test_abstaining_says_so(audio: Path) -> None:
 
 
 def test_workers_answer_as_one_process_does(audio: Path) -> None:
-    alone = predict(".", "--json", "--jobs", "1", cwd=audio)
-    assert predict(".", "--json", "--jobs", "2", cwd=audio).stdout == alone.stdout
+    alone, workers = (predict(".", "--json", "--jobs", n, cwd=audio) for n in ("1", "2"))
+    assert (alone.returncode, workers.returncode) == (0, 0), workers.stderr
+    assert workers.stdout == alone.stdout
 
 
 def test_each_answer_is_written_as_soon_as_it_is_ready(audio: Path, tmp_path: Path) -> None:
