@@ -229,7 +229,8 @@ class PyavReader:
         if end is None or not self._is_timed:
             self._reopen()
             return self.read_end()
-        return round((end * self._tick - self._origin_seconds) * self.sample_rate)
+        seconds: float = end * self._tick - self._origin_seconds
+        return round(seconds * self.sample_rate)
 
     def _decode(self) -> Iterator[Any]:
         """Give every frame that can be decoded; damaged packets are counted and left out."""
