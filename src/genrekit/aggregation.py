@@ -1,4 +1,4 @@
-"""From a track's segment logits to its probabilities: one rule for prediction, tests and training."""
+"""From segment logits to track probabilities: one rule for prediction, tests and training."""
 
 from __future__ import annotations
 
