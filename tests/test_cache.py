@@ -243,6 +243,22 @@ def test_unreadable_audio_is_listed(tmp_path: Path, tracks: list[Track]) -> None
         cached.features("never")
 
 
+def test_a_worker_that_hangs_costs_its_track_only(
+    tmp_path: Path, tracks: list[Track], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A long track, slowly read, runs into a short deadline; the others need a few milliseconds."""
+    slow = SPEC.model_copy(update={"n_fft": 4096, "hop_length": 8})
+    long = tmp_path / "audio" / "long.wav"
+    write_noise(long, 600.0, seed=1)
+    monkeypatch.setattr("genrekit.datasets.cache._TRACK_SECONDS", 1.0)
+    cached = SpectrogramCache(tmp_path / "cache").build(
+        [Track("long", long, "noise"), *tracks], slow, jobs=2, progress=False
+    )
+    assert cached.track_ids == tuple(track.track_id for track in tracks)
+    assert list(cached.failures) == ["long"]
+    assert "long.wav: took longer than 1 s" in cached.failures["long"]
+
+
 def test_two_tracks_of_one_name_are_refused(tmp_path: Path, tracks: list[Track]) -> None:
     twin = Track("noise.0", tracks[1].path, "noise")
     with pytest.raises(DatasetError, match=r"two tracks are called 'noise\.0'"):

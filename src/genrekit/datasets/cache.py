@@ -23,10 +23,9 @@ import struct
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from multiprocessing import get_context
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,6 +35,7 @@ from numpy.typing import NDArray
 from genrekit import audio, files
 from genrekit.errors import DatasetError, GenrekitError
 from genrekit.features import FeatureSpec, decibels, front_end
+from genrekit.workers import Failure, Pool
 
 if TYPE_CHECKING:
     from genrekit.datasets.base import Track
@@ -49,6 +49,8 @@ _STEPS_PER_DB = 256.0
 _HIGHEST_CODE = 65535
 # These fields do not touch the stored decibels.
 _LATER_FIELDS = {"mean", "std", "segment_seconds", "segment_hop_seconds"}
+# A worker that needs longer for one track is stuck; the track is listed and the build goes on.
+_TRACK_SECONDS = 600.0
 _STALE_SECONDS = 3600.0
 
 Codes = NDArray[np.uint16]
@@ -271,21 +273,31 @@ def _ensure(task: _Task) -> _Outcome:
 
 
 def _run(tasks: list[_Task], jobs: int | None) -> Iterator[_Outcome]:
+    """Work on the tasks; after a fatal outcome, finish what was begun and raise its reason."""
+    fatal: list[_Outcome] = []
+    begun = takewhile(lambda _: not fatal, tasks)
     n_jobs = min(jobs or _n_cores(), len(tasks))
-    if n_jobs <= 1:
-        yield from map(_checked, map(_ensure, tasks))
-        return
-    pool = ProcessPoolExecutor(n_jobs, mp_context=get_context("spawn"))
-    try:
-        yield from map(_checked, pool.map(_ensure, tasks, chunksize=4))
-    finally:
-        pool.shutdown(cancel_futures=True)
+    with ExitStack() as stack:
+        outcomes: Iterator[_Outcome | Failure[_Task]] = map(_ensure, begun)
+        if n_jobs > 1:
+            pool = Pool(_start_worker, n_jobs, item_seconds=_TRACK_SECONDS)
+            outcomes = stack.enter_context(pool).map(begun)
+        for outcome in outcomes:
+            if isinstance(outcome, Failure):
+                yield _Outcome(
+                    outcome.item.track_id, reason=f"{outcome.item.path}: {outcome.message}"
+                )
+            elif outcome.fatal:
+                fatal.append(outcome)
+            else:
+                yield outcome
+    if fatal:
+        raise DatasetError(fatal[0].reason)
 
 
-def _checked(outcome: _Outcome) -> _Outcome:
-    if outcome.fatal:
-        raise DatasetError(outcome.reason)
-    return outcome
+def _start_worker() -> Callable[[_Task], _Outcome]:
+    audio.silence_decoders()
+    return _ensure
 
 
 def _n_cores() -> int:
