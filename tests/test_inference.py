@@ -12,7 +12,7 @@ import soundfile
 
 from genrekit import Classifier, Prediction, aggregation, demo, features
 from genrekit.errors import AudioError, ModelError
-from genrekit.inference import MIN_FILES_FOR_WORKERS, FailedFile, threshold_for
+from genrekit.inference import MANY_FILES, FailedFile, threshold_for
 from genrekit.models import registry
 from genrekit.models.runtime import Network
 
@@ -206,7 +206,7 @@ def test_a_bad_file_fails_alone(
 def test_many_files_go_to_workers_and_come_back_in_order(
     classifier: Classifier, music: np.ndarray, write: Callable
 ) -> None:
-    n_files = MIN_FILES_FOR_WORKERS + 4
+    n_files = MANY_FILES + 4
     paths = [write(f"{i}.wav", music[:, : RATE * (1 + i % 9)]) for i in range(n_files)]
     results = list(classifier.predict_files(paths, 2))
     assert results == [classifier.predict_file(path) for path in paths]

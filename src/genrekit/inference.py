@@ -6,8 +6,10 @@ The command line, the server, the tagger and the evaluator all take it.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +23,15 @@ from genrekit.models.card import ModelCard
 from genrekit.models.runtime import Network
 from genrekit.prediction import ModelReference, Prediction, SegmentPrediction
 from genrekit.segments import SegmentChoice
+from genrekit.workers import Failure, Pool
 
 Waveform = NDArray[np.float32]
 PathLike = str | os.PathLike[str]
 
 SILENCE_PEAK = 1e-4  # -80 dB re full scale, three steps of a 16-bit file
-# Starting a worker costs about as much as predicting this many 30-s tracks in this process.
-MIN_FILES_FOR_WORKERS = 16
-ITEM_SECONDS = 600.0
+MANY_FILES = 16  # from here on workers pay whatever a file costs
+WORKERS_START_SECONDS = 0.6
+ITEM_SECONDS = 600.0  # a worker that takes longer for one file is stopped
 BLOCK_SECONDS = segments.WHOLE_TRACK_SECONDS  # so that a short track is one block
 
 
@@ -134,7 +137,8 @@ class Classifier:
 
         Args:
             paths: the files.
-            jobs: worker processes; None is one a core, and none for a few files only.
+            jobs: worker processes; None is one a core, and none for so few files that starting
+                them would cost more than they save.
 
         Yields:
             One result a file, in the order of paths, each as soon as it and all before it are
@@ -142,10 +146,18 @@ class Classifier:
         """
         listed = list(paths)
         n_jobs = min(jobs or _n_cores(), len(listed))
-        if n_jobs <= 1 or (jobs is None and len(listed) < MIN_FILES_FOR_WORKERS):
-            yield from (self._attempt(path) for path in listed)
-        else:
-            yield from self._predict_in_workers(listed, n_jobs)
+        n_done, spent_seconds = 0, 0.0
+        here = n_jobs <= 1 or (jobs is None and len(listed) < MANY_FILES)
+        while here and n_done < len(listed):
+            began = time.perf_counter()
+            result = self._attempt(listed[n_done])
+            spent_seconds += time.perf_counter() - began
+            n_done += 1
+            yield result
+            saved_seconds = spent_seconds / n_done * (len(listed) - n_done) * (1 - 1 / n_jobs)
+            here = n_jobs <= 1 or saved_seconds < WORKERS_START_SECONDS
+        if n_done < len(listed):
+            yield from self._predict_in_workers(listed[n_done:], n_jobs)
 
     def embed(self, waveform: NDArray[Any], sample_rate: int) -> NDArray[np.float32]:
         """Return the mean embedding of a waveform's segments.
@@ -170,11 +182,19 @@ class Classifier:
             return self.predict_file(path)
         except (GenrekitError, OSError) as error:
             return FailedFile(os.fspath(path), " ".join(str(error).split()))
+        except MemoryError:
+            return FailedFile(os.fspath(path), "ran out of memory")
 
     def _predict_in_workers(
         self, paths: list[PathLike], n_jobs: int
     ) -> Iterator[Prediction | FailedFile]:
-        raise NotImplementedError
+        start = partial(_start_worker, self._folder.path, self._segments, self._min_precision)
+        with Pool(start, n_jobs, item_seconds=ITEM_SECONDS) as pool:
+            for result in pool.map(os.fspath(path) for path in paths):
+                if isinstance(result, Failure):
+                    yield FailedFile(result.item, result.message)
+                else:
+                    yield result
 
     def _hear_waveform(self, mono: Waveform, sample_rate: int, output: str) -> _Heard:
         spec = self.card.features
@@ -322,6 +342,13 @@ def _warnings(heard: _Heard, segment_seconds: float) -> tuple[str, ...]:
     if heard.n_silent == len(heard.starts_seconds):
         warnings.append("silent: no sample is louder than -80 dB; the answer means nothing")
     return tuple(warnings)
+
+
+def _start_worker(
+    model: Path, choice: SegmentChoice, min_precision: float | None
+) -> Callable[[str], Prediction]:
+    audio.silence_decoders()
+    return Classifier(model, segments=choice, min_precision=min_precision).predict_file
 
 
 def _n_cores() -> int:
