@@ -191,11 +191,12 @@ class CachedFeatures:
         """
         n_values, total, squares = 0, 0.0, 0.0
         for track_id in track_ids:
-            codes = self._codes(track_id).astype(np.float64).ravel()
+            codes = self._codes(track_id).astype(np.float64)
             n_values += codes.size
             # Sums of 16-bit integers and of their squares are exact in float64 up to 2 million.
             total += float(codes.sum())
-            squares += float(codes @ codes)
+            # Not codes @ codes: its threads wait for each other on a busy machine.
+            squares += float(np.square(codes).sum())
         if not n_values:
             raise DatasetError("mean and std of no track were asked for; give the training tracks")
         mean = total / n_values
