@@ -125,6 +125,7 @@ def test_the_batch_goes_on_and_names_the_failures(audio: Path, tmp_path: Path) -
     assert len(told) == len(bad) + 1
     for line, path in zip(told, bad, strict=False):
         assert line.startswith(f"genrekit: {path}: ")
+        assert line.count(str(path)) == 1
     assert told[-1] == "genrekit: 4 of 5 files failed"
 
 

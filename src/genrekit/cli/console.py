@@ -52,6 +52,15 @@ def _shows(characters: str) -> bool:
     return True
 
 
+def printable(text: str) -> str:
+    r"""Return text, such as a file name, that does nothing to a terminal: control characters are escaped.
+
+    >>> print(printable("a\x1b[31m.mp3"))
+    a\x1b[31m.mp3
+    """
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]], title: str | None = None) -> Table:
     """Return a plain table; columns whose every cell is a number are aligned right."""
     from rich.markup import escape

@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from genrekit import __version__, cli
+from genrekit.cli import console
 from genrekit.errors import GenrekitError
 
 INTERRUPTED = 130
@@ -34,14 +35,11 @@ class Verbs(TyperGroup):
             if isinstance(error, BrokenPipeError):
                 _forget_stdout()
                 raise typer.Exit(1) from error
-            sys.stderr.write(f"genrekit: error: {_one_line(error)}\n")
+            sentence = console.printable(" ".join(str(error).split()))
+            sys.stderr.write(f"genrekit: error: {sentence}\n")
             raise typer.Exit(getattr(error, "exit_code", 1)) from error
         except KeyboardInterrupt as error:
             raise typer.Exit(INTERRUPTED) from error
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
 
 
 def _forget_stdout() -> None:

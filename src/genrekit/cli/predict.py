@@ -88,7 +88,9 @@ def command(
         write = writers.writer(kind, stream, classifier.labels, top, timeline)
         failures = _run(classifier, files, jobs, write)
     for failure in failures:
-        typer.echo(f"genrekit: {writers.printable(failure.path)}: {failure.error}", err=True)
+        named = failure.path in failure.error
+        sentence = failure.error if named else f"{failure.path}: {failure.error}"
+        typer.echo(f"genrekit: {console.printable(sentence)}", err=True)
     if failures:
         typer.echo(f"genrekit: {len(failures)} of {len(files)} files failed", err=True)
         raise typer.Exit(1)

@@ -71,15 +71,6 @@ def writer(
     return _text(stream, top or TOP_IN_TEXT, timeline)
 
 
-def printable(text: str) -> str:
-    r"""Return a file name that does nothing to a terminal: control characters are escaped.
-
-    >>> print(printable("a\x1b[31m.mp3"))
-    a\x1b[31m.mp3
-    """
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
-
-
 def _json_lines(stream: IO[str], top: int | None) -> Write:
     def write(result: Prediction | FailedFile) -> None:
         stream.write(json.dumps(result.to_dict(top), ensure_ascii=False) + "\n")
@@ -120,7 +111,7 @@ def _text(stream: IO[str], top: int, timeline: bool) -> Write:
 def _lines(prediction: Prediction, top: int, timeline: bool) -> Iterator[Text]:
     from rich.text import Text
 
-    yield Text(printable(prediction.path or "")).append(
+    yield Text(console.printable(prediction.path or "")).append(
         f"  {clock(prediction.duration_seconds)}", "dim"
     )
     if prediction.abstained:
