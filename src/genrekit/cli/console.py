@@ -53,7 +53,7 @@ def _shows(characters: str) -> bool:
 
 
 def printable(text: str) -> str:
-    r"""Return text, such as a file name, that does nothing to a terminal: control characters are escaped.
+    r"""Return text that does nothing to a terminal: control characters are escaped.
 
     >>> print(printable("a\x1b[31m.mp3"))
     a\x1b[31m.mp3
