@@ -53,5 +53,5 @@ mutations: .venv-dev/.installed
 	.venv-dev/bin/python scripts/mutations.py
 
 clean:
-	rm -rf .venv .venv-dev .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage htmlcov \
+	rm -rf .venv .venv-dev .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.* htmlcov \
 		build dist demo

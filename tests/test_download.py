@@ -6,6 +6,7 @@ import hashlib
 import http.server
 import io
 import shutil
+import socket
 import stat
 import tarfile
 import threading
@@ -41,7 +42,17 @@ class Server:
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
+def loopback() -> None:
+    """Skip where a process cannot even reach itself, as in an empty network namespace."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        try:
+            socket.create_connection(listening.getsockname(), timeout=5).close()
+        except OSError as error:
+            pytest.skip(f"this machine cannot reach itself: {error}")
+
+
+@pytest.fixture
+def server(loopback: None) -> Iterator[Server]:
     state = Server()
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -171,7 +182,7 @@ def test_a_connection_that_falls_silent_is_broken_off(server: Server, tmp_path: 
         fetch(server, tmp_path / "x.part", timeout_seconds=0.05)
 
 
-def test_a_server_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_server_that_is_not_there_is_named(loopback: None, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"cannot download http://127\.0\.0\.1:9/x: .*refused"):
         download.fetch("http://127.0.0.1:9/x", tmp_path / "x.part", pause_seconds=0.001)
 
