@@ -73,7 +73,7 @@ MUTATIONS = (
         "src/genrekit/audio/readers.py",
         'self._file.read(n_samples, dtype="float32", always_2d=True)',
         'self._file.read(n_samples, dtype="int16", always_2d=True)',
-        ("tests/test_audio.py",),
+        ("tests/golden", "tests/test_inference.py"),
     ),
     Mutation(
         "exit code 0 after a failed file",
