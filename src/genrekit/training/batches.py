@@ -169,10 +169,16 @@ class TrainingBatches:
     teacher: TeacherTargets | None = None
 
     @property
+    def n_rounds(self) -> int:
+        """How many segments of each track one epoch hears, on average."""
+        sampling = self.recipe.sampling
+        fewest = (sampling.min_steps - 1) * sampling.batch_size + 1
+        return max(sampling.segments_per_track, -(-fewest // len(self.targets)))
+
+    @property
     def n_steps(self) -> int:
         """Batches in one epoch; the last one may be smaller."""
-        n_drawn = len(self.targets) * self.recipe.sampling.segments_per_track
-        return -(-n_drawn // self.recipe.sampling.batch_size)
+        return -(-len(self.targets) * self.n_rounds // self.recipe.sampling.batch_size)
 
     def epoch(self, number: int) -> Epoch:
         """Return one epoch's batches; the same number gives the same ones."""
@@ -181,11 +187,10 @@ class TrainingBatches:
     def draw(self, rng: np.random.Generator) -> Integers:
         """Return the tracks of one epoch, each as often as segments of it are heard."""
         n_tracks = len(self.targets)
-        times = self.recipe.sampling.segments_per_track
         if np.all(self.weights == 1):
-            return rng.permutation(np.repeat(np.arange(n_tracks), times))
+            return rng.permutation(np.repeat(np.arange(n_tracks), self.n_rounds))
         shares = self.weights / self.weights.sum()
-        return rng.choice(n_tracks, n_tracks * times, p=shares).astype(np.int64)
+        return rng.choice(n_tracks, n_tracks * self.n_rounds, p=shares).astype(np.int64)
 
     def make(self, tracks: Integers, rng: np.random.Generator) -> Batch:
         """Cut, augment and mix one batch."""

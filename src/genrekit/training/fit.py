@@ -99,7 +99,7 @@ def _train(module: GenreModule, keeper: callbacks.Keeper, checkpoint: Path) -> N
             enable_model_summary=False,
             devices=1,
         )
-        with _interruptible():
+        with _interruptible(), _threads(1 if recipe.model.is_frozen else torch.get_num_threads()):
             path = str(checkpoint) if checkpoint.exists() else None
             trainer.fit(module, ckpt_path=path, weights_only=True)
 
@@ -115,6 +115,17 @@ def _interruptible() -> Iterator[None]:
     finally:
         if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
             signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _threads(n_threads: int) -> Iterator[None]:
+    """Compute on this many cores: for a head alone, waiting for the others costs more than it."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(n_threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _load_best(module: GenreModule, path: Path) -> None:

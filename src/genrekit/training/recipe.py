@@ -38,12 +38,14 @@ class Data(Section):
     ``split`` is a kind ("auto" is "artist" where artists are known, else "track") or the path of a
     split's TSV. ``validation = "cut"`` joins the split's train and validation tracks and cuts
     ``validation_fraction`` of them anew, whole artists at a time; so does a split without one.
+    ``validation = "folds"`` trains a logistic head on all of both, and validates it on what heads
+    that saw neither a track nor its artist say of it.
     """
 
     source: str = ""
     split: str = "auto"
     seed: int = 0
-    validation: Literal["given", "cut"] = "given"
+    validation: Literal["given", "cut", "folds"] = "given"
     validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.15
     cache: str = ""
 
@@ -59,9 +61,11 @@ class Model(Section):
 
     backbone: str = f"{EMBEDDED}accurate"
     weights: str = "none"
-    taps: tuple[Literal["embedding", "tags"], ...] = ("embedding",)
+    taps: tuple[Literal["pooled", "embedding", "tags"], ...] = ("embedding",)
     pooling: Literal["avg", "concat"] = "avg"
-    head: Literal["linear", "mlp"] = "mlp"
+    head: Literal["linear", "mlp", "logistic"] = "mlp"
+    l2: tuple[Positive, ...] = (0.1,)
+    quantise: Literal["none", "int8"] = "none"
     hidden: PositiveCount = 128
     dropout: Share = 0.3
     freeze: bool = False
@@ -93,7 +97,11 @@ class Schedule(Section):
 
 
 class Augmentation(Section):
-    """What is done to training segments; frozen backbones allow only the last two."""
+    """What is done to training segments.
+
+    A frozen backbone hears every track ``altered_copies`` more times, each time changed anew; any
+    other backbone hears every segment changed.
+    """
 
     random_crops: bool = False
     frequency_masks: Count = 0
@@ -101,25 +109,31 @@ class Augmentation(Section):
     time_masks: Count = 0
     time_mask_frames: Count = 24
     gain_db: NotNegative = 0.0
+    equaliser_db: NotNegative = 0.0
+    shift_bins: Count = 0
+    altered_copies: Count = 0
     mixup_alpha: NotNegative = 0.2
     label_smoothing: Share = 0.1
 
     @property
     def needs_spectrograms(self) -> bool:
         """Whether something here changes the network's input itself."""
-        return bool(self.random_crops or self.frequency_masks or self.time_masks or self.gain_db)
+        masks = self.frequency_masks or self.time_masks
+        return bool(masks or self.gain_db or self.equaliser_db or self.shift_bins)
 
 
 class Sampling(Section):
     """Which segments an epoch sees.
 
     "class" draws every genre equally often; "artist" draws, within a genre, every artist equally
-    often; "none" takes tracks as they come.
+    often; "none" takes tracks as they come. An epoch has ``segments_per_track`` times as many
+    segments as there are tracks, but at least ``min_steps`` batches, so that few tracks are enough.
     """
 
     balance: Literal["none", "class", "artist"] = "class"
     segments_per_track: PositiveCount = 10
     batch_size: PositiveCount = 64
+    min_steps: PositiveCount = 50
 
 
 class Teacher(Section):
@@ -169,11 +183,8 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _check(self) -> Recipe:
-        if self.model.is_frozen and self.augmentation.needs_spectrograms:
-            raise ValueError(
-                f"model.backbone {self.model.backbone!r} is frozen, so its input stays as it is; "
-                "leave out augmentation.random_crops, frequency_masks, time_masks and gain_db"
-            )
+        self._check_frozen()
+        self._check_logistic()
         if self.model.backbone.startswith(EMBEDDED) and "features" in self.model_fields_set:
             raise ValueError(
                 f"model.backbone {self.model.backbone!r} brings its own front end; leave out "
@@ -186,6 +197,40 @@ class Recipe(Section):
         if self.teacher.unlabelled and not self.teacher.model:
             raise ValueError("teacher.unlabelled needs teacher.model, which gives the labels")
         return self
+
+    def _check_frozen(self) -> None:
+        """Refuse what a frozen backbone cannot do, and what only a frozen one can."""
+        model, augmentation = self.model, self.augmentation
+        if model.is_frozen and augmentation.random_crops:
+            raise ValueError(
+                f"model.backbone {model.backbone!r} is frozen and hears the product's segments; "
+                "leave out augmentation.random_crops"
+            )
+        alters = augmentation.needs_spectrograms
+        if model.is_frozen and alters != bool(augmentation.altered_copies):
+            raise ValueError(
+                f"model.backbone {model.backbone!r} is frozen: gain_db, equaliser_db, shift_bins "
+                "and masks change its augmentation.altered_copies; give both or neither"
+            )
+        if augmentation.altered_copies and model.head != "logistic":
+            raise ValueError('augmentation.altered_copies needs model.head = "logistic"')
+        if model.quantise != "none" and not (model.backbone == "musicnn" and model.freeze):
+            raise ValueError('model.quantise needs model.backbone = "musicnn" and freeze = true')
+
+    def _check_logistic(self) -> None:
+        """Refuse a logistic head that cannot be fitted."""
+        model = self.model
+        if model.head != "logistic":
+            if self.data.validation == "folds":
+                raise ValueError('data.validation = "folds" needs model.head = "logistic"')
+            return
+        if not model.is_frozen:
+            raise ValueError('model.head = "logistic" needs a frozen backbone: freeze = true')
+        n_taps = len(model.taps) if model.backbone == "musicnn" else 1
+        if len(model.l2) != n_taps:
+            raise ValueError(f"model.l2 has {len(model.l2)} values for {n_taps} taps")
+        if self.teacher.model:
+            raise ValueError('model.head = "logistic" learns from labels; leave out [teacher]')
 
 
 def load(

@@ -15,7 +15,8 @@ from genrekit.models.runtime import EMBEDDING, LOGITS
 from genrekit.training import export
 from genrekit.training.recipe import EMBEDDED, Recipe, resolve
 
-GENRES_HZ = {"high": 3000.0, "low": 200.0}
+# What the noise of each made genre is filtered by: differences are bright, averages are dark.
+GENRES = {"high": np.array([0.5, -0.5]), "low": np.full(16, 1 / 16)}
 N_TRACKS = 5
 SAMPLE_RATE = 16000
 N_EMBEDDING = 8
@@ -44,20 +45,21 @@ def shrink(recipe: Recipe, folder: Path) -> Recipe:
     fields["data"] = {"source": str(audio), "cache": str(folder / "smoke-cache")}
     fields.setdefault("model", {})["weights"] = "none"
     fields.setdefault("schedule", {})["epochs"] = 1
-    sampling = {"segments_per_track": 1, "batch_size": 4}
+    sampling = {"segments_per_track": 1, "batch_size": 4, "min_steps": 1}
     fields["sampling"] = fields.get("sampling", {}) | sampling
     return resolve(fields)
 
 
 def write_audio(folder: Path, seconds: float) -> Path:
-    """Write one folder per made genre: tones of its own pitch, each track with its own noise."""
+    """Write one folder per made genre: bright or dark noise, each track with its own tone."""
     rng = np.random.default_rng(0)
     time = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
-    for genre, pitch_hz in GENRES_HZ.items():
+    for genre, kernel in GENRES.items():
         (folder / genre).mkdir(parents=True, exist_ok=True)
         for index in range(N_TRACKS):
-            tone = np.sin(2 * np.pi * pitch_hz * (1 + 0.02 * index) * time)
-            waveform = 0.3 * tone + 0.02 * rng.standard_normal(time.size)
+            tone = np.sin(2 * np.pi * 300 * (1 + index) * time)
+            noise = np.convolve(rng.standard_normal(time.size), kernel, "same")
+            waveform = 0.1 * noise + 0.1 * tone
             soundfile.write(folder / genre / f"{index}.wav", waveform, SAMPLE_RATE)
     return folder
 
@@ -79,7 +81,7 @@ class _MeanOverTime(nn.Module):
 def write_model(folder: Path) -> Path:
     """Write an untrained model folder that knows the made genres."""
     spec = FeatureSpec(mean=-60.0, std=20.0)
-    labels = tuple(sorted(GENRES_HZ))
+    labels = tuple(sorted(GENRES))
     torch.manual_seed(0)
     network = _MeanOverTime(spec.n_bins, len(labels))
     card = ModelCard(

@@ -1,0 +1,40 @@
+"""Every recipe resolves, reads back, and runs for a few steps on made audio."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from genrekit import Classifier
+from genrekit.cli.main import build
+from genrekit.training import recipe as recipes
+
+RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.toml"))
+by_recipe = pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+
+
+def test_the_recipes_are_there() -> None:
+    assert {"accurate", "cnn", "fast", "smoke"} <= {path.stem for path in RECIPES}
+
+
+@by_recipe
+def test_a_recipe_is_called_after_its_file_and_reads_back(path: Path, tmp_path: Path) -> None:
+    recipe = recipes.load(path)
+    assert recipe.name == path.stem
+    assert recipe.description
+    assert path.read_text().startswith("# ")
+    resolved = tmp_path / "resolved.toml"
+    resolved.write_text(recipes.to_toml(recipe), encoding="utf-8")
+    assert recipes.load(resolved) == recipe
+
+
+@by_recipe
+def test_a_recipe_runs_with_smoke_and_its_model_predicts(path: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    done = CliRunner().invoke(build(), ["train", str(path), "--smoke", "--out", str(out)])
+    assert done.exit_code == 0, done.output
+    prediction = Classifier(out / "model").predict_file(out / "smoke-data" / "low" / "0.wav")
+    assert set(prediction.probabilities) == {"high", "low"}
+    assert sum(prediction.probabilities.values()) == pytest.approx(1, abs=1e-5)
