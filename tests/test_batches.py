@@ -45,7 +45,9 @@ def test_balance_of_genres_and_of_artists_within_them(balance: str, weights: lis
 def batches(**fields: dict[str, object]) -> TrainingBatches:
     embeddings = [np.full((4, 3), i, np.float32) + np.arange(4)[:, None] / 10 for i in range(5)]
     starts = [np.arange(4, dtype=np.float32)] * 5
-    recipe = resolve({"sampling": {"segments_per_track": 3, "batch_size": 4, "min_steps": 1}} | fields)
+    recipe = resolve(
+        {"sampling": {"segments_per_track": 3, "batch_size": 4, "min_steps": 1}} | fields
+    )
     return TrainingBatches(
         EmbeddingSource(embeddings, starts),
         TARGETS,

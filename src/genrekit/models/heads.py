@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
+
+# A unit is still where its standard deviation is below this share of its mean, or this small.
+STILL = 1e-3
+SMALLEST_STD = 1e-6
 
 
 class Standardise(nn.Module):
@@ -19,11 +21,15 @@ class Standardise(nn.Module):
         self.register_buffer("mean", torch.zeros(n_features))
         self.register_buffer("std", torch.ones(n_features))
 
-    def fit(self, mean: Sequence[float] | Tensor, std: Sequence[float] | Tensor) -> None:
-        """Take the statistics of the training embeddings. Shapes (n_features,)."""
-        self.mean.copy_(torch.as_tensor(mean))
-        # A unit that never changes on the training tracks says nothing: leave it near zero.
-        self.std.copy_(torch.as_tensor(std).clamp_min(1e-6))
+    def fit(self, mean: Tensor, std: Tensor) -> None:
+        """Take the statistics of the training embeddings. Shapes (n_features,).
+
+        A unit that hardly changes over the training tracks says nothing, so it is not blown up:
+        that would only enlarge the rounding of float32.
+        """
+        is_still = std <= STILL * mean.abs() + SMALLEST_STD
+        self.mean.copy_(mean)
+        self.std.copy_(torch.where(is_still, torch.ones_like(std), std))
 
     def forward(self, embedding: Tensor) -> Tensor:
         """Shape (batch, n_features) -> the same."""
@@ -55,6 +61,26 @@ class Head(nn.Module):
         """Shape (batch, n_features) -> logits (batch, n_labels)."""
         logits: Tensor = self.layers(self.standardise(embedding))
         return logits
+
+    def become_linear(self, weight: Tensor, bias: Tensor) -> None:
+        """Take one dense layer on the raw embedding, fitted elsewhere.
+
+        Args:
+            weight: shape (n_features, n_labels).
+            bias: shape (n_labels,).
+
+        Raises:
+            ValueError: this head has a hidden layer.
+        """
+        linear = [layer for layer in self.layers if isinstance(layer, nn.Linear)]
+        if len(linear) != 1:
+            raise ValueError(
+                "a head with a hidden layer cannot become linear; make it with hidden=0"
+            )
+        self.standardise.fit(torch.zeros(len(weight)), torch.ones(len(weight)))
+        with torch.no_grad():
+            linear[0].weight.copy_(weight.T)
+            linear[0].bias.copy_(bias)
 
     def dense_layers(self) -> list[tuple[Tensor, Tensor]]:
         """Return (weight, bias) of every linear layer, standardisation folded into the first.
