@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+TIE_BREAK = 1e-3
 FloatArray = NDArray[np.float32] | NDArray[np.float64]
 
 
@@ -43,7 +44,7 @@ def track_probabilities(
     Args:
         probabilities: one row per segment. Shape (n_segments, n_labels).
         aggregation: "mean_probability", or "majority_vote" for the share of segments in which a
-            label is the most probable one.
+            label is the most probable one, ties decided by the mean probability.
 
     Returns:
         Probabilities of the track. Shape (n_labels,).
@@ -62,6 +63,8 @@ def track_probabilities(
         return mean
     if aggregation == "majority_vote":
         votes = np.bincount(rows.argmax(axis=1), minlength=rows.shape[1])
-        shares: NDArray[np.float64] = votes / len(rows)
+        # The mean decides between labels with as many votes; it weighs too little to do more.
+        weighed = votes + TIE_BREAK * rows.mean(axis=0)
+        shares: NDArray[np.float64] = weighed / weighed.sum()
         return shares
     raise ValueError(f"aggregation {aggregation!r}; allowed: mean_probability, majority_vote")

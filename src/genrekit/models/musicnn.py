@@ -55,7 +55,8 @@ class Musicnn(nn.Module):
 
         Args:
             spec: the front end; its mean and std are undone inside.
-            taps: "embedding" (200 units), "tags" (50 probabilities), in the order of the output.
+            taps: "pooled" (maximum and mean of every map over time), "embedding" (200 units),
+                "tags" (50 logits), in the order of the output.
 
         Raises:
             RecipeError: spec is not musicnn's front end.
@@ -64,14 +65,15 @@ class Musicnn(nn.Module):
         check_front_end(spec)
         self.mean, self.std = spec.mean, spec.std
         self.taps = tuple(taps)
-        self.n_features = sum({"embedding": N_EMBEDDING, "tags": N_TAGS}[tap] for tap in taps)
+        n_pooled = 2 * (N_FRONT + 3 * N_MIDDLE)
+        widths = {"pooled": n_pooled, "embedding": N_EMBEDDING, "tags": N_TAGS}
+        self.n_features = sum(widths[tap] for tap in taps)
         self.input_norm = nn.BatchNorm2d(1, eps=1e-3)
         self.front = nn.ModuleList(nn.Conv2d(1, n, (b, t)) for n, t, b in FRONT)
         self.front_norms = nn.ModuleList(nn.BatchNorm1d(n, eps=1e-3) for n, _, _ in FRONT)
         middle = (N_FRONT, N_MIDDLE, N_MIDDLE)
         self.middle = nn.ModuleList(nn.Conv1d(n, N_MIDDLE, 7, padding=3) for n in middle)
         self.middle_norms = nn.ModuleList(nn.BatchNorm1d(N_MIDDLE, eps=1e-3) for _ in middle)
-        n_pooled = 2 * (N_FRONT + 3 * N_MIDDLE)
         self.pooled_norm = nn.BatchNorm1d(n_pooled, eps=1e-3)
         self.dense = nn.Linear(n_pooled, N_EMBEDDING)
         self.dense_norm = nn.BatchNorm1d(N_EMBEDDING, eps=1e-3)
@@ -83,9 +85,7 @@ class Musicnn(nn.Module):
         pooled = torch.stack([maps.amax(2), maps.mean(2)], 2).flatten(1)
         hidden = functional.relu(self.dense(self.pooled_norm(pooled)))
         embedding = self.dense_norm(hidden)
-        outputs = {"embedding": embedding}
-        if "tags" in self.taps:
-            outputs["tags"] = torch.sigmoid(self.tags(embedding))
+        outputs = {"pooled": pooled, "embedding": embedding, "tags": self.tags(embedding)}
         return torch.cat([outputs[tap] for tap in self.taps], 1)
 
     def train(self, mode: bool = True) -> Musicnn:

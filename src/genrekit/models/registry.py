@@ -20,7 +20,7 @@ from genrekit import files
 from genrekit.errors import ModelError, unknown_name
 from genrekit.models.card import ModelCard
 
-DEFAULT = "accurate"
+DEFAULT = "fast"
 NETWORK = "model.onnx"
 CARD = "card.json"
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from genrekit.training.recipe import Augmentation
 
 Floats = NDArray[np.float32]
+N_KNOTS = 6
 
 
 def change_gain(
@@ -31,6 +32,38 @@ def change_gain(
     gains = rng.uniform(-gain_db, gain_db, (len(features), 1, 1)).astype(np.float32)
     floor = np.float32((spec.floor_db - spec.mean) / spec.std)
     return np.maximum(features + gains / np.float32(spec.std), floor)
+
+
+def equalise(
+    features: Floats, spec: FeatureSpec, equaliser_db: float, rng: np.random.Generator
+) -> Floats:
+    """Colour each segment with a smooth random curve, as another recording chain would.
+
+    Args:
+        features: normalised decibels. Shape (batch, n_bins, n_frames).
+        spec: gives std.
+        equaliser_db: standard deviation of the curve's six knots, in decibels.
+        rng: draws the knots; the curve is linear between them.
+    """
+    knots = rng.normal(0, equaliser_db / spec.std, (len(features), N_KNOTS))
+    places, bins = np.linspace(0, 1, N_KNOTS), np.linspace(0, 1, features.shape[1])
+    curves = np.stack([np.interp(bins, places, curve) for curve in knots])
+    coloured: Floats = features + curves[:, :, None].astype(np.float32)
+    return coloured
+
+
+def shift_frequency(features: Floats, shift_bins: int, rng: np.random.Generator) -> Floats:
+    """Move each segment up or down by some bins, roughly another key; edge bins are repeated.
+
+    Args:
+        features: shape (batch, n_bins, n_frames).
+        shift_bins: largest shift.
+        rng: draws one shift a segment, uniformly.
+    """
+    n_segments, n_bins, _ = features.shape
+    shifts = rng.integers(-shift_bins, shift_bins + 1, (n_segments, 1))
+    rows = np.clip(np.arange(n_bins) - shifts, 0, n_bins - 1)
+    return np.take_along_axis(features, rows[:, :, None], axis=1)
 
 
 def mask(
@@ -58,7 +91,11 @@ def mask(
 def spectral(
     features: Floats, spec: FeatureSpec, settings: Augmentation, rng: np.random.Generator
 ) -> Floats:
-    """Apply gain and masks as the recipe says. Shape (batch, n_bins, n_frames)."""
+    """Apply shift, equaliser, gain and masks by the recipe. Shape (batch, n_bins, n_frames)."""
+    if settings.shift_bins:
+        features = shift_frequency(features, settings.shift_bins, rng)
+    if settings.equaliser_db:
+        features = equalise(features, spec, settings.equaliser_db, rng)
     if settings.gain_db:
         features = change_gain(features, spec, settings.gain_db, rng)
     if settings.frequency_masks:

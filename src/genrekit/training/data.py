@@ -19,13 +19,17 @@ from genrekit.training.recipe import Recipe
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """The tracks of a run, by part, and the split that says so."""
+    """The tracks of a run, by part, and the split that says so.
+
+    ``by_folds``: there is no validation part; every training track is validated out of fold.
+    """
 
     dataset: Dataset
     split: Split
     labels: tuple[str, ...]
     train: tuple[Track, ...]
     validation: tuple[Track, ...]
+    by_folds: bool = False
 
     def targets(self, tracks: Sequence[Track]) -> NDArray[np.int64]:
         """Return each track's label index. Shape (n_tracks,)."""
@@ -53,7 +57,10 @@ def prepare(recipe: Recipe) -> TrainingSet:
     split = _cut(dataset, _split(dataset, recipe.data), recipe.data)
     train = tuple(dataset.tracks_of(split, "train"))
     validation = tuple(dataset.tracks_of(split, "validation"))
-    prepared = TrainingSet(dataset, split, dataset.labels, train, validation)
+    by_folds = recipe.data.validation == "folds"
+    if by_folds:
+        train, validation = (*train, *validation), ()
+    prepared = TrainingSet(dataset, split, dataset.labels, train, validation, by_folds)
     check(prepared)
     return prepared
 
@@ -68,7 +75,7 @@ def _split(dataset: Dataset, data: recipes.Data) -> Split:
 
 def _cut(dataset: Dataset, split: Split, data: recipes.Data) -> Split:
     """Cut validation tracks anew where the recipe asks for it or the split has none."""
-    if data.validation == "given" and split.validation:
+    if data.validation == "folds" or (data.validation == "given" and split.validation):
         return split
     pool = [
         track for track in dataset.tracks if split.assignment.get(track.track_id, "test") != "test"
@@ -102,7 +109,7 @@ def check(prepared: TrainingSet) -> None:
             f"{source}: genre {empty[0]!r} has no training track in the {prepared.split.name} "
             "split; add tracks or leave the genre out"
         )
-    if not prepared.validation:
+    if not prepared.validation and not prepared.by_folds:
         raise DatasetError(
             f"{source}: the {prepared.split.name} split has no validation track; write "
             'data.validation = "cut"'

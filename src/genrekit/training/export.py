@@ -100,18 +100,23 @@ def _quiet() -> Iterator[None]:
 
 
 def check(
-    model: bytes, spec: FeatureSpec, reference: Callable[[Floats], Floats], real: Floats
+    model: bytes,
+    spec: FeatureSpec,
+    reference: Callable[[Floats], Floats],
+    real: Floats,
+    output: str = LOGITS,
 ) -> float:
-    """Compare an ONNX network's logits with torch's, on noise and on real segments, many and one.
+    """Compare an ONNX network's output with torch's, on noise and on real segments, many and one.
 
     Args:
         model: the ONNX file's bytes.
         spec: its front end.
-        reference: torch's logits of features.
+        reference: torch's output for features.
         real: features of real segments. Shape (n_segments, n_bins, n_frames).
+        output: which one is compared.
 
     Returns:
-        The largest difference, relative to the largest logit where that is above one.
+        The largest difference, relative to the largest value where that is above one.
 
     Raises:
         ModelError: the difference is above 1e-4, or a logit is not finite.
@@ -121,11 +126,11 @@ def check(
     worst = 0.0
     for features in (noise.astype(np.float32), real, real[:1]):
         wanted = reference(features)
-        difference = np.abs(network.run(features, LOGITS) - wanted).max()
+        difference = np.abs(network.run(features, output) - wanted).max()
         worst = max(worst, float(difference / max(1.0, np.abs(wanted).max())))
     if not worst <= TOLERANCE:  # also true for NaN
         raise ModelError(
-            f"the exported network's logits differ from torch's by {worst:.1e}; at most "
+            f"the exported network's {output} differ from torch's by {worst:.1e}; at most "
             f"{TOLERANCE:.0e} is allowed; the model was not written"
         )
     return worst

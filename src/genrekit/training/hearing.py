@@ -20,6 +20,8 @@ from genrekit import audio, features, files, segments
 from genrekit.datasets import Track
 from genrekit.errors import AudioError, ModelError
 from genrekit.features.spec import FeatureSpec
+from genrekit.training import augment
+from genrekit.training.recipe import Augmentation
 
 Floats = NDArray[np.float32]
 BATCH_SIZE = 16
@@ -62,6 +64,25 @@ def cut(path: Path, spec: FeatureSpec, *, whole: bool = False) -> tuple[Floats, 
     return np.concatenate(firsts), np.concatenate(computed)
 
 
+@dataclass(frozen=True)
+class Alteration:
+    """How a copy of a track is changed before it is heard; the seed decides, not the moment."""
+
+    settings: Augmentation
+    seed: int
+
+    def __call__(self, computed: Floats, spec: FeatureSpec, digest: str) -> Floats:
+        """Change normalised features, of shape (n_segments, n_bins, n_frames).
+
+        Args:
+            computed: the features.
+            spec: their front end.
+            digest: the file's SHA-256, so that every track is changed in its own way.
+        """
+        rng = np.random.default_rng((self.seed, int(digest[:16], 16)))
+        return augment.spectral(computed, spec, self.settings, rng)
+
+
 class FrozenNetwork:
     """An ONNX network and its front end, on all cores."""
 
@@ -90,6 +111,15 @@ class FrozenNetwork:
             raise ModelError(f"the frozen network cannot be loaded: {error}") from error
         self.outputs = [output.name for output in self._session.get_outputs()]
 
+    def width(self, output: str) -> int:
+        """Return how many values an output has for one segment.
+
+        Raises:
+            ModelError: the network has no such output.
+        """
+        silence = np.zeros((1, self.spec.n_bins, self.spec.n_frames), np.float32)
+        return int(self.run(silence, output).shape[1])
+
     def run(self, computed: Floats, output: str) -> Floats:
         """Return one output. Shape (n_segments, n_bins, n_frames) -> (n_segments, d).
 
@@ -111,12 +141,16 @@ class FrozenNetwork:
 
 @dataclass(frozen=True)
 class Listener:
-    """A frozen network and the folder that remembers what it said."""
+    """A frozen network and the folder that remembers what it said.
+
+    With an alteration it hears a changed copy of every track.
+    """
 
     network: FrozenNetwork
     output: str
     memory: Path
     whole: bool = False
+    alteration: Alteration | None = None
 
     def hear(self, track: Track) -> Heard:
         """Return what the network says of a track, from memory where it has been heard before.
@@ -125,11 +159,14 @@ class Listener:
             AudioError: the file cannot be heard.
             OSError: the memory cannot be written.
         """
-        record = self.memory / self._key / f"{files.sha256(track.path)}.npz"
+        digest = files.sha256(track.path)
+        record = self.memory / self._key / f"{digest}.npz"
         remembered = _read(record)
         if remembered:
             return remembered
         starts, computed = cut(track.path, self.network.spec, whole=self.whole)
+        if self.alteration:
+            computed = self.alteration(computed, self.network.spec, digest)
         heard = Heard(starts, self.network.run(computed, self.output))
         with files.write_beside(record) as stream:
             np.savez(stream, starts_seconds=heard.starts_seconds, output=heard.output)
@@ -158,7 +195,7 @@ class Listener:
 
     @property
     def _key(self) -> str:
-        parts = (self.network.spec.digest(), self.output, str(self.whole))
+        parts = (self.network.spec.digest(), self.output, str(self.whole), str(self.alteration))
         return hashlib.sha256(self.network.model + "".join(parts).encode()).hexdigest()[:16]
 
 

@@ -16,6 +16,7 @@ from torch import Tensor
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
 MAX_ITERATIONS = 500
+CONSTANT = 1e-4
 
 
 def fit(
@@ -50,13 +51,16 @@ def _one(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     from sklearn.linear_model import LogisticRegression
 
-    mean, std = features.mean(axis=0), features.std(axis=0) + 1e-6
+    mean, std = features.mean(axis=0), features.std(axis=0)
+    # A column that never changes says nothing; dividing by its rounding errors would.
+    tells = std > CONSTANT * (1 + np.abs(mean))
+    std = np.where(tells, std, 1)
     model = LogisticRegression(
         C=1 / (l2 * len(features)), class_weight="balanced", max_iter=MAX_ITERATIONS
     )
-    model.fit((features - mean) / std, labels)
+    model.fit((features - mean) / std * tells, labels)
     weight, bias = model.coef_, model.intercept_
     if n_labels == 2:  # scikit-learn keeps one row, the log odds of the second label
         weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
-    weight = weight.T / std[:, None]
+    weight = weight.T * (tells / std)[:, None]
     return weight, bias - mean @ weight

@@ -15,7 +15,7 @@ from torch import nn
 from genrekit import files
 from genrekit.datasets import Track
 from genrekit.datasets.cache import CachedFeatures, SpectrogramCache
-from genrekit.errors import DatasetError
+from genrekit.errors import AudioError, DatasetError
 from genrekit.features.spec import FeatureSpec
 from genrekit.models import backbones, registry
 from genrekit.models.heads import GenreNetwork, Head
@@ -23,10 +23,11 @@ from genrekit.models.runtime import EMBEDDING, LOGITS
 from genrekit.training import export
 from genrekit.training.batches import EmbeddingSource, Source, SpectrogramSource
 from genrekit.training.graft import graft
-from genrekit.training.hearing import FrozenNetwork, Heard, Listener
+from genrekit.training.hearing import FrozenNetwork, Heard, Listener, cut
 from genrekit.training.recipe import EMBEDDED, Recipe
 
 Floats = NDArray[np.float32]
+N_CALIBRATION_TRACKS = 64
 # Lets a listener hear many tracks with a progress bar: what was said and what failed, by track_id.
 Hear = Callable[[Listener, Sequence[Track], str], tuple[dict[str, Heard], dict[str, str]]]
 
@@ -134,7 +135,7 @@ class FrozenPlan:
 
     def __init__(self, recipe: Recipe, n_labels: int, tracks: Tracks, hear: Hear) -> None:
         """See make."""
-        self._frozen, self.origin = _freeze(recipe, tracks)
+        self._frozen, self.origin, self._widths = _freeze(recipe, tracks)
         self.spec = self._frozen.spec
         listener = Listener(self._frozen, EMBEDDING, cache_folder(recipe, "embeddings"))
         self._heard, self.failures = hear(listener, tracks.all, "hearing")
@@ -163,18 +164,56 @@ class FrozenPlan:
         return logits
 
 
-def _freeze(recipe: Recipe, tracks: Tracks) -> tuple[FrozenNetwork, str]:
-    """Return the frozen network with its front end, and what to say of it in the card."""
+def _freeze(recipe: Recipe, tracks: Tracks) -> tuple[FrozenNetwork, str, list[int]]:
+    """Return the frozen network, what to say of it in the card, and how wide its taps are."""
     name = recipe.model.backbone
     if name.startswith(EMBEDDED):
         folder = registry.find(name.removeprefix(EMBEDDED))
         card = folder.card
         origin = f"embedding of {card.name} {card.version} (sha256 {card.onnx_sha256}), frozen"
-        return FrozenNetwork(folder.onnx_path.read_bytes(), card.features), origin
-    # musicnn undoes the normalisation, so it needs none.
-    spec = recipe.features if name == "musicnn" else _spectrograms(recipe, tracks).spec
-    model = export.to_onnx(_backbone(recipe, spec), spec, (EMBEDDING,))
-    return FrozenNetwork(model, spec), f"{_origin(recipe)}, frozen"
+        frozen = FrozenNetwork(folder.onnx_path.read_bytes(), card.features)
+        return frozen, origin, [frozen.width(EMBEDDING)]
+    if name == "musicnn":
+        return _freeze_musicnn(recipe, tracks)
+    spec = _spectrograms(recipe, tracks).spec
+    backbone = _backbone(recipe, spec)
+    model = export.to_onnx(backbone, spec, (EMBEDDING,))
+    return FrozenNetwork(model, spec), f"{_origin(recipe)}, frozen", [backbone.n_features]
+
+
+def _freeze_musicnn(recipe: Recipe, tracks: Tracks) -> tuple[FrozenNetwork, str, list[int]]:
+    """Leave out musicnn's dead filters and make it int8 where the recipe says so.
+
+    musicnn undoes the normalisation, so it needs none.
+    """
+    from genrekit.models.musicnn_compact import FRONT_KERNELS, CompactMusicnn
+    from genrekit.training.quantise import quantise
+
+    spec, settings = recipe.features, recipe.model
+    compact = CompactMusicnn(_backbone(recipe, spec), settings.taps).eval()
+    model = export.to_onnx(compact, spec, (EMBEDDING,))
+    real = _some_segments(tracks.train, spec)
+    with torch.no_grad():
+        export.check(model, spec, lambda x: compact(torch.from_numpy(x)).numpy(), real, EMBEDDING)
+    origin = f"{_origin(recipe)}, without its dead filters, frozen"
+    if settings.quantise == "int8":
+        model = quantise(model, real, lambda weight: weight.startswith(FRONT_KERNELS))
+        origin += ", front layers int8"
+    return FrozenNetwork(model, spec), origin, [compact.n_taps[tap] for tap in settings.taps]
+
+
+def _some_segments(tracks: Sequence[Track], spec: FeatureSpec) -> Floats:
+    """Return the middle segment of tracks spread over the training tracks."""
+    found: list[Floats] = []
+    for track in tracks[:: max(1, len(tracks) // N_CALIBRATION_TRACKS)]:
+        try:
+            _, computed = cut(track.path, spec)
+        except AudioError:  # it is named when it is heard
+            continue
+        found.append(computed[len(computed) // 2])
+    if not found:
+        raise DatasetError(f"none of {len(tracks)} training tracks can be heard")
+    return np.stack(found)
 
 
 def _backbone(recipe: Recipe, spec: FeatureSpec) -> Any:

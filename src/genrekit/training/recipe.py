@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from genrekit.errors import RecipeError, unknown_name
 from genrekit.features.spec import FeatureSpec
+from genrekit.models import registry
 
 Count = Annotated[int, Field(ge=0)]
 PositiveCount = Annotated[int, Field(gt=0)]
@@ -59,7 +60,7 @@ class Model(Section):
     says which of musicnn's outputs the head sees.
     """
 
-    backbone: str = f"{EMBEDDED}accurate"
+    backbone: str = f"{EMBEDDED}{registry.DEFAULT}"
     weights: str = "none"
     taps: tuple[Literal["pooled", "embedding", "tags"], ...] = ("embedding",)
     pooling: Literal["avg", "concat"] = "avg"

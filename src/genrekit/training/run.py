@@ -6,7 +6,6 @@ import dataclasses
 import json
 import platform
 import subprocess
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,20 +16,18 @@ from numpy.typing import NDArray
 
 import genrekit
 from genrekit import files
-from genrekit.aggregation import segment_probabilities, track_probabilities
 from genrekit.datasets import Track
 from genrekit.errors import RecipeError
-from genrekit.evaluation import calibration
 from genrekit.models import registry
-from genrekit.models.card import ModelCard, TrainingData
 from genrekit.models.registry import ModelFolder
 from genrekit.models.runtime import LOGITS
-from genrekit.training import data, distill, export, fit, plans
+from genrekit.training import cards, data, distill, export, fit, plans
 from genrekit.training import recipe as recipes
 from genrekit.training.batches import UNLABELLED, TrainingBatches, ValidationTracks, draw_weights
 from genrekit.training.data import TrainingSet
 from genrekit.training.hearing import FrozenNetwork, Heard, Listener, cut
 from genrekit.training.module import GenreModule
+from genrekit.training.probe import N_FOLDS, ProbePlan
 from genrekit.training.progress import steps
 from genrekit.training.recipe import Recipe
 
@@ -63,14 +60,22 @@ class Run:
             KeyboardInterrupt: after Ctrl-C; train() again goes on.
             OSError: the disk is full.
         """
-        started = time.perf_counter()
         prepared = data.prepare(self.recipe)
         self._open(prepared)
         unlabelled = _unlabelled(self.recipe)
         tracks = plans.Tracks(prepared.train, [*prepared.validation, *unlabelled])
-        plan = plans.make(self.recipe, len(prepared.labels), tracks, self._hear)
+        make = ProbePlan if self.recipe.model.head == "logistic" else plans.make
+        plan = make(self.recipe, len(prepared.labels), tracks, self._hear)
         prepared = self._without(prepared, plan.failures)
         unlabelled = [t for t in unlabelled if t.track_id not in plan.failures]
+        if isinstance(plan, ProbePlan):
+            plan.solve(prepared)
+            return self._finish(plan, prepared, f"one convex fit on {_device()}")
+        cost = self._fit(plan, prepared, unlabelled)
+        return self._finish(plan, prepared, cost)
+
+    def _fit(self, plan: plans.Plan, prepared: TrainingSet, unlabelled: Sequence[Track]) -> str:
+        """Train the plan's network epoch by epoch; return what it cost."""
         module = GenreModule(
             plan.network,
             self.recipe,
@@ -80,11 +85,9 @@ class Run:
             ),
         )
         rows = fit.fit(module, self.folder, self.report)
-        minutes = (time.perf_counter() - started) / 60
         plan.network.load_state_dict(module.kept_network.state_dict())
-        cost = f"{len(rows)} epochs, {sum(row['seconds'] for row in rows) / 60:.1f} of "
-        cost += f"{minutes:.1f} minutes in training on {_device()}"
-        return self._finish(plan, prepared, cost)
+        minutes = sum(row["seconds"] for row in rows) / 60
+        return f"{len(rows)} epochs in {minutes:.1f} minutes on {_device()}"
 
     def _open(self, prepared: TrainingSet) -> None:
         """Write the recipe, the split and where this comes from into the folder."""
@@ -172,57 +175,29 @@ class Run:
         """Export, check, calibrate on the validation tracks by the product's road, and write."""
         self.report("exporting to ONNX and calibrating on the validation tracks")
         model = plan.onnx()
-        _, real = cut(prepared.validation[0].path, plan.spec)
+        tracks: Sequence[Track] = prepared.validation or prepared.train
+        _, real = cut(tracks[0].path, plan.spec)
         export.check(model, plan.spec, plan.logits, real[:N_CHECKED_SEGMENTS])
-        listener = Listener(FrozenNetwork(model, plan.spec), LOGITS, self.folder / "validation")
-        heard, failures = self._hear(listener, prepared.validation, "validation")
-        tracks = [track for track in prepared.validation if track.track_id not in failures]
-        logits = [heard[track.track_id].output for track in tracks]
-        card = self._card(plan, prepared, cost)
-        card = _calibrated(card, logits, prepared.targets(tracks), prepared.split.name)
+        if prepared.by_folds and isinstance(plan, ProbePlan):
+            logits = plan.out_of_fold(prepared)
+            told = f"training and validation tracks, by {N_FOLDS} artist-grouped folds,"
+        else:
+            tracks, logits = self._validate(FrozenNetwork(model, plan.spec), prepared.validation)
+            told = "validation tracks"
+        told = f"{len(tracks)} {told} of the {prepared.split.name} split"
+        card = cards.make(self.recipe, plan, prepared, cost)
+        card, accuracy = cards.calibrate(card, logits, prepared.targets(tracks), told)
+        self.report(f"{accuracy:.1%} of {told} are right")
         return registry.read(export.write_folder(self.model_folder, model, card))
 
-    def _card(self, plan: plans.Plan, prepared: TrainingSet, cost: str) -> ModelCard:
-        recipe = self.recipe
-        tracks = (*prepared.train, *prepared.validation)
-        counts = {"train": len(prepared.train), "validation": len(prepared.validation)}
-        return ModelCard(
-            name=recipe.name,
-            version=recipe.version,
-            description=recipe.description or f"Genres of {prepared.dataset.name}.",
-            labels=prepared.labels,
-            features=plan.spec,
-            aggregation=recipe.aggregation,
-            training_data=TrainingData(
-                dataset=prepared.dataset.name,
-                split=prepared.split.name,
-                split_sha256=prepared.split.sha256,
-                n_tracks=counts,
-                track_ids=tuple(track.track_id for track in tracks),
-            ),
-            training_cost=cost,
-            recipe=_without_paths(recipe),
-            initial_weights=plan.origin,
-            unfit_for=recipe.unfit_for,
-            license=recipe.license,
-            citation=recipe.citation,
-            onnx_sha256="",
-        )
-
-
-def _calibrated(
-    card: ModelCard, logits: Sequence[NDArray[np.float32]], true: NDArray[np.int64], split: str
-) -> ModelCard:
-    """Fit the temperature and measure the precision curve on validation tracks."""
-    fitted = calibration.fit(
-        logits, true, fitted_on=f"{len(true)} validation tracks of the {split} split"
-    )
-    probabilities = [
-        track_probabilities(segment_probabilities(rows, fitted.temperature), card.aggregation)
-        for rows in logits
-    ]
-    curve = calibration.precision_curve(np.stack(probabilities), true)
-    return card.model_copy(update={"calibration": fitted, "precision_curve": curve})
+    def _validate(
+        self, network: FrozenNetwork, tracks: Sequence[Track]
+    ) -> tuple[list[Track], list[NDArray[np.float32]]]:
+        """Return the logits of every track that can be heard, by the product's road."""
+        listener = Listener(network, LOGITS, self.folder / "validation")
+        heard, failures = self._hear(listener, tracks, "validation")
+        kept = [track for track in tracks if track.track_id not in failures]
+        return kept, [heard[track.track_id].output for track in kept]
 
 
 def _unlabelled(recipe: Recipe) -> list[Track]:
@@ -235,16 +210,6 @@ def _unlabelled(recipe: Recipe) -> list[Track]:
             f"teacher.unlabelled = {recipe.teacher.unlabelled!r}: no audio file lies in that folder"
         )
     return [Track(f"unlabelled:{path}", path, "") for path in found]
-
-
-def _without_paths(recipe: Recipe) -> dict[str, object]:
-    """Return what differs from the defaults, with paths cut to their last part."""
-    fields = recipe.model_dump(mode="json", exclude_defaults=True)
-    for section, key in (("data", "source"), ("model", "weights"), ("teacher", "unlabelled")):
-        if key in fields.get(section, {}):
-            fields[section][key] = Path(fields[section][key]).name
-    fields.get("data", {}).pop("cache", None)
-    return fields
 
 
 def _commit() -> str:

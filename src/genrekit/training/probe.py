@@ -1,0 +1,76 @@
+"""A logistic head on a frozen network, and what it says of tracks that it did not see."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from genrekit.datasets import Track, stratify
+from genrekit.models.runtime import EMBEDDING
+from genrekit.training import logistic, plans
+from genrekit.training.data import TrainingSet
+from genrekit.training.hearing import Alteration, Heard, Listener
+from genrekit.training.recipe import Recipe
+
+Floats = NDArray[np.float32]
+N_FOLDS = 5
+
+
+class ProbePlan(plans.FrozenPlan):
+    """Fit a logistic head on the embeddings of a network that stays as it is."""
+
+    def __init__(
+        self, recipe: Recipe, n_labels: int, tracks: plans.Tracks, hear: plans.Hear
+    ) -> None:
+        """Hear every track, and the training tracks' altered copies."""
+        super().__init__(recipe, n_labels, tracks, hear)
+        self._l2 = recipe.model.l2
+        self._n_labels = n_labels
+        self._copies: list[dict[str, Heard]] = []
+        kept = [track for track in tracks.train if track.track_id not in self.failures]
+        for copy in range(recipe.augmentation.altered_copies):
+            listener = Listener(
+                self._frozen,
+                EMBEDDING,
+                plans.cache_folder(recipe, "embeddings"),
+                alteration=Alteration(recipe.augmentation, recipe.seed + copy),
+            )
+            heard, failures = hear(listener, kept, f"altered copy {copy + 1}")
+            self.failures.update(failures)
+            self._copies.append(heard)
+
+    def solve(self, prepared: TrainingSet) -> None:
+        """Fit the head to all training tracks."""
+        self._head.become_linear(*self._fit(prepared.train, prepared.targets(prepared.train)))
+
+    def out_of_fold(self, prepared: TrainingSet) -> list[Floats]:
+        """Return logits of the training tracks by heads that saw neither them nor their artists.
+
+        Returns:
+            One array a training track, of shape (n_segments, n_labels).
+        """
+        tracks, true = prepared.train, prepared.targets(prepared.train)
+        groups = [prepared.dataset.groups[track.track_id] for track in tracks]
+        parts = stratify.folds([track.genre for track in tracks], groups, N_FOLDS)
+        logits: dict[str, Floats] = {}
+        for fold in range(N_FOLDS):
+            inside = [track for track, part in zip(tracks, parts, strict=True) if part != fold]
+            weight, bias = (t.numpy() for t in self._fit(inside, true[parts != fold]))
+            for track, part in zip(tracks, parts, strict=True):
+                if part == fold:
+                    logits[track.track_id] = self._heard[track.track_id].output @ weight + bias
+        return [logits[track.track_id] for track in tracks]
+
+    def _fit(self, tracks: Sequence[Track], true: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        rows, labels = [], []
+        for track, label in zip(tracks, true, strict=True):
+            for heard in (self._heard, *self._copies):
+                output = heard[track.track_id].output
+                rows.append(output)
+                labels.append(np.full(len(output), label))
+        return logistic.fit(
+            np.concatenate(rows), np.concatenate(labels), self._n_labels, self._widths, self._l2
+        )
