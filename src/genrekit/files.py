@@ -38,19 +38,34 @@ def expand(arguments: Iterable[str]) -> list[Path]:
         if path.is_dir():
             below = audio_files(path) or [path]
         elif not path.exists() and glob.has_magic(argument):
-            matches = sorted(Path(name) for name in glob.glob(argument, recursive=True))  # noqa: PTH207
-            below = [match for match in matches if match.is_file()] or [path]
+            below = _matches(argument) or [path]
         else:
             below = [path]
         found.update(dict.fromkeys(below))
     return list(found)
 
 
+def _matches(pattern: str) -> list[Path]:
+    """Return the files that a pattern matches and the audio files in folders that it matches."""
+    matches = sorted(Path(name) for name in glob.glob(pattern, recursive=True))  # noqa: PTH207
+    nested = [audio_files(match) if match.is_dir() else [match] for match in matches]
+    return [file for files in nested for file in files]
+
+
 def audio_files(folder: Path) -> list[Path]:
-    """Return the audio files in a folder and below it, sorted, without hidden ones."""
-    found = []
-    for parent, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+    """Return the audio files in a folder and below it, sorted, without hidden ones.
+
+    Links to folders are followed, and a folder that several paths lead to is looked into once.
+    """
+    found, seen = [], set()
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        status = Path(parent).stat()
+        place = (status.st_dev, status.st_ino)
+        if place in seen:
+            folders.clear()
+            continue
+        seen.add(place)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
         found += [
             Path(parent, name)
             for name in names
