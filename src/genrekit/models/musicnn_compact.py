@@ -9,6 +9,7 @@ time several shifted copies over a block of frames.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,7 +22,7 @@ from genrekit.models.musicnn import N_EMBEDDING, N_MIDDLE, N_TAGS, Musicnn
 SHIFTS_IN_FREQUENCY = 8
 SHIFTS_IN_TIME = 16
 LIVE_NORM = 1e-5
-FRONT_KERNELS = "front."  # how the exported front layers' weights are called
+QUANTISED = ("front.", "middle.")  # how the exported weights of its convolutions are called
 
 
 class TimbreFilters(nn.Module):
@@ -130,9 +131,10 @@ class CompactMusicnn(nn.Module):
         return torch.cat([outputs[tap] for tap in self.taps], 1)
 
     def _hear(self, features: Tensor) -> Tensor:
+        # log10(10^(dB / 10 + 4) + 1) is a softplus, which is one operation instead of three.
         decibels = features * self.std + self.mean
-        log_power = torch.log10(10 ** (decibels / 10 + 4) + 1)
-        log_power = log_power * self.input_scale + self.input_offset
+        log_power = functional.softplus((decibels / 10 + 4) * math.log(10))
+        log_power = log_power * (self.input_scale / math.log(10)) + self.input_offset
         loudest = torch.cat([filters(log_power) for filters in self.front], 1)
         # The filters carry the sign of the norm's scale, see Musicnn._front.
         first = functional.relu(loudest * self.front_sign) * self.front_scale + self.front_offset

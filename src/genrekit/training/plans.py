@@ -186,7 +186,7 @@ def _freeze_musicnn(recipe: Recipe, tracks: Tracks) -> tuple[FrozenNetwork, str,
 
     musicnn undoes the normalisation, so it needs none.
     """
-    from genrekit.models.musicnn_compact import FRONT_KERNELS, CompactMusicnn
+    from genrekit.models.musicnn_compact import QUANTISED, CompactMusicnn
     from genrekit.training.quantise import quantise
 
     spec, settings = recipe.features, recipe.model
@@ -197,8 +197,8 @@ def _freeze_musicnn(recipe: Recipe, tracks: Tracks) -> tuple[FrozenNetwork, str,
         export.check(model, spec, lambda x: compact(torch.from_numpy(x)).numpy(), real, EMBEDDING)
     origin = f"{_origin(recipe)}, without its dead filters, frozen"
     if settings.quantise == "int8":
-        model = quantise(model, real, lambda weight: weight.startswith(FRONT_KERNELS))
-        origin += ", front layers int8"
+        model = quantise(model, real, lambda weight: weight.startswith(QUANTISED))
+        origin += ", convolutions int8"
     return FrozenNetwork(model, spec), origin, [compact.n_taps[tap] for tap in settings.taps]
 
 
