@@ -34,3 +34,10 @@ def test_no_segment_and_unknown_aggregation_are_refused() -> None:
         track_probabilities(np.empty((0, 2)))
     with pytest.raises(ValueError, match="majority_vote"):
         track_probabilities(np.ones((1, 2)), "median")
+
+
+def test_a_tied_vote_goes_to_the_higher_mean() -> None:
+    rows = np.array([[0.55, 0.45, 0.0], [0.05, 0.95, 0.0]])
+    shares = track_probabilities(rows, "majority_vote")
+    assert shares.argmax() == 1
+    np.testing.assert_allclose(shares, [0.5, 0.5, 0.0], atol=1e-3)

@@ -63,8 +63,9 @@ def track_probabilities(
         return mean
     if aggregation == "majority_vote":
         votes = np.bincount(rows.argmax(axis=1), minlength=rows.shape[1])
-        # The mean decides between labels with as many votes; it weighs too little to do more.
-        weighed = votes + TIE_BREAK * rows.mean(axis=0)
+        weighed = votes.astype(np.float64)
+        if (votes == votes.max()).sum() > 1:  # the mean decides, and weighs too little to do more
+            weighed += TIE_BREAK * rows.mean(axis=0)
         shares: NDArray[np.float64] = weighed / weighed.sum()
         return shares
     raise ValueError(f"aggregation {aggregation!r}; allowed: mean_probability, majority_vote")
