@@ -3,7 +3,8 @@
     python benchmarks/predict.py [song.mp3 ...] [--files 60] [--jobs 2] [--model accurate ...]
 
 Files given are repeated until there are enough; without any, genrekit's made tracks are used.
-Every way runs in the same number of processes, one thread each, after a warm-up; only the row
+Every way runs in the same number of processes, one thread each, after a warm-up. The source
+projects' way is also shown as their notebooks run it: one process, every thread. Only the row
 "predict_files" includes the workers' start. Ratios are wall time over decoding alone: smaller is
 better.
 """
@@ -28,6 +29,7 @@ from genrekit.models import registry
 
 Run = Callable[[Path], object]
 _run: list[Run] = []
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @dataclass(frozen=True)
@@ -45,21 +47,34 @@ class Result:
         return self.wall_seconds / self.n_files
 
 
-def measure(name: str, make: Callable[..., Run], model: str | None, files: list[Path]) -> Result:
-    """Run one way over files in JOBS processes, after each has been warmed up."""
+def measure(
+    name: str,
+    make: Callable[..., Run],
+    model: str | None,
+    files: list[Path],
+    n_processes: int | None = None,
+) -> Result:
+    """Run one way over files in JOBS (or n_processes) processes, after each has been warmed up."""
+    n_processes = n_processes or JOBS
     context = multiprocessing.get_context("spawn")
-    with context.Pool(JOBS, _start, (make, model, files[0])) as pool:
-        pool.map(_one, files[: 2 * JOBS], chunksize=1)
+    with context.Pool(n_processes, _start, (make, model, files[0])) as pool:
+        pool.map(_one, files[: 2 * n_processes], chunksize=1)
         start = time.perf_counter()
         for _ in pool.imap_unordered(_one, files, chunksize=1):
             pass
         wall_seconds = time.perf_counter() - start
-        peaks = pool.map(_peak_mb, range(4 * JOBS), chunksize=1)
+        peaks = pool.map(_peak_mb, range(4 * n_processes), chunksize=1)
     return Result(name, len(files), wall_seconds, max(peaks))
 
 
+def _published() -> Run:
+    for variable in THREADS:
+        os.environ.pop(variable)
+    return ways.source_as_published()
+
+
 def _start(make: Callable[..., Run], model: str | None, first: Path) -> None:
-    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    for variable in THREADS:
         os.environ[variable] = "1"
     _run.append(make(model) if model else make())
     _run[0](first)
@@ -114,7 +129,9 @@ def short_files(files: list[Path], models: list[str], n_slow: int) -> None:
     if missing := ways.missing(ways.SOURCE_NEEDS):
         print(f"skipped: the source projects' way needs {missing}", file=sys.stderr)
     else:
-        results.append(measure("source projects' way", ways.source, None, files[: 4 * JOBS]))
+        few = files[: 4 * JOBS]
+        results.append(measure("source projects' way, one process", _published, None, few, 1))
+        results.append(measure("source projects' way, all processes", ways.source, None, few))
     tell("30-s MP3s, stereo, 44.1 kHz, every second heard", results)
     slow = {r.name: r.seconds_per_file for r in results if r.name.startswith(("plain", "source"))}
     for result in results:

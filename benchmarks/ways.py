@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import numpy as np
 
 Run = Callable[[Path], object]
 
-PLAIN_NEEDS = ("librosa",)
+PLAIN_NEEDS = ("librosa", "torch")
 SOURCE_NEEDS = ("librosa", "matplotlib", "timm", "torch")
 N_PARTS = 10
 _BLOCK_SAMPLES = 1 << 16
@@ -51,17 +52,20 @@ def genrekit(model: str) -> Run:
 
 
 def plain(model: str) -> Run:
-    """librosa.load, librosa's mel, and the same network in ONNX Runtime, all segments at once."""
+    """librosa.load, librosa's mel, and the published network in torch, all segments at once.
+
+    musicnn as its authors published it, with random weights, which cost the same.
+    """
     import librosa
-    import onnxruntime
+    import torch
 
     from genrekit.models import registry
+    from genrekit.models.musicnn import Musicnn
 
-    folder = registry.find(model)
-    spec = folder.card.features
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(str(folder.onnx_path), options)
+    spec = registry.find(model).card.features
+    torch.set_num_threads(1)
+    network = Musicnn(spec, ("pooled", "embedding", "tags")).eval()
+    head = torch.nn.Linear(network.n_features, 10)
 
     def run(path: Path) -> object:
         waveform, _ = librosa.load(path, sr=spec.sample_rate)
@@ -82,12 +86,13 @@ def plain(model: str) -> Run:
         ]
         decibels = np.maximum(librosa.power_to_db(np.stack(mels), top_db=None), spec.floor_db)
         features = ((decibels - spec.mean) / spec.std).astype(np.float32)
-        return session.run(["logits"], {"features": features})
+        with torch.inference_mode():
+            return head(network(torch.from_numpy(features))).softmax(1).mean(0)
 
     return run
 
 
-def source() -> Run:
+def source(n_threads: int = 1) -> Run:
     """What the source projects do: ten parts, each a picture by matplotlib, through ResNet18."""
     import librosa
     import librosa.display
@@ -99,13 +104,14 @@ def source() -> Run:
     matplotlib.use("Agg")
     import timm
     from matplotlib import pyplot
+    from PIL import Image
 
-    torch.set_num_threads(1)
+    torch.set_num_threads(n_threads)
     network = timm.create_model("resnet18", num_classes=10).eval()
 
     def picture(waveform: np.ndarray) -> np.ndarray:
         mel = librosa.power_to_db(librosa.feature.melspectrogram(y=waveform, sr=22050), ref=np.max)
-        figure = pyplot.figure(figsize=(2.24, 2.24), dpi=100)
+        figure = pyplot.figure(figsize=(6, 4), dpi=72)  # the published pictures' 432 x 288
         axes = figure.add_axes((0, 0, 1, 1))
         axes.axis("off")
         librosa.display.specshow(mel, sr=22050, ax=axes)
@@ -113,7 +119,8 @@ def source() -> Run:
         figure.savefig(stream, format="png")
         pyplot.close(figure)
         stream.seek(0)
-        return np.asarray(pyplot.imread(stream)[..., :3], np.float32)
+        resized = Image.open(stream).convert("RGB").resize((224, 224))
+        return np.asarray(resized, np.float32) / 255
 
     def run(path: Path) -> object:
         waveform, _ = librosa.load(path, sr=22050)
@@ -124,3 +131,8 @@ def source() -> Run:
             return network(images).softmax(1).mean(0)
 
     return run
+
+
+def source_as_published() -> Run:
+    """The same as their notebooks run it: one process, in which torch may use every core."""
+    return source(os.cpu_count() or 1)

@@ -81,7 +81,7 @@ def test_a_long_file_is_its_waveform(choice: object, music: np.ndarray, write: C
     listener = Classifier(TINY, segments=choice)  # type: ignore[arg-type]
     from_file = listener.predict_file(write("long.wav", long))
     from_waveform = listener.predict(long, RATE)
-    assert len(from_file.segments) == {"all": 49, None: 12, 4: 4}[choice]  # type: ignore[index]
+    assert len(from_file.segments) == {"all": 49, None: 8, 4: 4}[choice]  # type: ignore[index]
     assert [s.start_seconds for s in from_file.segments] == [
         s.start_seconds for s in from_waveform.segments
     ]

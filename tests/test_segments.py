@@ -90,8 +90,8 @@ def test_nothing_gives_nothing() -> None:
     [
         (30.0, None, None),
         (60.0, None, None),
-        (60.1, None, 12),
-        (240.0, None, 12),
+        (60.1, None, 8),
+        (240.0, None, 8),
         (240.0, "all", None),
         (240.0, 5, 5),
         (30.0, 5, 5),

@@ -81,7 +81,7 @@ class Classifier:
 
         Args:
             model: a registered name or the path of a model folder; None is the default model.
-            segments: None hears all of a track up to 60 s and 12 evenly spread segments of a
+            segments: None hears all of a track up to 60 s and 8 evenly spread segments of a
                 longer one; "all" hears everything; a number hears that many, evenly spread.
             min_precision: answer only where this share of such answers was right on the model's
                 validation tracks, and abstain elsewhere; None always answers.

@@ -15,7 +15,7 @@ Waveform = NDArray[np.float32]
 SegmentChoice = int | Literal["all"] | None
 
 WHOLE_TRACK_SECONDS = 60.0
-N_SPREAD = 12
+N_SPREAD = 8
 _BATCH_SEGMENTS = 16
 
 
@@ -27,7 +27,7 @@ def n_spread(duration_seconds: float, spec: FeatureSpec, choice: SegmentChoice) 
 
     >>> spec = FeatureSpec(segment_seconds=3.0, segment_hop_seconds=3.0)
     >>> n_spread(30.0, spec, None), n_spread(240.0, spec, None), n_spread(240.0, spec, 100)
-    (None, 12, None)
+    (None, 8, None)
     """
     if choice == "all" or (choice is None and duration_seconds <= WHOLE_TRACK_SECONDS):
         return None
