@@ -50,20 +50,6 @@ def test_the_pooled_tap_holds_live_maps_only() -> None:
     assert compact(torch.zeros(2, 96, 188)).shape == (2, compact.n_features)
 
 
-def test_a_bin_step_leaves_out_bins_of_the_time_filters_only() -> None:
-    full = network(0.1)
-    every, second = (CompactMusicnn(full, ("pooled",), step) for step in (1, 2))
-    features = torch.full((1, 96, 188), -3.0)  # quiet everywhere but in one odd bin
-    features[:, 41, 60:120] = 2.0
-    with torch.no_grad():
-        differ = (every(features) != second(features))[0].view(-1, 2).any(1)
-        features[:, 41] = -3.0
-        torch.testing.assert_close(every(features), second(features))
-    n_timbre = sum(int((c.weight.flatten(1).norm(dim=1) > 0).sum()) for c in full.front[:2])
-    assert not differ[:n_timbre].any()
-    assert differ[n_timbre:].any()
-
-
 @pytest.mark.shared
 def test_equals_the_published_network(shared_data) -> None:
     full = Musicnn(SPEC, TAPS).eval()

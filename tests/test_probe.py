@@ -113,8 +113,7 @@ def test_taps_are_averaged_with_their_own_penalties() -> None:
         ("augmentation.gain_db=3", "give both or neither"),
         ("augmentation.altered_copies=2", "give both or neither"),
         ("augmentation.random_crops=true", "leave out augmentation.random_crops"),
-        ("model.quantise=int8", 'need model.backbone = "musicnn"'),
-        ("model.bin_step=2", 'need model.backbone = "musicnn"'),
+        ("model.quantise=int8", 'needs model.backbone = "musicnn"'),
         ("model.head=mlp", '"folds" needs model.head = "logistic"'),
     ],
 )

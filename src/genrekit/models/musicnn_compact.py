@@ -56,15 +56,14 @@ class TimbreFilters(nn.Module):
 
 
 class TimeFilters(nn.Module):
-    """Filters over frames alone, run on every bin or every few; the loudest is kept."""
+    """Filters over frames alone, run on every bin; the loudest bin is kept."""
 
     kernel: Tensor
     bias: Tensor
 
-    def __init__(self, kernel: Tensor, bias: Tensor, bin_step: int) -> None:
+    def __init__(self, kernel: Tensor, bias: Tensor) -> None:
         """Lay out the kernel, shape (filters, frames), as shifted copies over blocks of frames."""
         super().__init__()
-        self.bin_step = bin_step
         n_filters, self.n_kernel_frames = kernel.shape
         copies = torch.zeros(n_filters, SHIFTS_IN_TIME, self.n_kernel_frames + SHIFTS_IN_TIME - 1)
         for shift in range(SHIFTS_IN_TIME):
@@ -79,9 +78,7 @@ class TimeFilters(nn.Module):
         left = (self.n_kernel_frames - 1) // 2
         right = n_blocks * SHIFTS_IN_TIME + self.n_kernel_frames - 1 - left - n_frames
         padded = functional.pad(log_power, (left, right))[:, None]
-        maps = functional.conv2d(
-            padded, self.kernel, self.bias, stride=(self.bin_step, SHIFTS_IN_TIME)
-        )
+        maps = functional.conv2d(padded, self.kernel, self.bias, stride=(1, SHIFTS_IN_TIME))
         loudest = maps.amax(2)
         n_filters = loudest.shape[1] // SHIFTS_IN_TIME
         loudest = loudest.view(-1, n_filters, SHIFTS_IN_TIME, n_blocks)
@@ -109,22 +106,14 @@ class CompactMusicnn(nn.Module):
     tags_weight: Tensor
     tags_bias: Tensor
 
-    def __init__(
-        self, network: Musicnn, taps: Sequence[str] = ("embedding",), bin_step: int = 1
-    ) -> None:
-        """Copy network's weights; later changes to network do not reach the copy.
-
-        Args:
-            network: whose weights to copy.
-            taps: what the output holds, in this order.
-            bin_step: run the time filters on every bin_step-th bin; above 1 it is no longer equal.
-        """
+    def __init__(self, network: Musicnn, taps: Sequence[str] = ("embedding",)) -> None:
+        """Copy network's weights; later changes to network do not reach the copy."""
         super().__init__()
         self.taps = tuple(taps)
         self.mean, self.std = network.mean, network.std
         self.n_bins = 96
         with torch.no_grad():
-            self._copy_front(network, bin_step)
+            self._copy_front(network)
             self._copy_middle(network)
             self._copy_dense(network)
         n_pooled = self.dense_weight.shape[1]
@@ -158,7 +147,7 @@ class CompactMusicnn(nn.Module):
         heard = functional.relu(self.middle[index](maps))
         return heard * self.middle_scale[index] + self.middle_offset[index]
 
-    def _copy_front(self, network: Any, bin_step: int) -> None:
+    def _copy_front(self, network: Any) -> None:
         scale, offset = _affine(network.input_norm)
         self.register_buffer("input_scale", scale)
         self.register_buffer("input_offset", offset)
@@ -175,7 +164,7 @@ class CompactMusicnn(nn.Module):
             front.append(
                 TimbreFilters(signed, bias, self.n_bins)
                 if is_timbre
-                else TimeFilters(signed[:, 0], bias, bin_step)
+                else TimeFilters(signed[:, 0], bias)
             )
             live.append(alive)
             columns.append(torch.stack([sign, scale[alive], offset[alive]]))

@@ -190,14 +190,12 @@ def _freeze_musicnn(recipe: Recipe, tracks: Tracks) -> tuple[FrozenNetwork, str,
     from genrekit.training.quantise import quantise
 
     spec, settings = recipe.features, recipe.model
-    compact = CompactMusicnn(_backbone(recipe, spec), settings.taps, settings.bin_step).eval()
+    compact = CompactMusicnn(_backbone(recipe, spec), settings.taps).eval()
     model = export.to_onnx(compact, spec, (EMBEDDING,))
     real = _some_segments(tracks.train, spec)
     with torch.no_grad():
         export.check(model, spec, lambda x: compact(torch.from_numpy(x)).numpy(), real, EMBEDDING)
     origin = f"{_origin(recipe)}, without its dead filters, frozen"
-    if settings.bin_step > 1:
-        origin += f", its time filters on 1 of {settings.bin_step} bins"
     if settings.quantise == "int8":
         model = quantise(model, real, lambda weight: weight.startswith(QUANTISED))
         origin += ", convolutions int8"

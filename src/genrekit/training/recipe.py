@@ -67,7 +67,6 @@ class Model(Section):
     head: Literal["linear", "mlp", "logistic"] = "mlp"
     l2: tuple[Positive, ...] = (0.1,)
     quantise: Literal["none", "int8"] = "none"
-    bin_step: PositiveCount = 1
     hidden: PositiveCount = 128
     dropout: Share = 0.3
     freeze: bool = False
@@ -216,11 +215,8 @@ class Recipe(Section):
             )
         if augmentation.altered_copies and model.head != "logistic":
             raise ValueError('augmentation.altered_copies needs model.head = "logistic"')
-        lightened = model.quantise != "none" or model.bin_step > 1
-        if lightened and not (model.backbone == "musicnn" and model.freeze):
-            raise ValueError(
-                'model.quantise and bin_step need model.backbone = "musicnn" and freeze = true'
-            )
+        if model.quantise != "none" and not (model.backbone == "musicnn" and model.freeze):
+            raise ValueError('model.quantise needs model.backbone = "musicnn" and freeze = true')
 
     def _check_logistic(self) -> None:
         """Refuse a logistic head that cannot be fitted."""
