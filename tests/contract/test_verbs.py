@@ -34,6 +34,25 @@ def test_help(name: str) -> None:
     assert "Usage:" in output
 
 
+@pytest.mark.parametrize(
+    ("arguments", "default"),
+    [
+        (["predict"], "[default: (one a core)]"),
+        (["train"], "[default: (runs/NAME-TIME)]"),
+        (["evaluate"], "[default: (the embedded model)]"),
+        (["models", "verify"], "[default: (every model found)]"),
+        (["datasets", "get"], "[default: (the user's data folder)]"),
+    ],
+)
+def test_help_states_defaults(
+    arguments: list[str], default: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")  # the terminal's width would break the line
+    code, output = run(*arguments, "--help")
+    assert code == 0
+    assert default in output
+
+
 @pytest.mark.parametrize("name", VERBS)
 def test_an_unknown_option_is_wrong_usage(name: str) -> None:
     assert run(name, "--no-such-option")[0] == 2

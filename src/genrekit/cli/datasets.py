@@ -25,7 +25,7 @@ app = typer.Typer(
 Data = Annotated[str, typer.Argument(help="A folder, a manifest CSV or a downloaded dataset.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON.")]
 Jobs = Annotated[
-    int | None, typer.Option(min=1, help="Number of threads.  [default: one for each core]")
+    int | None, typer.Option(min=1, help="Number of threads.", show_default="one for each core")
 ]
 
 
@@ -109,7 +109,7 @@ def check(data: Data, jobs: Jobs = None, as_json: AsJson = False) -> None:
 def get(
     name: Annotated[str, typer.Argument(help="Which: gtzan or fma-small.")],
     to: Annotated[
-        Path | None, typer.Option(help="Where to put it.  [default: the user's data folder]")
+        Path | None, typer.Option(help="Where to put it.", show_default="the user's data folder")
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be downloaded, and stop.")

@@ -31,7 +31,8 @@ def command(
         typer.Option(help="fault-filtered, artist, track, official, ... or segment (LEAKY)."),
     ],
     model: Annotated[
-        str | None, typer.Option(help="A model's name or folder.  [default: the embedded model]")
+        str | None,
+        typer.Option(help="A model's name or folder.", show_default="the embedded model"),
     ] = None,
     part: Annotated[
         Literal["test", "validation", "train"], typer.Option(help="Which part to measure on.")
@@ -52,7 +53,7 @@ def command(
         bool, typer.Option("--update-card", help="Write the numbers into the model's card.")
     ] = False,
     jobs: Annotated[
-        int | None, typer.Option(min=1, help="Worker processes.  [default: one a core]")
+        int | None, typer.Option(min=1, help="Worker processes.", show_default="one a core")
     ] = None,
 ) -> None:
     """Measure a model on every segment of a split's tracks, with 95 % intervals over artists."""

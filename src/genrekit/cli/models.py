@@ -63,7 +63,7 @@ def show(
 @app.command()
 def verify(
     names: Annotated[
-        list[str] | None, typer.Argument(help="Names or folders.  [default: every model found]")
+        list[str] | None, typer.Argument(help="Names or folders.", show_default="every model found")
     ] = None,
 ) -> None:
     """Check models' files against their cards and run each on silence."""
@@ -115,7 +115,8 @@ def export(
 def weights(
     name: Annotated[str, typer.Argument(help="Which: musicnn.")],
     to: Annotated[
-        Path | None, typer.Option(help="The .npz to write.  [default: in the user's data folder]")
+        Path | None,
+        typer.Option(help="The .npz to write.", show_default="in the user's data folder"),
     ] = None,
 ) -> None:
     """Fetch the public weights that training starts from."""

@@ -43,11 +43,12 @@ def command(
         typer.Argument(help="Files, folders or patterns; - reads a list from standard input."),
     ],
     model: Annotated[
-        str | None, typer.Option(help="A model's name or folder.  [default: the embedded model]")
+        str | None,
+        typer.Option(help="A model's name or folder.", show_default="the embedded model"),
     ] = None,
     top: Annotated[
         int | None,
-        typer.Option(min=1, help="Give this many genres.  [default: 3 in text, else all]"),
+        typer.Option(min=1, help="Give this many genres.", show_default="3 in text, else all"),
     ] = None,
     timeline: Annotated[bool, typer.Option("--timeline", help="Show every segment too.")] = False,
     min_precision: Annotated[
@@ -57,13 +58,13 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="Write one JSON line a file.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Write one CSV row a file.")] = False,
     jobs: Annotated[
-        int | None, typer.Option(min=1, help="Worker processes.  [default: one a core]")
+        int | None, typer.Option(min=1, help="Worker processes.", show_default="one a core")
     ] = None,
     segments: Annotated[
         str | None,
         typer.Option(
-            help="Segments heard of a track: all, or a number spread evenly.  "
-            "[default: all of a track up to 60 s, 12 of a longer one]"
+            help="Segments heard of a track: all, or a number spread evenly.",
+            show_default="all of a track up to 60 s, 12 of a longer one",
         ),
     ] = None,
     output: Annotated[

@@ -27,7 +27,7 @@ def command(
         typer.Option(help="A dataset: a folder with one folder per genre, a manifest, a name."),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="The run's folder.  [default: runs/NAME-TIME]")
+        Path | None, typer.Option(help="The run's folder.", show_default="runs/NAME-TIME")
     ] = None,
     resume: Annotated[
         Path | None, typer.Option(help="Go on with the run in this folder, by its own recipe.")
