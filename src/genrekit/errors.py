@@ -63,8 +63,13 @@ def unknown_name(kind: str, name: str, allowed: Iterable[str]) -> str:
 
     >>> unknown_name("label", "jaz", ["jazz", "rock"])
     "unknown label 'jaz'; did you mean 'jazz'? Allowed: jazz, rock."
+    >>> unknown_name("label", "xyz", ["jazz"])
+    "unknown label 'xyz'; allowed: jazz."
     """
     names = sorted(allowed)
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(repr(match) for match in near)}? " if near else ""
-    return f"unknown {kind} {name!r}; {hint}Allowed: {', '.join(names) or 'none'}."
+    listed = ", ".join(names) or "none"
+    if not near:
+        return f"unknown {kind} {name!r}; allowed: {listed}."
+    nearest = " or ".join(repr(match) for match in near)
+    return f"unknown {kind} {name!r}; did you mean {nearest}? Allowed: {listed}."
