@@ -307,8 +307,8 @@ def threshold_for(card: ModelCard, min_precision: float | None) -> float:
     if not reached:
         best = max(point.precision for point in card.precision_curve)
         raise ModelError(
-            f"model {card.name!r} cannot reach a precision of {min_precision:.2f}; the best it "
-            f"reached on its validation tracks is {best:.2f}; ask for no more than that"
+            f"model {card.name!r} cannot reach a precision of {min_precision:g}; the best it "
+            f"reached on its validation tracks is {best:.3f}; ask for no more than that"
         )
     return max(reached, key=lambda point: point.coverage).threshold
 
