@@ -64,7 +64,7 @@ def command(
         str | None,
         typer.Option(
             help="Segments heard of a track: all, or a number spread evenly.",
-            show_default="all of a track up to 60 s, 12 of a longer one",
+            show_default="all of a track up to 60 s, 8 of a longer one",
         ),
     ] = None,
     output: Annotated[
@@ -93,7 +93,8 @@ def command(
         sentence = failure.error if named else f"{failure.path}: {failure.error}"
         typer.echo(f"genrekit: {console.printable(sentence)}", err=True)
     if failures:
-        typer.echo(f"genrekit: {len(failures)} of {len(files)} files failed", err=True)
+        if len(files) > 1:
+            typer.echo(f"genrekit: {len(failures)} of {len(files)} files failed", err=True)
         raise typer.Exit(1)
 
 
