@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import struct
 import subprocess
 import sys
 from collections.abc import Callable
@@ -143,6 +144,17 @@ def test_pyav_has_the_same_scale(
     assert audio.probe(path).decoder == "pyav"
     waveform = audio.load(path, mono=False)
     np.testing.assert_allclose(waveform, music().T, atol=1.01 * step)
+
+
+def test_samples_of_64_bits_have_the_same_scale(tmp_path: Path) -> None:
+    """libsndfile refuses such a WAV, and PyAV has no name for its samples."""
+    waveform = np.stack([np.linspace(-0.9, 0.9, 4800), np.linspace(0.5, -0.5, 4800)])
+    data = (waveform.T * 2**63).astype("<i8").tobytes()
+    head = struct.pack("<HHIIHH", 1, 2, 48000, 48000 * 16, 16, 64)
+    chunks = b"WAVEfmt " + struct.pack("<I", 16) + head + b"data" + struct.pack("<I", len(data))
+    path = tmp_path / "a.wav"
+    path.write_bytes(b"RIFF" + struct.pack("<I", len(chunks) + len(data)) + chunks + data)
+    np.testing.assert_allclose(audio.load(path, mono=False), waveform, atol=1e-7)
 
 
 @pytest.mark.parametrize("n_channels", [1, 2, 3, 4, 6])

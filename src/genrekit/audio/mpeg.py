@@ -54,6 +54,17 @@ def broken_promise(path: Path) -> str | None:
     return None
 
 
+def between_tags(stream: IO[bytes]) -> tuple[int, int]:
+    """Return where the bytes between leading ID3v2 tags and trailing ID3v1 and APEv2 ones lie.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    start = _after_id3v2(stream)
+    end = _before_trailing_tags(stream, os.fstat(stream.fileno()).st_size)
+    return min(start, end), end
+
+
 def _after_id3v2(stream: IO[bytes]) -> int:
     position = 0
     while True:  # some taggers leave more than one

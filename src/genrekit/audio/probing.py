@@ -41,7 +41,7 @@ def probe(path: str | os.PathLike[str]) -> AudioInfo:
         AudioError: there is no such file, or neither decoder hears anything in it.
     """
     path = Path(path)
-    _check_regular(path)
+    check_regular(path)
     try:
         info = _probe(path)
     except OSError as error:
@@ -69,7 +69,12 @@ def _probe(path: Path) -> AudioInfo:
         ) from error
 
 
-def _check_regular(path: Path) -> None:
+def check_regular(path: Path) -> None:
+    """Refuse what is no regular file with something in it.
+
+    Raises:
+        AudioError: nothing is there, or a folder, a pipe, a device, an empty file.
+    """
     try:
         status = path.stat()
     except FileNotFoundError as error:

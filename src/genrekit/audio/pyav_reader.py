@@ -7,7 +7,7 @@ import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -276,7 +276,7 @@ def _file_url(path: Path) -> Any:
 
 def _to_float(frame: Any) -> Waveform:
     """Return a frame of any sample format as shape (channels, samples) in [-1, 1]."""
-    array: NDArray[Any] = frame.to_ndarray()
+    array: NDArray[Any] = _int64(frame) if frame.format.bytes == 8 else frame.to_ndarray()
     if not frame.format.is_planar:
         array = array.reshape(-1, frame.layout.nb_channels).T
     if array.dtype == np.uint8:
@@ -284,6 +284,14 @@ def _to_float(frame: Any) -> Waveform:
     if array.dtype.kind == "i":
         return array.astype(np.float32) / np.float32(2 ** (8 * array.dtype.itemsize - 1))
     return np.asarray(array, np.float32)
+
+
+def _int64(frame: Any) -> NDArray[Any]:
+    """Return a frame of 64-bit samples, of which PyAV knows the floating ones only."""
+    if frame.format.name.startswith("dbl"):
+        return cast("NDArray[Any]", frame.to_ndarray())
+    n_each = frame.samples * (1 if frame.format.is_planar else frame.layout.nb_channels)
+    return np.stack([np.frombuffer(plane, np.int64)[:n_each] for plane in frame.planes])
 
 
 def _fit_channels(waveform: Waveform, n_channels: int) -> Waveform:
