@@ -172,9 +172,9 @@ def test_refuses_integers() -> None:
         log_mel(np.zeros(16000, np.int16), SMALL)
 
 
-def test_refuses_a_kind_without_front_end() -> None:
-    with pytest.raises(ModelError, match="unknown front end 'handcrafted'"):
-        compute(noise(16000), SMALL.model_copy(update={"kind": "handcrafted"}))
+def test_decibels_refuse_what_is_no_spectrogram() -> None:
+    with pytest.raises(ModelError, match="unknown kind of spectrogram 'handcrafted'"):
+        decibels(noise(16000), FeatureSpec(kind="handcrafted"))
 
 
 def reference_log_mel(samples: np.ndarray, spec: FeatureSpec) -> np.ndarray:

@@ -71,6 +71,13 @@ def test_results_come_in_the_order_of_the_items(pool: Pool[Any, Any]) -> None:
     assert list(pool.map(("sleep", s) for s in seconds)) == seconds
 
 
+def test_out_of_order_a_slow_item_holds_nobody_up(pool: Pool[Any, Any]) -> None:
+    seconds = [1.5, 0.0, 0.01, 0.02]
+    results = list(pool.map((("sleep", s) for s in seconds), in_order=False))
+    assert sorted(results) == sorted(seconds)
+    assert results[-1] == 1.5
+
+
 def test_no_items_no_results(pool: Pool[Any, Any]) -> None:
     assert list(pool.map([])) == []
 
@@ -113,8 +120,8 @@ def test_a_hanging_item_is_killed_at_its_deadline_and_the_others_go_on() -> None
         results = list(pool.map(["hang", ("sleep", 0.1), ("sleep", 0.2), "hang", ("sleep", 0.0)]))
         took = time.monotonic() - begin
     assert [r for r in results if not isinstance(r, Failure)] == [0.1, 0.2, 0.0]
-    assert results[0] == Failure("hang", "took longer than 0.6 s and was stopped")
-    assert results[3] == Failure("hang", "took longer than 0.6 s and was stopped")
+    assert results[0] == Failure("hang", "took longer than 0.6 s and was stopped", "limit")
+    assert results[3] == Failure("hang", "took longer than 0.6 s and was stopped", "limit")
     assert took < 20
 
 

@@ -25,7 +25,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import connection, get_context
 from pathlib import Path
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, Literal, TypeVar, cast
 
 from genrekit.errors import GenrekitError
 
@@ -37,20 +37,29 @@ _LOOK_AHEAD = 8  # items a worker that may wait, done, for a slow one before the
 _MEMORY_POLL_SECONDS = 0.2
 # What a worker sends: one of these and its payload.
 _READY, _DONE, _FAILED, _BROKEN = "ready", "done", "failed", "broken"
+_STARTING = threading.Lock()  # see _no_main, which changes what the whole process sees
+
+Reason = Literal["error", "limit", "death"]
 
 
 @dataclass(frozen=True)
 class Failure(Generic[Item]):
-    """An item that could not be worked on, and why, in one sentence."""
+    """An item that could not be worked on, and why, in one sentence.
+
+    ``reason`` is "error" where the function raised, "limit" where the item took too long or too
+    much memory, and "death" where the worker died of it or beside it.
+    """
 
     item: Item
     message: str
+    reason: Reason = "error"
 
 
 class Pool(Generic[Item, Result]):
     """Killable workers. Use it as a context manager, or call close.
 
-    One thread at a time may use a pool; it makes progress while the results are asked for.
+    One thread at a time may use a pool; it makes progress while the results are asked for. Threads
+    may have a pool each.
     """
 
     def __init__(
@@ -93,15 +102,18 @@ class Pool(Generic[Item, Result]):
             worker.stop()
         self._workers.clear()
 
-    def map(self, items: Iterable[Item]) -> Iterator[Result | Failure[Item]]:
+    def map(
+        self, items: Iterable[Item], *, in_order: bool = True
+    ) -> Iterator[Result | Failure[Item]]:
         """Work on items; a bad one fails alone.
 
         Args:
             items: taken a few ahead of the results, so they may be endless.
+            in_order: give the results in the order of items, each as soon as it and all before it
+                are ready; otherwise each as soon as it is ready.
 
         Yields:
-            One result or Failure an item, in the order of items, each as soon as it and all before
-            it are ready.
+            One result or Failure an item.
 
         Raises:
             GenrekitError: start raised it, or a worker died before it was ready.
@@ -119,8 +131,8 @@ class Pool(Generic[Item, Result]):
                     self._idle_worker().give(*waiting)
                     waiting = next(source, None)
                 done.update(self._collect())
-                while n_given in done:
-                    yield done.pop(n_given)
+                while done and (n_given in done or not in_order):
+                    yield done.pop(n_given if in_order else next(iter(done)))
                     n_given += 1
         finally:
             self._drop([worker for worker in self._workers if worker.job])
@@ -151,7 +163,7 @@ class Pool(Generic[Item, Result]):
         for worker in busy.values():
             message = self._complaint(worker)
             if message is not None:
-                outcomes.update(self._fail(worker, message))
+                outcomes.update(self._fail(worker, message, "limit"))
         return outcomes
 
     def _patience(self, workers: list[_Worker]) -> float:
@@ -167,9 +179,11 @@ class Pool(Generic[Item, Result]):
         try:
             kind, payload = worker.receive()
         except (EOFError, OSError):
-            return self._fail(worker, f"the worker {worker.epitaph()}")
+            return self._fail(worker, f"the worker {worker.epitaph()}", "death")
         except Exception as error:  # unpickling runs any code
-            return self._fail(worker, f"the result cannot be read back: {_describe(error)}")
+            return self._fail(
+                worker, f"the result cannot be read back: {_describe(error)}", "error"
+            )
         if kind == _READY:
             worker.is_ready, worker.since = True, time.monotonic()
             return {}
@@ -187,14 +201,14 @@ class Pool(Generic[Item, Result]):
             return f"needed more than {self._memory_bytes / 1e6:.0f} MB of memory and was stopped"
         return None
 
-    def _fail(self, worker: _Worker, message: str) -> dict[int, Any]:
+    def _fail(self, worker: _Worker, message: str, reason: Reason) -> dict[int, Any]:
         index, item = worker.take_job()
         self._drop([worker])
         if not worker.is_ready:
             raise GenrekitError(
                 f"a worker process could not start: {message}; try again with one job"
             )
-        return {index: Failure(item, message)}
+        return {index: Failure(item, message, reason)}
 
 
 class _Worker:
@@ -205,7 +219,7 @@ class _Worker:
         self.process = get_context("spawn").Process(
             target=_work, args=(far_end, start), daemon=True
         )
-        with _no_interrupt(), _no_main(start):
+        with _STARTING, _no_interrupt(), _no_main(start):
             self.process.start()
         far_end.close()
         self.is_ready = False

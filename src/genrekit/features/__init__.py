@@ -1,4 +1,4 @@
-"""Front ends: a FeatureSpec and a waveform in, decibels out.
+"""Front ends: a FeatureSpec and a waveform in, decibels or the 57 hand-crafted columns out.
 
 NumPy in float32 is the reference, and the only implementation: training, evaluation and prediction
 call it. It agrees with librosa's melspectrogram and power_to_db(ref=1, amin=1e-10, top_db=None) to
@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrekit.errors import ModelError, unknown_name
+from genrekit.features import handcrafted
 from genrekit.features.log_mel import log_mel
 from genrekit.features.spec import FeatureSpec
 from genrekit.features.stft import log_stft
 
-__all__ = ["FeatureSpec", "compute", "decibels", "front_end", "log_mel", "log_stft"]
+__all__ = ["FeatureSpec", "compute", "decibels", "front_end", "handcrafted", "log_mel", "log_stft"]
 
 FrontEnd = Callable[[NDArray[Any], FeatureSpec], NDArray[np.float32]]
 
@@ -27,19 +28,19 @@ _FRONT_ENDS: dict[str, FrontEnd] = {"log_mel": log_mel, "log_stft": log_stft}
 
 
 def front_end(spec: FeatureSpec) -> FrontEnd:
-    """Return the function that spec.kind names.
+    """Return the function that makes the kind of spectrogram that spec.kind names.
 
     Raises:
-        ModelError: spec.kind has no front end.
+        ModelError: spec.kind is no spectrogram.
     """
     function = _FRONT_ENDS.get(spec.kind)
     if function is None:
-        raise ModelError(unknown_name("front end", spec.kind, _FRONT_ENDS))
+        raise ModelError(unknown_name("kind of spectrogram", spec.kind, _FRONT_ENDS))
     return function
 
 
 def decibels(waveform: NDArray[Any], spec: FeatureSpec) -> NDArray[np.float32]:
-    """Call the front end that spec.kind names.
+    """Make the spectrogram that spec.kind names.
 
     Args:
         waveform: audio in [-1, 1] at spec.sample_rate. Shape (..., samples).
@@ -49,7 +50,7 @@ def decibels(waveform: NDArray[Any], spec: FeatureSpec) -> NDArray[np.float32]:
         Decibels, not normalised. Shape (..., n_bins, frames), frames = 1 + samples // hop_length.
 
     Raises:
-        ModelError: spec.kind has no front end.
+        ModelError: spec.kind is no spectrogram.
         AudioError: as for log_mel.
     """
     return front_end(spec)(waveform, spec)
@@ -66,12 +67,14 @@ def compute(segments: NDArray[Any], spec: FeatureSpec) -> NDArray[np.float32]:
 
     Returns:
         (decibels - spec.mean) / spec.std. Shape (..., n_bins, frames); frames is spec.n_frames for
-        segments of spec.segment_samples.
+        segments of spec.segment_samples. Of kind "handcrafted" the columns as they are, not
+        normalised, of shape (..., 57, 1).
 
     Raises:
-        ModelError: spec.kind has no front end.
         AudioError: fewer samples than one FFT window, or a value that is not finite.
     """
+    if spec.kind == "handcrafted":
+        return handcrafted.values(segments).astype(np.float32)[..., None]
     features = decibels(segments, spec)
     features -= np.float32(spec.mean)
     features /= np.float32(spec.std)

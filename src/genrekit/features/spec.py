@@ -41,6 +41,17 @@ class FeatureSpec(BaseModel):
     segment_hop_seconds: PositiveSeconds = 3.0
 
     @model_validator(mode="after")
+    def _check_kind(self) -> FeatureSpec:
+        free = {"kind", "segment_seconds", "segment_hop_seconds"}
+        set_ = self.model_dump(exclude=free, exclude_defaults=True)
+        if self.kind == "handcrafted" and set_:
+            raise ValueError(
+                f"the hand-crafted columns are defined by fixed numbers; {', '.join(set_)} came, "
+                "only segment_seconds and segment_hop_seconds may be set"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _check(self) -> FeatureSpec:
         if self.f_max is not None and not self.f_min < self.f_max <= self.sample_rate / 2:
             raise ValueError(
@@ -63,13 +74,14 @@ class FeatureSpec(BaseModel):
 
     @property
     def n_frames(self) -> int:
-        """Frames of one segment: 1 + segment_samples // hop_length (centred frames)."""
-        return 1 + self.segment_samples // self.hop_length
+        """Frames of one segment: 1 + segment_samples // hop_length (centred), 1 if handcrafted."""
+        return 1 if self.kind == "handcrafted" else 1 + self.segment_samples // self.hop_length
 
     @property
     def n_bins(self) -> int:
-        """Rows of the features: n_mels, or 1 + n_fft // 2 for log_stft."""
-        return self.n_mels if self.kind == "log_mel" else 1 + self.n_fft // 2
+        """Rows of the features: n_mels, 1 + n_fft // 2 for log_stft, 57 if handcrafted."""
+        rows = {"log_mel": self.n_mels, "log_stft": 1 + self.n_fft // 2, "handcrafted": 57}
+        return rows[self.kind]
 
     def digest(self) -> str:
         """Return the SHA-256 of the canonical JSON form, the key of caches and cards."""

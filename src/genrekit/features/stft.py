@@ -67,7 +67,7 @@ def power_blocks(
     power, imaginary = scratch.reshape(2, block, n_bins)
     spectrum = np.empty((block, n_bins), np.complex64)
     for index, segment in enumerate(segments):
-        _pad_into(padded, segment, spec)
+        pad_into(padded, segment, spec)
         for start in range(0, len(frames), block):
             n = min(block, len(frames) - start)
             np.multiply(frames[start : start + n], window, out=windowed[:n])
@@ -138,7 +138,7 @@ def _block_frames(n_frames: int, n_fft: int) -> int:
     return -(-n_frames // n_blocks)
 
 
-def _pad_into(padded: NDArray[np.float32], segment: NDArray[np.float32], spec: FeatureSpec) -> None:
+def pad_into(padded: NDArray[np.float32], segment: NDArray[np.float32], spec: FeatureSpec) -> None:
     """Lengthen a segment by half a window on both sides, in memory that every segment uses."""
     left, end = spec.n_fft // 2, spec.n_fft // 2 + len(segment)
     padded[left:end] = segment
