@@ -355,7 +355,7 @@ def test_a_manifest_in_another_encoding_is_refused(write: Write) -> None:
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("gtzam", "gtzam does not exist; unknown dataset 'gtzam'; did you mean 'gtzan'"),
+        ("gtzam", "manifest CSV, and unknown dataset 'gtzam'; did you mean 'gtzan'"),
         ("fma-small", "'fma-small' is not on this machine; run `genrekit datasets get fma-small`"),
         ("no/such/folder", "no/such/folder does not exist; give a folder or a manifest CSV"),
     ],

@@ -48,6 +48,14 @@ def test_other_scripts_are_spellings_too() -> None:
     assert labels.spelling("ÉLECTRO") == labels.spelling("électro")
 
 
+def test_wider_genres_by_any_spelling() -> None:
+    assert labels.wider("thrash-metal") == ["metal", "rock"]
+    assert labels.wider("Drum & Bass") == ["electronic"]
+    assert labels.wider("jazz") == []
+    assert labels.is_known("HipHop")
+    assert not labels.is_known("jaz")
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -56,6 +64,9 @@ def test_other_scripts_are_spellings_too() -> None:
         ('name = "x"\ncolour = 1\n[aliases]\na = []\n', "exactly `name` and a table"),
         ('name = "x"\n[aliases]\na = "b"\n', "a list of strings"),
         ('name = "x"\n[aliases]\n', "a list of strings"),
+        ('name = "x"\n[aliases]\na = []\n[parents]\na = 1\n', "one label each"),
+        ('name = "x"\n[aliases]\na = []\nb = []\n[parents]\na = "b"\nb = "a"\n', "in a circle"),
+        ('name = "x"\n[aliases]\na = []\n[parents]\na = "c"\n', "unknown x label 'c'"),
         ("name =", "not a TOML file"),
     ],
 )

@@ -223,10 +223,10 @@ def test_the_next_fold_can_validate() -> None:
         assert not set(fold.train) & (set(fold.test) | set(fold.validation))
 
 
-def test_fold_indices_are_what_scikit_learn_takes() -> None:
+def test_splits_are_what_scikit_learn_takes() -> None:
     dataset = made({"a": 12, "b": 9}, artists=4)
     for (train, test), fold in zip(
-        dataset.fold_indices("artist", 3), dataset.folds("artist", 3), strict=True
+        dataset.splits("artist", 3), dataset.folds("artist", 3), strict=True
     ):
         assert {dataset.tracks[i].track_id for i in test} == set(fold.test)
         assert np.array_equal(np.sort(np.concatenate([train, test])), np.arange(21))

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 from genrekit.errors import DatasetError, unknown_name
@@ -18,17 +19,27 @@ FOLDER = Path(__file__).parent / "labels"
 
 @dataclass(frozen=True)
 class LabelSet:
-    """Labels, each spelled once, and their aliases.
+    """Labels, each spelled once, their aliases, and where known the wider genre of each.
 
     Raises:
-        DatasetError: one spelling stands for two labels.
+        DatasetError: one spelling stands for two labels, or the genres form no tree.
     """
 
     name: str
     aliases: Mapping[str, tuple[str, ...]]
+    parents: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._spellings()
+        try:
+            TopologicalSorter({label: {wider} for label, wider in self.parents.items()}).prepare()
+        except CycleError as error:
+            raise DatasetError(
+                f"label set {self.name!r}: {' < '.join(error.args[1])} go round in a circle; a "
+                "genre may not be its own wider one"
+            ) from error
+        for label in {*self.parents, *self.parents.values()} - set(self.aliases):
+            raise DatasetError(unknown_name(f"{self.name} label", label, self.labels))
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -77,6 +88,37 @@ def spelling(name: str) -> str:
     return "".join(character for character in name.casefold() if character.isalnum())
 
 
+def wider(genre: str) -> list[str]:
+    """Return the wider genres of a genre, the nearest first, by the trees of all label sets.
+
+    >>> wider("Thrash Metal")
+    ['metal', 'rock']
+    >>> wider("rock"), wider("no such genre")
+    ([], [])
+    """
+    found: list[str] = []
+    while (parent := _parents().get(spelling(found[-1] if found else genre))) is not None:
+        found.append(parent)
+    return found
+
+
+def is_known(genre: str) -> bool:
+    """Return whether any label set knows a spelling."""
+    return any(genre in label_set(name) for name in names())
+
+
+@cache
+def _parents() -> dict[str, str]:
+    """Return the wider genre of every spelling that has one."""
+    sets = [label_set(name) for name in names()]
+    return {
+        spelling(spelled): parent
+        for known in sets
+        for label, parent in known.parents.items()
+        for spelled in (label, *known.aliases[label])
+    }
+
+
 def names() -> list[str]:
     """Return the names of the label sets that come with genrekit."""
     return sorted(path.stem for path in FOLDER.glob("*.toml"))
@@ -95,7 +137,10 @@ def label_set(name: str) -> LabelSet:
 
 
 def read(path: Path) -> LabelSet:
-    """Read a label set from a TOML file: ``name`` and a table ``aliases`` of lists.
+    """Read a label set from a TOML file.
+
+    It holds ``name``, a table ``aliases`` of lists, and if wished a table ``parents`` with the
+    wider genre of some labels.
 
     Raises:
         DatasetError: the file is not TOML or has another form.
@@ -105,17 +150,18 @@ def read(path: Path) -> LabelSet:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise DatasetError(f"{path} is not a TOML file: {error}") from error
-    name, aliases = content.get("name"), content.get("aliases")
-    if (
-        not isinstance(name, str)
-        or not isinstance(aliases, dict)
-        or set(content) - {"name", "aliases"}
-    ):
-        raise DatasetError(f"{path}: a label set holds exactly `name` and a table `aliases`")
+    name, aliases, parents = (content.pop(key, None) for key in ("name", "aliases", "parents"))
+    if not isinstance(name, str) or not isinstance(aliases, dict) or content:
+        raise DatasetError(
+            f"{path}: a label set holds exactly `name` and a table `aliases`, and perhaps `parents`"
+        )
     wrong = [label for label, others in aliases.items() if not _is_strings(others)]
     if wrong or not aliases:
         raise DatasetError(f"{path}: `aliases` gives each label a list of strings; see {wrong}")
-    return LabelSet(name, {label: tuple(others) for label, others in aliases.items()})
+    if not isinstance(parents, dict | None) or not _is_strings([*(parents or {}).values()]):
+        raise DatasetError(f"{path}: `parents` gives labels one label each")
+    spelled = {label: tuple(others) for label, others in aliases.items()}
+    return LabelSet(name, spelled, parents or {})
 
 
 def _is_strings(value: object) -> bool:

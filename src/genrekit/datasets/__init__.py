@@ -11,7 +11,8 @@ import os
 import pkgutil
 from pathlib import Path
 
-from genrekit.datasets.base import Dataset, Layout, Problem, Track
+from genrekit.datasets import exclusions
+from genrekit.datasets.base import Dataset, Layout, Problem, Stretch, Track
 from genrekit.datasets.split import SegmentSplit, Split
 from genrekit.errors import DatasetError, unknown_name
 
@@ -21,6 +22,7 @@ __all__ = [
     "Problem",
     "SegmentSplit",
     "Split",
+    "Stretch",
     "Track",
     "layouts",
     "open_dataset",
@@ -39,16 +41,17 @@ def layouts() -> dict[str, Layout]:
     return {layout.name: layout for layout in sorted(found, key=lambda its: (its.rank, its.name))}
 
 
-def open_dataset(source: str | os.PathLike[str]) -> Dataset:
+def open_dataset(source: str | os.PathLike[str], exclude: Path | None = None) -> Dataset:
     """Open a dataset by looking at what lies at a path.
 
     Args:
         source: a folder (GTZAN, FMA, one folder for each genre, or with a manifest.csv), a manifest
             CSV, or the name of a dataset that ``genrekit datasets get`` has downloaded.
+        exclude: a list of tracks to leave out, such as ``genrekit datasets audit -o`` writes.
 
     Raises:
-        DatasetError: nothing is there, no layout fits, or the dataset cannot be used; the message
-            says why.
+        DatasetError: nothing is there, no layout fits, the dataset cannot be used, or no track of
+            exclude is in it; the message says why.
         OSError: a folder or table cannot be read.
     """
     path, known = Path(source).expanduser(), layouts()
@@ -57,7 +60,7 @@ def open_dataset(source: str | os.PathLike[str]) -> Dataset:
     for layout in known.values():
         dataset = layout.open(path)
         if dataset is not None:
-            return dataset
+            return dataset.without(exclusions.read(exclude)) if exclude else dataset
     raise DatasetError(
         f"{path} is no dataset; give a folder with one folder for each genre, or a CSV file with "
         "the columns path,genre"
@@ -75,8 +78,8 @@ def _downloaded(source: str, known: dict[str, Layout]) -> Path:
     names = [name for name, layout in known.items() if layout.archives]
     if source not in names:
         is_path = os.sep in source or (os.altsep or os.sep) in source or "." in source
-        hint = "" if is_path else f"{unknown_name('dataset', source, names)} "
-        raise DatasetError(f"{source} does not exist; {hint}give a folder or a manifest CSV")
+        known_names = "" if is_path else f", and {unknown_name('dataset', source, names)}"
+        raise DatasetError(f"{source} does not exist; give a folder or a manifest CSV{known_names}")
     folder = user_folder(source)
     if not folder.is_dir():
         raise DatasetError(

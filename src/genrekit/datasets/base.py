@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from genrekit.datasets import stratify
 from genrekit.datasets.split import SegmentSplit, Split
 from genrekit.errors import DatasetError, unknown_name
+from genrekit.labels import spelling
 
 if TYPE_CHECKING:
     from genrekit.datasets.download import Archive
@@ -21,19 +22,48 @@ if TYPE_CHECKING:
 SHARES = {"train": 0.7, "validation": 0.1, "test": 0.2}
 COMPUTED = ("track", "artist")
 SEGMENT = "segment"
+# Published systems that divide segments at random cut thirty seconds into ten.
+N_STRETCHES = 10
 
 Indices = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
+class Stretch:
+    """One of ``n_stretches`` equal parts of the recording called ``track_id``; index from 0."""
+
+    track_id: str
+    index: int
+    n_stretches: int
+
+    def holds(self, seconds: float, duration_seconds: float) -> bool:
+        """Return whether a moment of a recording of this duration lies in the part."""
+        return int(seconds * self.n_stretches // duration_seconds) == self.index
+
+    def of(self, length: int) -> slice:
+        """Return the part of a recording that has this many samples or frames."""
+        start, end = (k * length // self.n_stretches for k in (self.index, self.index + 1))
+        return slice(start, end)
+
+
+@dataclass(frozen=True)
 class Track:
-    """A recording with one genre. artist_group is None where the artist is not known."""
+    """A recording with one genre. artist_group is None where the artist is not known.
+
+    A ``stretch`` makes it a part of the recording only: what the leaky split trains on.
+    """
 
     track_id: str
     path: Path
     genre: str
     artist_group: str | None = None
     sha256: str | None = None
+    stretch: Stretch | None = None
+
+    @property
+    def recording_id(self) -> str:
+        """The track_id of the whole recording."""
+        return self.stretch.track_id if self.stretch else self.track_id
 
 
 @dataclass(frozen=True)
@@ -114,6 +144,16 @@ class Dataset:
         return {track.track_id: track for track in self.tracks}
 
     @property
+    def has_audio(self) -> bool:
+        """Whether a track's path is audio; a table of features has none."""
+        return True
+
+    @property
+    def n_segments(self) -> dict[str, int]:
+        """Number of stretches that the leaky split cuts each track into, by track_id."""
+        return dict.fromkeys(self.by_id, N_STRETCHES)
+
+    @property
     def has_artists(self) -> bool:
         """Whether the artist of any track is known."""
         return any(track.artist_group for track in self.tracks)
@@ -144,6 +184,19 @@ class Dataset:
         """
         wanted = set(split.ids(part))
         return [track for track in self.tracks if track.track_id in wanted]
+
+    def only(self, genres: Sequence[str]) -> Dataset:
+        """Return the dataset with the tracks of these genres; case and punctuation do not count.
+
+        Raises:
+            DatasetError: a genre that no track has, or fewer than two genres.
+        """
+        known = {spelling(label): label for label in self.labels}
+        for genre in genres:
+            if spelling(genre) not in known:
+                raise DatasetError(unknown_name(f"genre of {self.path}", genre, self.labels))
+        wanted = {known[spelling(genre)] for genre in genres}
+        return replace(self, tracks=tuple(track for track in self.tracks if track.genre in wanted))
 
     def split(self, kind: str, seed: int = 0, shares: Mapping[str, float] | None = None) -> Split:
         """Return a split of the tracks.
@@ -192,8 +245,8 @@ class Dataset:
             for fold in range(n_folds)
         ]
 
-    def fold_indices(self, kind: str, n_folds: int, seed: int = 0) -> list[tuple[Indices, Indices]]:
-        """Return (train, test) indices into tracks for each fold, in the form of scikit-learn.
+    def splits(self, kind: str, n_folds: int, seed: int = 0) -> list[tuple[Indices, Indices]]:
+        """Return (train, test) indices into tracks for each fold: the cv of scikit-learn.
 
         Raises:
             DatasetError: as folds does.
@@ -251,6 +304,28 @@ class Dataset:
         """Return the dataset with each track's sha256 from a table by path."""
         tracks = (replace(track, sha256=hashes.get(track.path)) for track in self.tracks)
         return replace(self, tracks=tuple(tracks))
+
+    def without(self, reasons: Mapping[str, str]) -> Dataset:
+        """Return the dataset without some tracks, which its problems then name.
+
+        Args:
+            reasons: track_id -> why it is left out. Tracks that are not here do not count.
+
+        Raises:
+            DatasetError: none of the tracks is here, or what is left is no dataset.
+        """
+        left = [track.track_id for track in self.tracks if track.track_id in reasons]
+        if not left:
+            raise DatasetError(
+                f"none of the {len(reasons)} tracks to leave out is in {self.path}; is the list "
+                "that of another dataset?"
+            )
+        problems = (Problem(track_id, f"left out, {reasons[track_id]}") for track_id in left)
+        return replace(
+            self,
+            tracks=tuple(track for track in self.tracks if track.track_id not in reasons),
+            problems=(*self.problems, *problems),
+        )
 
     def _ids(self) -> list[str]:
         return [track.track_id for track in self.tracks]

@@ -38,7 +38,7 @@ from genrekit.features import FeatureSpec, decibels, front_end
 from genrekit.workers import Failure, Pool
 
 if TYPE_CHECKING:
-    from genrekit.datasets.base import Track
+    from genrekit.datasets.base import Stretch, Track
 
 # Raise it when the records or the numbers in them change: old records are then left alone.
 _FORMAT = 1
@@ -97,7 +97,7 @@ class SpectrogramCache:
             ModelError: spec.kind has no front end.
         """
         front_end(spec)  # raises before anything is written
-        folder = self.folder / _key(spec)
+        folder, tracks = self.folder / _key(spec), list(tracks)
         tasks = [_Task(track.track_id, Path(track.path), folder, spec) for track in tracks]
         _check_names(tasks)
         _prepare(folder, spec)
@@ -109,7 +109,8 @@ class SpectrogramCache:
                 else:
                     records[outcome.track_id] = outcome.sha256
                 advance()
-        return CachedFeatures(spec, folder, records, failures)
+        stretches = {track.track_id: track.stretch for track in tracks if track.stretch}
+        return CachedFeatures(spec, folder, records, failures, stretches)
 
 
 @dataclass(frozen=True)
@@ -121,12 +122,14 @@ class CachedFeatures:
         folder: where the records of this front end lie.
         records: the SHA-256 of each track's audio file, by track_id.
         failures: why a track could not be heard, by track_id.
+        stretches: which part of the record a track is, where it is not all of it, by track_id.
     """
 
     spec: FeatureSpec
     folder: Path
     records: dict[str, str]
     failures: dict[str, str]
+    stretches: dict[str, Stretch] = field(default_factory=dict)
     _verified: set[str] = field(default_factory=set, repr=False, compare=False)
 
     @property
@@ -229,7 +232,8 @@ class CachedFeatures:
                 "build the cache again, which makes only this record anew"
             )
         self._verified.add(track_id)
-        return codes
+        stretch = self.stretches.get(track_id)
+        return codes[stretch.of(len(codes))] if stretch else codes
 
 
 @dataclass(frozen=True)
