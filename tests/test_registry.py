@@ -34,8 +34,16 @@ def model(tmp_path: Path) -> Path:
 
 
 def edit_card(model: Path, **changes: object) -> None:
+    """Change a card as a text editor would: its seal stays as it was."""
     card = json.loads((model / "card.json").read_text(encoding="utf-8"))
     (model / "card.json").write_text(json.dumps(card | changes), encoding="utf-8")
+
+
+def rewrite_card(model: Path, **changes: object) -> None:
+    """Change a card as genrekit does: with a new seal."""
+    old = json.loads((TINY / "card.json").read_text(encoding="utf-8"))
+    del old["seal"]
+    registry.write_card(model, ModelCard.model_validate(old | changes))
 
 
 def test_a_path_and_a_name_find_the_same(
@@ -93,6 +101,30 @@ def test_an_edited_card(model: Path, changes: dict[str, object], message: str) -
         registry.find(model)
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"description": "the best"}, "its seal does not match"),
+        ({"calibration": {"temperature": 2.0}}, "its seal does not match"),
+        ({"seal": None}, "its seal is missing"),
+        ({"seal": "0" * 64}, "its seal does not match"),
+    ],
+)
+def test_a_card_edited_to_other_valid_values(
+    model: Path, changes: dict[str, object], message: str
+) -> None:
+    edit_card(model, **changes)
+    with pytest.raises(ModelError, match=f"card.json: the card was edited: {message}; install"):
+        registry.find(model)
+
+
+def test_the_seal_is_of_what_the_card_says_not_of_its_layout(model: Path) -> None:
+    card = json.loads((model / "card.json").read_text(encoding="utf-8"))
+    shuffled = dict(reversed(card.items()))
+    (model / "card.json").write_text(json.dumps(shuffled, indent=4), encoding="utf-8")
+    assert registry.find(model).card == registry.find(TINY).card
+
+
 def test_a_card_that_is_no_json(model: Path) -> None:
     (model / "card.json").write_text('{"name": "ti', encoding="utf-8")
     with pytest.raises(ModelError, match="not a valid model card"):
@@ -100,10 +132,10 @@ def test_a_card_that_is_no_json(model: Path) -> None:
 
 
 def test_a_card_that_does_not_fit_its_network(model: Path) -> None:
-    edit_card(model, labels=["rock", "pop"], calibration={})
+    rewrite_card(model, labels=["rock", "pop"], calibration={})
     with pytest.raises(ModelError, match=r"logits of shape .* 2 labels"):
         Network(registry.find(model))
-    edit_card(model, features={"n_mels": 64})
+    rewrite_card(model, features={"n_mels": 64})
     with pytest.raises(ModelError, match=r"its card promises \(batch, 64, 130\)"):
         Network(registry.find(model))
 
@@ -164,7 +196,7 @@ def test_a_broken_model_leaves_nothing(user_folder: Path, model: Path) -> None:
 
 def test_a_network_that_is_no_onnx_leaves_nothing(user_folder: Path, model: Path) -> None:
     (model / "model.onnx").write_bytes(b"no network")
-    edit_card(model, onnx_sha256=registry.files.sha256(model / "model.onnx"))
+    rewrite_card(model, onnx_sha256=registry.files.sha256(model / "model.onnx"))
     with pytest.raises(ModelError, match="cannot be loaded"):
         install.install(str(model))
     assert list(user_folder.iterdir()) == []
@@ -221,5 +253,5 @@ def test_sources_that_are_none(user_folder: Path, tmp_path: Path) -> None:
 
 
 def test_the_golden_folder_is_what_its_script_makes() -> None:
-    card = ModelCard.model_validate_json((TINY / "card.json").read_bytes())
+    card = registry.read_card(TINY / "card.json")
     assert (TINY / "README.md").read_text(encoding="utf-8") == readme.write(card)

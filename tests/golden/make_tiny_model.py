@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from genrekit import files
 from genrekit.features.spec import FeatureSpec
-from genrekit.models import readme
+from genrekit.models import registry
 from genrekit.models.card import Calibration, ModelCard, PrecisionPoint
 
 FOLDER = Path(__file__).parent / "tiny"
@@ -98,9 +98,7 @@ def main() -> None:
         license="MIT",
         onnx_sha256=files.sha256(FOLDER / "model.onnx"),
     )
-    text = card.model_dump_json(indent=1)
-    (FOLDER / "card.json").write_text(text + "\n", encoding="utf-8")
-    (FOLDER / "README.md").write_text(readme.write(card), encoding="utf-8")
+    registry.write_card(FOLDER, card)
 
 
 if __name__ == "__main__":

@@ -104,14 +104,8 @@ class TimmBackbone(nn.Module):
     def __init__(self, name: str, spec: FeatureSpec, weights: str, pooling: str) -> None:
         """See build."""
         super().__init__()
-        self.network = _create(name, spec, weights, pooling)
-        path = weight_path(name, weights)
-        if path:
-            load(self.network, path)
-        with torch.no_grad():
-            probe = torch.zeros(1, 1, spec.n_bins, spec.n_frames)
-            self.n_features = int(self.network.eval()(probe).shape[1])
-        self.network.train()
+        size = (1, spec.n_bins, spec.n_frames)
+        self.network, self.n_features = timm_network(name, size, weights, pooling)
 
     def forward(self, features: Tensor) -> Tensor:
         """Shape (batch, n_bins, n_frames) -> (batch, n_features)."""
@@ -119,7 +113,33 @@ class TimmBackbone(nn.Module):
         return embedding
 
 
-def _create(name: str, spec: FeatureSpec, weights: str, pooling: str) -> Any:
+def timm_network(
+    name: str, size: tuple[int, int, int], weights: str, pooling: str
+) -> tuple[nn.Module, int]:
+    """Make a network of timm without its classifier.
+
+    Args:
+        name: as timm knows it.
+        size: channels, height and width of its input.
+        weights: see build.
+        pooling: see build.
+
+    Returns:
+        The network, and how many features it gives.
+
+    Raises:
+        RecipeError, ModelError: see build.
+    """
+    network = _create(name, size, weights, pooling)
+    path = weight_path(name, weights)
+    if path:
+        load(network, path)
+    with torch.no_grad():
+        n_features = int(network.eval()(torch.zeros(1, *size)).shape[1])
+    return network.train(), n_features
+
+
+def _create(name: str, size: tuple[int, int, int], weights: str, pooling: str) -> nn.Module:
     from genrekit.models import torchvision_shim  # noqa: F401 - timm imports torchvision
 
     import timm  # isort: skip
@@ -132,11 +152,15 @@ def _create(name: str, spec: FeatureSpec, weights: str, pooling: str) -> Any:
             f"unknown backbone {name!r}{hint} Allowed: {', '.join(OWN)}, embedded:NAME, and the "
             f"{len(known)} names of timm.list_models()"
         )
-    options: dict[str, Any] = {"in_chans": 1, "num_classes": 0, "pretrained": weights == "imagenet"}
+    options: dict[str, Any] = {
+        "in_chans": size[0],
+        "num_classes": 0,
+        "pretrained": weights == "imagenet",
+    }
     if pooling != "avg":
         options["global_pool"] = POOLINGS[pooling]
     try:
-        return _fitting(timm, name, options, (spec.n_bins, spec.n_frames))
+        return _fitting(timm, name, options, size)
     except (OSError, RuntimeError) as error:  # no network, or no such weights
         raise ModelError(
             f"backbone {name!r} cannot be made with weights {weights!r}: {error}; give a weight "
@@ -144,19 +168,21 @@ def _create(name: str, spec: FeatureSpec, weights: str, pooling: str) -> Any:
         ) from error
     except (TypeError, ValueError, AssertionError) as error:
         raise RecipeError(
-            f"backbone {name!r} cannot take pooling {pooling!r} and segments of "
-            f"{spec.n_bins} x {spec.n_frames}: {error}"
+            f"backbone {name!r} cannot take pooling {pooling!r} and an input of "
+            f"{' x '.join(map(str, size))}: {error}"
         ) from error
 
 
-def _fitting(timm: Any, name: str, options: dict[str, Any], size: tuple[int, int]) -> nn.Module:
+def _fitting(
+    timm: Any, name: str, options: dict[str, Any], size: tuple[int, int, int]
+) -> nn.Module:
     """Make the network; one that insists on its input's size is told it."""
     network: nn.Module = timm.create_model(name, **options)
     try:
         with torch.no_grad():
-            network.eval()(torch.zeros(1, 1, *size))
+            network.eval()(torch.zeros(1, *size))
     except AssertionError:
-        network = timm.create_model(name, img_size=size, **options)
+        network = timm.create_model(name, img_size=size[1:], **options)
     return network
 
 

@@ -1,13 +1,20 @@
-"""The model card: everything a model folder says about its network, as ``card.json``."""
+"""The model card: everything a model folder says about its network, as ``card.json``.
+
+The file ends with a seal, the SHA-256 of everything else in it, so that a card whose numbers were
+edited by hand is noticed. It guards against accidents and touching up, not against forgers.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from genrekit.features.spec import FeatureSpec
 
+SEAL = "seal"
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -26,9 +33,14 @@ class Interval(Strict):
 
 
 class Calibration(Strict):
-    """Temperature and per-class bias: probabilities = softmax((logits + bias) / temperature)."""
+    """What makes probabilities of logits.
+
+    A segment's are softmax((logits + bias) / temperature); a track's are the mean of its segments'
+    to the power of 1 / track_temperature, normalised.
+    """
 
     temperature: Annotated[float, Field(gt=0)] = 1.0
+    track_temperature: Annotated[float, Field(gt=0)] = 1.0
     bias: tuple[float, ...] = ()
     fitted_on: str = ""
     ece_before: float | None = None
@@ -43,8 +55,24 @@ class PrecisionPoint(Strict):
     coverage: Probability
 
 
+class Abstention(Strict):
+    """What is reached where a model abstains below the threshold that promises a precision.
+
+    ``threshold`` is None where several models have one each, ``precision`` where none answers.
+    """
+
+    promised_precision: Probability
+    threshold: Probability | None
+    precision: Interval | None
+    coverage: Interval
+    n_tracks: int
+
+
 class Metrics(Strict):
-    """What was measured, on which split, over how many tracks."""
+    """What was measured, on which split, over how many tracks.
+
+    ``uncalibrated_error`` is the expected calibration error without temperature and bias.
+    """
 
     split: str
     data: str
@@ -55,6 +83,50 @@ class Metrics(Strict):
     macro_f1: Interval
     expected_calibration_error: Interval
     per_class_recall: dict[str, float]
+    n_per_class: dict[str, int] = {}
+    n_artist_groups: int | None = None
+    uncalibrated_error: Interval | None = None
+    abstention: tuple[Abstention, ...] = ()
+
+
+class LeakRow(Strict):
+    """The same recipe under one split; ``split`` says LEAKY where segments of a track are torn.
+
+    ``difference`` is this accuracy minus that of the meter's honest split, None for the honest one.
+    """
+
+    split: str
+    n_tracks: int
+    n_artist_groups: int
+    segment_accuracy: Interval
+    accuracy: Interval
+    difference: Interval | None
+
+
+class LeakMeter(Strict):
+    """What the split alone changes: one recipe, the same data, from the leaky to the honest."""
+
+    data: str
+    recipe: str
+    honest: str
+    rows: tuple[LeakRow, ...]
+
+
+class Change(Strict):
+    """One change to the audio: accuracy under it, and how many answers stay the same."""
+
+    name: str
+    n_tracks: int
+    accuracy: Interval
+    agreement: Interval
+
+
+class Robustness(Strict):
+    """What changes to the audio of the same test tracks do; the first row is no change."""
+
+    data: str
+    split: str
+    changes: tuple[Change, ...]
 
 
 class TrainingData(Strict):
@@ -65,10 +137,15 @@ class TrainingData(Strict):
     split_sha256: str
     n_tracks: dict[str, int]
     track_ids: tuple[str, ...] = ()
+    n_per_class: dict[str, int] = {}
 
 
 class ModelCard(Strict):
-    """Everything that turns ``model.onnx`` into calibrated genre probabilities."""
+    """Everything that turns ``model.onnx`` into calibrated genre probabilities.
+
+    ``feature_means`` is the mean of every bin over training tracks, as the network sees it:
+    what explanations put in the place of what they take away. Empty where it is not known.
+    """
 
     format_version: Literal[1] = 1
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
@@ -76,11 +153,14 @@ class ModelCard(Strict):
     description: str
     labels: Annotated[tuple[str, ...], Field(min_length=2)]
     features: FeatureSpec
+    feature_means: tuple[float, ...] = ()
     aggregation: Literal["mean_probability", "majority_vote"] = "mean_probability"
     calibration: Calibration = Calibration()
     precision_curve: tuple[PrecisionPoint, ...] = ()
     training_data: TrainingData | None = None
     metrics: tuple[Metrics, ...] = ()
+    leak_meter: LeakMeter | None = None
+    robustness: Robustness | None = None
     training_cost: str = ""
     recipe: dict[str, Any] = {}
     initial_weights: str = ""
@@ -98,4 +178,36 @@ class ModelCard(Strict):
                 f"calibration.bias has {len(self.calibration.bias)} numbers; there are "
                 f"{len(self.labels)} labels"
             )
+        if len(self.feature_means) not in (0, self.features.n_bins):
+            raise ValueError(
+                f"feature_means has {len(self.feature_means)} numbers; the front end gives "
+                f"{self.features.n_bins} bins"
+            )
         return self
+
+
+def to_json(card: ModelCard) -> str:
+    """Return what ``card.json`` holds: the card and its seal."""
+    fields = card.model_dump(mode="json")
+    return json.dumps({**fields, SEAL: _seal(fields)}, ensure_ascii=False, indent=1) + "\n"
+
+
+def from_json(text: str | bytes) -> ModelCard:
+    """Read what to_json wrote.
+
+    Raises:
+        pydantic.ValidationError: no JSON, or a key is missing, unknown or wrong.
+        ValueError: the seal is missing or does not belong to the rest: the card was edited.
+    """
+    fields = json.loads(text)
+    seal = fields.pop(SEAL, None) if isinstance(fields, dict) else None
+    card = ModelCard.model_validate_json(json.dumps(fields))
+    if seal != _seal(fields):
+        raise ValueError(f"its {SEAL} {'does not match' if seal else 'is missing'}")
+    return card
+
+
+def _seal(fields: dict[str, Any]) -> str:
+    """Hash what the file says, not how it is laid out nor what a later version adds to it."""
+    canonical = json.dumps(fields, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()

@@ -40,7 +40,12 @@ class Head(nn.Module):
     """Standardise, then a linear layer, or one hidden layer with ReLU before it."""
 
     def __init__(
-        self, n_features: int, n_labels: int, hidden: int = 0, dropout: float = 0.0
+        self,
+        n_features: int,
+        n_labels: int,
+        hidden: int = 0,
+        dropout: float = 0.0,
+        batch_norm: bool = False,
     ) -> None:
         """Make it with random weights.
 
@@ -49,12 +54,17 @@ class Head(nn.Module):
             n_labels: length of the logits.
             hidden: units of the hidden layer; 0 for a linear head.
             dropout: share of units left out while training.
+            batch_norm: normalise before each linear layer, and drop out half as much before the
+                first, as fastai's ``create_head`` does.
         """
         super().__init__()
         self.standardise = Standardise(n_features)
-        layers: list[nn.Module] = [nn.Dropout(dropout)]
+        layers: list[nn.Module] = [nn.BatchNorm1d(n_features)] if batch_norm else []
+        layers.append(nn.Dropout(dropout / 2 if batch_norm else dropout))
         if hidden:
-            layers += [nn.Linear(n_features, hidden), nn.ReLU(), nn.Dropout(dropout)]
+            layers += [nn.Linear(n_features, hidden, bias=not batch_norm), nn.ReLU()]
+            layers += [nn.BatchNorm1d(hidden)] if batch_norm else []
+            layers.append(nn.Dropout(dropout))
         self.layers = nn.Sequential(*layers, nn.Linear(hidden or n_features, n_labels))
 
     def forward(self, embedding: Tensor) -> Tensor:
@@ -83,19 +93,33 @@ class Head(nn.Module):
             linear[0].bias.copy_(bias)
 
     def dense_layers(self) -> list[tuple[Tensor, Tensor]]:
-        """Return (weight, bias) of every linear layer, standardisation folded into the first.
+        """Return (weight, bias) of every linear layer, every normalisation folded into the next.
 
         ReLU stands between them. Weights have shape (n_in, n_out).
         """
-        linear = [layer for layer in self.layers if isinstance(layer, nn.Linear)]
-        pairs = [
-            (layer.weight.detach().T.double(), layer.bias.detach().double()) for layer in linear
-        ]
-        weight, bias = pairs[0]
-        mean, std = self.standardise.mean.double(), self.standardise.std.double()
-        weight = weight / std[:, None]
-        pairs[0] = (weight, bias - mean @ weight)
-        return [(w.float(), b.float()) for w, b in pairs]
+        scale = 1 / self.standardise.std.double()
+        offset = -self.standardise.mean.double() * scale
+        pairs = []
+        for layer in self.layers:
+            if isinstance(layer, nn.BatchNorm1d):
+                layer_scale, layer_offset = _affine(layer)
+                scale, offset = scale * layer_scale, offset * layer_scale + layer_offset
+            elif isinstance(layer, nn.Linear):
+                weight = layer.weight.detach().T.double()  # (n_in, n_out)
+                bias = offset @ weight
+                if layer.bias is not None:
+                    bias = bias + layer.bias.detach().double()
+                pairs.append(((weight * scale[:, None]).float(), bias.float()))
+                scale, offset = torch.ones_like(bias), torch.zeros_like(bias)
+        return pairs
+
+
+def _affine(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
+    """A batch norm with fixed statistics as scale and offset."""
+    statistics = (norm.weight, norm.bias, norm.running_mean, norm.running_var)
+    weight, bias, mean, variance = (v.detach().double() for v in statistics if v is not None)
+    scale = weight / torch.sqrt(variance + norm.eps)
+    return scale, bias - mean * scale
 
 
 class GenreNetwork(nn.Module):

@@ -16,10 +16,9 @@ import numpy as np
 from genrekit.errors import ModelError
 from genrekit.files import write_beside
 from genrekit.models import readme, registry
-from genrekit.models.registry import CARD, NETWORK, ModelFolder
+from genrekit.models.registry import CARD, NETWORK, README, ModelFolder
 from genrekit.models.runtime import Network
 
-README = "README.md"
 # Nothing else is ever taken out of a folder or an archive.
 CONTENT = (CARD, NETWORK, README, "LICENSE", "NOTICE")
 MAX_BYTES = 2_000_000_000

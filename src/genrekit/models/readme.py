@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from genrekit.models.card import Interval, Metrics, ModelCard
+from collections.abc import Sequence
+
+from genrekit.models.card import Interval, LeakMeter, Metrics, ModelCard, Robustness
+
+N_WEAKEST = 3
 
 
 def write(card: ModelCard) -> str:
@@ -12,6 +16,9 @@ def write(card: ModelCard) -> str:
         card.description,
         _usage(card),
         _measured(card),
+        _calibrated(card),
+        _leak_meter(card.leak_meter),
+        _robustness(card.robustness),
         _training(card),
         _input(card),
         _unfit(card),
@@ -41,16 +48,22 @@ def _measured(card: ModelCard) -> str:
 
 
 def _metrics_row(metrics: Metrics) -> str:
-    cells = [
-        metrics.data,
-        metrics.split,
-        str(metrics.n_tracks),
-        metrics.level.replace("_", " "),
-        _percent(metrics.accuracy),
-        _percent(metrics.macro_recall),
-        _percent(metrics.macro_f1),
-        _percent(metrics.expected_calibration_error),
-    ]
+    groups = f" of {metrics.n_artist_groups} artist groups" if metrics.n_artist_groups else ""
+    return _row(
+        [
+            metrics.data,
+            metrics.split,
+            f"{metrics.n_tracks}{groups}",
+            metrics.level.replace("_", " "),
+            _percent(metrics.accuracy),
+            _percent(metrics.macro_recall),
+            _percent(metrics.macro_f1),
+            _percent(metrics.expected_calibration_error),
+        ]
+    )
+
+
+def _row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
@@ -59,9 +72,89 @@ def _percent(interval: Interval) -> str:
     return f"{100 * interval.value:.1f} % [{low:.1f}, {high:.1f}]"
 
 
+def _points(interval: Interval) -> str:
+    low, high = 100 * interval.low, 100 * interval.high
+    return f"{100 * interval.value:+.1f} points [{low:+.1f}, {high:+.1f}]"
+
+
 def _per_class(metrics: Metrics) -> str:
-    recalls = ", ".join(f"{k} {100 * v:.0f} %" for k, v in metrics.per_class_recall.items())
-    return f"Recall per label on {metrics.split}: {recalls}."
+    recalls = ", ".join(
+        f"{label} {100 * value:.0f} %{_of(metrics.n_per_class.get(label))}"
+        for label, value in metrics.per_class_recall.items()
+    )
+    weakest = sorted(metrics.per_class_recall.items(), key=lambda item: item[1])[:N_WEAKEST]
+    named = ", ".join(f"{label} ({100 * value:.0f} %)" for label, value in weakest)
+    return f"Recall per label on {metrics.split}: {recalls}. Weakest: {named}."
+
+
+def _of(n_tracks: int | None) -> str:
+    return "" if n_tracks is None else f" of {n_tracks}"
+
+
+def _calibrated(card: ModelCard) -> str:
+    """Say how far the probabilities can be trusted, where it was measured."""
+    parts = []
+    for metrics in card.metrics:
+        if metrics.uncalibrated_error:
+            parts.append(
+                f"Expected calibration error on {metrics.split}, n = {metrics.n_tracks}: "
+                f"{_percent(metrics.uncalibrated_error)} before, "
+                f"{_percent(metrics.expected_calibration_error)} after."
+            )
+        if metrics.abstention:
+            header = "| promised precision | threshold | reached | answered |"
+            rows = [
+                _row(
+                    [
+                        f"{100 * its.promised_precision:.0f} %",
+                        "-" if its.threshold is None else f"{its.threshold:.2f}",
+                        "-" if its.precision is None else _percent(its.precision),
+                        _percent(its.coverage),
+                    ]
+                )
+                for its in metrics.abstention
+            ]
+            parts.append("\n".join([header, "|---|---|---|---|", *rows]))
+    return "\n\n".join(["## Calibration and abstention", *parts]) if parts else ""
+
+
+def _leak_meter(meter: LeakMeter | None) -> str:
+    if meter is None:
+        return ""
+    rows = [
+        _row(
+            [
+                row.split,
+                f"{row.n_tracks} of {row.n_artist_groups} artist groups",
+                _percent(row.segment_accuracy),
+                _percent(row.accuracy),
+                "" if row.difference is None else _points(row.difference),
+            ]
+        )
+        for row in meter.rows
+    ]
+    header = f"| split | test tracks | by segment | by track | against {meter.honest} |"
+    told = (
+        f"The recipe {meter.recipe}, trained anew on {meter.data} under each split: only the split "
+        "differs. LEAKY: parts of the test tracks were trained on."
+    )
+    table = "\n".join([header, "|---|---|---|---|---|", *rows])
+    return "\n\n".join(["## Leak meter", told, table])
+
+
+def _robustness(robustness: Robustness | None) -> str:
+    if robustness is None:
+        return ""
+    rows = [
+        _row([its.name, _percent(its.accuracy), _percent(its.agreement)])
+        for its in robustness.changes
+    ]
+    told = (
+        f"The {robustness.changes[0].n_tracks} tracks of {robustness.data}, {robustness.split}, "
+        "changed before they are heard."
+    )
+    table = "\n".join(["| change | accuracy | same answer |", "|---|---|---|", *rows])
+    return "\n\n".join(["## Robustness", told, table])
 
 
 def _training(card: ModelCard) -> str:
@@ -72,6 +165,8 @@ def _training(card: ModelCard) -> str:
     else:
         counts = ", ".join(f"{n} {part}" for part, n in data.n_tracks.items())
         lines.append(f"{data.dataset}, split {data.split} ({counts}).")
+        if data.n_per_class:
+            lines.append(f"Tracks: {', '.join(f'{k} {n}' for k, n in data.n_per_class.items())}.")
         lines.append(f"Split sha256: `{data.split_sha256}`.")
     if card.initial_weights:
         lines.append(f"Initial weights: {card.initial_weights}.")
@@ -84,13 +179,16 @@ def _input(card: ModelCard) -> str:
     spec = card.features
     size = f"{spec.n_bins} x {spec.n_frames}"
     calibration = card.calibration
+    track = f", of the track {calibration.track_temperature:g}"
+    track = "" if calibration.track_temperature == 1 else track
+    bias = ", with a bias per label" if calibration.bias else ""
     fitted = f", fitted on {calibration.fitted_on}" if calibration.fitted_on else ""
     return (
         "## Input and output\n\n"
         f"Segments of {spec.segment_seconds:g} s at {spec.sample_rate} Hz as {spec.kind} ({size}; "
         f"n_fft {spec.n_fft}, hop {spec.hop_length}), one every {spec.segment_hop_seconds:g} s. "
         f"Segments are joined by {card.aggregation.replace('_', ' ')}; temperature "
-        f"{calibration.temperature:g}{fitted}.\n"
+        f"{calibration.temperature:g}{track}{bias}{fitted}.\n"
         f"sha256 of model.onnx: `{card.onnx_sha256}`."
     )
 

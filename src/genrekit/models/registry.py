@@ -8,6 +8,7 @@ or a folder of model folders).
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,11 +19,14 @@ from pydantic import ValidationError
 import genrekit
 from genrekit import files
 from genrekit.errors import ModelError, unknown_name
+from genrekit.models import card as cards
+from genrekit.models import readme
 from genrekit.models.card import ModelCard
 
 DEFAULT = "fast"
 NETWORK = "model.onnx"
 CARD = "card.json"
+README = "README.md"
 
 
 @dataclass(frozen=True)
@@ -131,18 +135,44 @@ def read_card(path: Path) -> ModelCard:
     """Read a card.json.
 
     Raises:
-        ModelError: the file cannot be read, is not JSON, or a key is missing, unknown or wrong.
+        ModelError: the file cannot be read, is not JSON, a key is missing, unknown or wrong, or the
+            card was edited since it was written.
     """
     try:
-        return ModelCard.model_validate_json(path.read_bytes())
+        return cards.from_json(path.read_bytes())
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"]) or "the file"
         raise ModelError(
             f"{path} is not a valid model card: {place}: {first['msg']}; install the model again"
         ) from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ModelError(
+            f"{path} is not a valid model card: {error}; install the model again"
+        ) from error
+    except ValueError as error:
+        raise ModelError(
+            f"{path}: the card was edited: {error}; install the model again, or train and evaluate "
+            "it anew"
+        ) from error
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def write_card(folder: Path, card: ModelCard) -> Path:
+    """Write a model folder's card.json with its seal, and the README.md that shows it.
+
+    Returns:
+        The card's path.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    with files.write_beside(folder / CARD, "w") as stream:
+        stream.write(cards.to_json(card))
+    with files.write_beside(folder / README, "w") as stream:
+        stream.write(readme.write(card))
+    return folder / CARD
 
 
 def _folders() -> dict[str, Path]:

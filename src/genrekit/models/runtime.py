@@ -78,7 +78,7 @@ class Network:
         Raises:
             ModelError: features of another shape, or logits that are not finite.
         """
-        return self._run(LOGITS, features)
+        return self._run([LOGITS], features)[0]
 
     def embed(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the embedding of every segment: the vector before the classifier.
@@ -95,9 +95,28 @@ class Network:
         """
         if not self.has_embedding:
             raise ModelError(f"model {self._folder.card.name!r} gives no embedding, only logits")
-        return self._run(EMBEDDING, features)
+        return self._run([EMBEDDING], features)[0]
 
-    def _run(self, output: str, features: NDArray[np.float32]) -> NDArray[np.float32]:
+    def hear(
+        self, features: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """Return the logits and the embedding of every segment, in one pass.
+
+        Args:
+            features: normalised features. Shape (n_segments, n_bins, n_frames).
+
+        Returns:
+            Shapes (n_segments, n_labels) and (n_segments, d); None where the network gives none.
+
+        Raises:
+            ModelError: features of another shape, or values that are not finite.
+        """
+        if not self.has_embedding:
+            return self.logits(features), None
+        logits, embedding = self._run([LOGITS, EMBEDDING], features)
+        return logits, embedding
+
+    def _run(self, outputs: list[str], features: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         spec = self._folder.card.features
         if features.ndim != 3 or features.shape[1:] != (spec.n_bins, spec.n_frames):
             raise ModelError(
@@ -105,16 +124,17 @@ class Network:
                 f"(n_segments, {spec.n_bins}, {spec.n_frames})"
             )
         batches = [
-            self._session.run([output], {INPUT: features[start : start + BATCH_SIZE]})[0]
+            self._session.run(outputs, {INPUT: features[start : start + BATCH_SIZE]})
             for start in range(0, max(len(features), 1), BATCH_SIZE)
         ]
-        result: NDArray[np.float32] = np.concatenate(batches)
-        if not np.isfinite(result).all():
-            raise ModelError(
-                f"model {self._folder.card.name!r} gave {output} that are not finite; "
-                "check it with `genrekit models verify`"
-            )
-        return result
+        results = [np.concatenate(parts) for parts in zip(*batches, strict=True)]
+        for output, result in zip(outputs, results, strict=True):
+            if not np.isfinite(result).all():
+                raise ModelError(
+                    f"model {self._folder.card.name!r} gave {output} that are not finite; "
+                    "check it with `genrekit models verify`"
+                )
+        return results
 
     def _check(self) -> None:
         card = self._folder.card
