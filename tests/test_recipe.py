@@ -38,7 +38,7 @@ def test_overrides_win_over_the_file(tmp_path: Path) -> None:
         ('schedule.epochs="3"', r"schedule.epochs = '3'"),
         ("schedule.epochs=0", r"greater than 0"),
         ("model.freeze=1", r"valid boolean"),
-        ("model.head=svm", r"'linear', 'mlp' or 'logistic'"),
+        ("model.head=svm", r"'linear', 'mlp', 'fastai' or 'logistic'"),
         ("augmentation.mixup_alpha=nan", r"augmentation.mixup_alpha"),
         ("augmentation.time_masks=2", r"is frozen: .*altered_copies; give both or neither"),
         ("augmentation.random_crops=true", r"leave out augmentation.random_crops"),

@@ -323,3 +323,11 @@ def test_a_dry_run_shows_recipe_and_data_and_writes_nothing(
     assert "high" in done.stdout
     assert "track split" in done.stdout
     assert not list(tmp_path.iterdir())
+
+
+def test_excluded_tracks_are_left_out_of_the_training(tones: Path, tmp_path: Path) -> None:
+    (tmp_path / "out.tsv").write_text("high/0\tsilent\n")
+    done = train("--data", str(tones), "--exclude", str(tmp_path / "out.tsv"), "--dry-run")
+    assert done.exit_code == 0, done.output
+    assert "out.tsv" in done.stdout  # the recipe keeps it, so that --resume leaves the same out
+    assert "high/0: left out, silent" in done.stderr

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from genrekit import Classifier
 from genrekit.cli.main import build
+from genrekit.models import registry
 from genrekit.training import recipe as recipes
 
 RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.toml"))
@@ -38,3 +39,5 @@ def test_a_recipe_runs_with_smoke_and_its_model_predicts(path: Path, tmp_path: P
     prediction = Classifier(out / "model").predict_file(out / "smoke-data" / "low" / "0.wav")
     assert set(prediction.probabilities) == {"high", "low"}
     assert sum(prediction.probabilities.values()) == pytest.approx(1, abs=1e-5)
+    card = registry.read(out / "model").card
+    assert len(card.feature_means) == card.features.n_bins

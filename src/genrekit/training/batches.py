@@ -177,7 +177,7 @@ class TrainingBatches:
 
     @property
     def n_steps(self) -> int:
-        """Batches in one epoch; the last one may be smaller."""
+        """Batches in one epoch."""
         return -(-len(self.targets) * self.n_rounds // self.recipe.sampling.batch_size)
 
     def epoch(self, number: int) -> Epoch:
@@ -227,9 +227,9 @@ class Epoch:
     def __iter__(self) -> Iterator[Batch]:
         rng = np.random.default_rng((self.batches.recipe.seed, self.number))
         tracks = self.batches.draw(rng)
-        size = self.batches.recipe.sampling.batch_size
-        for start in range(0, len(tracks), size):
-            yield self.batches.make(tracks[start : start + size], rng)
+        # Of almost equal sizes: batch norm cannot learn from a last batch of one.
+        for batch in np.array_split(tracks, self.batches.n_steps):
+            yield self.batches.make(batch, rng)
 
 
 class ValidationTrack(NamedTuple):

@@ -6,7 +6,7 @@ import csv
 import io
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -136,14 +136,21 @@ def _line(row: dict[str, float], n_epochs: int, is_best: bool) -> str:
     )
 
 
-def write_metrics(path: Path, rows: list[dict[str, float]]) -> None:
+def write_metrics(
+    path: Path, rows: list[dict[str, float]], columns: Sequence[str] = COLUMNS
+) -> None:
     """Write one line an epoch as CSV.
+
+    Args:
+        path: the file.
+        rows: one an epoch.
+        columns: their keys, in the order of the file.
 
     Raises:
         OSError: the file cannot be written.
     """
     with write_beside(path, "w") as stream:
-        writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
+        writer = csv.DictWriter(stream, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
 
@@ -175,8 +182,13 @@ class Bar(pl.Callback):
         self._progress.stop()
 
 
-def draw_curves(path: Path, rows: list[dict[str, float]]) -> None:
+def draw_curves(path: Path, rows: list[dict[str, float]], of: str = "validation tracks") -> None:
     """Draw loss and validation accuracy over the epochs as PNG.
+
+    Args:
+        path: the file.
+        rows: one an epoch.
+        of: what nll and accuracy were measured on.
 
     Raises:
         OSError: the file cannot be written.
@@ -189,10 +201,8 @@ def draw_curves(path: Path, rows: list[dict[str, float]]) -> None:
     left, right = figure.subplots(1, 2)
     epochs = [row["epoch"] for row in rows]
     left.plot(epochs, [row["train_loss"] for row in rows], label="training loss")
-    left.plot(epochs, [row["nll"] for row in rows], label="validation nll (tracks)")
-    right.plot(
-        epochs, [100 * row["accuracy"] for row in rows], label="validation accuracy (tracks), %"
-    )
+    left.plot(epochs, [row["nll"] for row in rows], label=f"nll of {of}")
+    right.plot(epochs, [100 * row["accuracy"] for row in rows], label=f"accuracy of {of}, %")
     for axes in (left, right):
         axes.set_xlabel("epoch")
         axes.legend()

@@ -2,40 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from genrekit.aggregation import segment_probabilities, track_probabilities
+from genrekit.datasets import Track
 from genrekit.evaluation import calibration
 from genrekit.models.card import ModelCard, TrainingData
 from genrekit.training.data import TrainingSet
-from genrekit.training.plans import Plan
+from genrekit.training.plans import Plan, some_segments
 from genrekit.training.recipe import Recipe
+from genrekit.training.tabular.plan import TabularPlan
 
 
-def make(recipe: Recipe, plan: Plan, prepared: TrainingSet, cost: str) -> ModelCard:
+def make(recipe: Recipe, plan: Plan | TabularPlan, prepared: TrainingSet, cost: str) -> ModelCard:
     """Describe a model that has not been calibrated yet; its hash is set when it is written."""
-    tracks = (*prepared.train, *prepared.validation)
-    counts = {"train": len(prepared.train), "validation": len(prepared.validation)}
+    parts = {"train": prepared.train, "validation": prepared.validation}
+    ids = {part: {track.recording_id: None for track in tracks} for part, tracks in parts.items()}
     return ModelCard(
         name=recipe.name,
         version=recipe.version,
         description=recipe.description or f"Genres of {prepared.dataset.name}.",
         labels=prepared.labels,
         features=plan.spec,
+        feature_means=_feature_means(plan, prepared.train),
         aggregation=recipe.aggregation,
         training_data=TrainingData(
             dataset=prepared.dataset.name,
             split=prepared.split.name,
             split_sha256=prepared.split.sha256,
-            n_tracks=counts,
-            track_ids=tuple(track.track_id for track in tracks),
+            n_tracks={part: len(found) for part, found in ids.items()},
+            track_ids=tuple({**ids["train"], **ids["validation"]}),
+            n_per_class=dict(sorted(Counter(_genres(parts)).items())),
         ),
         training_cost=cost,
-        recipe=_without_paths(recipe),
+        recipe=without_paths(recipe),
         initial_weights=plan.origin,
         unfit_for=recipe.unfit_for,
         license=recipe.license,
@@ -44,33 +49,49 @@ def make(recipe: Recipe, plan: Plan, prepared: TrainingSet, cost: str) -> ModelC
     )
 
 
+def _feature_means(plan: Plan | TabularPlan, train: Sequence[Track]) -> tuple[float, ...]:
+    """Return the mean of every bin over training tracks, as the network sees it."""
+    if isinstance(plan, TabularPlan):
+        return tuple(plan.feature_means(train).tolist())
+    return tuple(some_segments(train, plan.spec).mean(axis=(0, 2)).round(3).tolist())
+
+
+def _genres(parts: Mapping[str, Sequence[Track]]) -> list[str]:
+    """Return the genre of every recording."""
+    tracks = [track for part in parts.values() for track in part]
+    return list({track.recording_id: track.genre for track in tracks}.values())
+
+
 def calibrate(
-    card: ModelCard, logits: Sequence[NDArray[np.float32]], true: NDArray[np.int64], told: str
+    card: ModelCard,
+    logits: Sequence[NDArray[np.float32]],
+    true: NDArray[np.int64],
+    groups: Sequence[str],
+    told: str,
 ) -> tuple[ModelCard, float]:
-    """Fit the temperature and measure the precision curve on tracks that were not learnt.
+    """Fit the calibration and measure the precision curve on tracks that were not learnt.
 
     Args:
         card: gives the aggregation.
         logits: one array a track, of shape (n_segments, n_labels).
         true: the tracks' label indices. Shape (n_tracks,).
+        groups: the tracks' artist groups.
         told: which tracks these are, for the card.
 
     Returns:
         The card with both, and the tracks' accuracy.
     """
-    fitted = calibration.fit(logits, true, fitted_on=told)
+    fitted = calibration.choose(logits, true, groups, fitted_on=told)
+    by_track = [segment_probabilities(rows, fitted.temperature, fitted.bias) for rows in logits]
     probabilities = np.stack(
-        [
-            track_probabilities(segment_probabilities(rows, fitted.temperature), card.aggregation)
-            for rows in logits
-        ]
+        [track_probabilities(rows, card.aggregation, fitted.track_temperature) for rows in by_track]
     )
     curve = calibration.precision_curve(probabilities, true)
     accuracy = float((probabilities.argmax(axis=1) == true).mean())
     return card.model_copy(update={"calibration": fitted, "precision_curve": curve}), accuracy
 
 
-def _without_paths(recipe: Recipe) -> dict[str, object]:
+def without_paths(recipe: Recipe) -> dict[str, object]:
     """Return what differs from the defaults, with paths cut to their last part."""
     fields = recipe.model_dump(mode="json", exclude_defaults=True)
     for section, key in (("data", "source"), ("model", "weights"), ("teacher", "unlabelled")):

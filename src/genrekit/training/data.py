@@ -11,17 +11,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrekit import datasets
-from genrekit.datasets import Dataset, Split, Track, stratify
+from genrekit.datasets import Dataset, SegmentSplit, Split, Track, stratify, stretches
 from genrekit.errors import DatasetError, RecipeError
 from genrekit.training import recipe as recipes
 from genrekit.training.recipe import Recipe
+
+# Ways to validate that leave no part of the tracks out of training.
+JOINED = ("folds", "none")
 
 
 @dataclass(frozen=True)
 class TrainingSet:
     """The tracks of a run, by part, and the split that says so.
 
-    ``by_folds``: there is no validation part; every training track is validated out of fold.
+    ``is_joined``: the split's validation tracks train too, so there is no validation part.
     """
 
     dataset: Dataset
@@ -29,7 +32,7 @@ class TrainingSet:
     labels: tuple[str, ...]
     train: tuple[Track, ...]
     validation: tuple[Track, ...]
-    by_folds: bool = False
+    is_joined: bool = False
 
     def targets(self, tracks: Sequence[Track]) -> NDArray[np.int64]:
         """Return each track's label index. Shape (n_tracks,)."""
@@ -43,24 +46,50 @@ class TrainingSet:
         return [(label, train[label], validation[label]) for label in self.labels]
 
 
-def prepare(recipe: Recipe) -> TrainingSet:
-    """Open the recipe's dataset and divide it.
+def open_source(recipe: Recipe) -> Dataset:
+    """Open the recipe's dataset without what it excludes, and with the genres that it keeps.
 
     Raises:
-        RecipeError: the recipe names no data.
-        DatasetError: the dataset or the split cannot be used: one genre only, a genre without
-            training tracks, too few tracks to divide.
+        RecipeError: the recipe names no data, or a network for a table that holds no audio.
+        DatasetError: the dataset or the list of exclusions cannot be used, or a genre is not there.
     """
     if not recipe.data.source:
         raise RecipeError('the recipe names no data; write data.source = "FOLDER" or --data FOLDER')
-    dataset = datasets.open_dataset(recipe.data.source)
-    split = _cut(dataset, _split(dataset, recipe.data), recipe.data)
+    exclude = Path(recipe.data.exclude) if recipe.data.exclude else None
+    dataset = datasets.open_dataset(recipe.data.source, exclude)
+    if not (dataset.has_audio or recipe.model.is_tabular):
+        raise RecipeError(
+            f"{dataset.path} holds hand-crafted features and no audio; model.backbone "
+            f"{recipe.model.backbone!r} needs audio: give a folder of it, or a tabular recipe"
+        )
+    return dataset.only(recipe.data.genres) if recipe.data.genres else dataset
+
+
+def prepare(recipe: Recipe, split: Split | SegmentSplit | None = None) -> TrainingSet:
+    """Open the recipe's dataset and divide it.
+
+    Args:
+        recipe: names the data.
+        split: which track belongs to which part; None takes the recipe's. Under the leaky split of
+            segments, the stretches of tracks are the tracks.
+
+    Raises:
+        RecipeError: the recipe names no data, or a teacher for a split of segments.
+        DatasetError: the dataset or the split cannot be used: one genre only, a genre without
+            training tracks, too few tracks to divide.
+    """
+    dataset = open_source(recipe)
+    if isinstance(split, SegmentSplit):
+        if recipe.teacher.model:
+            raise RecipeError("a teacher hears whole tracks; leave out [teacher] or the segments")
+        dataset, split = stretches.as_tracks(dataset, split)
+    split = _cut(dataset, split or _split(dataset, recipe.data), recipe.data)
     train = tuple(dataset.tracks_of(split, "train"))
     validation = tuple(dataset.tracks_of(split, "validation"))
-    by_folds = recipe.data.validation == "folds"
-    if by_folds:
+    is_joined = recipe.data.validation in JOINED
+    if is_joined:
         train, validation = (*train, *validation), ()
-    prepared = TrainingSet(dataset, split, dataset.labels, train, validation, by_folds)
+    prepared = TrainingSet(dataset, split, dataset.labels, train, validation, is_joined)
     check(prepared)
     return prepared
 
@@ -75,7 +104,7 @@ def _split(dataset: Dataset, data: recipes.Data) -> Split:
 
 def _cut(dataset: Dataset, split: Split, data: recipes.Data) -> Split:
     """Cut validation tracks anew where the recipe asks for it or the split has none."""
-    if data.validation == "folds" or (data.validation == "given" and split.validation):
+    if data.validation in JOINED or (data.validation == "given" and split.validation):
         return split
     pool = [
         track for track in dataset.tracks if split.assignment.get(track.track_id, "test") != "test"
@@ -109,7 +138,7 @@ def check(prepared: TrainingSet) -> None:
             f"{source}: genre {empty[0]!r} has no training track in the {prepared.split.name} "
             "split; add tracks or leave the genre out"
         )
-    if not prepared.validation and not prepared.by_folds:
+    if not prepared.validation and not prepared.is_joined:
         raise DatasetError(
             f"{source}: the {prepared.split.name} split has no validation track; write "
             'data.validation = "cut"'

@@ -19,9 +19,10 @@ from torch import nn
 from genrekit import files
 from genrekit.errors import ModelError
 from genrekit.features.spec import FeatureSpec
+from genrekit.models import card as cards
 from genrekit.models import readme
 from genrekit.models.card import ModelCard
-from genrekit.models.registry import CARD, NETWORK
+from genrekit.models.registry import CARD, NETWORK, README
 from genrekit.models.runtime import INPUT, LOGITS
 from genrekit.training.hearing import FrozenNetwork
 
@@ -150,8 +151,8 @@ def write_folder(target: Path, model: bytes, card: ModelCard) -> Path:
     card = card.model_copy(update={"onnx_sha256": hashlib.sha256(model).hexdigest()})
     content = {
         NETWORK: model,
-        CARD: (card.model_dump_json(indent=1) + "\n").encode(),
-        "README.md": readme.write(card).encode(),
+        CARD: cards.to_json(card).encode(),
+        README: readme.write(card).encode(),
     }
     try:
         _write_beside(target, content)

@@ -9,27 +9,44 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
-from genrekit.errors import ModelError
+from genrekit.errors import ModelError, RecipeError
 from genrekit.models import torchvision_shim  # noqa: F401 - lightning imports torchvision
-from genrekit.training import callbacks
+from genrekit.training import callbacks, lr_finder
 from genrekit.training.module import GenreModule
 from genrekit.training.recipe import Recipe
 
 import lightning.pytorch as pl  # isort: skip
+from lightning.pytorch.loggers import TensorBoardLogger  # isort: skip
+
+TENSORBOARD = "tensorboard"
 
 
-def use_bf16(recipe: Recipe) -> bool:
-    """Whether to train in bfloat16: where the recipe says so, or "auto" and it is faster here.
+def precision(recipe: Recipe) -> Literal["32-true", "bf16-mixed", "16-mixed"]:
+    """Return lightning's name of the precision to train in.
+
+    "auto" is bfloat16 where that is faster.
+
+    Raises:
+        RecipeError: fp16 without a GPU.
+    """
+    if recipe.precision == "fp16":
+        if not torch.cuda.is_available():
+            raise RecipeError('precision = "fp16" needs a GPU; write "auto", "bf16" or "fp32"')
+        return "16-mixed"
+    is_bf16 = recipe.precision == "bf16" or (recipe.precision == "auto" and _bf16_pays(recipe))
+    return "bf16-mixed" if is_bf16 else "32-true"
+
+
+def _bf16_pays(recipe: Recipe) -> bool:
+    """Whether bfloat16 is faster here.
 
     It is on GPUs that have it and on CPUs with AVX512-BF16 or AMX (2.9 times for ResNet18, measured
     with channels_last); a head on embeddings is too small to gain.
     """
-    if recipe.precision != "auto":
-        return recipe.precision == "bf16"
     if recipe.model.is_frozen:
         return False
     if torch.cuda.is_available():
@@ -59,7 +76,7 @@ def fit(module: GenreModule, folder: Path, report: Callable[[str], None]) -> lis
         folder, recipe.early_stopping.monitor, recipe.early_stopping.patience, report
     )
     checkpoint = folder / callbacks.LAST
-    is_done = _restore(keeper, checkpoint, recipe.schedule.epochs)
+    is_done = _restore(keeper, checkpoint, recipe.schedule.n_epochs)
     if not is_done:
         _train(module, keeper, checkpoint)
     callbacks.draw_curves(folder / "curves.png", keeper.rows)
@@ -84,24 +101,32 @@ def _restore(keeper: callbacks.Keeper, checkpoint: Path, n_epochs: int) -> bool:
 def _train(module: GenreModule, keeper: callbacks.Keeper, checkpoint: Path) -> None:
     recipe = module.recipe
     module.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    with _quiet():
+    options: dict[str, Any] = {
+        "precision": precision(recipe),
+        "gradient_clip_val": recipe.optimiser.clip or None,
+        "reload_dataloaders_every_n_epochs": 1,
+        "num_sanity_val_steps": 0,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "devices": 1,
+    }
+    n_threads = 1 if recipe.model.is_frozen else torch.get_num_threads()
+    with _quiet(), _interruptible(), _threads(n_threads):
+        if recipe.optimiser.lr == "find":
+            module.lr = lr_finder.find(
+                module, keeper.folder, keeper.report, logger=False, **options
+            )
         trainer = pl.Trainer(
-            max_epochs=recipe.schedule.epochs,
-            precision="bf16-mixed" if use_bf16(recipe) else "32-true",
-            gradient_clip_val=recipe.optimiser.clip or None,
+            max_epochs=recipe.schedule.n_epochs,
             callbacks=[keeper, callbacks.Bar()],
             plugins=[callbacks.WriteBeside()],
-            reload_dataloaders_every_n_epochs=1,
-            num_sanity_val_steps=0,
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            devices=1,
+            logger=TensorBoardLogger(keeper.folder, name=None, version=TENSORBOARD),
+            log_every_n_steps=1,
+            **options,
         )
-        with _interruptible(), _threads(1 if recipe.model.is_frozen else torch.get_num_threads()):
-            path = str(checkpoint) if checkpoint.exists() else None
-            trainer.fit(module, ckpt_path=path, weights_only=True)
+        path = str(checkpoint) if checkpoint.exists() else None
+        trainer.fit(module, ckpt_path=path, weights_only=True)
 
 
 @contextmanager

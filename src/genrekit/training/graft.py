@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import onnx
 import onnx.utils
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor
 
@@ -16,6 +18,7 @@ from genrekit.errors import ModelError
 from genrekit.models.runtime import EMBEDDING, LOGITS
 
 PREFIX = "grafted_head"
+WIDENED = "widened_head"
 
 
 def graft(model: bytes, layers: Sequence[tuple[Tensor, Tensor]]) -> bytes:
@@ -51,13 +54,8 @@ def graft(model: bytes, layers: Sequence[tuple[Tensor, Tensor]]) -> bytes:
 def _keep_embedding(network: onnx.ModelProto) -> None:
     """Drop every other output, and every node and weight that only those needed."""
     graph = network.graph
+    _check_embedding(graph)
     kept = [output for output in graph.output if output.name == EMBEDDING]
-    if not kept:
-        names = ", ".join(output.name for output in graph.output)
-        raise ModelError(
-            f"the network has outputs {names} but no '{EMBEDDING}', so no head can be put on it; "
-            "use a model that has one"
-        )
     del graph.output[:]
     graph.output.extend(kept)
     needed = {EMBEDDING}
@@ -91,3 +89,77 @@ def _add_layer(
         return result
     graph.node.append(helper.make_node("Relu", [result], [f"{name}.relu"], name=f"{name}.relu"))
     return f"{name}.relu"
+
+
+def widen(model: bytes, weight: NDArray[np.float64], bias: float) -> bytes:
+    """Add one logit to a network, linear in its embedding; the others stay as they are.
+
+    Args:
+        model: an ONNX file's bytes, with the outputs "logits" and "embedding".
+        weight: shape (d,).
+        bias: added to the new logit.
+
+    Returns:
+        The bytes of a network with one more logit, the last one.
+
+    Raises:
+        ModelError: the network has no embedding.
+    """
+    network = onnx.load_from_string(model)
+    graph = network.graph
+    _check_embedding(graph)
+    name = f"{WIDENED}.{sum(node.op_type == 'Concat' for node in graph.node)}"
+    old, new = f"{name}.old", f"{name}.new"
+    for node in graph.node:
+        node.output[:] = [old if value == LOGITS else value for value in node.output]
+        node.input[:] = [old if value == LOGITS else value for value in node.input]
+    arrays = {"weight": weight[:, None], "bias": np.array([bias])}
+    for suffix, array in arrays.items():
+        graph.initializer.append(
+            numpy_helper.from_array(array.astype(np.float32), f"{name}.{suffix}")
+        )
+    inputs = [EMBEDDING, f"{name}.weight", f"{name}.bias"]
+    graph.node.append(helper.make_node("Gemm", inputs, [new], name=new))
+    graph.node.append(helper.make_node("Concat", [old, new], [LOGITS], name=name, axis=1))
+    for output in graph.output:
+        if output.name == LOGITS:
+            output.type.tensor_type.shape.dim[1].dim_value += 1
+    onnx.checker.check_model(network)
+    return bytes(network.SerializeToString())
+
+
+def run_head(model: bytes, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the logits that a network's own head gives embeddings.
+
+    Args:
+        model: an ONNX file's bytes, with the outputs "logits" and "embedding".
+        embeddings: shape (n, d).
+
+    Returns:
+        Shape (n, n_labels).
+
+    Raises:
+        ModelError: the network has no embedding, or its logits are not made from it alone.
+    """
+    import onnxruntime
+
+    network = onnx.load_from_string(model)
+    _check_embedding(network.graph)
+    try:
+        head = onnx.utils.Extractor(network).extract_model([EMBEDDING], [LOGITS])
+        session = onnxruntime.InferenceSession(
+            head.SerializeToString(), providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:  # ONNX Runtime's exceptions share no public base class
+        raise ModelError(f"the network's head cannot be taken alone: {error}") from error
+    logits: NDArray[np.float32] = session.run([LOGITS], {EMBEDDING: embeddings})[0]
+    return logits
+
+
+def _check_embedding(graph: onnx.GraphProto) -> None:
+    names = [output.name for output in graph.output]
+    if EMBEDDING not in names:
+        raise ModelError(
+            f"the network has outputs {', '.join(names)} but no '{EMBEDDING}', so no head can be "
+            "put on it; use a model that has one"
+        )

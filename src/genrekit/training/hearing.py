@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -156,15 +157,28 @@ class Listener:
         """Return what the network says of a track, from memory where it has been heard before.
 
         Raises:
-            AudioError: the file cannot be heard.
+            AudioError: the file cannot be heard, or no segment has its middle in the track's
+                stretch.
             OSError: the memory cannot be written.
         """
-        digest = files.sha256(track.path)
-        record = self.memory / self._key / f"{digest}.npz"
+        if track.stretch is None:
+            return self._hear(track.path, self.whole)
+        spec, duration_seconds = self.network.spec, audio.probe(track.path).duration_seconds
+        spread = segments.n_spread(duration_seconds, spec, None) is not None
+        heard = self._hear(track.path, self.whole or spread)
+        middles = heard.starts_seconds + spec.segment_seconds / 2
+        inside = [track.stretch.holds(middle, duration_seconds) for middle in middles.tolist()]
+        if not any(inside):
+            raise AudioError(f"{track.track_id}: the network hears no segment in this part")
+        return Heard(heard.starts_seconds[inside], heard.output[inside])
+
+    def _hear(self, path: Path, whole: bool) -> Heard:
+        digest = files.sha256(path)
+        record = self.memory / self._key(whole) / f"{digest}.npz"
         remembered = _read(record)
         if remembered:
             return remembered
-        starts, computed = cut(track.path, self.network.spec, whole=self.whole)
+        starts, computed = cut(path, self.network.spec, whole=whole)
         if self.alteration:
             computed = self.alteration(computed, self.network.spec, digest)
         heard = Heard(starts, self.network.run(computed, self.output))
@@ -193,15 +207,14 @@ class Listener:
             advance()
         return heard, failures
 
-    @property
-    def _key(self) -> str:
-        parts = (self.network.spec.digest(), self.output, str(self.whole), str(self.alteration))
+    def _key(self, whole: bool) -> str:
+        parts = (self.network.spec.digest(), self.output, str(whole), str(self.alteration))
         return hashlib.sha256(self.network.model + "".join(parts).encode()).hexdigest()[:16]
 
 
 def _read(record: Path) -> Heard | None:
     try:
-        with np.load(record, allow_pickle=False) as arrays:
+        with record.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             return Heard(arrays["starts_seconds"], arrays["output"])
-    except (OSError, ValueError, KeyError, EOFError):  # not there yet, or damaged: hear it again
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile):  # not there yet, or damaged
         return None

@@ -17,6 +17,7 @@ import lightning.pytorch as pl  # isort: skip
 
 from genrekit import metrics
 from genrekit.aggregation import segment_probabilities, track_probabilities
+from genrekit.training import optimisers
 
 if TYPE_CHECKING:
     from genrekit.training.batches import (
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
         ValidationTracks,
     )
     from genrekit.training.recipe import Recipe
-
-MOMENTUM = 0.9
 
 
 class GenreModule(pl.LightningModule):
@@ -47,6 +46,8 @@ class GenreModule(pl.LightningModule):
         self.recipe = recipe
         self.batches = batches
         self.validation = validation
+        lr = recipe.optimiser.lr
+        self.lr = 1.0 if lr == "find" else lr  # the finder sets it before training
         decay = recipe.schedule.ema_decay
         self.average = (
             AveragedModel(network, multi_avg_fn=_ema(decay), use_buffers=True) if decay else None
@@ -67,7 +68,13 @@ class GenreModule(pl.LightningModule):
         return self.validation
 
     def on_train_epoch_start(self) -> None:
-        """Make dropout a function of the seed and the epoch, so that a resumed run repeats it."""
+        """Make dropout a function of the seed and the epoch, so that a resumed run repeats it.
+
+        Before schedule.frozen_epochs are over, only the head learns.
+        """
+        frozen_epochs = self.recipe.schedule.frozen_epochs
+        if frozen_epochs:
+            self.network.backbone.requires_grad_(self.current_epoch >= frozen_epochs)
         torch.manual_seed(
             np.random.SeedSequence((self.recipe.seed, self.current_epoch)).generate_state(1)[0]
         )
@@ -103,31 +110,13 @@ class GenreModule(pl.LightningModule):
         self.log("accuracy", float((probabilities.argmax(1) == true).mean()))
 
     def configure_optimizers(self) -> Any:
-        """Return the optimiser with its one cycle.
+        """Return the optimiser with its one cycle, or two where the backbone is frozen at first.
 
         Source: Smith & Topin (2018), Super-Convergence, arXiv:1708.07120.
         """
-        settings = self.recipe.optimiser
-        weights = [p for p in self.network.parameters() if p.requires_grad]
-        optimiser: torch.optim.Optimizer
-        if settings.name == "adamw":
-            optimiser = torch.optim.AdamW(
-                weights, lr=settings.lr, weight_decay=settings.weight_decay
-            )
-        else:
-            optimiser = torch.optim.SGD(
-                weights,
-                lr=settings.lr,
-                momentum=MOMENTUM,
-                nesterov=True,
-                weight_decay=settings.weight_decay,
-            )
-        cycle = torch.optim.lr_scheduler.OneCycleLR(
-            optimiser,
-            max_lr=settings.lr,
-            total_steps=self.recipe.schedule.epochs * self.batches.n_steps,
-            pct_start=self.recipe.schedule.warm_up,
-        )
+        optimiser = optimisers.make(self.network, self.recipe.optimiser, self.lr)
+        schedule, n_steps = self.recipe.schedule, self.batches.n_steps
+        cycle = optimisers.cycles(optimiser, schedule, n_steps)
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": cycle, "interval": "step"}}
 
 

@@ -19,6 +19,7 @@ from genrekit.errors import AudioError, DatasetError
 from genrekit.features.spec import FeatureSpec
 from genrekit.models import backbones, registry
 from genrekit.models.heads import GenreNetwork, Head
+from genrekit.models.pictures import Painted
 from genrekit.models.runtime import EMBEDDING, LOGITS
 from genrekit.training import export
 from genrekit.training.batches import EmbeddingSource, Source, SpectrogramSource
@@ -192,7 +193,7 @@ def _freeze_musicnn(recipe: Recipe, tracks: Tracks) -> tuple[FrozenNetwork, str,
     spec, settings = recipe.features, recipe.model
     compact = CompactMusicnn(_backbone(recipe, spec), settings.taps).eval()
     model = export.to_onnx(compact, spec, (EMBEDDING,))
-    real = _some_segments(tracks.train, spec)
+    real = some_segments(tracks.train, spec)
     with torch.no_grad():
         export.check(model, spec, lambda x: compact(torch.from_numpy(x)).numpy(), real, EMBEDDING)
     origin = f"{_origin(recipe)}, without its dead filters, frozen"
@@ -202,7 +203,7 @@ def _freeze_musicnn(recipe: Recipe, tracks: Tracks) -> tuple[FrozenNetwork, str,
     return FrozenNetwork(model, spec), origin, [compact.n_taps[tap] for tap in settings.taps]
 
 
-def _some_segments(tracks: Sequence[Track], spec: FeatureSpec) -> Floats:
+def some_segments(tracks: Sequence[Track], spec: FeatureSpec) -> Floats:
     """Return the middle segment of tracks spread over the training tracks."""
     found: list[Floats] = []
     for track in tracks[:: max(1, len(tracks) // N_CALIBRATION_TRACKS)]:
@@ -218,14 +219,19 @@ def _some_segments(tracks: Sequence[Track], spec: FeatureSpec) -> Floats:
 
 def _backbone(recipe: Recipe, spec: FeatureSpec) -> Any:
     settings = recipe.model
+    if settings.picture:
+        return Painted(
+            settings.backbone, spec, settings.weights, settings.pooling, settings.picture_pixels
+        )
     return backbones.build(
         settings.backbone, spec, settings.weights, settings.pooling, settings.taps
     )
 
 
 def _head(recipe: Recipe, n_features: int, n_labels: int) -> Head:
-    hidden = recipe.model.hidden if recipe.model.head == "mlp" else 0
-    return Head(n_features, n_labels, hidden, recipe.model.dropout)
+    model = recipe.model
+    hidden = model.hidden if model.head in ("mlp", "fastai") else 0
+    return Head(n_features, n_labels, hidden, model.dropout, model.head == "fastai")
 
 
 def _spectrograms(recipe: Recipe, tracks: Tracks) -> CachedFeatures:

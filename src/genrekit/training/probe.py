@@ -8,15 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from genrekit.datasets import Track, stratify
+from genrekit.datasets import Track
 from genrekit.models.runtime import EMBEDDING
-from genrekit.training import logistic, plans
+from genrekit.training import logistic, out_of_fold, plans
 from genrekit.training.data import TrainingSet
 from genrekit.training.hearing import Alteration, Heard, Listener
 from genrekit.training.recipe import Recipe
 
 Floats = NDArray[np.float32]
-N_FOLDS = 5
 
 
 class ProbePlan(plans.FrozenPlan):
@@ -52,17 +51,14 @@ class ProbePlan(plans.FrozenPlan):
         Returns:
             One array a training track, of shape (n_segments, n_labels).
         """
-        tracks, true = prepared.train, prepared.targets(prepared.train)
-        groups = [prepared.dataset.groups[track.track_id] for track in tracks]
-        parts = stratify.folds([track.genre for track in tracks], groups, N_FOLDS)
-        logits: dict[str, Floats] = {}
-        for fold in range(N_FOLDS):
-            inside = [track for track, part in zip(tracks, parts, strict=True) if part != fold]
-            weight, bias = (t.numpy() for t in self._fit(inside, true[parts != fold]))
-            for track, part in zip(tracks, parts, strict=True):
-                if part == fold:
-                    logits[track.track_id] = self._heard[track.track_id].output @ weight + bias
-        return [logits[track.track_id] for track in tracks]
+
+        def answer(
+            inside: Sequence[Track], true: NDArray[np.int64], asked: Sequence[Track]
+        ) -> list[Floats]:
+            weight, bias = (tensor.numpy() for tensor in self._fit(inside, true))
+            return [self._heard[track.track_id].output @ weight + bias for track in asked]
+
+        return out_of_fold.answers(prepared, answer)
 
     def _fit(self, tracks: Sequence[Track], true: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
         rows, labels = [], []

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,14 +17,38 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from genrekit.errors import RecipeError, unknown_name
 from genrekit.features.spec import FeatureSpec
 from genrekit.models import registry
+from genrekit.training.claim import Claim
 
 Count = Annotated[int, Field(ge=0)]
 PositiveCount = Annotated[int, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, lt=1)]
+Parameter = bool | int | float | str | tuple[int, ...]
 
 EMBEDDED = "embedded:"
+# What `train --from-tags` differs in: every track trains, and folds say how good that is.
+FROM_TAGS = (
+    "name=own-genres",
+    "data.split=official",
+    "data.validation=folds",
+    "model.head=logistic",
+)
+TABULAR = "tabular:"
+# What a tabular model has no use for: it is fitted to rows of features at once.
+GRADUAL = frozenset(
+    {
+        "precision",
+        "optimiser",
+        "schedule",
+        "augmentation",
+        "sampling",
+        "teacher",
+        "early_stopping",
+    }
+)
+TABULAR_KEYS = frozenset({"backbone", "parameters"})
+UNION_BRANCHES = ("constrained-", "literal[")  # how pydantic calls the types of one key
 
 
 class Section(BaseModel):
@@ -40,13 +64,17 @@ class Data(Section):
     split's TSV. ``validation = "cut"`` joins the split's train and validation tracks and cuts
     ``validation_fraction`` of them anew, whole artists at a time; so does a split without one.
     ``validation = "folds"`` trains a logistic head on all of both, and validates it on what heads
-    that saw neither a track nor its artist say of it.
+    that saw neither a track nor its artist say of it; so does "folds" with a tabular model.
+    ``validation = "none"`` fits a tabular model to both and leaves its probabilities as they are.
+    ``exclude`` is a list of tracks to leave out; ``genres`` keeps those of these only, if any.
     """
 
     source: str = ""
+    exclude: str = ""
     split: str = "auto"
     seed: int = 0
-    validation: Literal["given", "cut", "folds"] = "given"
+    genres: tuple[str, ...] = ()
+    validation: Literal["given", "cut", "folds", "none"] = "given"
     validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.15
     cache: str = ""
 
@@ -57,19 +85,35 @@ class Model(Section):
     ``backbone`` is "embedded:NAME" (the frozen network of a model folder, whose front end is used),
     "cnn", "musicnn" or any name that timm knows. ``weights`` is "none", "imagenet" (timm fetches
     them), "msd" (musicnn's, which ``genrekit models weights musicnn`` fetches) or a file. ``taps``
-    says which of musicnn's outputs the head sees.
+    says which of musicnn's outputs the head sees. ``picture`` shows a timm network the spectrogram
+    as a colour picture, resized to ``picture_pixels`` squared where that is above 0. The head
+    "fastai" is "mlp" with batch norm. "tabular:NAME" is an estimator on hand-crafted columns, and
+    ``parameters`` are its own.
     """
 
     backbone: str = f"{EMBEDDED}{registry.DEFAULT}"
     weights: str = "none"
     taps: tuple[Literal["pooled", "embedding", "tags"], ...] = ("embedding",)
     pooling: Literal["avg", "concat"] = "avg"
-    head: Literal["linear", "mlp", "logistic"] = "mlp"
+    head: Literal["linear", "mlp", "fastai", "logistic"] = "mlp"
+    picture: bool = False
+    picture_pixels: Count = 0
     l2: tuple[Positive, ...] = (0.1,)
     quantise: Literal["none", "int8"] = "none"
     hidden: PositiveCount = 128
     dropout: Share = 0.3
     freeze: bool = False
+    parameters: dict[str, Parameter] = {}
+
+    @property
+    def is_tabular(self) -> bool:
+        """Whether an estimator is fitted to rows of hand-crafted features."""
+        return self.backbone.startswith(TABULAR)
+
+    @property
+    def tabular_name(self) -> str:
+        """The estimator's name."""
+        return self.backbone.removeprefix(TABULAR)
 
     @property
     def is_frozen(self) -> bool:
@@ -78,10 +122,15 @@ class Model(Section):
 
 
 class Optimiser(Section):
-    """How the weights move; ``clip`` bounds the gradient's norm, 0 leaves it alone."""
+    """How the weights move; ``clip`` bounds the gradient's norm, 0 leaves it alone.
 
-    name: Literal["adamw", "sgd"] = "adamw"
-    lr: Positive = 2e-3
+    ``lr = "find"`` takes what the learning-rate finder suggests. A backbone that learns gets
+    ``backbone_lr_ratio`` times the head's rate.
+    """
+
+    name: Literal["adamw", "adabound", "sgd"] = "adamw"
+    lr: Positive | Literal["find"] = 2e-3
+    backbone_lr_ratio: Positive = 1.0
     weight_decay: NotNegative = 0.02
     clip: NotNegative = 1.0
 
@@ -89,12 +138,20 @@ class Optimiser(Section):
 class Schedule(Section):
     """One cycle: the rate rises over ``warm_up``, a share of all steps, and falls to zero.
 
-    ``ema_decay`` above 0 validates and keeps a running average of the weights.
+    ``frozen_epochs`` come first, with a cycle of their own, in which the head learns alone (batch
+    norms go on, as in fastai). ``ema_decay`` above 0 validates and keeps a running average of the
+    weights.
     """
 
     epochs: PositiveCount = 40
+    frozen_epochs: Count = 0
     warm_up: Annotated[float, Field(gt=0, lt=1)] = 0.15
     ema_decay: Share = 0.0
+
+    @property
+    def n_epochs(self) -> int:
+        """All of them, the frozen ones included."""
+        return self.frozen_epochs + self.epochs
 
 
 class Augmentation(Section):
@@ -165,12 +222,12 @@ class Recipe(Section):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "genres"
     version: str = "1"
     description: str = ""
-    claim: str = ""
+    claim: Claim = Claim()
     license: str = "not stated"
     citation: str = ""
     unfit_for: tuple[str, ...] = ()
     seed: Count = 0
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     aggregation: Literal["mean_probability", "majority_vote"] = "mean_probability"
     data: Data = Data()
     features: FeatureSpec = FeatureSpec()
@@ -186,15 +243,21 @@ class Recipe(Section):
     def _check(self) -> Recipe:
         self._check_frozen()
         self._check_logistic()
+        self._check_tabular()
         if self.model.backbone.startswith(EMBEDDED) and "features" in self.model_fields_set:
             raise ValueError(
                 f"model.backbone {self.model.backbone!r} brings its own front end; leave out "
                 "[features]"
             )
-        if self.features.kind == "handcrafted":
+        if self.model.picture and self.model.backbone.startswith(
+            (EMBEDDED, TABULAR, "musicnn", "cnn")
+        ):
             raise ValueError(
-                "features.kind 'handcrafted' cannot be trained here; allowed: log_mel, log_stft"
+                f"model.backbone {self.model.backbone!r} hears one channel; model.picture needs a "
+                "network of timm"
             )
+        if self.model.picture_pixels and not self.model.picture:
+            raise ValueError("model.picture_pixels needs model.picture = true")
         if self.teacher.unlabelled and not self.teacher.model:
             raise ValueError("teacher.unlabelled needs teacher.model, which gives the labels")
         return self
@@ -213,6 +276,11 @@ class Recipe(Section):
                 f"model.backbone {model.backbone!r} is frozen: gain_db, equaliser_db, shift_bins "
                 "and masks change its augmentation.altered_copies; give both or neither"
             )
+        if model.is_frozen and self.schedule.frozen_epochs:
+            raise ValueError(
+                f"model.backbone {model.backbone!r} is frozen for good; leave out "
+                "schedule.frozen_epochs"
+            )
         if augmentation.altered_copies and model.head != "logistic":
             raise ValueError('augmentation.altered_copies needs model.head = "logistic"')
         if model.quantise != "none" and not (model.backbone == "musicnn" and model.freeze):
@@ -222,8 +290,10 @@ class Recipe(Section):
         """Refuse a logistic head that cannot be fitted."""
         model = self.model
         if model.head != "logistic":
-            if self.data.validation == "folds":
-                raise ValueError('data.validation = "folds" needs model.head = "logistic"')
+            if self.data.validation == "folds" and not model.is_tabular:
+                raise ValueError(
+                    'data.validation = "folds" needs model.head = "logistic" or a tabular model'
+                )
             return
         if not model.is_frozen:
             raise ValueError('model.head = "logistic" needs a frozen backbone: freeze = true')
@@ -232,6 +302,29 @@ class Recipe(Section):
             raise ValueError(f"model.l2 has {len(model.l2)} values for {n_taps} taps")
         if self.teacher.model:
             raise ValueError('model.head = "logistic" learns from labels; leave out [teacher]')
+
+    def _check_tabular(self) -> None:
+        """Refuse what only a tabular model can do, and what it has no use for."""
+        model, kind = self.model, self.features.kind
+        if model.is_tabular != (kind == "handcrafted"):
+            raise ValueError(
+                f"model.backbone {model.backbone!r} does not go with features.kind {kind!r}; "
+                f"'{TABULAR}NAME' and 'handcrafted' belong together"
+            )
+        if not model.is_tabular:
+            if model.parameters or self.data.validation == "none":
+                raise ValueError(
+                    "model.parameters and data.validation = 'none' are for tabular models, not for "
+                    f"{model.backbone!r}"
+                )
+            return
+        useless = sorted(GRADUAL & self.model_fields_set)
+        useless += [f"model.{key}" for key in sorted(model.model_fields_set - TABULAR_KEYS)]
+        if useless:
+            raise ValueError(
+                f"model.backbone {model.backbone!r} is fitted to rows at once and has no use for "
+                f"{', '.join(useless)}; leave it out, and give model.parameters"
+            )
 
 
 def load(
@@ -248,12 +341,19 @@ def load(
         RecipeError: the file is missing or no TOML, a key is unknown (the nearest one is named), or
             a value has the wrong type or lies out of range.
     """
-    fields = _read(path) if path else {}
+    return resolve(changed(_read(path) if path else {}, overrides, source))
+
+
+def changed(fields: dict[str, Any], overrides: Sequence[str], source: str | None) -> dict[str, Any]:
+    """Return the differences of a recipe with overrides applied; arguments and errors as of load.
+
+    ``fields`` is changed too.
+    """
     for override in overrides:
         _apply(fields, override)
     if source is not None:
         fields["data"] = {**fields.get("data", {}), "source": source}
-    return resolve(fields)
+    return fields
 
 
 def resolve(fields: dict[str, Any]) -> Recipe:
@@ -275,20 +375,49 @@ def resolve(fields: dict[str, Any]) -> Recipe:
         ) from error
 
 
+def with_values(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
+    """Return the recipe with other values of some dotted keys.
+
+    Raises:
+        RecipeError: a key is unknown, or a value wrong; see load.
+    """
+    fields = recipe.model_dump(mode="json", exclude_unset=True)
+    for dotted, value in values.items():
+        _set(fields, dotted, value)
+    return resolve(fields)
+
+
 def to_toml(recipe: Recipe) -> str:
     """Write the whole resolved recipe as TOML; load reads it back as an equal recipe.
 
-    A front end that the backbone brings is left out, since it may not be given.
+    What the model has no use for is left out, since it may not be given.
     """
     lines: list[str] = []
     sections: list[str] = []
-    for name, value in recipe.model_dump().items():
-        if not isinstance(value, dict):
+    for name, value in recipe.model_dump(exclude=_unused(recipe)).items():
+        if isinstance(value, dict):
+            sections += _toml_section(name, value)
+        else:
             lines.append(f"{name} = {_toml_value(value)}")
-        elif name != "features" or not recipe.model.backbone.startswith(EMBEDDED):
-            sections += ["", f"[{name}]"]
-            sections += [f"{k} = {_toml_value(v)}" for k, v in value.items() if v is not None]
     return "\n".join([*lines, *sections]) + "\n"
+
+
+def _unused(recipe: Recipe) -> dict[str, Any]:
+    if recipe.model.is_tabular:
+        keys = set(Model.model_fields) - TABULAR_KEYS
+        return {**dict.fromkeys(GRADUAL, True), "model": keys}
+    without = {"features": True} if recipe.model.backbone.startswith(EMBEDDED) else {}
+    return {**without, "model": {"parameters"}}
+
+
+def _toml_section(name: str, fields: dict[str, Any]) -> Iterator[str]:
+    yield from ("", f"[{name}]")
+    inner = {key: value for key, value in fields.items() if isinstance(value, dict)}
+    for key, value in fields.items():
+        if key not in inner and value is not None:
+            yield f"{key} = {_toml_value(value)}"
+    for key, value in inner.items():
+        yield from _toml_section(f"{name}.{key}", value)
 
 
 def _toml_value(value: object) -> str:
@@ -315,15 +444,20 @@ def _apply(fields: dict[str, Any], override: str) -> None:
         raise RecipeError(
             f"{override!r} is no override; write section.key=value, such as optimiser.lr=1e-3"
         )
-    place = fields
-    for key in keys[:-1]:
-        place = place.setdefault(key, {})
-        if not isinstance(place, dict):
+    _set(fields, dotted.strip(), parse(text.strip()))
+
+
+def _set(fields: dict[str, Any], dotted: str, value: Any) -> None:
+    *sections, last = dotted.split(".")
+    for key in sections:
+        fields = fields.setdefault(key, {})
+        if not isinstance(fields, dict):
             raise RecipeError(f"{dotted}: {key} is a value, not a section")
-    place[keys[-1]] = _parse(text.strip())
+    fields[last] = value
 
 
-def _parse(text: str) -> Any:
+def parse(text: str) -> Any:
+    """Read a value written as in TOML; anything else is a string."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
@@ -331,13 +465,19 @@ def _parse(text: str) -> Any:
 
 
 def _sentences(error: ValidationError) -> Iterator[str]:
+    """Say each problem once; of a key that takes several types, every reason in one sentence."""
+    reasons: dict[str, list[str]] = {}
     for problem in error.errors():
         keys = [str(key) for key in problem["loc"]]
         if problem["type"] == "extra_forbidden":
             yield _unknown_key(keys)
         else:
-            place = f"{'.'.join(keys)} = {problem['input']!r}: " if keys else ""
-            yield place + problem["msg"].removeprefix("Value error, ")
+            own = [key for key in keys if not key.startswith(UNION_BRANCHES)]
+            place = f"{'.'.join(own)} = {problem['input']!r}: " if own else ""
+            message = problem["msg"].removeprefix("Value error, ")
+            reasons.setdefault(place, []).append(message)
+    for place, messages in reasons.items():
+        yield place + ", or: ".join(messages)
 
 
 def _unknown_key(keys: list[str]) -> str:

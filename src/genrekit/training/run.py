@@ -6,6 +6,7 @@ import dataclasses
 import json
 import platform
 import subprocess
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,34 +17,43 @@ from numpy.typing import NDArray
 
 import genrekit
 from genrekit import files
-from genrekit.datasets import Track
+from genrekit.datasets import SegmentSplit, Split, Track
 from genrekit.errors import RecipeError
 from genrekit.models import registry
-from genrekit.models.registry import ModelFolder
+from genrekit.models.card import ModelCard
+from genrekit.models.registry import CARD, ModelFolder
 from genrekit.models.runtime import LOGITS
-from genrekit.training import cards, data, distill, export, fit, plans
+from genrekit.training import callbacks, cards, data, distill, export, fit, plans
 from genrekit.training import recipe as recipes
 from genrekit.training.batches import UNLABELLED, TrainingBatches, ValidationTracks, draw_weights
 from genrekit.training.data import TrainingSet
 from genrekit.training.hearing import FrozenNetwork, Heard, Listener, cut
 from genrekit.training.module import GenreModule
-from genrekit.training.probe import N_FOLDS, ProbePlan
+from genrekit.training.out_of_fold import N_FOLDS
+from genrekit.training.probe import ProbePlan
 from genrekit.training.progress import steps
 from genrekit.training.recipe import Recipe
+from genrekit.training.tabular.from_scratch import Row
+from genrekit.training.tabular.plan import TabularPlan
 
 Report = Callable[[str], None]
 RECIPE = "recipe.toml"
+SPLIT = "split.tsv"
 MODEL = "model"
 N_CHECKED_SEGMENTS = 8
 
 
 @dataclass(frozen=True)
 class Run:
-    """A recipe, the folder that keeps everything of the run, and where to say what happens."""
+    """A recipe, the folder that keeps everything of the run, and where to say what happens.
+
+    ``split`` takes the place of the one that the recipe names.
+    """
 
     recipe: Recipe
     folder: Path
     report: Report
+    split: Split | SegmentSplit | None = None
 
     @property
     def model_folder(self) -> Path:
@@ -60,19 +70,36 @@ class Run:
             KeyboardInterrupt: after Ctrl-C; train() again goes on.
             OSError: the disk is full.
         """
-        prepared = data.prepare(self.recipe)
+        prepared = data.prepare(self.recipe, self.split)
         self._open(prepared)
-        unlabelled = _unlabelled(self.recipe)
-        tracks = plans.Tracks(prepared.train, [*prepared.validation, *unlabelled])
-        make = ProbePlan if self.recipe.model.head == "logistic" else plans.make
-        plan = make(self.recipe, len(prepared.labels), tracks, self._hear)
+        plan = self._plan(prepared)
         prepared = self._without(prepared, plan.failures)
-        unlabelled = [t for t in unlabelled if t.track_id not in plan.failures]
-        if isinstance(plan, ProbePlan):
+        if isinstance(plan, ProbePlan | TabularPlan):
+            began = time.perf_counter()
             plan.solve(prepared)
-            return self._finish(plan, prepared, f"one convex fit on {_device()}")
-        cost = self._fit(plan, prepared, unlabelled)
-        return self._finish(plan, prepared, cost)
+            cost = f"one fit of {time.perf_counter() - began:.1f} s on {device()}"
+            return self._finish(plan, prepared, cost)
+        unlabelled = [t for t in _unlabelled(self.recipe) if t.track_id not in plan.failures]
+        return self._finish(plan, prepared, self._fit(plan, prepared, unlabelled))
+
+    def _plan(self, prepared: TrainingSet) -> plans.Plan | ProbePlan | TabularPlan:
+        """Make the recipe's plan, which hears every track."""
+        if self.recipe.model.is_tabular:
+            return TabularPlan(self.recipe, prepared, self._hear)
+        tracks = plans.Tracks(prepared.train, [*prepared.validation, *_unlabelled(self.recipe)])
+        make = ProbePlan if self.recipe.model.head == "logistic" else plans.make
+        return make(self.recipe, len(prepared.labels), tracks, self._hear)
+
+    def train_once(self) -> ModelFolder:
+        """Return the model that an earlier run of this folder finished, or train it.
+
+        Raises:
+            GenrekitError: see train.
+        """
+        if not (self.model_folder / CARD).is_file():
+            return self.train()
+        self._open(data.prepare(self.recipe, self.split))
+        return registry.read(self.model_folder)
 
     def _fit(self, plan: plans.Plan, prepared: TrainingSet, unlabelled: Sequence[Track]) -> str:
         """Train the plan's network epoch by epoch; return what it cost."""
@@ -86,31 +113,36 @@ class Run:
         )
         rows = fit.fit(module, self.folder, self.report)
         plan.network.load_state_dict(module.kept_network.state_dict())
-        minutes = sum(row["seconds"] for row in rows) / 60
-        return f"{len(rows)} epochs in {minutes:.1f} minutes on {_device()}"
+        seconds = sum(row["seconds"] for row in rows)
+        spent = f"{seconds / 60:.1f} minutes" if seconds >= 60 else f"{seconds:.1f} seconds"
+        return f"{len(rows)} epochs in {spent} on {device()}"
 
     def _open(self, prepared: TrainingSet) -> None:
         """Write the recipe, the split and where this comes from into the folder."""
-        kept = self.folder / RECIPE
+        kept, divided = self.folder / RECIPE, self.folder / SPLIT
         if kept.exists() and recipes.load(kept) != self.recipe:
             raise RecipeError(
                 f"{self.folder} holds a run of another recipe; give another --out, or go on with "
                 f"it by `genrekit train --resume {self.folder}`"
             )
+        if divided.exists() and Split.load(divided).sha256 != prepared.split.sha256:
+            raise RecipeError(
+                f"{self.folder} holds a run on another split of the data; give another --out"
+            )
         self.folder.mkdir(parents=True, exist_ok=True)
         about = {
             "genrekit": genrekit.__version__,
-            "commit": _commit(),
+            "commit": commit(),
             "seed": self.recipe.seed,
             "torch": torch.__version__,
-            "device": _device(),
+            "device": device(),
             "dataset": prepared.dataset.name,
             "split": prepared.split.name,
             "split_sha256": prepared.split.sha256,
         }
         with files.write_beside(self.folder / "run.json", "w") as stream:
             json.dump(about, stream, indent=1)
-        prepared.split.save(self.folder / "split.tsv")
+        prepared.split.save(divided)
         with files.write_beside(kept, "w") as stream:
             stream.write(recipes.to_toml(self.recipe))
 
@@ -171,33 +203,61 @@ class Run:
             student_seconds,
         )
 
-    def _finish(self, plan: plans.Plan, prepared: TrainingSet, cost: str) -> ModelFolder:
-        """Export, check, calibrate on the validation tracks by the product's road, and write."""
-        self.report("exporting to ONNX and calibrating on the validation tracks")
+    def _finish(
+        self, plan: plans.Plan | TabularPlan, prepared: TrainingSet, cost: str
+    ) -> ModelFolder:
+        """Export, check, calibrate on tracks that were not learnt, and write."""
+        self.report("exporting to ONNX")
         model = plan.onnx()
-        tracks: Sequence[Track] = prepared.validation or prepared.train
-        _, real = cut(tracks[0].path, plan.spec)
-        export.check(model, plan.spec, plan.logits, real[:N_CHECKED_SEGMENTS])
-        if prepared.by_folds and isinstance(plan, ProbePlan):
+        if isinstance(plan, TabularPlan):
+            self._keep_curve(plan.curve)
+        else:
+            tracks: Sequence[Track] = prepared.validation or prepared.train
+            _, real = cut(tracks[0].path, plan.spec)
+            export.check(model, plan.spec, plan.logits, real[:N_CHECKED_SEGMENTS])
+        card = cards.make(self.recipe, plan, prepared, cost)
+        if self.recipe.data.validation != "none":
+            card = self._calibrate(card, plan, prepared, model)
+        return registry.read(export.write_folder(self.model_folder, model, card))
+
+    def _calibrate(
+        self,
+        card: ModelCard,
+        plan: plans.Plan | TabularPlan,
+        prepared: TrainingSet,
+        model: bytes,
+    ) -> ModelCard:
+        """Calibrate out of fold, or on the validation tracks by the product's road."""
+        tracks: Sequence[Track] = prepared.train
+        if prepared.is_joined and isinstance(plan, ProbePlan | TabularPlan):
             logits = plan.out_of_fold(prepared)
             told = f"training and validation tracks, by {N_FOLDS} artist-grouped folds,"
         else:
-            tracks, logits = self._validate(FrozenNetwork(model, plan.spec), prepared.validation)
-            told = "validation tracks"
+            network, told = FrozenNetwork(model, plan.spec), "validation tracks"
+            tracks, logits = self._validate(plan, network, prepared.validation)
         told = f"{len(tracks)} {told} of the {prepared.split.name} split"
-        card = cards.make(self.recipe, plan, prepared, cost)
-        card, accuracy = cards.calibrate(card, logits, prepared.targets(tracks), told)
+        groups = [prepared.dataset.groups[track.track_id] for track in tracks]
+        card, accuracy = cards.calibrate(card, logits, prepared.targets(tracks), groups, told)
         self.report(f"{accuracy:.1%} of {told} are right")
-        return registry.read(export.write_folder(self.model_folder, model, card))
+        return card
 
     def _validate(
-        self, network: FrozenNetwork, tracks: Sequence[Track]
-    ) -> tuple[list[Track], list[NDArray[np.float32]]]:
-        """Return the logits of every track that can be heard, by the product's road."""
+        self, plan: plans.Plan | TabularPlan, network: FrozenNetwork, tracks: Sequence[Track]
+    ) -> tuple[Sequence[Track], list[NDArray[np.float32]]]:
+        """Return the logits of every track that can be heard."""
+        if isinstance(plan, TabularPlan):
+            return tracks, plan.logits(network, tracks)
         listener = Listener(network, LOGITS, self.folder / "validation")
         heard, failures = self._hear(listener, tracks, "validation")
         kept = [track for track in tracks if track.track_id not in failures]
         return kept, [heard[track.track_id].output for track in kept]
+
+    def _keep_curve(self, curve: Sequence[Row]) -> None:
+        """Write the learning curve of an estimator that has one, as CSV and PNG."""
+        if curve:
+            rows = [row._asdict() for row in curve]
+            callbacks.write_metrics(self.folder / "metrics.csv", rows, Row._fields)
+            callbacks.draw_curves(self.folder / "curves.png", rows, "held-out rows")
 
 
 def _unlabelled(recipe: Recipe) -> list[Track]:
@@ -212,7 +272,7 @@ def _unlabelled(recipe: Recipe) -> list[Track]:
     return [Track(f"unlabelled:{path}", path, "") for path in found]
 
 
-def _commit() -> str:
+def commit() -> str:
     """Return the commit of the source tree that runs; empty where it is no checkout."""
     here = Path(genrekit.__file__).parent
     try:
@@ -224,7 +284,8 @@ def _commit() -> str:
     return done.stdout.strip()
 
 
-def _device() -> str:
+def device() -> str:
+    """Return what computes here, for cards and results."""
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()
     return f"{torch.get_num_threads()} CPU threads ({platform.machine()})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -13,13 +14,16 @@ from genrekit.features.spec import FeatureSpec
 from genrekit.models.card import ModelCard
 from genrekit.models.runtime import EMBEDDING, LOGITS
 from genrekit.training import export
-from genrekit.training.recipe import EMBEDDED, Recipe, resolve
+from genrekit.training.recipe import EMBEDDED, TABULAR, Recipe, resolve
+from genrekit.training.tabular import estimators
 
 # What the noise of each made genre is filtered by: differences are bright, averages are dark.
 GENRES = {"high": np.array([0.5, -0.5]), "low": np.full(16, 1 / 16)}
 N_TRACKS = 5
 SAMPLE_RATE = 16000
 N_EMBEDDING = 8
+SMALL_PICTURE_PIXELS = 64
+TABULAR_SECONDS = 1.0
 
 
 def shrink(recipe: Recipe, folder: Path) -> Recipe:
@@ -32,6 +36,8 @@ def shrink(recipe: Recipe, folder: Path) -> Recipe:
         folder: where the made audio and, if the recipe names a model, a made model go.
     """
     fields = recipe.model_dump(mode="json", exclude_unset=True)
+    if recipe.model.is_tabular:
+        return _shrink_tabular(fields, folder)
     seconds = recipe.features.segment_seconds
     if recipe.model.backbone.startswith(EMBEDDED) or recipe.teacher.model:
         made = str(write_model(folder / "smoke-model"))
@@ -45,8 +51,25 @@ def shrink(recipe: Recipe, folder: Path) -> Recipe:
     fields["data"] = {"source": str(audio), "cache": str(folder / "smoke-cache")}
     fields.setdefault("model", {})["weights"] = "none"
     fields.setdefault("schedule", {})["epochs"] = 1
+    if recipe.schedule.frozen_epochs:
+        fields["schedule"]["frozen_epochs"] = 1
+    if recipe.model.picture_pixels:
+        fields["model"]["picture_pixels"] = SMALL_PICTURE_PIXELS
     sampling = {"segments_per_track": 1, "batch_size": 4, "min_steps": 1}
     fields["sampling"] = fields.get("sampling", {}) | sampling
+    return resolve(fields)
+
+
+def _shrink_tabular(fields: dict[str, Any], folder: Path) -> Recipe:
+    """Hear short segments, and train few trees or epochs where the estimator counts them."""
+    audio = write_audio(folder / "smoke-data", 2 * TABULAR_SECONDS)
+    fields["data"] = {"source": str(audio), "cache": str(folder / "smoke-cache")} | {
+        key: value for key, value in fields.get("data", {}).items() if key == "validation"
+    }
+    fields["features"] |= dict.fromkeys(("segment_seconds", "segment_hop_seconds"), TABULAR_SECONDS)
+    name = fields["model"]["backbone"].removeprefix(TABULAR)
+    few = {key: 5 for key in ("n_estimators", "max_iter") if key in estimators.parameters_of(name)}
+    fields["model"]["parameters"] = fields["model"].get("parameters", {}) | few
     return resolve(fields)
 
 

@@ -1,0 +1,125 @@
+"""Grid search over any keys of a recipe, by folds inside its training and validation tracks."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from genrekit.errors import RecipeError
+from genrekit.evaluation import divisions, protocol
+from genrekit.evaluation.result import Scores
+from genrekit.files import write_beside
+from genrekit.training import data, measure
+from genrekit.training import recipe as recipes
+from genrekit.training.recipe import Recipe
+from genrekit.training.run import Report
+
+REPORT = "grid.json"
+
+
+@dataclass(frozen=True)
+class Tried:
+    """One combination, and the recipe's level of what the folds gave."""
+
+    values: Mapping[str, Any]
+    recipe: Recipe
+    scores: Scores
+
+
+def parse(texts: Sequence[str]) -> dict[str, list[Any]]:
+    """Read "section.key=a,b,c" texts; values are written as in TOML, bare words are strings.
+
+    Raises:
+        RecipeError: a text has another form, or a key comes twice.
+
+    >>> parse(["model.parameters.C=1.0,10.0", "model.backbone=tabular:svm,tabular:knn"])
+    {'model.parameters.C': [1.0, 10.0], 'model.backbone': ['tabular:svm', 'tabular:knn']}
+    """
+    grid: dict[str, list[Any]] = {}
+    for text in texts:
+        key, equals, values = text.partition("=")
+        if not (equals and key.strip() and values.strip()) or key.strip() in grid:
+            raise RecipeError(
+                f"--grid {text!r}: write section.key=a,b,c, every key once, such as "
+                "model.parameters.C=1.0,10.0"
+            )
+        try:
+            grid[key.strip()] = tomllib.loads(f"values = [{values}]")["values"]
+        except tomllib.TOMLDecodeError:
+            grid[key.strip()] = [recipes.parse(value.strip()) for value in values.split(",")]
+    return grid
+
+
+def search(
+    recipe: Recipe, grid: Mapping[str, Sequence[Any]], n_folds: int, folder: Path, report: Report
+) -> list[Tried]:
+    """Try every combination by folds of the tracks that the recipe trains and validates on.
+
+    The recipe's test tracks are in no fold. Folds keep artists apart where they are known.
+
+    Args:
+        recipe: what the values are put into.
+        grid: values by dotted key.
+        n_folds: number of folds.
+        folder: keeps the run folders, which a later call reads, and grid.json.
+        report: called with lines about what happens.
+
+    Returns:
+        The combinations, the most accurate first; of equal ones the first tried.
+
+    Raises:
+        RecipeError: a combination makes no recipe.
+        GenrekitError: see measure.hear.
+    """
+    candidates = [
+        (values, recipes.with_values(recipe, values))
+        for values in (
+            dict(zip(grid, row, strict=True)) for row in itertools.product(*grid.values())
+        )
+    ]
+    prepared = data.prepare(recipe)
+    pool = replace(prepared.dataset, tracks=(*prepared.train, *prepared.validation))
+    kind = "artist" if pool.has_artists else "track"
+    tried = []
+    for values, candidate in candidates:
+        place = folder / "grid" / _digest(values)
+        measured = [
+            measure.hear(candidate, split, place / f"fold-{index + 1}", report)
+            for index, split in enumerate(divisions.divide(pool, kind, n_folds))
+        ]
+        result = protocol.measure(measured, divisions.title(kind, n_folds))
+        tried.append(Tried(values, candidate, result.product))
+        accuracy = result.product.accuracy.value
+        report(f"{', '.join(f'{k} = {v}' for k, v in values.items())}: {accuracy:.1%}")
+    tried.sort(key=lambda its: -its.scores.accuracy.value)
+    _write(folder / REPORT, tried, divisions.title(kind, n_folds))
+    return tried
+
+
+def rows(tried: Sequence[Tried]) -> list[dict[str, Any]]:
+    """Return the table of a search: one dictionary a combination, the best first."""
+    return [
+        {
+            **its.values,
+            "accuracy": its.scores.accuracy.model_dump(),
+            "macro_f1": its.scores.macro_f1.model_dump(),
+            "negative_log_likelihood": its.scores.negative_log_likelihood.model_dump(),
+        }
+        for its in tried
+    ]
+
+
+def _write(path: Path, tried: Sequence[Tried], title: str) -> None:
+    content = {"folds": title, "of": "training and validation tracks", "tried": rows(tried)}
+    with write_beside(path, "w") as stream:
+        json.dump(content, stream, indent=1)
+
+
+def _digest(values: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]

@@ -1,0 +1,1 @@
+"""Models on hand-crafted features: scikit-learn estimators that end as the same model folder."""
