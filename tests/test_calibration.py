@@ -8,6 +8,7 @@ import pytest
 from genrekit import metrics
 from genrekit.aggregation import segment_probabilities, track_probabilities
 from genrekit.evaluation import calibration
+from genrekit.models.card import Calibration
 
 N_LABELS = 4
 
@@ -65,6 +66,68 @@ def test_the_bias_is_found_again() -> None:
     bias = np.array(fitted.bias)
     # Only differences matter: softmax does not see a number added to every label.
     np.testing.assert_allclose(bias[0] - bias[1:], 1.5, atol=0.4)
+
+
+def hesitant_tracks(n_tracks: int, seed: int = 0) -> tuple[list[np.ndarray], np.ndarray]:
+    """Segments that err by themselves: each is calibrated, their mean knows more than it says."""
+    rng = np.random.default_rng(seed)
+    true = rng.integers(0, N_LABELS, n_tracks)
+    # Log-likelihoods of a unit-variance Gaussian around the true label's corner.
+    seen = 1.2 * np.eye(N_LABELS)[true][:, None] + rng.normal(0, 1, (n_tracks, 8, N_LABELS))
+    return list((1.2 * seen).astype(np.float32)), true
+
+
+def test_a_temperature_of_the_track_is_chosen_where_the_mean_hesitates() -> None:
+    logits, true = hesitant_tracks(400)
+    plain = calibration.fit(logits, true)
+    chosen = calibration.choose(logits, true, singles(400))
+    assert chosen == calibration.fit(logits, true, with_track=True)
+    assert chosen.track_temperature < 0.7
+    fresh, answers = hesitant_tracks(4000, seed=1)
+
+    def error(fitted: Calibration) -> float:
+        rows = [segment_probabilities(track, fitted.temperature) for track in fresh]
+        tracks = [track_probabilities(row, temperature=fitted.track_temperature) for row in rows]
+        items = metrics.calibration_items(np.stack(tracks), answers)
+        return float(metrics.expected_calibration_error(items.sum(axis=0)))
+
+    assert error(chosen) < 0.5 * error(plain)
+
+
+def singles(n_tracks: int) -> list[str]:
+    return [f"artist {number}" for number in range(n_tracks)]
+
+
+def test_a_bias_that_helps_is_chosen_and_one_that_does_not_is_not() -> None:
+    logits, true = made_tracks(400, 2, scale=2, bias=2.5)
+    chosen = calibration.choose(logits, true, singles(400), fitted_on="made tracks")
+    assert chosen == calibration.fit(logits, true, with_bias=True, fitted_on="made tracks")
+    logits, true = made_tracks(400, 2, scale=2)
+    assert calibration.choose(logits, true, singles(400)) == calibration.fit(logits, true)
+
+
+def test_tracks_too_few_to_fold_get_no_bias() -> None:
+    logits, true = made_tracks(4, 2, bias=2.5)
+    for groups in (singles(4), ["one artist"] * 4):
+        assert calibration.choose(logits, true, groups).bias == ()
+
+
+def test_no_artist_is_on_both_sides_of_the_choice(monkeypatch: pytest.MonkeyPatch) -> None:
+    logits, true = made_tracks(120, 2)
+    groups = [f"artist {number // 4}" for number in range(120)]
+    torn = []
+    fold = calibration.stratify.folds
+
+    def watched(*arguments: object) -> np.ndarray:
+        parts = fold(*arguments)  # type: ignore[arg-type]
+        torn.extend(
+            g for g in set(groups) if len({parts[i] for i in range(120) if groups[i] == g}) > 1
+        )
+        return parts
+
+    monkeypatch.setattr(calibration.stratify, "folds", watched)
+    calibration.choose(logits, true, groups)
+    assert torn == []
 
 
 def test_tracks_may_have_different_numbers_of_segments() -> None:

@@ -14,7 +14,8 @@ from genrekit.datasets.base import Dataset, Problem, Track
 from genrekit.datasets.split import SegmentSplit, Split
 from genrekit.errors import DatasetError, ModelError
 from genrekit.evaluation import plots, protocol, report
-from genrekit.evaluation.result import EvaluationResult, compare, to_card_metrics
+from genrekit.evaluation.comparison import compare, compare_all, difference
+from genrekit.evaluation.result import EvaluationResult, to_card_metrics
 from genrekit.evaluation.selection import Selection, select
 from genrekit.models import readme, registry
 from genrekit.models.card import Calibration, Interval, ModelCard, PrecisionPoint, TrainingData
@@ -84,9 +85,13 @@ def heard(selection: Selection, card: ModelCard = CARD) -> protocol.Heard:
     )
 
 
+def measure(card: ModelCard, selection: Selection, said: protocol.Heard) -> EvaluationResult:
+    return protocol.measure([protocol.Measured(card, selection, said)])
+
+
 def measured(card: ModelCard = CARD, **changes: str) -> EvaluationResult:
     selection = select(card, dataset(**changes), split())
-    return protocol.measure(card, selection, heard(selection, card))
+    return measure(card, selection, heard(selection, card))
 
 
 def test_the_three_levels_by_hand() -> None:
@@ -111,7 +116,7 @@ def result_of(key: str, level: str) -> str:
     """Return the answer for one track, read off a confusion matrix with this track alone."""
     only = Split("track", {key: "test"})
     selection = select(CARD, dataset(), only)
-    scores = protocol.measure(CARD, selection, heard(selection)).levels[level]  # type: ignore[index]
+    scores = measure(CARD, selection, heard(selection)).levels[level]  # type: ignore[index]
     return LABELS[int(np.array(scores.confusion).sum(axis=0).argmax())]
 
 
@@ -148,7 +153,7 @@ def test_the_products_own_level_is_its_own_answer() -> None:
     said = heard(selection)
     says_jazz = {"blues": 0.0, "jazz": 1.0, "rock": 0.0}
     said.predictions = [p.model_copy(update={"probabilities": says_jazz}) for p in said.predictions]
-    result = protocol.measure(voting, selection, said)
+    result = measure(voting, selection, said)
     assert result.product_level == "majority_vote"
     assert [row[1] for row in result.product.confusion] == [2, 2, 1]
     assert {track.label for track in result.tracks} == {"jazz"}
@@ -201,14 +206,14 @@ def test_training_tracks_are_left_out_and_named() -> None:
     assert [track.track_id for track in selection.tracks] == ["b2", "j2", "r1"]
     assert selection.trained_on == ("b1", "j1")
     assert selection.n_same_artist == 1  # b2 is by b1's artist
-    result = protocol.measure(card, selection, heard(selection))
+    result = measure(card, selection, heard(selection))
     assert not result.leaky
 
 
 def test_training_tracks_are_measured_only_as_leaky() -> None:
     card = trained_on("b1")
     selection = select(card, dataset(), split(), include_training_tracks=True)
-    result = protocol.measure(card, selection, heard(selection))
+    result = measure(card, selection, heard(selection))
     assert result.n_tracks == 5
     assert result.split_title == "track test (LEAKY)"
     assert to_card_metrics(result).split == "track test (LEAKY)"
@@ -230,6 +235,16 @@ def test_only_the_part_asked_for_is_measured() -> None:
     assert [t.track_id for t in select(CARD, dataset(), divided, "train").tracks] == ["b1"]
 
 
+def test_another_split_of_the_cards_name_is_noticed() -> None:
+    data = TrainingData(
+        dataset="made", split="track", split_sha256=split().sha256, n_tracks={}, track_ids=("b1",)
+    )
+    card = CARD.model_copy(update={"training_data": data})
+    assert not select(card, dataset(), split()).is_another_split
+    assert select(card, dataset(), split(r1="train")).is_another_split
+    assert not select(card, dataset(), Split("artist", {"b2": "test"})).is_another_split
+
+
 def test_unknown_genres_are_left_out_and_counted() -> None:
     result = measured(j1="polka", j2="polka")
     assert result.unknown_genres == {"polka": 2}
@@ -249,7 +264,7 @@ def test_failures_and_problems_are_named() -> None:
     said = heard(selection)
     lost, _ = said.tracks.pop(), said.predictions.pop()
     said.failures.append(protocol._failed(lost, "no decoder reads it"))
-    result = protocol.measure(CARD, selection, said)
+    result = measure(CARD, selection, said)
     assert result.n_tracks == 4
     assert [(f.track_id, f.error) for f in result.failures] == [("r1", "no decoder reads it")]
     assert result.problems == ("j3.wav: 0 bytes",)
@@ -259,7 +274,7 @@ def test_nothing_heard_is_an_error() -> None:
     selection = select(CARD, dataset(), split())
     failed = [protocol._failed(track, "gone") for track in selection.tracks]
     with pytest.raises(DatasetError, match=r"none of the 5 test tracks .* can be heard"):
-        protocol.measure(CARD, selection, protocol.Heard(failures=failed))
+        measure(CARD, selection, protocol.Heard(failures=failed))
 
 
 def test_the_leaky_split_measures_the_parts_segments_only() -> None:
@@ -273,7 +288,7 @@ def test_the_leaky_split_measures_the_parts_segments_only() -> None:
     assert [segment.start_seconds for segment in part.segments] == [0.0, 9.0]
     assert part.probabilities["blues"] == pytest.approx((0.45 + 0.5) / 2)
     said = protocol.Heard([track], [part])
-    result = protocol.measure(CARD, select(CARD, dataset(), divided), said)
+    result = measure(CARD, select(CARD, dataset(), divided), said)
     assert result.split_title == "segment test (LEAKY)"
     assert result.product.accuracy.value == 1.0
 
@@ -299,17 +314,90 @@ def test_compare_counts_what_only_one_got_right() -> None:
     said = heard(selection)
     says_jazz = {"blues": 0.0, "jazz": 1.0, "rock": 0.0}
     said.predictions = [p.model_copy(update={"probabilities": says_jazz}) for p in said.predictions]
-    second = protocol.measure(CARD, selection, said)
+    second = measure(CARD, selection, said)
     found = compare(first, second)
     # Of b1, b2, j1, j2 the first gets b1 and j1, the second j1 and j2.
     assert (found.n_tracks, found.n_only_first, found.n_only_second) == (4, 1, 1)
     assert found.p_value == 1.0
 
 
-def test_compare_needs_common_tracks() -> None:
+def test_compare_needs_common_tracks_and_one_answer_for_each() -> None:
     first = measured()
-    with pytest.raises(ValueError, match="share no track"):
+    with pytest.raises(DatasetError, match="share no track"):
         compare(first, first.model_copy(update={"tracks": ()}))
+    with pytest.raises(DatasetError, match="second pools several answers"):
+        compare(first, first.model_copy(update={"tracks": first.tracks * 2}))
+
+
+def test_the_difference_is_paired_by_hand() -> None:
+    first = measured()
+    # The second is right where the first is wrong and wrong where it is right, but for b1.
+    swapped = [
+        t if t.track_id == "b1" else t.model_copy(update={"label": "x" if t.correct else t.genre})
+        for t in first.tracks
+    ]
+    second = first.model_copy(update={"tracks": tuple(swapped)})
+    found = compare(first, second, ("one", "two"))
+    assert (found.n_only_first, found.n_only_second) == (2, 2)
+    assert found.difference.value == pytest.approx(0.0)
+    assert found.difference.low < 0 < found.difference.high
+    assert found.is_noise
+    assert found.sentence.startswith("The difference between one and two is within the noise")
+    same = compare(first, first)
+    assert same.difference == Interval(value=0.0, low=0.0, high=0.0)
+
+
+def test_a_difference_beyond_noise_is_said() -> None:
+    first = measured()
+    tracks = [
+        first.tracks[0].model_copy(update={"track_id": f"t{n}", "group": f"g{n}"}) for n in range(9)
+    ]
+    right = first.model_copy(update={"tracks": tuple(tracks)})
+    wrong = [track.model_copy(update={"label": "rock"}) for track in tracks]
+    found = compare(first.model_copy(update={"tracks": tuple(wrong)}), right, ("a", "b"))
+    assert found.difference == Interval(value=-1.0, low=-1.0, high=-1.0)
+    assert found.p_value == pytest.approx(2 / 2**9)
+    assert found.sentence.startswith("b is better than a by more than noise: -100.0 points")
+    assert [its.second for its in compare_all([("a", right), ("b", right), ("c", right)])] == [
+        "b",
+        "c",
+        "c",
+    ]
+
+
+def test_the_difference_of_splits_need_not_share_tracks() -> None:
+    tracks = measured().tracks
+    found = difference(tracks[:2], tracks[2:])  # b1 right, b2 wrong; j1 and r1 of three right
+    assert found.value == pytest.approx(1 / 2 - 2 / 3)
+
+
+def test_confusions_name_the_tracks_behind_them() -> None:
+    found = [(its.genre, its.label, its.track_ids) for its in measured().confusions]
+    assert found == [("blues", "rock", ("b2",)), ("jazz", "rock", ("j2",))]
+
+
+def test_the_composition_counts_every_part() -> None:
+    selection = select(CARD, dataset(), split(b1="train", j1="validation"))
+    assert selection.composition == {
+        "blues": {"train": 1, "validation": 0, "test": 1},
+        "jazz": {"train": 0, "validation": 1, "test": 1},
+        "rock": {"train": 0, "validation": 0, "test": 1},
+    }
+
+
+def test_abstention_at_the_promised_precisions() -> None:
+    points = [(0.0, 0.5, 1.0), (0.65, 0.9, 0.4)]
+    curve = tuple(PrecisionPoint(threshold=t, precision=p, coverage=c) for t, p, c in points)
+    found = measured(CARD.model_copy(update={"precision_curve": curve})).abstention
+    assert [(its.promised_precision, its.threshold) for its in found] == [
+        (0.8, 0.65),
+        (0.85, 0.65),
+        (0.9, 0.65),
+    ]
+    assert found[-1].n_tracks == 2
+    assert found[-1].precision is not None
+    assert (found[-1].precision.value, found[-1].coverage.value) == (1.0, pytest.approx(2 / 5))
+    assert measured().abstention == ()
 
 
 @pytest.fixture
@@ -320,7 +408,7 @@ def tiny(tmp_path: Path) -> registry.ModelFolder:
 
 def test_the_card_is_updated_and_its_readme_with_it(tiny: registry.ModelFolder) -> None:
     result = measured()
-    report.update_card(tiny, result)
+    report.update_card(tiny, result, dataset())
     once = registry.find(tiny.path)
     assert once.card.metrics == (to_card_metrics(result),)
     assert once.card.model_copy(update={"metrics": ()}) == tiny.card
@@ -328,9 +416,9 @@ def test_the_card_is_updated_and_its_readme_with_it(tiny: registry.ModelFolder) 
     assert text == readme.write(once.card)
     assert "track test" in text
     # The same again replaces, another split is added.
-    report.update_card(once, result)
+    report.update_card(once, result, dataset())
     assert registry.find(tiny.path).card.metrics == once.card.metrics
-    report.update_card(once, result.model_copy(update={"split": "artist"}))
+    report.update_card(once, result.model_copy(update={"split": "artist"}), dataset())
     assert [m.split for m in registry.find(tiny.path).card.metrics] == ["track test", "artist test"]
     assert sorted(path.name for path in tiny.path.iterdir()) == [
         "README.md",
@@ -339,10 +427,20 @@ def test_the_card_is_updated_and_its_readme_with_it(tiny: registry.ModelFolder) 
     ]
 
 
+def test_the_card_counts_the_training_tracks_of_each_genre(tiny: registry.ModelFolder) -> None:
+    registry.write_card(
+        tiny.path, trained_on("b1", "j1").model_copy(update={"labels": tiny.card.labels})
+    )
+    report.update_card(registry.find(tiny.path), measured(), dataset())
+    data = registry.find(tiny.path).card.training_data
+    assert data is not None
+    assert data.n_per_class == {"blues": 1, "jazz": 1}
+
+
 def test_the_numbers_of_another_network_are_refused(tiny: registry.ModelFolder) -> None:
     result = measured(CARD.model_copy(update={"onnx_sha256": "f" * 64}))
     with pytest.raises(ModelError, match="evaluate that folder"):
-        report.update_card(tiny, result)
+        report.update_card(tiny, result, dataset())
     assert registry.find(tiny.path).card == tiny.card
 
 
@@ -352,9 +450,9 @@ def test_the_folder_holds_numbers_answers_and_pictures(tmp_path: Path) -> None:
     said = heard(selection)
     lost, _ = said.tracks.pop(), said.predictions.pop()
     said.failures.append(protocol._failed(lost, "gone"))
-    result = protocol.measure(CARD, selection, said)
+    result = measure(CARD, selection, said)
     paths = report.write_folder(result, tmp_path / "out")
-    names = ["metrics.json", "predictions.csv", "confusion.png", "reliability.png"]
+    names = ["metrics.json", "predictions.csv", "report.html", "confusion.png", "reliability.png"]
     assert [path.name for path in paths] == names
     assert json.loads(paths[0].read_text(encoding="utf-8"))["n_tracks"] == 4
     with paths[1].open(encoding="utf-8", newline="") as stream:
@@ -362,7 +460,7 @@ def test_the_folder_holds_numbers_answers_and_pictures(tmp_path: Path) -> None:
     assert [row["track_id"] for row in rows] == ["b1", "b2", "j1", "j2", "r1"]
     assert [row["correct"] for row in rows] == ["1", "0", "1", "0", ""]
     assert rows[4]["error"] == "gone"
-    assert all(path.read_bytes().startswith(b"\x89PNG\r\n\x1a\n") for path in paths[2:])
+    assert all(path.read_bytes().startswith(b"\x89PNG\r\n\x1a\n") for path in paths[3:])
 
 
 def test_the_confusion_picture_is_darkest_where_the_counts_are(tmp_path: Path) -> None:

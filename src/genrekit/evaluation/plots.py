@@ -4,19 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from genrekit.errors import GenrekitError
+from genrekit import pictures
 from genrekit.evaluation.result import EvaluationResult
-from genrekit.files import write_beside
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-MISSING = (
-    "matplotlib is not installed, so no PNG can be drawn; install it with: pip install "
-    "'genrekit[train]'"
-)
 
 
 def available() -> bool:
@@ -34,7 +24,7 @@ def confusion(result: EvaluationResult, path: Path) -> None:
     counts = result.product.confusion
     shares = [[n / max(sum(row), 1) for n in row] for row in counts]
     n_labels = len(counts)
-    figure = _figure(2 + 0.6 * n_labels, 2 + 0.5 * n_labels)
+    figure = pictures.figure(2 + 0.6 * n_labels, 2 + 0.5 * n_labels)
     axes = figure.add_subplot()
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for row, column in ((r, c) for r in range(n_labels) for c in range(n_labels)):
@@ -46,7 +36,7 @@ def confusion(result: EvaluationResult, path: Path) -> None:
     axes.set_xlabel("answer")
     axes.set_ylabel("truth")
     axes.set_title(_title(result), fontsize=9)
-    _save(figure, path)
+    pictures.save(figure, path)
 
 
 def reliability(result: EvaluationResult, path: Path) -> None:
@@ -57,7 +47,7 @@ def reliability(result: EvaluationResult, path: Path) -> None:
         OSError: path cannot be written.
     """
     bins = result.product.reliability
-    figure = _figure(5.5, 5)
+    figure = pictures.figure(5.5, 5)
     axes = figure.add_subplot()
     axes.plot([0, 1], [0, 1], color="grey", linestyle="--", linewidth=1)
     places = [(b.low + b.high) / 2 for b in bins]
@@ -70,7 +60,35 @@ def reliability(result: EvaluationResult, path: Path) -> None:
     error = result.product.expected_calibration_error
     measured = f"{error.value:.3f} [{error.low:.2f}, {error.high:.2f}]"
     axes.set_title(f"{_title(result)}\ncalibration error {measured}", fontsize=9)
-    _save(figure, path)
+    pictures.save(figure, path)
+
+
+def robustness(result: EvaluationResult, path: Path) -> None:
+    """Draw accuracy and agreement under every change, with their intervals.
+
+    Raises:
+        GenrekitError: matplotlib is not installed.
+        OSError: path cannot be written.
+    """
+    if result.robustness is None:
+        return
+    changes = result.robustness.changes
+    figure = pictures.figure(8, 1.5 + 0.3 * len(changes))
+    axes = figure.add_subplot()
+    for name, colour, offset in (("accuracy", "#08519c", 0.15), ("agreement", "#d95f0e", -0.15)):
+        found = [getattr(change, name) for change in changes]
+        places = [-index + offset for index in range(len(changes))]
+        below = [its.value - its.low for its in found]
+        above = [its.high - its.value for its in found]
+        values = [its.value for its in found]
+        label = name if name == "accuracy" else "same answer as unchanged"
+        axes.errorbar(values, places, xerr=[below, above], fmt="o", color=colour, label=label)
+    axes.set_yticks([-index for index in range(len(changes))], [its.name for its in changes])
+    axes.set(xlim=(0, 1.01), xlabel="share of tracks, with 95 % intervals")
+    axes.grid(axis="x", alpha=0.3)
+    axes.legend(loc="lower left")
+    axes.set_title(_title(result), fontsize=9)
+    pictures.save(figure, path)
 
 
 def _title(result: EvaluationResult) -> str:
@@ -80,17 +98,3 @@ def _title(result: EvaluationResult) -> str:
         f"accuracy {100 * accuracy.value:.1f} % "
         f"[{100 * accuracy.low:.1f}, {100 * accuracy.high:.1f}] by {result.product_level}"
     )
-
-
-def _figure(width_inches: float, height_inches: float) -> Figure:
-    """Return a figure that needs no display."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise GenrekitError(MISSING) from error
-    return Figure(figsize=(width_inches, height_inches), layout="constrained")
-
-
-def _save(figure: Any, path: Path) -> None:
-    with write_beside(path) as stream:
-        figure.savefig(stream, format="png", dpi=150)

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from pathlib import Path
 
+from genrekit.datasets import Dataset
 from genrekit.errors import ModelError
-from genrekit.evaluation import plots
+from genrekit.evaluation import page, plots
 from genrekit.evaluation.result import EvaluationResult, to_card_metrics
 from genrekit.files import write_beside
-from genrekit.models import readme
-from genrekit.models.registry import CARD, ModelFolder
+from genrekit.models import registry
+from genrekit.models.card import TrainingData
+from genrekit.models.registry import ModelFolder
 
 COLUMNS = ("track_id", "path", "artist_group", "genre", "label", "correct", "probability", "error")
 
 
-def write_folder(result: EvaluationResult, folder: Path) -> list[Path]:
-    """Write metrics.json, predictions.csv and, where matplotlib is, confusion and reliability PNG.
+def write_folder(result: EvaluationResult, folder: Path, curves: Path | None = None) -> list[Path]:
+    """Write metrics.json, predictions.csv, report.html and, where matplotlib is, PNGs.
 
     Args:
         result: an evaluation.
         folder: made if it is missing; older files of these names are replaced.
+        curves: the run's metrics.csv, one line an epoch, if there is one.
 
     Returns:
         The files written.
@@ -32,21 +36,30 @@ def write_folder(result: EvaluationResult, folder: Path) -> list[Path]:
     with write_beside(paths[0], "w") as stream:
         stream.write(result.model_dump_json(indent=1) + "\n")
     _write_predictions(result, paths[1])
+    paths.append(folder / "report.html")
+    with write_beside(paths[-1], "w") as stream:
+        stream.write(page.write(result, _epochs(curves)))
     if plots.available():
-        paths += [folder / "confusion.png", folder / "reliability.png"]
-        plots.confusion(result, paths[2])
-        plots.reliability(result, paths[3])
+        drawn = {"confusion": plots.confusion, "reliability": plots.reliability}
+        if result.robustness:
+            drawn["robustness"] = plots.robustness
+        for name, draw in drawn.items():
+            paths.append(folder / f"{name}.png")
+            draw(result, paths[-1])
     return paths
 
 
-def update_card(folder: ModelFolder, result: EvaluationResult) -> Path:
+def update_card(folder: ModelFolder, result: EvaluationResult, dataset: Dataset) -> Path:
     """Write an evaluation into a model's card.json and README.md.
 
-    What the card said of the same data, split and level is replaced; other metrics stay.
+    What the card said of the same data, split and level is replaced, and so are leak meter and
+    robustness where they were measured; the rest stays.
 
     Args:
         folder: the model folder that was evaluated.
         result: its evaluation.
+        dataset: what it was evaluated on, by which the training tracks of each genre are counted
+            where they are of the same data.
 
     Returns:
         The card's path.
@@ -64,12 +77,32 @@ def update_card(folder: ModelFolder, result: EvaluationResult) -> Path:
     new = to_card_metrics(result)
     key = (new.data, new.split, new.level)
     kept = tuple(old for old in card.metrics if (old.data, old.split, old.level) != key)
-    updated = card.model_copy(update={"metrics": (*kept, new)})
-    with write_beside(folder.path / CARD, "w") as stream:
-        stream.write(updated.model_dump_json(indent=1) + "\n")
-    with write_beside(folder.path / "README.md", "w") as stream:
-        stream.write(readme.write(updated))
-    return folder.path / CARD
+    changes = {
+        "metrics": (*kept, new),
+        "training_data": _counted(card.training_data, dataset),
+        "leak_meter": result.leak_meter or card.leak_meter,
+        "robustness": result.robustness or card.robustness,
+    }
+    return registry.write_card(folder.path, card.model_copy(update=changes))
+
+
+def _counted(data: TrainingData | None, dataset: Dataset) -> TrainingData | None:
+    """Count the training tracks of each genre, if all of them are here."""
+    if data is None or data.n_per_class or data.dataset != dataset.name:
+        return data
+    genres = {track.track_id: track.genre for track in dataset.tracks}
+    if not set(data.track_ids) <= set(genres):
+        return data
+    counts = Counter(genres[track_id] for track_id in data.track_ids)
+    return data.model_copy(update={"n_per_class": dict(sorted(counts.items()))})
+
+
+def _epochs(path: Path | None) -> list[dict[str, float]]:
+    """Read a run's metrics.csv; no rows where there is none."""
+    if path is None or not path.is_file():
+        return []
+    with path.open(encoding="utf-8", newline="") as stream:
+        return [{name: float(cell) for name, cell in row.items()} for row in csv.DictReader(stream)]
 
 
 def _write_predictions(result: EvaluationResult, path: Path) -> None:
@@ -77,6 +110,6 @@ def _write_predictions(result: EvaluationResult, path: Path) -> None:
         rows = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
         rows.writeheader()
         for track in result.tracks:
-            row = track.model_dump(exclude={"n_segments"})
+            row = track.model_dump(exclude={"n_segments", "group"})
             rows.writerow({**row, "correct": int(track.correct)})
         rows.writerows(failure.model_dump() for failure in result.failures)

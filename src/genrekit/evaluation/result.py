@@ -6,8 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from genrekit import metrics
-from genrekit.models.card import Interval, Metrics
+from genrekit.models.card import Abstention, Interval, LeakMeter, Metrics, Robustness
 from genrekit.prediction import ModelReference
 
 Level = Literal["segment", "majority_vote", "mean_probability"]
@@ -78,12 +77,22 @@ class CoveragePoint(Strict):
     n_tracks: int
 
 
+class RunScore(Strict):
+    """How one of the models that an evaluation pools did by itself."""
+
+    split: str
+    sha256: str
+    n_tracks: int
+    n_right: int
+
+
 class TrackResult(Strict):
-    """The product's answer for one track."""
+    """The product's answer for one track; ``group`` is what intervals resample."""
 
     track_id: str
     path: str
     artist_group: str | None
+    group: str
     genre: str
     label: str
     probability: float
@@ -93,6 +102,14 @@ class TrackResult(Strict):
     def correct(self) -> bool:
         """Whether the answer is the truth."""
         return self.label == self.genre
+
+
+class Confusion(Strict):
+    """Tracks of one genre that were answered by one other label, the surest mistakes first."""
+
+    genre: str
+    label: str
+    track_ids: tuple[str, ...]
 
 
 class FailedTrack(Strict):
@@ -112,28 +129,39 @@ class EvaluationResult(Strict):
     true. ``n_same_artist`` counts the tracks measured that are no training tracks but have
     an artist who is in the training tracks. ``unknown_genres`` counts tracks left out because the
     model has no such label. ``problems`` are the dataset's: files it skipped before any split.
+    ``runs`` has an entry for each model: one, or one a fold and seed of a recipe. ``other_split``
+    says that the model's card names a split of this name and data, but of other tracks.
+    ``composition`` counts each genre's tracks by part of the (first) split, segments under the
+    leaky one; ``confusions`` are the product's, the most frequent first.
     """
 
     model: ModelReference
+    runs: tuple[RunScore, ...]
     data: str
     split: str
     split_sha256: str
     split_is_leaky: bool
     part: str
     labels: tuple[str, ...]
+    composition: dict[str, dict[str, int]]
     n_tracks: int
     n_artist_groups: int
     product_level: Level
     levels: dict[Level, Scores]
     uncalibrated: Uncalibrated
     coverage: tuple[CoveragePoint, ...]
+    abstention: tuple[Abstention, ...]
     trained_on: tuple[str, ...]
     includes_trained_on: bool
+    other_split: bool
     n_same_artist: int
     unknown_genres: dict[str, int]
     problems: tuple[str, ...]
     failures: tuple[FailedTrack, ...]
     tracks: tuple[TrackResult, ...]
+    confusions: tuple[Confusion, ...]
+    leak_meter: LeakMeter | None = None
+    robustness: Robustness | None = None
 
     @property
     def leaky(self) -> bool:
@@ -149,15 +177,6 @@ class EvaluationResult(Strict):
     def product(self) -> Scores:
         """The scores of the level that the model answers with."""
         return self.levels[self.product_level]
-
-
-class Comparison(Strict):
-    """Two evaluations on the tracks they share."""
-
-    n_tracks: int
-    n_only_first: int
-    n_only_second: int
-    p_value: float
 
 
 def to_card_metrics(result: EvaluationResult, level: Level | None = None) -> Metrics:
@@ -182,24 +201,8 @@ def to_card_metrics(result: EvaluationResult, level: Level | None = None) -> Met
             for label, row in scores.per_class.items()
             if row.recall is not None
         },
-    )
-
-
-def compare(first: EvaluationResult, second: EvaluationResult) -> Comparison:
-    """Test with McNemar's exact test whether two evaluations differ on the tracks they share.
-
-    Raises:
-        ValueError: they share no track.
-    """
-    correct = {track.track_id: track.correct for track in second.tracks}
-    pairs = [(t.correct, correct[t.track_id]) for t in first.tracks if t.track_id in correct]
-    if not pairs:
-        raise ValueError(f"{first.data} and {second.data}: the evaluations share no track")
-    n_first = sum(mine and not theirs for mine, theirs in pairs)
-    n_second = sum(theirs and not mine for mine, theirs in pairs)
-    return Comparison(
-        n_tracks=len(pairs),
-        n_only_first=n_first,
-        n_only_second=n_second,
-        p_value=metrics.mcnemar(n_first, n_second),
+        n_per_class={label: row.n_items for label, row in scores.per_class.items()},
+        n_artist_groups=result.n_artist_groups,
+        uncalibrated_error=result.uncalibrated.expected_calibration_error,
+        abstention=result.abstention,
     )

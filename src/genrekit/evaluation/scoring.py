@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,22 +113,44 @@ def coverage(
         true: label indices of the truth. Shape (n_tracks,).
         groups: the artist group of each track, for the intervals.
     """
-    best = probabilities.max(axis=1)
-    hits = probabilities.argmax(axis=1) == true
-    points = []
-    for promised in curve:
-        answered = best >= promised.threshold
-        items = np.stack([answered & hits, answered, np.ones_like(answered)], axis=1)
-        resamples = metrics.Resamples(items, groups)
-        point = CoveragePoint(
-            threshold=promised.threshold,
-            promised_precision=promised.precision,
-            precision=_interval(resamples, _share_right) if answered.any() else None,
-            coverage=_interval(resamples, lambda sums: sums[:, 1] / sums[:, 2]),
-            n_tracks=int(answered.sum()),
+    return tuple(
+        CoveragePoint(
+            threshold=point.threshold,
+            promised_precision=point.precision,
+            **answered_share(np.full(len(true), point.threshold), probabilities, true, groups),
         )
-        points.append(point)
-    return tuple(points)
+        for point in curve
+    )
+
+
+class Answered(TypedDict):
+    """The fields that CoveragePoint and Abstention share."""
+
+    precision: Interval | None
+    coverage: Interval
+    n_tracks: int
+
+
+def answered_share(
+    thresholds: Floats, probabilities: Floats, true: Integers, groups: Sequence[str]
+) -> Answered:
+    """Return precision and coverage where each track has a threshold of its own.
+
+    Args:
+        thresholds: shape (n_tracks,).
+        probabilities: shape (n_tracks, n_labels).
+        true: label indices of the truth. Shape (n_tracks,).
+        groups: the artist group of each track, for the intervals.
+    """
+    answered = probabilities.max(axis=1) >= thresholds
+    hits = probabilities.argmax(axis=1) == true
+    items = np.stack([answered & hits, answered, np.ones_like(answered)], axis=1)
+    resamples = metrics.Resamples(items, groups)
+    return Answered(
+        precision=_interval(resamples, _share_right) if answered.any() else None,
+        coverage=_interval(resamples, lambda sums: sums[:, 1] / sums[:, 2]),
+        n_tracks=int(answered.sum()),
+    )
 
 
 def _share_right(sums: Floats) -> Floats:

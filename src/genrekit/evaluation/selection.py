@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from genrekit.datasets.split import SegmentSplit, Split
+from genrekit.datasets.split import PARTS, SegmentSplit, Split
 from genrekit.errors import DatasetError
 from genrekit.labels import spelling
 from genrekit.models.card import ModelCard
@@ -39,14 +39,19 @@ class ChosenTrack:
 
 @dataclass(frozen=True)
 class Selection:
-    """The tracks of one part of a split that a model is measured on, and those left out."""
+    """The tracks of one part of a split that a model is measured on, and those left out.
+
+    ``is_another_split``: the card names the data and the split, but its hash of it differs.
+    """
 
     data: str
     split: AnySplit
     part: str
     includes_trained_on: bool
     tracks: tuple[ChosenTrack, ...]
+    composition: dict[str, dict[str, int]]
     trained_on: tuple[str, ...]
+    is_another_split: bool
     n_same_artist: int
     unknown_genres: dict[str, int]
     problems: tuple[str, ...]
@@ -98,11 +103,32 @@ def select(
             )
             for track in chosen
         ),
+        composition=_composition(dataset, split),
+        is_another_split=_is_another(card, dataset, split),
         trained_on=tuple(track.track_id for track in known if track.track_id in fitted),
         n_same_artist=sum(groups[track.track_id] in fitted_groups for track in unseen),
         unknown_genres=dict(unknown),
         problems=tuple(map(str, dataset.problems)),
     )
+
+
+def _composition(dataset: Dataset, split: AnySplit) -> dict[str, dict[str, int]]:
+    """Count each genre's tracks, or segments, by part."""
+    genres = {track.track_id: track.genre for track in dataset.tracks}
+    counts: dict[str, dict[str, int]] = {label: dict.fromkeys(PARTS, 0) for label in dataset.labels}
+    for key, part in split.assignment.items():
+        track_id = key if isinstance(key, str) else key[0]
+        if track_id in genres:
+            counts[genres[track_id]][part] += 1
+    return counts
+
+
+def _is_another(card: ModelCard, dataset: Dataset, split: AnySplit) -> bool:
+    """Return whether the card names this data and split but another hash of it."""
+    data = card.training_data
+    if data is None or (data.dataset, data.split) != (dataset.name, split.name):
+        return False
+    return data.split_sha256 != split.sha256
 
 
 def _indices(split: AnySplit, part: str) -> dict[str, frozenset[int]]:

@@ -1,0 +1,133 @@
+"""Compare evaluations: paired differences, and whether they are noise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+
+import numpy as np
+
+from genrekit import metrics
+from genrekit.errors import DatasetError
+from genrekit.evaluation.result import EvaluationResult, Strict, TrackResult
+from genrekit.evaluation.scoring import Floats
+from genrekit.models.card import Interval
+
+SIGNIFICANT = 0.05
+
+
+class Comparison(Strict):
+    """Two evaluations on the tracks they share; differences are first minus second."""
+
+    first: str
+    second: str
+    n_tracks: int
+    n_artist_groups: int
+    first_accuracy: float
+    second_accuracy: float
+    difference: Interval
+    n_only_first: int
+    n_only_second: int
+    p_value: float
+
+    @property
+    def is_noise(self) -> bool:
+        """Whether the interval of the difference holds 0, or McNemar's p is 0.05 or more."""
+        holds_zero = self.difference.low <= 0 <= self.difference.high
+        return holds_zero or self.p_value >= SIGNIFICANT
+
+    @property
+    def sentence(self) -> str:
+        """Say in words what was found."""
+        points, low, high = (100 * value for value in self.difference.model_dump().values())
+        found = (
+            f"{points:+.1f} points [{low:+.1f}, {high:+.1f}], McNemar p = {self.p_value:.2g}, "
+            f"n = {self.n_tracks} tracks of {self.n_artist_groups} artist groups"
+        )
+        if self.is_noise:
+            return (
+                f"The difference between {self.first} and {self.second} is within the noise: "
+                f"{found}."
+            )
+        better, worse = (self.first, self.second) if points > 0 else (self.second, self.first)
+        return f"{better} is better than {worse} by more than noise: {found}."
+
+
+def compare_all(results: Sequence[tuple[str, EvaluationResult]]) -> list[Comparison]:
+    """Compare every two of several evaluations, each with its name; see compare."""
+    return [
+        compare(first, second, (name, other))
+        for (name, first), (other, second) in combinations(results, 2)
+    ]
+
+
+def compare(
+    first: EvaluationResult, second: EvaluationResult, names: tuple[str, str] = ("first", "second")
+) -> Comparison:
+    """Compare two evaluations on the tracks that both were asked about.
+
+    McNemar's exact test takes the tracks as independent; the interval resamples artist groups and
+    so is the more careful of the two.
+
+    Raises:
+        DatasetError: they share no track, or pool several answers for one track.
+    """
+    one, other = _answers(first, names[0]), _answers(second, names[1])
+    shared = [track_id for track_id in one if track_id in other]
+    if not shared:
+        raise DatasetError(
+            f"{names[0]} and {names[1]} share no track, so nothing can be compared; evaluate both "
+            "on the same data and split"
+        )
+    mine, theirs = ([answers[track_id] for track_id in shared] for answers in (one, other))
+    n_first = sum(a.correct and not b.correct for a, b in zip(mine, theirs, strict=True))
+    n_second = sum(b.correct and not a.correct for a, b in zip(mine, theirs, strict=True))
+    return Comparison(
+        first=names[0],
+        second=names[1],
+        n_tracks=len(shared),
+        n_artist_groups=len({track.group for track in mine}),
+        first_accuracy=sum(track.correct for track in mine) / len(shared),
+        second_accuracy=sum(track.correct for track in theirs) / len(shared),
+        difference=difference(mine, theirs),
+        n_only_first=n_first,
+        n_only_second=n_second,
+        p_value=metrics.mcnemar(n_first, n_second),
+    )
+
+
+def difference(first: Sequence[TrackResult], second: Sequence[TrackResult]) -> Interval:
+    """Return the accuracy of the first answers minus that of the second, with its interval.
+
+    Artist groups are resampled once for both, so that what the two share cancels out; they need
+    not be of the same tracks.
+
+    Args:
+        first: answers; the tracks of one group are resampled together.
+        second: answers.
+    """
+    items = np.array(
+        [[track.correct, 1, 0, 0] for track in first]
+        + [[0, 0, track.correct, 1] for track in second]
+    )
+    groups = [track.group for track in (*first, *second)]
+    value, low, high = metrics.bootstrap(items, groups, _accuracy_difference)
+    return Interval(value=value, low=low, high=high)
+
+
+def _accuracy_difference(sums: Floats) -> Floats:
+    """NaN where a resample holds no track of one side."""
+    n_first, n_second = sums[:, 1], sums[:, 3]
+    defined = (n_first > 0) & (n_second > 0)
+    missing = np.full(len(sums), np.nan)
+    one = np.divide(sums[:, 0], n_first, out=missing.copy(), where=defined)
+    return np.asarray(one - np.divide(sums[:, 2], n_second, out=missing, where=defined))
+
+
+def _answers(result: EvaluationResult, name: str) -> dict[str, TrackResult]:
+    answers = {track.track_id: track for track in result.tracks}
+    if len(answers) < len(result.tracks):
+        raise DatasetError(
+            f"{name} pools several answers for one track; compare evaluations with one seed each"
+        )
+    return answers

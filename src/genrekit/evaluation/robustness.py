@@ -1,0 +1,112 @@
+"""Robustness: the same test tracks, changed, on the product's road."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from genrekit import audio, metrics
+from genrekit.errors import DatasetError
+from genrekit.evaluation import perturb
+from genrekit.evaluation.result import EvaluationResult, TrackResult
+from genrekit.inference import Classifier
+from genrekit.models.card import Change, Interval, Robustness
+from genrekit.models.registry import ModelFolder
+from genrekit.workers import Failure, Pool
+
+CLEAN = "unchanged"
+TRACK_SECONDS = 600.0
+Answers = dict[str, str]
+
+
+def measure(
+    folder: ModelFolder,
+    result: EvaluationResult,
+    *,
+    jobs: int | None = None,
+    report: Callable[[str], object] = lambda line: None,
+    advance: Callable[[], object] = lambda: None,
+) -> Robustness:
+    """Hear the tracks of an evaluation again under every change of perturb.CHANGES.
+
+    Args:
+        folder: the model that was evaluated.
+        result: its evaluation; whole tracks.
+        jobs: worker processes; None is one a core.
+        report: called with a line for a track that is left out.
+        advance: called once for every track.
+
+    Returns:
+        Accuracy of each change, and the share of tracks whose answer is that of the unchanged
+        track, over the tracks that could be heard under all changes.
+
+    Raises:
+        DatasetError: a split of segments, or no track could be heard.
+    """
+    if result.split_is_leaky:
+        raise DatasetError("robustness is measured on whole tracks; choose another split")
+    tracks: list[TrackResult] = []
+    answers: list[Answers] = []
+    for track, found in zip(result.tracks, _hear(folder.path, result.tracks, jobs), strict=True):
+        if isinstance(found, Failure):
+            report(f"left out of robustness: {found.message}")
+        else:
+            tracks.append(track)
+            answers.append({CLEAN: track.label, **found})
+        advance()
+    if not tracks:
+        raise DatasetError("no track could be heard under every change; see the lines above")
+    return Robustness(
+        data=result.data,
+        split=result.split_title,
+        changes=tuple(_change(name, tracks, answers) for name in (CLEAN, *perturb.CHANGES)),
+    )
+
+
+def _hear(
+    model: Path, tracks: Sequence[TrackResult], jobs: int | None
+) -> Iterator[Answers | Failure[str]]:
+    n_jobs = min(jobs or os.cpu_count() or 1, len(tracks))
+    with Pool(partial(_start, model), n_jobs, item_seconds=TRACK_SECONDS) as pool:
+        yield from pool.map(track.path for track in tracks)
+
+
+def _start(model: Path) -> Callable[[str], Answers]:
+    audio.silence_decoders()
+    return partial(answers_of, Classifier(model, segments="all"))
+
+
+def answers_of(classifier: Classifier, path: str) -> Answers:
+    """Return the model's label of a file under every change.
+
+    Raises:
+        AudioError: the file cannot be heard, or a change leaves nothing of it.
+    """
+    info = audio.probe(path)
+    waveform = audio.load(info)
+    return {
+        name: classifier.predict(*change(waveform, info.sample_rate)).genres[0][0]
+        for name, change in perturb.CHANGES.items()
+    }
+
+
+def _change(name: str, tracks: Sequence[TrackResult], answers: Sequence[Answers]) -> Change:
+    groups = [track.group for track in tracks]
+    right = [its[name] == track.genre for its, track in zip(answers, tracks, strict=True)]
+    same = [its[name] == its[CLEAN] for its in answers]
+    return Change(
+        name=name,
+        n_tracks=len(tracks),
+        accuracy=_share(right, groups),
+        agreement=_share(same, groups),
+    )
+
+
+def _share(held: Sequence[bool], groups: Sequence[str]) -> Interval:
+    items = np.stack([np.array(held), np.ones(len(held))], axis=1)
+    value, low, high = metrics.bootstrap(items, groups, lambda sums: sums[:, 0] / sums[:, 1])
+    return Interval(value=value, low=low, high=high)
