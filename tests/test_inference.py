@@ -169,14 +169,25 @@ def test_it_abstains_below_the_threshold(music: np.ndarray) -> None:
 
 def test_majority_vote(music: np.ndarray, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(TINY, tmp_path / "voter"))
-    text = (folder / "card.json").read_text(encoding="utf-8")
-    text = text.replace('"mean_probability"', '"majority_vote"')
-    (folder / "card.json").write_text(text, encoding="utf-8")
+    card = registry.read_card(folder / "card.json")
+    registry.write_card(folder, card.model_copy(update={"aggregation": "majority_vote"}))
     answer = Classifier(folder).predict(music, RATE)
     rows = np.array([list(segment.probabilities.values()) for segment in answer.segments])
     shares = aggregation.track_probabilities(rows, "majority_vote")
     assert list(answer.probabilities.values()) == pytest.approx(shares)
     assert set(shares * 5) <= {0.0, 1.0, 2.0, 3.0, 4.0, 5.0}
+
+
+def test_the_track_has_a_temperature_of_its_own(music: np.ndarray, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(TINY, tmp_path / "sure"))
+    card = registry.read_card(folder / "card.json")
+    sharper = card.calibration.model_copy(update={"track_temperature": 0.5})
+    registry.write_card(folder, card.model_copy(update={"calibration": sharper}))
+    before, after = (Classifier(model).predict(music, RATE) for model in (TINY, folder))
+    squares = np.array(list(before.probabilities.values())) ** 2
+    assert list(after.probabilities.values()) == pytest.approx(squares / squares.sum(), abs=1e-5)
+    assert after.segments == before.segments
+    assert after.label == before.label
 
 
 def test_the_embedding_is_the_mean_of_the_segments(

@@ -36,8 +36,26 @@ def segment_probabilities(
     return normalised
 
 
+def tempered(probabilities: FloatArray, temperature: float) -> NDArray[np.float64]:
+    """Return probabilities ** (1 / temperature), normalised; their order stays.
+
+    Args:
+        probabilities: shape (..., n_labels).
+        temperature: above 1 flattens, below 1 sharpens, 1 changes nothing.
+
+    >>> tempered(np.array([0.8, 0.2]), 0.5).round(3).tolist()
+    [0.941, 0.059]
+    """
+    given = np.asarray(probabilities, np.float64)
+    if temperature == 1:
+        return given
+    powers = (given / given.max(axis=-1, keepdims=True)) ** (1 / temperature)
+    normalised: NDArray[np.float64] = powers / powers.sum(axis=-1, keepdims=True)
+    return normalised
+
+
 def track_probabilities(
-    probabilities: FloatArray, aggregation: str = "mean_probability"
+    probabilities: FloatArray, aggregation: str = "mean_probability", temperature: float = 1.0
 ) -> NDArray[np.float64]:
     """Join the segments of one track.
 
@@ -45,6 +63,7 @@ def track_probabilities(
         probabilities: one row per segment. Shape (n_segments, n_labels).
         aggregation: "mean_probability", or "majority_vote" for the share of segments in which a
             label is the most probable one, ties decided by the mean probability.
+        temperature: of the mean, see tempered; votes are left as they are.
 
     Returns:
         Probabilities of the track. Shape (n_labels,).
@@ -59,8 +78,7 @@ def track_probabilities(
     if not len(rows):
         raise ValueError("a track needs at least one segment; none came")
     if aggregation == "mean_probability":
-        mean: NDArray[np.float64] = rows.mean(axis=0)
-        return mean
+        return tempered(rows.mean(axis=0), temperature)
     if aggregation == "majority_vote":
         votes = np.bincount(rows.argmax(axis=1), minlength=rows.shape[1])
         weighed = votes.astype(np.float64)

@@ -5,6 +5,7 @@ The command line, the server, the tagger and the evaluator all take it.
 
 from __future__ import annotations
 
+import copy
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrekit import aggregation, audio, features, files, segments
+from genrekit.audio import AudioInfo
 from genrekit.errors import AudioError, GenrekitError, ModelError
 from genrekit.models import registry
 from genrekit.models.card import ModelCard
@@ -26,6 +28,9 @@ from genrekit.segments import SegmentChoice
 from genrekit.workers import Failure, Pool
 
 Waveform = NDArray[np.float32]
+# Called with segments as they are heard: starts in seconds, waveforms of shape (n, samples) and
+# what the network saw, shape (n, n_bins, n_frames).
+OnSegments = Callable[[list[float], Waveform, NDArray[np.float32]], None]
 PathLike = str | os.PathLike[str]
 
 SILENCE_PEAK = 1e-4  # -80 dB re full scale, three steps of a 16-bit file
@@ -54,9 +59,18 @@ class _Heard:
 
     duration_seconds: float
     starts_seconds: list[float] = field(default_factory=list)
-    outputs: list[NDArray[np.float32]] = field(default_factory=list)
+    logits: list[NDArray[np.float32]] = field(default_factory=list)
+    embeddings: list[NDArray[np.float32]] = field(default_factory=list)
     n_silent: int = 0
     warnings: list[str] = field(default_factory=list)
+    on_segments: OnSegments | None = None
+
+    @property
+    def embedding(self) -> NDArray[np.float32] | None:
+        if not self.embeddings:
+            return None
+        mean: NDArray[np.float32] = np.concatenate(self.embeddings).mean(axis=0)
+        return mean
 
 
 class Classifier:
@@ -91,10 +105,8 @@ class Classifier:
             ModelError: the model is missing or broken, or cannot reach min_precision.
             ValueError: segments or min_precision out of range.
         """
-        if not (segments in (None, "all") or (isinstance(segments, int) and segments > 0)):
-            raise ValueError(f"segments is {segments!r}; allowed: None, 'all' or a number above 0")
+        self._segments = _checked(segments)
         self._folder = registry.find(model)
-        self._segments = segments
         self._min_precision = min_precision
         self._threshold = threshold_for(self._folder.card, min_precision)
         self._network = Network(self._folder, n_threads)
@@ -109,6 +121,19 @@ class Classifier:
         """Every label that the model can answer, in the order of its logits."""
         return self.card.labels
 
+    def hearing(self, segments: SegmentChoice) -> Classifier:
+        """Return a classifier with the same network that hears other segments.
+
+        Args:
+            segments: as in __init__.
+
+        Raises:
+            ValueError: segments out of range.
+        """
+        other = copy.copy(self)
+        other._segments = _checked(segments)
+        return other
+
     def predict(self, waveform: NDArray[Any], sample_rate: int) -> Prediction:
         """Predict the genre of a waveform.
 
@@ -119,16 +144,37 @@ class Classifier:
         Raises:
             AudioError: no samples, values that are not finite, or another shape.
         """
-        heard = self._hear_waveform(_mono(waveform, sample_rate), sample_rate, "logits")
+        heard = self._hear_waveform(_mono(waveform, sample_rate), sample_rate)
         return self._conclude(heard, None)
 
-    def predict_file(self, path: PathLike) -> Prediction:
+    def predict_file(
+        self, source: PathLike | AudioInfo, on_segments: OnSegments | None = None
+    ) -> Prediction:
         """Predict the genre of a file.
+
+        Args:
+            source: a path, or what audio.probe said of it (which saves probing again).
+            on_segments: called with every batch of segments that is heard: their starts in
+                seconds, their waveforms and the features that the network sees.
 
         Raises:
             AudioError: the file cannot be heard.
         """
-        return self._conclude(self._hear_file(Path(path)), os.fspath(path))
+        path = source.path if isinstance(source, AudioInfo) else source
+        return self._conclude(self._hear_file(source, on_segments), os.fspath(path))
+
+    def analyse_file(self, path: PathLike) -> tuple[Prediction, NDArray[np.float32] | None]:
+        """Predict the genre of a file and embed it, in one pass.
+
+        Returns:
+            The prediction, and the mean embedding of the segments, of shape (d,); None where the
+            model gives no embedding.
+
+        Raises:
+            AudioError: the file cannot be heard.
+        """
+        heard = self._hear_file(path)
+        return self._conclude(heard, os.fspath(path)), heard.embedding
 
     def predict_files(
         self, paths: Iterable[PathLike], jobs: int | None = None
@@ -145,7 +191,7 @@ class Classifier:
             ready.
         """
         listed = list(paths)
-        n_jobs = min(jobs or _n_cores(), len(listed))
+        n_jobs = min(jobs or n_cores(), len(listed))
         n_done, spent_seconds = 0, 0.0
         here = n_jobs <= 1 or (jobs is None and len(listed) < MANY_FILES)
         while here and n_done < len(listed):
@@ -173,9 +219,43 @@ class Classifier:
             AudioError: no samples, values that are not finite, or another shape.
             ModelError: the model gives no embedding.
         """
-        heard = self._hear_waveform(_mono(waveform, sample_rate), sample_rate, "embedding")
-        mean: NDArray[np.float32] = np.concatenate(heard.outputs).mean(axis=0)
-        return mean
+        embedding = self._hear_waveform(_mono(waveform, sample_rate), sample_rate).embedding
+        if embedding is None:
+            raise ModelError(f"model {self.card.name!r} gives no embedding, only logits")
+        return embedding
+
+    def predict_features(self, computed: NDArray[np.float32]) -> Prediction:
+        """Predict a track of which only the features are here.
+
+        Args:
+            computed: of consecutive segments, as ``features.compute`` gives them. Shape
+                (n_segments, n_bins, n_frames).
+
+        Raises:
+            ModelError: the model takes features of another shape.
+        """
+        spec = self.card.features
+        starts = [index * spec.segment_hop_seconds for index in range(len(computed))]
+        heard = _Heard(starts[-1] + spec.segment_seconds, starts)
+        heard.logits.append(self._network.logits(computed))
+        return self._conclude(heard, None)
+
+    def judge(self, computed: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return the calibrated probabilities of segments that are features already.
+
+        Args:
+            computed: as features.compute gives them. Shape (n_segments, n_bins, n_frames).
+
+        Returns:
+            Shape (n_segments, n_labels), in the order of labels.
+
+        Raises:
+            ModelError: features of another shape.
+        """
+        calibration = self.card.calibration
+        return aggregation.segment_probabilities(
+            self._network.logits(computed), calibration.temperature, calibration.bias
+        )
 
     def _attempt(self, path: PathLike) -> Prediction | FailedFile:
         try:
@@ -196,62 +276,69 @@ class Classifier:
                 else:
                     yield result
 
-    def _hear_waveform(self, mono: Waveform, sample_rate: int, output: str) -> _Heard:
+    def _hear_waveform(self, mono: Waveform, sample_rate: int) -> _Heard:
         spec = self.card.features
         heard = _Heard(mono.shape[-1] / sample_rate)
         resampled = audio.resample(mono, sample_rate, spec.sample_rate)
         n_spread = segments.n_spread(heard.duration_seconds, spec, self._segments)
         if n_spread is None:
-            self._hear_whole(heard, [resampled], output)
+            self._hear_whole(heard, [resampled])
         else:
             starts = segments.spread_starts(heard.duration_seconds, spec, n_spread)
-            self._hear(heard, starts, segments.cut_spread(resampled, spec, starts), output)
+            self._hear(heard, starts, segments.cut_spread(resampled, spec, starts))
         return heard
 
-    def _hear_file(self, path: Path) -> _Heard:
-        if path.is_dir():
-            empty = "" if files.audio_files(path) else " without audio files"
-            raise AudioError(f"{path}: is a folder{empty}; name files, or a folder that holds some")
-        spec, info = self.card.features, audio.probe(path)
-        heard = _Heard(info.duration_seconds, warnings=list(info.warnings))
+    def _hear_file(
+        self, source: PathLike | AudioInfo, on_segments: OnSegments | None = None
+    ) -> _Heard:
+        spec = self.card.features
+        info = source if isinstance(source, AudioInfo) else _probe(Path(source))
+        warnings = list(info.warnings)
+        heard = _Heard(info.duration_seconds, warnings=warnings, on_segments=on_segments)
         warn = heard.warnings.append
         n_spread = segments.n_spread(heard.duration_seconds, spec, self._segments)
         if n_spread is None:
             blocks = audio.blocks(
                 info, spec.sample_rate, block_seconds=BLOCK_SECONDS, on_warning=warn
             )
-            self._hear_whole(heard, blocks, "logits")
+            self._hear_whole(heard, blocks)
         else:
             starts = segments.spread_starts(heard.duration_seconds, spec, n_spread)
             cut = audio.read_segments(
                 info, spec.sample_rate, starts, spec.segment_seconds, on_warning=warn
             )
-            self._hear(heard, starts, cut, "logits")
+            self._hear(heard, starts, cut)
         return heard
 
-    def _hear_whole(self, heard: _Heard, blocks: Iterable[Waveform], output: str) -> None:
+    def _hear_whole(self, heard: _Heard, blocks: Iterable[Waveform]) -> None:
         spec = self.card.features
         for first, cut in segments.cut_whole(blocks, spec):
             start = first / spec.sample_rate
             starts = [start + index * spec.segment_hop_seconds for index in range(len(cut))]
-            self._hear(heard, starts, cut, output)
-        if not heard.outputs:
+            self._hear(heard, starts, cut)
+        if not heard.logits:
             raise AudioError("no sample could be decoded; it is damaged, copy it again")
 
-    def _hear(self, heard: _Heard, starts: list[float], cut: Waveform, output: str) -> None:
+    def _hear(self, heard: _Heard, starts: list[float], cut: Waveform) -> None:
         """Run segments of shape (n, segment_samples) through the front end and the network."""
         computed = features.compute(cut, self.card.features)  # (n, n_bins, n_frames)
-        run = self._network.logits if output == "logits" else self._network.embed
-        heard.outputs.append(run(computed))
+        logits, embeddings = self._network.hear(computed)
+        heard.logits.append(logits)
+        if embeddings is not None:
+            heard.embeddings.append(embeddings)
         heard.starts_seconds += starts
+        if heard.on_segments:
+            heard.on_segments(starts, cut, computed)
         heard.n_silent += int((np.abs(cut).max(axis=1) < SILENCE_PEAK).sum())
 
     def _conclude(self, heard: _Heard, path: str | None) -> Prediction:
         calibration = self.card.calibration
         by_segment = aggregation.segment_probabilities(
-            np.concatenate(heard.outputs), calibration.temperature, calibration.bias
+            np.concatenate(heard.logits), calibration.temperature, calibration.bias
         )
-        track = aggregation.track_probabilities(by_segment, self.card.aggregation)
+        track = aggregation.track_probabilities(
+            by_segment, self.card.aggregation, calibration.track_temperature
+        )
         return Prediction(
             path=path,
             probabilities=self._named(track),
@@ -313,6 +400,19 @@ def threshold_for(card: ModelCard, min_precision: float | None) -> float:
     return max(reached, key=lambda point: point.coverage).threshold
 
 
+def _checked(choice: SegmentChoice) -> SegmentChoice:
+    if not (choice in (None, "all") or (isinstance(choice, int) and choice > 0)):
+        raise ValueError(f"segments is {choice!r}; allowed: None, 'all' or a number above 0")
+    return choice
+
+
+def _probe(path: Path) -> AudioInfo:
+    if path.is_dir():
+        empty = "" if files.audio_files(path) else " without audio files"
+        raise AudioError(f"{path}: is a folder{empty}; name files, or a folder that holds some")
+    return audio.probe(path)
+
+
 def _mono(waveform: NDArray[Any], sample_rate: int) -> Waveform:
     """Check a caller's waveform and mix it down to shape (1, samples)."""
     if sample_rate <= 0:
@@ -351,5 +451,6 @@ def _start_worker(
     return Classifier(model, segments=choice, min_precision=min_precision).predict_file
 
 
-def _n_cores() -> int:
+def n_cores() -> int:
+    """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

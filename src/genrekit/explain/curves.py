@@ -1,0 +1,115 @@
+"""Is the evidence honest? Take the blocks away in its order, and in random orders.
+
+If the evidence is right, the genre's probability falls faster when the blocks go in the order of
+the evidence than when they go in a random order (deletion), and rises faster when they come back
+in it (insertion). Source: Petsiuk, Das & Saenko (2018), RISE, BMVC, section 4.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genrekit.explain.occlusion import Floats, Grid, Judge
+
+FRACTIONS = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 1.0)
+N_RANDOM = 3
+_SEED = 0
+
+
+@dataclass(frozen=True)
+class Curves:
+    """The genre's mean probability over the segments while blocks go, or come back.
+
+    Each holds one probability for every entry of ``fractions``; the random ones are means over
+    N_RANDOM orders.
+    """
+
+    fractions: tuple[float, ...]
+    deletion: tuple[float, ...]
+    insertion: tuple[float, ...]
+    random_deletion: tuple[float, ...]
+    random_insertion: tuple[float, ...]
+
+    def area(self, name: str) -> float:
+        """Return the area under one of the curves, in [0, 1], by the trapezoidal rule."""
+        return float(np.trapezoid(getattr(self, name), self.fractions))
+
+    @property
+    def better_than_random(self) -> bool:
+        """Whether deletion falls faster and insertion rises faster than in a random order."""
+        falls = self.area("deletion") < self.area("random_deletion")
+        return falls and self.area("insertion") > self.area("random_insertion")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form, with the areas."""
+        names = ("deletion", "insertion", "random_deletion", "random_insertion")
+        return {
+            "fractions": list(self.fractions),
+            **{name: [round(p, 4) for p in getattr(self, name)] for name in names},
+            "areas": {name: round(self.area(name), 4) for name in names},
+            "better_than_random": self.better_than_random,
+        }
+
+
+@dataclass(frozen=True)
+class _Orders:
+    """Judges a label while the blocks of every segment go or come back in an order."""
+
+    judge: Judge
+    features: Floats
+    fill: Floats
+    grid: Grid
+    label: int
+    advance: Callable[[], None]
+
+    def curve(self, orders: Sequence[NDArray[np.int64]], *, back: bool) -> NDArray[np.float64]:
+        """Return one probability for every fraction; orders holds one for each segment."""
+        filled = np.broadcast_to(self.fill[:, None], self.features.shape).astype(np.float32)
+        source, start = (self.features, filled) if back else (filled, self.features)
+        current, n_done, found = start.copy(), 0, []
+        for fraction in FRACTIONS:
+            n_wanted = round(fraction * len(orders[0]))
+            for segment, order in enumerate(orders):
+                for block in order[n_done:n_wanted]:
+                    place = (segment, *self.grid.block(*divmod(int(block), self.grid.n_windows)))
+                    current[place] = source[place]
+            n_done = n_wanted
+            found.append(self.judge(current)[:, self.label].mean())
+        self.advance()
+        return np.array(found)
+
+
+def measure(
+    judge: Judge,
+    features: Floats,
+    fill: Floats,
+    grid: Grid,
+    blocks: Floats,
+    label: int,
+    advance: Callable[[], None],
+) -> Curves:
+    """Measure the curves of one label.
+
+    Args:
+        judge: the network and its calibration.
+        features: what the network saw. Shape (n_segments, n_bins, n_frames).
+        fill: what stands for "nothing special". Shape (n_bins,).
+        grid: how the segments are cut into blocks.
+        blocks: the label's evidence. Shape (n_segments, n_bands, n_windows).
+        label: the label's index.
+        advance: called after each of the 2 (1 + N_RANDOM) curves.
+    """
+    orders = _Orders(judge, features, fill, grid, label, advance)
+    best = [np.argsort(-rows.ravel(), kind="stable") for rows in blocks]
+    rng = np.random.default_rng(_SEED)
+    shuffled = [[rng.permutation(rows.size) for rows in blocks] for _ in range(N_RANDOM)]
+    found = [orders.curve(best, back=back) for back in (False, True)]
+    for back in (False, True):
+        found.append(np.mean([orders.curve(order, back=back) for order in shuffled], axis=0))
+    deletion, insertion, random_deletion, random_insertion = (tuple(f.tolist()) for f in found)
+    return Curves(FRACTIONS, deletion, insertion, random_deletion, random_insertion)

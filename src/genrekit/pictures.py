@@ -1,0 +1,40 @@
+"""Pictures: matplotlib where it is installed, one sentence where it is not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from genrekit.errors import GenrekitError
+from genrekit.files import write_beside
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MISSING = (
+    "matplotlib is not installed, so no PNG can be drawn; install it with: pip install "
+    "'genrekit[train]'"
+)
+
+
+def figure(width_inches: float, height_inches: float) -> Figure:
+    """Return an empty figure that lays itself out.
+
+    Raises:
+        GenrekitError: matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise GenrekitError(MISSING) from error
+    return Figure(figsize=(width_inches, height_inches), layout="constrained")
+
+
+def save(drawn: Figure, path: Path) -> None:
+    """Write a figure as PNG.
+
+    Raises:
+        OSError: path cannot be written.
+    """
+    with write_beside(path) as stream:
+        drawn.savefig(stream, format="png", dpi=150)
