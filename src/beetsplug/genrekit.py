@@ -1,0 +1,133 @@
+"""The beets plugin: genres by genrekit on import and by ``beet genrekit [QUERY]``.
+
+In beets' configuration:
+
+    plugins: genrekit
+    genrekit:
+        auto: yes             # on import
+        force: no             # also where there is a genre: replace it
+        keep: no              # with force: add to it instead
+        top: 1                # how many genres at most
+        min_precision: null   # write only where this share of such answers was right
+        map: null             # your own genre names, a TOML file
+        model: null           # a model's name or folder
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import mediafile
+from beets import ui
+from beets.exceptions import UserError
+from beets.plugins import BeetsPlugin
+
+from genrekit import Classifier
+from genrekit.errors import GenrekitError
+from genrekit.inference import FailedFile
+from genrekit.library import policy
+from genrekit.library.formats.base import PROVENANCE
+from genrekit.prediction import Prediction
+
+
+class GenrekitPlugin(BeetsPlugin):
+    """Hears items and sets their genres; where they came from goes into a field of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.config.add(
+            {
+                "auto": True,
+                "force": False,
+                "keep": False,
+                "top": 1,
+                "min_precision": None,
+                "map": None,
+                "model": None,
+            }
+        )
+        field = mediafile.MediaField(
+            mediafile.MP3DescStorageStyle(PROVENANCE),
+            mediafile.MP4StorageStyle(f"----:com.apple.iTunes:{PROVENANCE}"),
+            mediafile.StorageStyle(PROVENANCE),
+            mediafile.ASFStorageStyle(PROVENANCE),
+        )
+        self.add_media_field("genrekit", field)
+        if self.config["auto"].get(bool):
+            self.import_stages = [self.imported]
+
+    def commands(self) -> list[ui.Subcommand]:
+        """Return the command ``beet genrekit``."""
+        command = ui.Subcommand("genrekit", help="hear genres")
+        command.parser.add_option(
+            "-p", "--pretend", action="store_true", help="show what would change; change nothing"
+        )
+        command.parser.add_option(
+            "-f", "--force", action="store_true", help="replace the genres that are there"
+        )
+        command.parser.add_option(
+            "-k", "--keep", action="store_true", help="with --force: add to the genres instead"
+        )
+        command.func = self.run
+        return [command]
+
+    def run(self, library: Any, options: Any, query: list[str]) -> None:
+        """Hear the items of a query."""
+        self.config.set_args(options)
+        self._hear(library.items(query), pretend=bool(options.pretend), write=ui.should_write())
+
+    def imported(self, session: Any, task: Any) -> None:
+        """Hear what was just imported; whether its tags are then written is beets' own setting."""
+        del session
+        self._hear(task.imported_items(), pretend=False, write=False)
+
+    @cached_property
+    def _classifier(self) -> Classifier:
+        """The model, loaded when the first item is heard."""
+        return Classifier(self.config["model"].get())
+
+    def _wishes(self) -> policy.Policy:
+        force, keep = self.config["force"].get(bool), self.config["keep"].get(bool)
+        path = self.config["map"].get()
+        return policy.Policy(
+            mode="append" if force and keep else "replace" if force else "fill-missing",
+            top=self.config["top"].get(int),
+            min_probability=policy.least_probability(
+                self._classifier.card, self.config["min_precision"].get()
+            ),
+            genre_map=policy.read_map(Path(path).expanduser()) if path else None,
+        )
+
+    def _hear(self, items: Iterable[Any], *, pretend: bool, write: bool) -> None:
+        """Hear those items that may get a genre, and set it.
+
+        Raises:
+            UserError: the model or the mapping cannot be used.
+        """
+        try:
+            wishes = self._wishes()
+            if wishes.genre_map:
+                wishes.genre_map.check(self._classifier.labels)
+        except (GenrekitError, OSError, ValueError) as error:
+            raise UserError(f"genrekit: {error}") from error
+        wanted = [item for item in items if wishes.mode != "fill-missing" or not item.genres]
+        results = self._classifier.predict_files([item.filepath for item in wanted])
+        for item, result in zip(wanted, results, strict=True):
+            if isinstance(result, FailedFile):
+                self._log.error("{}", result.error)
+            elif self._set(item, result, wishes) and not pretend:
+                item.try_sync(write=write, move=False)
+
+    def _set(self, item: Any, prediction: Prediction, wishes: policy.Policy) -> bool:
+        """Change an item in memory and show it; return whether there is a change."""
+        chosen = wishes.chosen(prediction.probabilities)
+        wished = wishes.wished(item.genres, chosen)
+        if not wished:
+            self._log.debug("{}: stays; heard {}", item, prediction.genres[:3])
+            return False
+        item.genres = list(wished)
+        item["genrekit"] = policy.provenance(prediction.model, chosen)
+        return bool(ui.show_model_changes(item, fields=["genres"]))

@@ -1,0 +1,1 @@
+"""A music library: what is in it, what genrekit heard of each file, and what its tags say."""

@@ -1,0 +1,193 @@
+"""One SQLite file that remembers a library; it outlives a kill at any moment.
+
+Paths are kept as the bytes that the file system knows, so names that are no valid text survive.
+Audio is known by the digest of its packets (``genrekit.audio.packets``): a file that was moved or
+tagged anew is the same audio, and what was heard of it stays.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from genrekit.errors import LibraryError
+
+BUSY_SECONDS = 30.0
+APPLICATION_ID = 0x47454E52  # "GENR"
+
+# One script a version: a database of version n has had the first n. Never edit one that was
+# released; append another. A semicolon ends a statement, also in a comment.
+SCHEMA = (
+    """
+    CREATE TABLE models (
+        id INTEGER PRIMARY KEY,
+        sha256 TEXT NOT NULL UNIQUE,    -- of model.onnx
+        name TEXT NOT NULL,
+        version TEXT NOT NULL,
+        labels TEXT NOT NULL,           -- JSON list, in the order of the probabilities
+        path BLOB NOT NULL,             -- its folder, as the file system's bytes
+        last_scan_ns INTEGER NOT NULL   -- when a scan used it last
+    ) STRICT;
+    CREATE TABLE audio (
+        id INTEGER PRIMARY KEY,
+        digest TEXT NOT NULL UNIQUE     -- sha256 of the encoded packets
+    ) STRICT;
+    CREATE TABLE predictions (
+        audio_id INTEGER NOT NULL REFERENCES audio (id) ON DELETE CASCADE,
+        model_id INTEGER NOT NULL REFERENCES models (id) ON DELETE CASCADE,
+        probabilities BLOB NOT NULL,    -- little-endian float32, one a label
+        embedding BLOB,                 -- little-endian float16, NULL where the model has none
+        duration_seconds REAL NOT NULL,
+        warnings TEXT NOT NULL,         -- JSON list of sentences
+        PRIMARY KEY (audio_id, model_id)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE files (
+        id INTEGER PRIMARY KEY,
+        path BLOB NOT NULL UNIQUE,      -- absolute, as the file system's bytes
+        size_bytes INTEGER NOT NULL,
+        mtime_ns INTEGER NOT NULL,
+        audio_id INTEGER REFERENCES audio (id),
+        is_missing INTEGER NOT NULL DEFAULT 0,
+        is_quarantined INTEGER NOT NULL DEFAULT 0,  -- it hung, or killed its worker
+        error TEXT,                     -- why it cannot be heard
+        genres TEXT NOT NULL DEFAULT '[]',          -- JSON list, as the tags spell them
+        artist TEXT,
+        album_artist TEXT,
+        album TEXT,
+        title TEXT
+    ) STRICT;
+    CREATE INDEX files_by_audio ON files (audio_id);
+    """,
+    """
+    CREATE TABLE tag_runs (
+        id INTEGER PRIMARY KEY,
+        plan_sha256 TEXT NOT NULL UNIQUE,
+        started TEXT NOT NULL           -- local time
+    ) STRICT;
+    CREATE TABLE tag_changes (
+        id INTEGER PRIMARY KEY,
+        run_id INTEGER NOT NULL REFERENCES tag_runs (id),
+        path BLOB NOT NULL,
+        temporary BLOB NOT NULL,        -- path of the copy that is renamed over it
+        state TEXT NOT NULL,            -- see genrekit.library.journal
+        sha256_before TEXT NOT NULL DEFAULT '',
+        sha256_after TEXT NOT NULL DEFAULT '',
+        recipe BLOB NOT NULL DEFAULT x'',           -- makes the old bytes from the new ones
+        mtime_ns_before INTEGER NOT NULL,
+        old TEXT NOT NULL,              -- JSON list: the raw values that were there
+        new TEXT NOT NULL               -- JSON list
+    ) STRICT;
+    CREATE INDEX tag_changes_by_path ON tag_changes (path);
+    CREATE INDEX tag_changes_by_state ON tag_changes (state);
+    """,
+)
+
+
+def default_path() -> Path:
+    """Return the user's library database; it need not exist."""
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("genrekit", appauthor=False)) / "library.sqlite3"
+
+
+@contextmanager
+def opened(
+    path: str | os.PathLike[str] | None = None, *, must_exist: bool = False
+) -> Iterator[sqlite3.Connection]:
+    """Open a library database, and make or upgrade it where needed.
+
+    The connection commits each statement by itself, outside of ``transaction``. Rows come as
+    ``sqlite3.Row``. What was committed is on the disk, also after a loss of power.
+
+    Args:
+        path: the file; None is the user's own, default_path.
+        must_exist: refuse to make a new one.
+
+    Raises:
+        LibraryError: there is none, it is no library database, a newer genrekit wrote it, another
+            process holds it too long, or SQLite fails while the block runs (such as a full disk).
+        OSError: its folder cannot be made.
+    """
+    path = default_path() if path is None else Path(path)
+    if must_exist and not path.is_file():
+        raise LibraryError(
+            f"there is no library at {path}; make one with `genrekit library scan FOLDER`, or "
+            "name another with --db"
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+        try:
+            _prepare(connection, path)
+            yield connection
+        finally:
+            connection.close()
+    except sqlite3.Error as error:
+        raise LibraryError(
+            f"the library database {path} cannot be used: {error}; is it a library, is its folder "
+            "writable, is the disk full, does another process hold it?"
+        ) from error
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Commit all that the block does when it ends well, and none of it otherwise."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        connection.rollback()
+        raise
+    connection.commit()
+
+
+def encode_path(path: str | os.PathLike[str]) -> bytes:
+    """Return the absolute path as the bytes that the file system knows; links stay as they are."""
+    return os.fsencode(os.path.abspath(path))  # noqa: PTH100 - Path.absolute keeps ".."
+
+
+def decode_path(encoded: bytes) -> Path:
+    r"""Return the path of encode_path's bytes.
+
+    >>> decode_path(b"/music/caf\xe9.mp3").name
+    'caf\udce9.mp3'
+    """
+    return Path(os.fsdecode(encoded))
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    connection.row_factory = sqlite3.Row
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA synchronous = FULL")
+    version = _version(connection, path)
+    if version == len(SCHEMA):
+        return
+    connection.execute("PRAGMA journal_mode = WAL")
+    with transaction(connection):
+        for script in SCHEMA[_version(connection, path) :]:  # another process may have been faster
+            for statement in script.split(";"):
+                connection.execute(statement)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {len(SCHEMA)}")
+
+
+def _version(connection: sqlite3.Connection, path: Path) -> int:
+    """Return how many scripts a database has had.
+
+    Raises:
+        LibraryError: it is another program's, or a newer genrekit's.
+    """
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    owner: int = connection.execute("PRAGMA application_id").fetchone()[0]
+    n_tables: int = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if n_tables and owner != APPLICATION_ID:
+        raise LibraryError(f"{path} is a database of another program; name another file with --db")
+    if version > len(SCHEMA):
+        raise LibraryError(
+            f"{path} was written by a newer genrekit (library version {version}; this one knows "
+            f"{len(SCHEMA)}); install that genrekit, or name another file with --db"
+        )
+    return version

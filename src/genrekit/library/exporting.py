@@ -1,0 +1,125 @@
+"""A library as a table (CSV, JSON lines, Parquet) or as one playlist for each genre."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from genrekit.errors import LibraryError
+from genrekit.files import write_beside
+from genrekit.library.query import Entry
+
+Written = tuple[int, list[Path]]
+_PLAIN = ("path", "label", "probability", "agreed_label", "disagrees", "genres", "artist")
+COLUMNS = (*_PLAIN, "album_artist", "album", "title", "duration_seconds")
+
+
+def write(kind: str, entries: Iterable[Entry], labels: Sequence[str], target: Path) -> Written:
+    """Write a library; what was there before stays until all is written.
+
+    Args:
+        kind: one of FORMATS. "m3u" writes one playlist for each genre into the folder target.
+        entries: the files, which were heard.
+        labels: the model's labels: a column each in CSV and Parquet.
+        target: the file or, for m3u, the folder.
+
+    Returns:
+        How many files were written, and which were left out: no playlist can hold a name with a
+        line break.
+
+    Raises:
+        LibraryError: pyarrow is not installed.
+        OSError: target cannot be written.
+    """
+    return FORMATS[kind](entries, labels, target)
+
+
+def row(entry: Entry, labels: Sequence[str]) -> dict[str, Any]:
+    """Return one row of a table: COLUMNS, then a probability for each label."""
+    fields = entry.to_dict()
+    agreement = fields["agreement"] or {}
+    fields |= {
+        "agreed_label": agreement.get("label"),
+        "disagrees": agreement.get("disagrees"),
+        "genres": "; ".join(entry.genres),
+    }
+    probabilities = entry.probabilities or {}
+    return {name: fields[name] for name in COLUMNS} | {k: probabilities.get(k) for k in labels}
+
+
+def _write_csv(entries: Iterable[Entry], labels: Sequence[str], target: Path) -> Written:
+    with write_beside(target) as binary:
+        stream = io.TextIOWrapper(binary, "utf-8", "backslashreplace", newline="")
+        rows = csv.DictWriter(stream, [*COLUMNS, *labels], lineterminator="\n")
+        rows.writeheader()
+        n_written = 0
+        for entry in entries:
+            rows.writerow(row(entry, labels))
+            n_written += 1
+        stream.detach()
+    return n_written, []
+
+
+def _write_json_lines(entries: Iterable[Entry], labels: Sequence[str], target: Path) -> Written:
+    del labels
+    n_written = 0
+    with write_beside(target) as stream:
+        for entry in entries:
+            stream.write(json.dumps(entry.to_dict()).encode() + b"\n")
+            n_written += 1
+    return n_written, []
+
+
+def _write_parquet(entries: Iterable[Entry], labels: Sequence[str], target: Path) -> Written:
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError as error:
+        raise LibraryError(
+            f"Parquet needs pyarrow, which is not installed ({error}); install it by: pip install "
+            "'genrekit[parquet]'"
+        ) from error
+    rows = [_printable(row(entry, labels)) for entry in entries]
+    text, number = pyarrow.string(), pyarrow.float64()
+    kinds = {"disagrees": pyarrow.bool_(), "probability": number, "duration_seconds": number}
+    schema = pyarrow.schema(
+        [(name, kinds.get(name, text)) for name in COLUMNS] + [(label, number) for label in labels]
+    )
+    with write_beside(target) as stream:
+        parquet.write_table(pyarrow.Table.from_pylist(rows, schema), stream)
+    return len(rows), []
+
+
+def _printable(fields: dict[str, Any]) -> dict[str, Any]:
+    """Escape the bytes of a path that are no text, which Parquet cannot keep."""
+    path = fields["path"].encode("utf-8", "backslashreplace").decode()
+    return fields | {"path": path}
+
+
+def _write_playlists(entries: Iterable[Entry], labels: Sequence[str], target: Path) -> Written:
+    del labels
+    lists: dict[str, list[bytes]] = {}
+    left_out = []
+    for entry in entries:
+        path = os.fsencode(entry.path)
+        if b"\n" in path or b"\r" in path:
+            left_out.append(entry.path)
+        else:
+            lists.setdefault(str(entry.label), []).append(path)
+    for label, paths in lists.items():
+        with write_beside(target / f"{label.replace(os.sep, '-')}.m3u8") as stream:
+            stream.write(b"\n".join([b"#EXTM3U", *paths, b""]))
+    return sum(map(len, lists.values())), left_out
+
+
+FORMATS: dict[str, Callable[[Iterable[Entry], Sequence[str], Path], Written]] = {
+    "csv": _write_csv,
+    "jsonl": _write_json_lines,
+    "parquet": _write_parquet,
+    "m3u": _write_playlists,
+}

@@ -1,0 +1,183 @@
+"""A library's own tags as labels to train from: a manifest that the datasets layer opens.
+
+Whoever measures a model on tracks of artists or albums that it was trained on flatters it. So
+files that share an artist, an album or their audio get one artist name in the manifest, and the
+folds keep them together.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from genrekit import labels
+from genrekit.audio import packets
+from genrekit.errors import AudioError, DatasetError, TagError
+from genrekit.files import write_beside
+from genrekit.library import database, formats, naming
+from genrekit.library.formats.base import TagContents
+from genrekit.library.walk import walk
+
+MIN_PER_GENRE = 10
+NOBODY = frozenset({"", "unknown", "unknownartist", "various", "variousartists", "va"})
+
+
+@dataclass(frozen=True)
+class Tagged:
+    """A file with exactly one genre, its audio's digest, and its tags."""
+
+    path: Path
+    genre: str
+    digest: str
+    tags: TagContents
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """What became of a folder.
+
+    Attributes:
+        n_tracks: tracks written, by genre.
+        left_out: how many files were not, by reason.
+    """
+
+    n_tracks: dict[str, int]
+    left_out: dict[str, int]
+
+
+def write_manifest(
+    folder: Path,
+    target: Path,
+    mapping: Path | None = None,
+    *,
+    min_per_genre: int = MIN_PER_GENRE,
+    advance: Callable[[], None] = lambda: None,
+) -> Labelled:
+    """Write a manifest of the files in a folder whose tags name one genre.
+
+    Args:
+        folder: where the music is.
+        target: the CSV file to write: path, genre, artist (the group that must not be torn apart),
+            split (all "train": folds decide), track_id (of the audio).
+        mapping: a label set (``name`` and a table ``aliases``) that says which genres there are and
+            how tags spell them; other tags are left out. None takes every tag, with the aliases
+            that genrekit knows ("Rap" is "hiphop").
+        min_per_genre: a genre with fewer tracks is left out.
+        advance: called for each file.
+
+    Raises:
+        DatasetError: fewer than two genres are left; the mapping is no label set.
+        LibraryError: there is no such folder.
+        OSError: the mapping cannot be read or the manifest not be written.
+    """
+    name = _namer(mapping)
+    left_out: Counter[str] = Counter()
+    tagged: dict[str, Tagged] = {}
+    for path in _files(folder, left_out):
+        advance()
+        found = _read(path, name)
+        if isinstance(found, str):
+            left_out[found] += 1
+        elif found.digest in tagged:
+            left_out["the same audio as another file"] += 1
+        else:
+            tagged[found.digest] = found
+    counts = Counter(track.genre for track in tagged.values())
+    kept = {genre: n for genre, n in counts.most_common() if n >= min_per_genre}
+    left_out["of a genre with too few tracks"] = counts.total() - sum(kept.values())
+    if len(kept) < 2:
+        raise DatasetError(
+            f"{folder}: {len(kept)} genres have {min_per_genre} or more tracks, and training needs "
+            f"two; found {_listed(counts) or 'no tag'}; left out: {_listed(left_out) or 'nothing'}"
+        )
+    _write(target, [track for track in tagged.values() if track.genre in kept])
+    return Labelled(kept, {reason: n for reason, n in left_out.items() if n})
+
+
+def _files(folder: Path, left_out: Counter[str]) -> Iterator[Path]:
+    """Give the files of a folder whose names a CSV file can hold."""
+
+    def on_problem(path: bytes, reason: str) -> None:
+        del path
+        left_out[reason] += 1
+
+    for file in walk(database.encode_path(folder), on_problem):
+        path = database.decode_path(file.path)
+        text = os.fspath(path)
+        if text.isprintable() and text == text.strip():
+            yield path
+        else:
+            left_out["a name that a manifest cannot hold"] += 1
+
+
+def _namer(mapping: Path | None) -> Callable[[str], str | None]:
+    """Return what turns a tag into a genre, or into None where it is to be left out."""
+    if mapping is None:
+        every = [label for name in labels.names() for label in labels.label_set(name).labels]
+        known = naming.spellings(every)
+        return lambda tag: known.get(labels.spelling(tag), tag.strip().casefold())
+    wanted = labels.read(mapping)
+    return lambda tag: wanted.canonical(tag) if tag in wanted else None
+
+
+def _read(path: Path, name: Callable[[str], str | None]) -> Tagged | str:
+    """Return a file with its genre, or why it cannot be used."""
+    try:
+        tags = formats.read(path)
+        genres = {name(tag) for tag in tags.genres} - {None, ""}
+        if len(genres) != 1:
+            return "several genres" if genres else "no genre"
+        return Tagged(path, str(genres.pop()), packets.digest(path), tags)
+    except TagError:
+        return "no tags that can be read"
+    except AudioError:
+        return "no audio that can be read"
+
+
+def _write(target: Path, tracks: list[Tagged]) -> None:
+    groups = _groups(tracks)
+    with write_beside(target) as binary:
+        stream = io.TextIOWrapper(binary, "utf-8", newline="")
+        rows = csv.writer(stream)
+        rows.writerow(["path", "genre", "artist", "split", "track_id"])
+        for track in tracks:
+            group = groups[track.digest]
+            rows.writerow([track.path, track.genre, group, "train", track.digest[:16]])
+        stream.detach()
+
+
+def _groups(tracks: list[Tagged]) -> Mapping[str, str]:
+    """Return digest -> group; what is joined by a chain of artists and albums is one group."""
+    parent: dict[str, str] = {}
+
+    def root(key: str) -> str:
+        while parent.setdefault(key, key) != key:
+            parent[key] = parent[parent[key]]
+            key = parent[key]
+        return key
+
+    for track in tracks:
+        for key in _ties(track):
+            parent[root(key)] = root(track.digest)
+    members: dict[str, list[str]] = defaultdict(list)
+    for track in tracks:
+        members[root(track.digest)].append(track.digest)
+    return {d: f"group {n}" for n, digests in enumerate(members.values(), 1) for d in digests}
+
+
+def _ties(track: Tagged) -> Iterator[str]:
+    """Give what ties a track to others: its artists, and its album within its folder."""
+    for artist in (track.tags.artist, track.tags.album_artist):
+        if artist and labels.spelling(artist) not in NOBODY:
+            yield f"artist {labels.spelling(artist) or artist}"
+    if track.tags.album:
+        yield f"album {track.tags.album.casefold()} in {track.path.parent}"
+
+
+def _listed(counts: Counter[str]) -> str:
+    return ", ".join(f"{name} ({n})" for name, n in counts.most_common(12) if n)

@@ -1,0 +1,66 @@
+"""How players want their genres: one TOML file a profile; adding one edits nothing else."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from genrekit.errors import TagError, unknown_name
+
+FOLDER = Path(__file__).parent
+DEFAULT = "standard"
+
+
+class Profile(BaseModel):
+    """The form in which genres are written.
+
+    ``id3_version`` None keeps the version that a file has (ID3v2.4 where it has none). A separator
+    joins several genres to one value; None writes several values.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    description: str
+    id3_version: Literal[3, 4] | None = None
+    id3_separator: str | None = None
+    separator: str | None = None
+    max_genres: int | None = Field(default=None, ge=1)
+
+    def chosen(self, genres: Sequence[str]) -> tuple[str, ...]:
+        """Return the genres that are written, of those that are wished."""
+        return tuple(genres[: self.max_genres])
+
+    def values(self, genres: Sequence[str], *, is_id3: bool = False) -> list[str]:
+        """Return the raw values that stand for genres.
+
+        >>> find("id3v23-semicolon").values(["Rock", "Pop"], is_id3=True)
+        ['Rock; Pop']
+        """
+        separator = self.id3_separator if is_id3 else self.separator
+        chosen = self.chosen(genres)
+        return list(chosen) if separator is None else [separator.join(chosen)]
+
+
+def names() -> list[str]:
+    """Return the names of the profiles that come with genrekit."""
+    return sorted(path.stem for path in FOLDER.glob("*.toml"))
+
+
+def find(name: str = DEFAULT) -> Profile:
+    """Return a profile by its name.
+
+    Raises:
+        TagError: no profile has this name, or its file has another form.
+    """
+    if name not in names():
+        raise TagError(unknown_name("profile", name, names()))
+    content = (FOLDER / f"{name}.toml").read_text(encoding="utf-8")
+    try:
+        return Profile.model_validate({"name": name, **tomllib.loads(content)})
+    except (tomllib.TOMLDecodeError, ValidationError) as error:
+        raise TagError(f"profile {name!r} cannot be used: {error}") from error

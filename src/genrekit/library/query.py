@@ -1,0 +1,243 @@
+"""What a library's database says of each file."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Hashable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from genrekit import labels
+from genrekit.errors import LibraryError, unknown_name
+from genrekit.library import database, naming
+from genrekit.library.agreement import Agreement, Albums, Judge
+
+_ENTRIES = """
+    SELECT files.*, p.probabilities, p.duration_seconds, p.warnings
+    FROM files LEFT JOIN predictions AS p ON p.audio_id = files.audio_id AND p.model_id = :model
+"""
+_TAGS = ("artist", "album_artist", "album", "title")
+
+
+@dataclass(frozen=True)
+class UsedModel:
+    """A model that a scan has used: its id in the database, its name, its folder and its labels."""
+
+    id: int
+    name: str
+    path: Path
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file of the library.
+
+    Attributes:
+        path: where it lies.
+        genres: what its tags call it.
+        tags: artist, album_artist, album and title of its tags, each None where absent.
+        probabilities: what the model heard, by label; None where it has not heard the file.
+        agreement: what audio, album, tag and folder say; None where the model has not heard it.
+        duration_seconds: None where the model has not heard it.
+        warnings: what the model's answer came with.
+        error: why it cannot be heard.
+        is_missing: it is no longer there.
+        is_quarantined: it hung, or killed a worker.
+    """
+
+    path: Path
+    genres: tuple[str, ...]
+    tags: dict[str, str | None]
+    probabilities: dict[str, float] | None
+    agreement: Agreement | None
+    duration_seconds: float | None
+    warnings: tuple[str, ...]
+    error: str | None
+    is_missing: bool
+    is_quarantined: bool
+
+    @property
+    def label(self) -> str | None:
+        """The most probable label of the audio."""
+        probabilities = self.probabilities
+        return max(probabilities, key=probabilities.__getitem__) if probabilities else None
+
+    @property
+    def probability(self) -> float | None:
+        """The most probable label's probability."""
+        return max(self.probabilities.values()) if self.probabilities else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return {
+            "path": str(self.path),
+            "label": self.label,
+            "probability": self.probability,
+            "probabilities": self.probabilities,
+            "agreement": self.agreement.to_dict() if self.agreement else None,
+            "genres": list(self.genres),
+            **self.tags,
+            "duration_seconds": self.duration_seconds,
+            "warnings": list(self.warnings),
+            "error": self.error,
+            "is_missing": self.is_missing,
+            "is_quarantined": self.is_quarantined,
+        }
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Which files are wanted: those that are there and were heard, and for which all of these hold.
+
+    Attributes:
+        genre: the most probable label is this one.
+        min_probability: the most probable label's probability is at least this.
+        missing_tag: its tags name no genre.
+        disagrees: what is heard, the tag and the folder's name differ.
+        failed, quarantined, missing: instead of those that were heard, those that cannot be, that
+            hung or killed a worker, that are no longer there.
+    """
+
+    genre: str | None = None
+    min_probability: float = 0.0
+    missing_tag: bool = False
+    disagrees: bool = False
+    failed: bool = False
+    quarantined: bool = False
+    missing: bool = False
+
+    def accept(self, entry: Entry) -> bool:
+        """Whether a file is wanted."""
+        states = (
+            (self.failed, entry.error is not None),
+            (self.quarantined, entry.is_quarantined),
+            (self.missing, entry.is_missing),
+        )
+        if any(wanted for wanted, _ in states):
+            return all(holds for wanted, holds in states if wanted)
+        if entry.is_missing or entry.agreement is None or entry.probability is None:
+            return False
+        return (
+            self.genre in (None, entry.label)
+            and entry.probability >= self.min_probability
+            and not (self.missing_tag and entry.genres)
+            and (entry.agreement.disagrees or not self.disagrees)
+        )
+
+
+def used_model(connection: sqlite3.Connection, name: str | None = None) -> UsedModel:
+    """Return a model that a scan of this library has used.
+
+    Args:
+        connection: the library's database.
+        name: its name, or the first digits of its sha256; None is the one that was used last.
+
+    Raises:
+        LibraryError: nothing was scanned, or no scan used this model.
+    """
+    rows = connection.execute("SELECT * FROM models ORDER BY last_scan_ns DESC").fetchall()
+    if not rows:
+        raise LibraryError("nothing was scanned yet; run `genrekit library scan FOLDER` first")
+    for row in rows:
+        if name in (None, row["name"]) or (name and row["sha256"].startswith(name)):
+            path = database.decode_path(row["path"])
+            return UsedModel(row["id"], row["name"], path, tuple(json.loads(row["labels"])))
+    raise LibraryError(unknown_name("model of this library", str(name), {r["name"] for r in rows}))
+
+
+def label_of(model: UsedModel, name: str) -> str:
+    """Return the model's label that a name in any spelling stands for.
+
+    Raises:
+        LibraryError: it stands for none.
+    """
+    label = naming.spellings(model.labels).get(labels.spelling(name))
+    if label is None:
+        raise LibraryError(unknown_name(f"genre of model {model.name!r}", name, model.labels))
+    return label
+
+
+def entries(
+    connection: sqlite3.Connection, model: UsedModel, filters: Filters | None = None
+) -> Iterator[Entry]:
+    """Give the files of a library, sorted by path.
+
+    Args:
+        connection: the library's database.
+        model: whose answers to give.
+        filters: which files; None gives all.
+    """
+    albums = _albums(connection, model)
+    judge = Judge(model.labels)
+    for row in connection.execute(_ENTRIES + "ORDER BY files.path", {"model": model.id}):
+        entry = _entry(row, model, albums, judge)
+        if filters is None or filters.accept(entry):
+            yield entry
+
+
+def entry_of(connection: sqlite3.Connection, model: UsedModel, path: Path) -> Entry:
+    """Return one file of a library.
+
+    Raises:
+        LibraryError: no scan has seen it.
+    """
+    for entry in entries_of(connection, model, [path]):
+        return entry
+    raise LibraryError(
+        f"{path}: no scan has seen this file; run `genrekit library scan` on it first"
+    )
+
+
+def entries_of(
+    connection: sqlite3.Connection, model: UsedModel, paths: Iterable[Path]
+) -> Iterator[Entry]:
+    """Give those of some files that a scan has seen, in their order."""
+    albums, judge = _albums(connection, model), Judge(model.labels)
+    for path in paths:
+        values = {"model": model.id, "path": database.encode_path(path)}
+        for row in connection.execute(_ENTRIES + "WHERE files.path = :path", values):
+            yield _entry(row, model, albums, judge)
+
+
+def _albums(connection: sqlite3.Connection, model: UsedModel) -> Albums:
+    """Let the tracks of each album vote."""
+    albums = Albums()
+    query = _ENTRIES + "WHERE files.album IS NOT NULL AND p.probabilities IS NOT NULL"
+    for row in connection.execute(query, {"model": model.id}):
+        albums.add(_album(row), np.frombuffer(row["probabilities"], "<f4").astype(np.float64))
+    return albums
+
+
+def _album(row: sqlite3.Row) -> Hashable:
+    """Return what tells an album from others of its name: its artist, or else its folder."""
+    artist = row["album_artist"]
+    place = labels.spelling(artist) if artist else database.decode_path(row["path"]).parent
+    return row["album"].casefold(), place
+
+
+def _entry(row: sqlite3.Row, model: UsedModel, albums: Albums, judge: Judge) -> Entry:
+    path = database.decode_path(row["path"])
+    genres = tuple(json.loads(row["genres"]))
+    probabilities, agreement = None, None
+    if row["probabilities"] is not None:
+        vector = np.frombuffer(row["probabilities"], "<f4").astype(np.float64)
+        probabilities = dict(zip(model.labels, vector.round(6).tolist(), strict=True))
+        album = albums.mean(_album(row)) if row["album"] is not None else None
+        agreement = judge.judge(vector, album, genres, path)
+    return Entry(
+        path=path,
+        genres=genres,
+        tags={name: row[name] for name in _TAGS},
+        probabilities=probabilities,
+        agreement=agreement,
+        duration_seconds=row["duration_seconds"],
+        warnings=tuple(json.loads(row["warnings"] or "[]")),
+        error=row["error"],
+        is_missing=bool(row["is_missing"]),
+        is_quarantined=bool(row["is_quarantined"]),
+    )

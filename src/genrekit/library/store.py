@@ -1,0 +1,260 @@
+"""What a scan asks of the database and writes to it."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from genrekit.library import database
+from genrekit.library.hearing import Heard, Identity
+from genrekit.library.walk import Found
+from genrekit.models.registry import ModelFolder
+
+# Not known; not as it was; failed before and tried again; known, but not heard by the model.
+STATES = ("new", "changed", "retried", "known")
+_WALKED = """
+    CREATE TEMP TABLE IF NOT EXISTS walked (
+        path BLOB PRIMARY KEY, size_bytes INTEGER NOT NULL, mtime_ns INTEGER NOT NULL
+    ) WITHOUT ROWID
+"""
+_IS_OLD = "f.size_bytes = w.size_bytes AND f.mtime_ns = w.mtime_ns"
+_STATE = f"""
+    CASE WHEN f.id IS NULL THEN 'new'
+         WHEN NOT ({_IS_OLD}) THEN 'changed'
+         WHEN f.error IS NOT NULL THEN 'retried'
+         ELSE 'known' END
+"""
+_TODO = f"""
+    FROM walked AS w
+    LEFT JOIN files AS f ON f.path = w.path
+    LEFT JOIN predictions AS p ON p.audio_id = f.audio_id AND p.model_id = :model
+    WHERE (f.id IS NULL OR NOT ({_IS_OLD})
+        OR CASE WHEN f.error IS NULL THEN p.audio_id IS NULL ELSE :retry END)
+"""
+_IDENTIFY = """
+    INSERT INTO files (path, size_bytes, mtime_ns, audio_id, error, is_quarantined, is_missing,
+        genres, artist, album_artist, album, title)
+    VALUES (:path, :size_bytes, :mtime_ns, (SELECT id FROM audio WHERE digest = :digest), :error,
+        :is_quarantined, 0, :genres, :artist, :album_artist, :album, :title)
+    ON CONFLICT (path) DO UPDATE SET size_bytes = excluded.size_bytes,
+        mtime_ns = excluded.mtime_ns, audio_id = excluded.audio_id, error = excluded.error,
+        is_quarantined = excluded.is_quarantined, is_missing = 0, genres = excluded.genres,
+        artist = excluded.artist, album_artist = excluded.album_artist, album = excluded.album,
+        title = excluded.title
+"""
+_SEPARATOR = os.fsencode(os.sep)
+_BELOW = "path >= :first AND path < :behind"
+
+
+@dataclass(frozen=True)
+class Todo:
+    """A file that a scan has to look at, and which of STATES it is in."""
+
+    file: Found
+    state: str
+
+
+def remember_model(connection: sqlite3.Connection, folder: ModelFolder) -> int:
+    """Enter a model, as the one that was used last; return its id."""
+    card = folder.card
+    row = connection.execute(
+        "INSERT INTO models (sha256, name, version, labels, path, last_scan_ns) "
+        "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (sha256) DO UPDATE SET name = excluded.name, "
+        "version = excluded.version, path = excluded.path, last_scan_ns = excluded.last_scan_ns "
+        "RETURNING id",
+        (
+            card.onnx_sha256,
+            card.name,
+            card.version,
+            json.dumps(card.labels),
+            database.encode_path(folder.path),
+            time.time_ns(),
+        ),
+    ).fetchone()
+    return int(row["id"])
+
+
+def model_id(connection: sqlite3.Connection, sha256: str) -> int:
+    """Return the id of a model, 0 where no scan has used it."""
+    row = connection.execute("SELECT id FROM models WHERE sha256 = ?", (sha256,)).fetchone()
+    return int(row["id"]) if row else 0
+
+
+def forget_walk(connection: sqlite3.Connection) -> None:
+    """Begin a list of the files that are there; it lives as long as the connection."""
+    connection.execute(_WALKED)
+    connection.execute("DELETE FROM walked")
+
+
+def add_walked(connection: sqlite3.Connection, files: Iterable[Found]) -> int:
+    """Add to the list of the files that are there; return how many came."""
+    rows = ((file.path, file.size_bytes, file.mtime_ns) for file in files)
+    with database.transaction(connection):
+        return connection.executemany(
+            "INSERT OR IGNORE INTO walked VALUES (?, ?, ?)", rows
+        ).rowcount
+
+
+def count_todo(connection: sqlite3.Connection, model: int, *, retry: bool) -> dict[str, int]:
+    """Return how many files a scan has to look at, by their state; see Todo."""
+    query = f"SELECT {_STATE} AS state, count(*) {_TODO} GROUP BY state"
+    return {row[0]: row[1] for row in connection.execute(query, {"model": model, "retry": retry})}
+
+
+def todo(
+    connection: sqlite3.Connection, model: int, *, retry: bool, n_files: int
+) -> Iterator[list[Todo]]:
+    """Give the files that are there and that the model has not answered, sorted by path.
+
+    Args:
+        connection: the database; what is committed meanwhile does not matter.
+        model: the model's id.
+        retry: also those that failed before and have not changed.
+        n_files: how many at once.
+    """
+    query = (
+        f"SELECT w.path, w.size_bytes, w.mtime_ns, {_STATE} AS state {_TODO} "
+        "AND w.path > :after ORDER BY w.path LIMIT :limit"
+    )
+    after = b""
+    while True:
+        wanted = {"model": model, "retry": retry, "after": after, "limit": n_files}
+        files = [Todo(Found(*row[:3]), row["state"]) for row in connection.execute(query, wanted)]
+        if not files:
+            return
+        yield files
+        after = files[-1].file.path
+
+
+def count_walked(connection: sqlite3.Connection) -> int:
+    """Return how many files the walk found."""
+    return int(connection.execute("SELECT count(*) FROM walked").fetchone()[0])
+
+
+def count_known(connection: sqlite3.Connection, folder: bytes) -> int:
+    """Return how many files below a folder the library knows and has not missed yet."""
+    query = f"SELECT count(*) FROM files WHERE {_BELOW} AND NOT is_missing"  # noqa: S608
+    return int(connection.execute(query, below(folder)).fetchone()[0])
+
+
+def absent(connection: sqlite3.Connection, folder: bytes) -> list[bytes]:
+    """Return the known files below a folder that the walk did not find and that are not marked."""
+    query = (
+        f"SELECT path FROM files WHERE {_BELOW} AND NOT is_missing "  # noqa: S608
+        "AND path NOT IN (SELECT path FROM walked)"
+    )
+    return [row["path"] for row in connection.execute(query, below(folder))]
+
+
+def mark(connection: sqlite3.Connection, absent: Sequence[bytes]) -> None:
+    """Mark files as missing, and those that are there again as present."""
+    with database.transaction(connection):
+        connection.executemany(
+            "UPDATE files SET is_missing = 1 WHERE path = ?", [(path,) for path in absent]
+        )
+        connection.execute(
+            "UPDATE files SET is_missing = 0 WHERE is_missing AND path IN (SELECT path FROM walked)"
+        )
+
+
+def forget_moved(connection: sqlite3.Connection, absent: Sequence[bytes]) -> int:
+    """Forget those absent files whose audio has since been found at a new path; return how many."""
+    with database.transaction(connection):
+        return connection.executemany(
+            "DELETE FROM files WHERE path = ? AND is_missing AND EXISTS (SELECT 1 FROM files AS f "
+            "WHERE f.audio_id = files.audio_id AND NOT f.is_missing AND f.id > files.id)",
+            [(path,) for path in absent],
+        ).rowcount
+
+
+def identified(connection: sqlite3.Connection, identity: Identity) -> None:
+    """Keep which audio a file holds, and its tags."""
+    connection.execute("INSERT OR IGNORE INTO audio (digest) VALUES (?)", (identity.digest,))
+    tags = identity.tags
+    connection.execute(
+        _IDENTIFY,
+        _columns(identity.file)
+        | {
+            "digest": identity.digest,
+            "genres": json.dumps(tags.genres),
+            "artist": _text(tags.artist),
+            "album_artist": _text(tags.album_artist),
+            "album": _text(tags.album),
+            "title": _text(tags.title),
+        },
+    )
+
+
+def unidentified(
+    connection: sqlite3.Connection, file: Found, error: str, is_quarantined: bool
+) -> None:
+    """Keep why a file's audio cannot be found."""
+    columns = _columns(file) | {"error": _text(error), "is_quarantined": is_quarantined}
+    connection.execute(_IDENTIFY, columns)
+
+
+def unheard(connection: sqlite3.Connection, model: int, paths: Sequence[bytes]) -> dict[int, int]:
+    """Return audio_id -> position in paths, once each, of audio that a model has not answered."""
+    found: dict[int, int] = {}
+    for position, path in enumerate(paths):
+        row = connection.execute(
+            "SELECT audio_id FROM files WHERE path = ? AND error IS NULL AND NOT EXISTS (SELECT 1 "
+            "FROM predictions AS p WHERE p.audio_id = files.audio_id AND p.model_id = ?)",
+            (path, model),
+        ).fetchone()
+        if row:
+            found.setdefault(row["audio_id"], position)
+    return found
+
+
+def heard(connection: sqlite3.Connection, model: int, answer: Heard) -> None:
+    """Keep what a model said of audio."""
+    connection.execute(
+        "INSERT OR REPLACE INTO predictions VALUES (?, ?, ?, ?, ?, ?)",
+        (
+            answer.audio,
+            model,
+            answer.probabilities,
+            answer.embedding,
+            answer.duration_seconds,
+            json.dumps(answer.warnings),
+        ),
+    )
+
+
+def unhearable(
+    connection: sqlite3.Connection, audio: int | None, error: str, is_quarantined: bool
+) -> list[bytes]:
+    """Keep why audio cannot be heard, with every file that holds it; return their paths."""
+    rows = connection.execute(
+        "UPDATE files SET error = ?, is_quarantined = ? WHERE audio_id = ? RETURNING path",
+        (_text(error), is_quarantined, audio),
+    )
+    return [row["path"] for row in rows.fetchall()]
+
+
+def below(folder: bytes) -> dict[str, bytes]:
+    """Return the range of paths that lie below a folder, for a query with :first and :behind."""
+    first = folder.rstrip(_SEPARATOR) + _SEPARATOR
+    return {"first": first, "behind": first[:-1] + bytes([first[-1] + 1])}
+
+
+def _columns(file: Found) -> dict[str, object]:
+    nothing = dict.fromkeys(("digest", "error", "artist", "album_artist", "album", "title"))
+    return {
+        "path": file.path,
+        "size_bytes": file.size_bytes,
+        "mtime_ns": file.mtime_ns,
+        "genres": "[]",
+        "is_quarantined": False,
+        **nothing,
+    }
+
+
+def _text(text: str | None) -> str | None:
+    """Return text that SQLite can keep: what is no Unicode (bytes of a name) is escaped."""
+    return None if text is None else text.encode("utf-8", "backslashreplace").decode()

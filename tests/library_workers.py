@@ -1,0 +1,46 @@
+"""Workers of a scan that write down what they hear, or misbehave; spawned workers import this."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from genrekit.library import hearing
+
+LOG = "GENREKIT_TEST_LOG"
+
+
+def start(model: Path, niceness: int) -> Callable[[hearing.Job], Any]:
+    """As hearing.start; every file heard is written down before the answer is given."""
+    work = hearing.start(model, niceness)
+
+    def noting(job: hearing.Job) -> Any:
+        result = work(job)
+        if job.task == "hear":
+            with open(os.environ[LOG], "ab", buffering=0) as log:  # noqa: PTH123
+                log.write(job.file.path + b"\0")
+        return result
+
+    return noting
+
+
+def start_badly(model: Path, niceness: int) -> Callable[[hearing.Job], Any]:
+    """As hearing.start; it hangs at files called hang, dies at crash and eats memory at eat."""
+    work = hearing.start(model, niceness)
+
+    def misbehaving(job: hearing.Job) -> Any:
+        name = os.path.basename(job.file.path)  # noqa: PTH119
+        if name.startswith(b"hang"):
+            time.sleep(600)
+        if name.startswith(b"crash") and job.task == "hear":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if name.startswith(b"eat"):
+            eaten = b"x" * (1 << 30)
+            time.sleep(len(eaten))
+        return work(job)
+
+    return misbehaving

@@ -1,0 +1,154 @@
+"""Audio files in every format that genrekit tags, for the tests of tags."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import struct
+import subprocess
+from pathlib import Path
+
+import mutagen
+from mutagen import apev2, asf, flac, id3, mp4
+
+from genrekit import demo
+
+FORMATS = [
+    "id3v23.mp3",
+    "id3v24.mp3",
+    "id3v1.mp3",
+    "apev2.mp3",
+    "a.flac",
+    "a.ogg",
+    "a.opus",
+    "a.m4a",
+    "alac.m4a",
+    "a.wma",
+    "a.wav",
+    "a.aiff",
+    "a.ape",
+    "a.wv",
+    "a.tta",
+]
+FFMPEG = {
+    ".mp3": "-c:a libmp3lame",
+    ".flac": "-c:a flac",
+    ".ogg": "-c:a libvorbis",
+    ".opus": "-c:a libopus",
+    ".wma": "-c:a wmav2",
+    ".wav": "-c:a pcm_s16le",
+    ".aiff": "-c:a pcm_s16be",
+    ".wv": "-c:a wavpack",
+    ".tta": "-c:a tta",
+}
+PICTURE = b"\x89PNG\r\n\x1a\n" + hashlib.sha256(b"picture").digest() * 300
+
+
+def make(folder: Path) -> None:
+    """Write one second of music without tags in each of FORMATS, with the program ffmpeg."""
+    wav = folder / "made.wav"
+    demo_file = folder / "demo"
+    demo.write(demo_file)
+    source = ["ffmpeg", "-v", "error", "-nostdin", "-t", "1", "-i", demo_file / "drums.flac"]
+    outputs: list[str | Path] = []
+    for name in FORMATS:
+        if name.endswith(".ape"):
+            (folder / name).write_bytes(silent_ape())
+            continue
+        codec = (
+            "-c:a alac" if name.startswith("alac") else FFMPEG.get(Path(name).suffix, "-c:a aac")
+        )
+        plain = ["-id3v2_version", "0", "-write_id3v1", "0"] if name.endswith("mp3") else []
+        keep = ["-map_metadata", "-1", "-fflags", "+bitexact", "-flags", "+bitexact"]
+        outputs += [*keep, *codec.split(), *plain, folder / name]
+    subprocess.run([*source, *outputs], check=True)
+    shutil.rmtree(demo_file)
+    wav.unlink(missing_ok=True)
+
+
+def silent_ape(n_blocks: int = 22050) -> bytes:
+    """Return a Monkey's Audio file whose only frame says "silent"."""
+    samples = bytes(4 * n_blocks)
+    frame = struct.pack("<II", 0x80000000, 3)  # checksum with "flags follow"; both channels silent
+    frame += bytes(8)
+    table = struct.pack("<I", 52 + 24 + 4)
+    descriptor = b"MAC " + struct.pack("<HHIIIIIII", 3990, 0, 52, 24, 4, 0, len(frame), 0, 0)
+    descriptor += hashlib.md5(samples).digest()  # noqa: S324 - the format's own
+    header = struct.pack("<HHIIIHHI", 1000, 1 << 5, 73728, n_blocks, 1, 16, 2, 22050)
+    return descriptor + header + table + frame
+
+
+def tag(path: Path, genres: list[str], **others: str) -> None:
+    """Write a genre and other fields by mutagen alone, in the kind of tag that the name says."""
+    {"id3v1.mp3": _id3v1, "apev2.mp3": _apev2, "id3v23.mp3": _id3v23}.get(path.name, _own)(
+        path, genres, others
+    )
+
+
+def _id3v1(path: Path, genres: list[str], others: dict[str, str]) -> None:
+    tags = _frames(genres, others)
+    tags.save(path, v1=2)
+    tags.delete(path, delete_v1=False)
+
+
+def _apev2(path: Path, genres: list[str], others: dict[str, str]) -> None:
+    tags = apev2.APEv2()
+    tags.update({key.replace("_", " ").title(): value for key, value in others.items()})
+    tags["Genre"] = genres
+    tags.save(path)
+
+
+def _id3v23(path: Path, genres: list[str], others: dict[str, str]) -> None:
+    _frames(genres, others).save(path, v2_version=3, v23_sep=None)
+
+
+def _frames(genres: list[str], others: dict[str, str]) -> id3.ID3:
+    tags = id3.ID3()
+    names = {"artist": id3.TPE1, "album": id3.TALB, "album_artist": id3.TPE2, "title": id3.TIT2}
+    for key, value in others.items():
+        tags.add(names[key](encoding=1, text=[value]))
+    if genres:
+        tags.add(id3.TCON(encoding=1, text=genres))
+    return tags
+
+
+def _own(path: Path, genres: list[str], others: dict[str, str]) -> None:
+    file = mutagen.File(path)
+    if file.tags is None:
+        file.add_tags()
+    if isinstance(file.tags, id3.ID3):
+        file.tags.update(_frames(genres, others))
+    elif isinstance(file.tags, mp4.MP4Tags):
+        keys = {"artist": "\xa9ART", "album": "\xa9alb", "album_artist": "aART", "title": "\xa9nam"}
+        file.tags.update(
+            {keys[key]: [value] for key, value in others.items()} | {"\xa9gen": genres}
+        )
+    elif isinstance(file.tags, asf.ASFTags):
+        keys = {"artist": "Author", "album": "WM/AlbumTitle", "album_artist": "WM/AlbumArtist"}
+        file.tags.update({keys.get(key, "Title"): [value] for key, value in others.items()})
+        file.tags["WM/Genre"] = genres
+    elif isinstance(file.tags, apev2.APEv2):
+        file.tags.update({key.replace("_", " ").title(): value for key, value in others.items()})
+        file.tags["Genre"] = genres
+    else:
+        file.tags.update({key.replace("_", ""): [value] for key, value in others.items()})
+        file.tags["genre"] = genres
+    file.save()
+
+
+def add_picture(path: Path) -> None:
+    """Put a cover into a file whose format has such."""
+    file = mutagen.File(path)
+    if isinstance(file, flac.FLAC):
+        picture = flac.Picture()
+        picture.data, picture.type, picture.mime = PICTURE, 3, "image/png"
+        file.add_picture(picture)
+    elif isinstance(file.tags, id3.ID3):
+        file.tags.add(id3.APIC(encoding=3, mime="image/png", type=3, desc="", data=PICTURE))
+    elif isinstance(file.tags, mp4.MP4Tags):
+        file.tags["covr"] = [mp4.MP4Cover(PICTURE, mp4.MP4Cover.FORMAT_PNG)]
+    elif isinstance(file.tags, asf.ASFTags):
+        file.tags["WM/Picture"] = [asf.ASFByteArrayAttribute(PICTURE)]
+    elif isinstance(file.tags, apev2.APEv2):
+        file.tags["Cover Art (Front)"] = apev2.APEValue(PICTURE, apev2.BINARY)
+    file.save()

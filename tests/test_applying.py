@@ -1,0 +1,290 @@
+"""Applying and undoing plans: exact, and careful with whatever somebody else did meanwhile."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import mutagen
+import pytest
+
+import tag_files
+from genrekit.audio import packets
+from genrekit.errors import LibraryError, TagError
+from genrekit.library import applying, database, formats, journal, plans, rewriting
+from genrekit.library.plans import Entry, Plan
+
+Content = dict[str, tuple[bytes, int]]
+
+
+@pytest.fixture(scope="module")
+def made(every_format: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("made") / "music"
+    shutil.copytree(every_format, folder)
+    for name in tag_files.FORMATS:
+        tag_files.tag(folder / name, ["Rock"], title="Song", artist="Ärtist")
+        if name not in {"id3v1.mp3", "apev2.mp3", "id3v23.mp3"}:
+            tag_files.add_picture(folder / name)
+    return folder
+
+
+@pytest.fixture
+def music(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made, tmp_path / "music"))
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    with database.opened(tmp_path / "library.sqlite3") as connection:
+        yield connection
+
+
+def entry(path: Path, *new: str) -> Entry:
+    status = path.stat()
+    return Entry(
+        path=str(path),
+        audio_sha256=packets.digest(path),
+        size_bytes=status.st_size,
+        mtime_ns=status.st_mtime_ns,
+        old=formats.read(path).raw_genres,
+        new=new or ("Jazz", "Ambient Dub"),
+        why="",
+        provenance='{"model": "x"}',
+    )
+
+
+def plan(*paths: Path, profile: str = "standard") -> Plan:
+    return Plan(profile, tuple(map(entry, paths)), "0" * 64)
+
+
+def content(folder: Path) -> Content:
+    """Return each file's bytes and time of change, and so also which files there are."""
+    return {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()}
+
+
+def undo(library: sqlite3.Connection, what: str | None = None) -> applying.Report:
+    return applying.undo(library, journal.chosen(library, what))
+
+
+@pytest.mark.parametrize("profile", ["standard", "id3v23-semicolon"])
+def test_undo_gives_every_byte_back_in_every_format(
+    music: Path, library: sqlite3.Connection, profile: str
+) -> None:
+    before = content(music)
+    planned = plan(*sorted(music.iterdir()), profile=profile)
+    report = applying.apply(library, planned)
+    assert (len(report.changed), report.failures) == (len(before), {})
+    assert applying.verify(planned).failures == {}
+    assert all(content(music)[name] != before[name] for name in before)
+    recipes = [len(change.recipe) for change in journal.chosen(library)]
+    assert max(recipes) < 1000, "the pictures are not kept twice"
+    assert undo(library).failures == {}
+    assert content(music) == before
+
+
+def test_a_second_apply_changes_nothing(music: Path, library: sqlite3.Connection) -> None:
+    planned = plan(music / "a.flac", music / "a.m4a")
+    applying.apply(library, planned)
+    after = content(music)
+    report = applying.apply(library, planned)
+    assert (len(report.unchanged), report.changed, content(music)) == (2, [], after)
+    assert [run.n_files for run in journal.runs(library)] == [{"done": 2}]
+
+
+def test_a_dry_run_changes_nothing(music: Path, library: sqlite3.Connection) -> None:
+    before = content(music)
+    planned = plan(music / "a.flac", music / "a.m4a")
+    (music / "a.m4a").touch()
+    before["a.m4a"] = (before["a.m4a"][0], (music / "a.m4a").stat().st_mtime_ns)
+    report = applying.apply(library, planned, dry_run=True)
+    assert (len(report.changed), len(report.failures)) == (1, 1)
+    assert content(music) == before
+    assert journal.runs(library) == []
+
+
+@pytest.mark.parametrize("keep_mtime", [True, False])
+def test_the_time_of_change(music: Path, library: sqlite3.Connection, keep_mtime: bool) -> None:
+    os.utime(music / "a.flac", ns=(10**18, 10**18 + 5))
+    applying.apply(library, plan(music / "a.flac"), keep_mtime=keep_mtime)
+    assert ((music / "a.flac").stat().st_mtime_ns == 10**18 + 5) == keep_mtime
+    undo(library)
+    assert (music / "a.flac").stat().st_mtime_ns == 10**18 + 5
+
+
+def spoil_audio(path: Path) -> None:
+    status, data = path.stat(), bytearray(path.read_bytes())
+    data[-500] ^= 1
+    path.write_bytes(data)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def retag(path: Path) -> None:
+    file = mutagen.File(path)
+    file["genre"] = ["Blue"]  # as long as Rock
+    file.save()
+
+
+@pytest.mark.parametrize("spoil", [Path.touch, spoil_audio, retag, Path.unlink])
+def test_a_file_that_changed_since_the_plan_is_left_alone(
+    music: Path, library: sqlite3.Connection, spoil: Callable[[Path], None]
+) -> None:
+    planned = plan(music / "a.flac", music / "a.ogg")
+    spoil(music / "a.flac")
+    before = content(music)
+    report = applying.apply(library, planned)
+    assert report.changed == [str(music / "a.ogg")]
+    assert list(report.failures) == [str(music / "a.flac")]
+    assert {**content(music), "a.ogg": 0} == {**before, "a.ogg": 0}
+
+
+def test_a_file_that_changed_since_it_was_written_is_not_undone(
+    music: Path, library: sqlite3.Connection
+) -> None:
+    before = content(music)
+    applying.apply(library, plan(music / "a.flac", music / "a.ogg"))
+    retag(music / "a.flac")
+    edited = (music / "a.flac").read_bytes()
+    report = undo(library)
+    assert "was changed since" in report.failures[str(music / "a.flac")]
+    assert (music / "a.flac").read_bytes() == edited
+    assert content(music)["a.ogg"] == before["a.ogg"]
+
+
+def test_undo_by_file_and_by_run(music: Path, library: sqlite3.Connection) -> None:
+    before = content(music)
+    applying.apply(library, plan(music / "a.flac", music / "a.ogg"))
+    assert undo(library, str(music / "a.ogg")).changed == [str(music / "a.ogg")]
+    assert content(music)["a.ogg"] == before["a.ogg"]
+    assert undo(library, "1").changed == [str(music / "a.flac")]
+    assert content(music) == before
+    for what in (None, "1", "7", str(music / "a.flac")):
+        with pytest.raises(LibraryError, match="nothing was applied"):
+            journal.chosen(library, what)
+
+
+def test_links_read_only_files_and_pipes_are_left_alone(
+    music: Path, library: sqlite3.Connection, tmp_path: Path
+) -> None:
+    planned = plan(*(music / f"a.{suffix}" for suffix in ("flac", "ogg", "wma", "wav")))
+    os.link(music / "a.flac", tmp_path / "second name")
+    (music / "a.ogg").chmod(0o444)
+    (music / "a.wma").rename(tmp_path / "elsewhere.wma")
+    (music / "a.wma").symlink_to(tmp_path / "elsewhere.wma")
+    (music / "a.wav").unlink()
+    os.mkfifo(music / "a.wav")
+    reasons = list(applying.apply(library, planned).failures.values())
+    for reason, said in zip(
+        reasons, ["2 names (hard links)", "read-only", "is a link", "not a file"], strict=True
+    ):
+        assert said in reason
+
+
+def test_a_file_that_another_program_changes_meanwhile_is_left_alone(
+    music: Path, library: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rewrite(source: Path, *rest: object) -> None:
+        original(source, *rest)
+        retag(source)
+
+    original = rewriting.rewrite
+    monkeypatch.setattr(rewriting, "rewrite", rewrite)
+    report = applying.apply(library, plan(music / "a.flac"))
+    assert "by another program meanwhile" in report.failures[str(music / "a.flac")]
+    assert formats.read(music / "a.flac").genres == ("Blue",)
+    assert not list(music.glob(".*"))
+
+
+def test_only_one_process_at_a_time(music: Path, library: sqlite3.Connection) -> None:
+    before = content(music)
+    planned = plan(music / "a.flac")
+    with journal.locked(library), pytest.raises(LibraryError, match="another genrekit is changing"):
+        applying.apply(library, planned)
+    assert content(music) == before
+    assert applying.apply(library, planned).failures == {}
+
+
+def test_a_reader_that_holds_the_file_open_goes_on(
+    music: Path, library: sqlite3.Connection
+) -> None:
+    before = (music / "a.flac").read_bytes()
+    with (music / "a.flac").open("rb") as player:
+        start = player.read(1000)
+        assert applying.apply(library, plan(music / "a.flac")).failures == {}
+        assert start + player.read() == before
+
+
+def test_files_that_cannot_be_written_fail_alone_and_leave_nothing(
+    music: Path, library: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(path: Path) -> None:
+        if path.suffix == ".flac":
+            raise OSError(28, "No space left on device")
+        flush(path)
+
+    flush = rewriting.flush
+    monkeypatch.setattr(rewriting, "flush", fail)
+    before = content(music)
+    report = applying.apply(library, plan(music / "a.flac", music / "a.ogg"))
+    assert "No space left" in report.failures[str(music / "a.flac")]
+    assert report.changed == [str(music / "a.ogg")]
+    assert content(music)["a.flac"] == before["a.flac"]
+    assert not list(music.glob(".*"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="mounts a small file system")
+@pytest.mark.parametrize("disk_is", ["full", "read-only"])
+def test_a_full_disk_and_a_read_only_file_system(
+    music: Path, library: sqlite3.Connection, tmp_path: Path, disk_is: str
+) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("may not mount a file system")
+    try:
+        shutil.copy(music / "a.flac", disk)
+        shutil.copy(music / "a.wav", disk)
+        (disk / "ballast").write_bytes(bytes(shutil.disk_usage(disk).free - 8192))
+        before = content(disk)
+        planned = plan(disk / "a.flac", disk / "a.wav")
+        if disk_is == "read-only":
+            subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+        report = applying.apply(library, planned)
+        assert len(report.failures) == 2
+        expected = "Read-only file system" if disk_is == "read-only" else "No space left on device"
+        assert all(expected in reason for reason in report.failures.values())
+        assert content(disk) == before
+        assert journal.runs(library) == []
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+def test_plans_are_read_as_written_and_wrong_lines_are_named(music: Path, tmp_path: Path) -> None:
+    path = tmp_path / "plan.jsonl"
+    odd = entry(music / "a.flac").model_copy(update={"path": "/caf\udce9 \n\U0001f3b5.flac"})
+    plans.write(path, "standard", [odd, entry(music / "a.ogg")])
+    assert plans.read(path).entries == (odd, entry(music / "a.ogg"))
+    lines = path.read_text().splitlines()
+    for wrong, message in [
+        ("", "is empty"),
+        ("{}", r"line 1: .*profile"),
+        ("\n".join([lines[0], lines[1].replace('"new"', '"neu"')]), r"line 2: .*neu"),
+        ("\n".join([lines[0], lines[1][:-5]]), "line 2"),
+        ("\n".join([*lines, lines[1]]), "twice"),
+        (lines[0].replace("1", "2"), "line 1"),
+    ]:
+        path.write_text(wrong)
+        with pytest.raises(LibraryError, match=message):
+            plans.read(path)
+
+
+def test_an_unknown_profile_stops(library: sqlite3.Connection) -> None:
+    with pytest.raises(TagError, match="unknown profile 'standart'; did you mean 'standard'"):
+        applying.apply(library, Plan("standart", (), "0" * 64))
