@@ -1,0 +1,114 @@
+// Takes the place of the page's api.js: the same answers, made in this browser. Nothing is uploaded.
+
+import { explanationOf } from "./explain.js";
+import { binHz, FrontEnd } from "./features.js";
+import { Network, trackProbabilities } from "./network.js";
+import { cut, monoOf } from "./sound.js";
+import { timelineOf } from "./timeline.js";
+
+const SILENCE_PEAK = 1e-4;
+const RANGE_DB = 80;
+const folder = new URL("model/", import.meta.url);
+const constants = fetch(new URL("constants.json", import.meta.url)).then((answer) => answer.json());
+const loaded = Network.load(folder);
+const heardOf = new WeakMap();
+
+document.getElementById("where").textContent = "Your music stays on this machine: everything is computed in this browser.";
+
+/** An answer that is no prediction; it has no status, because there is no server. */
+export class Problem extends Error {}
+
+export function useKey() {}
+
+/** Return the JSON form of a file's Prediction, with its spectrogram and its timeline. */
+export async function predict(file, minPrecision) {
+  const network = await loaded;
+  const threshold = thresholdFor(network.card, minPrecision);
+  const heard = await hear(file, network);
+  heardOf.set(file, heard);
+  return answerOf(file, heard, network.card, threshold, await constants);
+}
+
+/** Return the JSON form of a file's Explanation. */
+export async function explain(file, genre) {
+  const network = await loaded;
+  return explanationOf(heardOf.get(file) ?? (await hear(file, network)), network, genre);
+}
+
+async function hear(file, network) {
+  const spec = network.card.features;
+  const front = new FrontEnd(spec);
+  const { waveform, seconds } = await monoOf(file, spec.sample_rate).catch(() => {
+    throw new Problem(`${file.name} cannot be decoded by this browser; choose an audio file, such as MP3, FLAC or WAV`);
+  });
+  if (!waveform.length) throw new Problem(`${file.name} holds no sound`);
+  const pieces = cut(waveform, spec);
+  const features = pieces.map(([, samples]) => front.compute(samples));
+  const rows = await network.judge(features, front.n_bins, front.n_frames);
+  const isSilent = pieces.every(([, samples]) => samples.every((value) => Math.abs(value) < SILENCE_PEAK));
+  return { starts: pieces.map(([start]) => start / spec.sample_rate), features, rows, front, spec, seconds, isSilent };
+}
+
+function answerOf(file, heard, card, threshold, constantsHere) {
+  const { rows, starts, seconds, spec } = heard;
+  const named = (row) => Object.fromEntries(card.labels.map((label, i) => [label, row[i]]));
+  const track = trackProbabilities(rows, card.aggregation, card.calibration.track_temperature);
+  const genres = card.labels.map((label, i) => ({ label, probability: track[i] })).sort((a, b) => b.probability - a.probability);
+  const segments = rows.map((row, i) => ({
+    start_seconds: rounded(starts[i]),
+    end_seconds: rounded(Math.min(starts[i] + spec.segment_seconds, seconds)),
+    probabilities: named(row),
+  }));
+  const warnings = [];
+  if (seconds < spec.segment_seconds) warnings.push("shorter than one segment; it was repeated to fill one");
+  if (heard.isSilent) warnings.push("silent: no sample is louder than -80 dB; the answer means nothing");
+  const abstained = genres[0].probability < threshold;
+  return {
+    path: file.name,
+    label: abstained ? null : genres[0].label,
+    probability: genres[0].probability,
+    abstained,
+    threshold,
+    duration_seconds: rounded(seconds),
+    genres,
+    segments,
+    model: { name: card.name, version: card.version, sha256: card.onnx_sha256 },
+    warnings,
+    spectrogram: pictureOf(heard),
+    timeline: timelineOf(segments, card.labels, constantsHere),
+  };
+}
+
+/** genrekit.spectrogram's JSON form. */
+function pictureOf({ features, front, spec, starts }) {
+  const decibels = features.map((segment) => segment.map((value) => value * spec.std + spec.mean));
+  const high = decibels.reduce((most, segment) => segment.reduce((a, b) => Math.max(a, b), most), -Infinity);
+  const low = Math.max(spec.floor_db, high - RANGE_DB);
+  const scale = 255 / Math.max(high - low, 1e-6);
+  const bytes = decibels.map((segment) => Uint8Array.from(segment, (db) => Math.min(255, Math.max(0, Math.round((db - low) * scale)))));
+  return {
+    data: btoa(bytes.map((part) => Array.from(part, (byte) => String.fromCharCode(byte)).join("")).join("")),
+    n_segments: bytes.length,
+    n_bins: front.n_bins,
+    n_frames: front.n_frames,
+    starts_seconds: starts.map(rounded),
+    n_left_out: 0,
+    segment_seconds: spec.segment_seconds,
+    seconds_per_frame: spec.hop_length / spec.sample_rate,
+    bin_hz: binHz(spec),
+    low_db: low,
+    high_db: high,
+    seen_by_network: true,
+  };
+}
+
+function thresholdFor(card, minPrecision) {
+  if (!minPrecision) return 0;
+  const reached = card.precision_curve.filter((point) => point.precision >= Number(minPrecision));
+  if (!reached.length) throw new Problem(`model ${card.name} cannot reach a precision of ${minPrecision}`);
+  return reached.reduce((best, point) => (point.coverage > best.coverage ? point : best)).threshold;
+}
+
+function rounded(seconds) {
+  return Math.round(1000 * seconds) / 1000;
+}

@@ -1,0 +1,197 @@
+// Why: genrekit.explain in the page. Parts are replaced by the training mean; the log-odds fall.
+
+const N_BANDS = 12;
+const WINDOW_SECONDS = 0.5;
+const MOST_SEGMENTS = 24;
+const FRACTIONS = [0, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 1];
+const N_RANDOM = 3;
+const STRETCH_SECONDS = 3;
+const N_STRETCHES = 3;
+
+/** Return the JSON form of an Explanation of what was heard ({starts, features, rows, spec...}). */
+export async function explanationOf(heard, network, genre) {
+  const { labels, feature_means: means } = network.card;
+  const chosen = evenly(heard.features.length);
+  const features = chosen.map((index) => heard.features[index]);
+  const grid = new Grid(heard.front);
+  const fill = means.length ? means : meansOf(features, heard.front);
+  const judge = (inputs) => network.judge(inputs, grid.n_bins, grid.n_frames);
+  const whole = (await judge(features)).map(logOdds);
+  const empty = features[0].map((_, i) => fill[Math.floor(i / grid.n_frames)]);
+  const [nothing] = (await judge([empty])).map(logOdds);
+  const evidence = { blocks: [], windows: [] };
+  for (const [index, segment] of features.entries()) {
+    const answers = (await judge(grid.withoutEach(segment, fill))).map(logOdds);
+    const drops = answers.map((answer) => answer.map((value, label) => whole[index][label] - value));
+    evidence.blocks.push(drops.slice(0, grid.n_blocks));
+    evidence.windows.push(drops.slice(grid.n_blocks));
+  }
+  const starts = chosen.map((index) => heard.starts[index]);
+  const byLabel = labels.map((_, label) => ({
+    segments: whole.map((odds) => odds[label] - nothing[label]),
+    windows: evidence.windows.map((drops) => drops.map((drop) => drop[label])),
+    blocks: evidence.blocks.map((drops) => grid.inRows(drops.map((drop) => drop[label]))),
+  }));
+  byLabel.forEach((found, label) => {
+    const weights = chosen.map((index) => heard.rows[index][label]);
+    found.deciding = stretchesOf(found.windows, weights, starts, heard.spec.segment_seconds, heard.seconds);
+  });
+  const label = labels.indexOf(genre);
+  return {
+    genre,
+    labels,
+    starts_seconds: starts,
+    segment_seconds: heard.spec.segment_seconds,
+    evidence: Object.fromEntries(labels.map((name, i) => [name, byLabel[i]])),
+    curves: await curvesOf(judge, features, empty, grid, byLabel[label].blocks, label),
+    replaced_by: means.length ? "the mean of the training tracks" : "the mean of the track (the card has no feature_means)",
+  };
+}
+
+class Grid {
+  constructor(front) {
+    const wanted = Math.round(front.spec.segment_seconds / WINDOW_SECONDS);
+    const n_windows = Math.min(Math.max(wanted, 4), 16, front.n_frames);
+    this.n_bins = front.n_bins;
+    this.n_frames = front.n_frames;
+    this.frames = edges(front.n_frames, n_windows);
+    this.bins = edges(front.n_bins, Math.min(N_BANDS, front.n_bins));
+    this.n_windows = n_windows;
+    this.n_blocks = n_windows * (this.bins.length - 1);
+  }
+
+  /** Copy one block from source to target. */
+  copy(target, source, block) {
+    const [band, window] = [Math.floor(block / this.n_windows), block % this.n_windows];
+    for (let bin = this.bins[band]; bin < this.bins[band + 1]; bin += 1) {
+      const from = bin * this.n_frames + this.frames[window];
+      const to = bin * this.n_frames + this.frames[window + 1];
+      target.set(source.subarray(from, to), from);
+    }
+  }
+
+  withoutEach(segment, fill) {
+    const filled = segment.map((_, i) => fill[Math.floor(i / this.n_frames)]);
+    const one = (blocks) => {
+      const occluded = segment.slice();
+      blocks.forEach((block) => this.copy(occluded, filled, block));
+      return occluded;
+    };
+    const all = Array.from({ length: this.n_blocks }, (_, block) => block);
+    const windows = Array.from({ length: this.n_windows }, (_, w) => all.filter((b) => b % this.n_windows === w));
+    return [...all.map((block) => one([block])), ...windows.map(one)];
+  }
+
+  inRows(values) {
+    return Array.from({ length: this.bins.length - 1 }, (_, band) =>
+      values.slice(band * this.n_windows, (band + 1) * this.n_windows));
+  }
+}
+
+async function curvesOf(judge, features, empty, grid, blocks, label) {
+  const random = generator(1);
+  const best = blocks.map((rows) => rows.flat().map((value, i) => [value, i]).sort((a, b) => b[0] - a[0]).map((x) => x[1]));
+  const shuffles = Array.from({ length: N_RANDOM }, () => blocks.map(() => shuffled(grid.n_blocks, random)));
+  const curve = async (orders, isBack) => {
+    const current = features.map((segment) => (isBack ? empty : segment).slice());
+    const found = [];
+    let done = 0;
+    for (const fraction of FRACTIONS) {
+      const wanted = Math.round(fraction * grid.n_blocks);
+      orders.forEach((order, i) =>
+        order.slice(done, wanted).forEach((block) => grid.copy(current[i], isBack ? features[i] : empty, block)));
+      done = wanted;
+      found.push(meanOf((await judge(current)).map((row) => row[label])));
+    }
+    return found;
+  };
+  const averaged = async (isBack) => {
+    const all = [];
+    for (const orders of shuffles) all.push(await curve(orders, isBack));
+    return FRACTIONS.map((_, i) => meanOf(all.map((found) => found[i])));
+  };
+  const curves = {
+    fractions: FRACTIONS,
+    deletion: await curve(best, false),
+    insertion: await curve(best, true),
+    random_deletion: await averaged(false),
+    random_insertion: await averaged(true),
+  };
+  const areas = Object.fromEntries(Object.entries(curves).slice(1).map(([name, values]) => [name, area(values)]));
+  const falls = areas.deletion < areas.random_deletion;
+  return { ...curves, areas, better_than_random: falls && areas.insertion > areas.random_insertion };
+}
+
+/** Up to three stretches with the largest mean of evidence times probability, in order of time. */
+function stretchesOf(windows, weights, starts, length, seconds) {
+  const step = length / windows[0].length;
+  const n = Math.min(Math.max(1, Math.round(STRETCH_SECONDS / step)), windows[0].length);
+  const runs = [];
+  windows.forEach((row, i) => {
+    const values = row.map((value) => value * weights[i]);
+    const last = runs.at(-1);
+    if (last && Math.abs(last.start + last.values.length * step - starts[i]) < step / 10) last.values.push(...values);
+    else runs.push({ start: starts[i], values });
+  });
+  const candidates = runs.flatMap(({ start, values }) =>
+    Array.from({ length: values.length - n + 1 }, (_, first) => ({
+      start_seconds: start + first * step,
+      end_seconds: Math.min(start + (first + n) * step, seconds),
+      evidence: meanOf(values.slice(first, first + n)),
+    })));
+  const found = [];
+  for (const one of candidates.sort((a, b) => b.evidence - a.evidence)) {
+    const free = found.every((s) => one.end_seconds <= s.start_seconds || one.start_seconds >= s.end_seconds);
+    if (one.evidence > 0 && free && found.length < N_STRETCHES) found.push(one);
+  }
+  return found.sort((a, b) => a.start_seconds - b.start_seconds);
+}
+
+/** Indices of at most 24 of n segments, every second, fourth, eighth... of them. */
+function evenly(n) {
+  let every = 1;
+  while (Math.ceil(n / every) > MOST_SEGMENTS) every *= 2;
+  return Array.from({ length: Math.ceil(n / every) }, (_, i) => i * every);
+}
+
+function meansOf(features, front) {
+  return Array.from({ length: front.n_bins }, (_, bin) =>
+    meanOf(features.map((segment) => meanOf(segment.subarray(bin * front.n_frames, (bin + 1) * front.n_frames)))));
+}
+
+function logOdds(probabilities) {
+  const kept = probabilities.map((p) => Math.min(Math.max(p, 1e-9), 1 - 1e-9));
+  return kept.map((p) => Math.log(p / (1 - p)));
+}
+
+function edges(n_items, n_parts) {
+  return Array.from({ length: n_parts + 1 }, (_, i) => Math.round((i * n_items) / n_parts));
+}
+
+function area(values) {
+  return values.slice(1).reduce((sum, value, i) => sum + ((value + values[i]) / 2) * (FRACTIONS[i + 1] - FRACTIONS[i]), 0);
+}
+
+function meanOf(values) {
+  return values.reduce((a, b) => a + b, 0) / values.length;
+}
+
+function shuffled(n, random) {
+  const order = Array.from({ length: n }, (_, i) => i);
+  for (let i = n - 1; i > 0; i -= 1) {
+    const j = Math.floor(random() * (i + 1));
+    [order[i], order[j]] = [order[j], order[i]];
+  }
+  return order;
+}
+
+/** Numbers in [0, 1) that are the same in every run (mulberry32 by Tommy Ettinger). */
+function generator(seed) {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
+  };
+}

@@ -1,0 +1,65 @@
+// The network in WebAssembly, and its calibration: genrekit.models.runtime and genrekit.aggregation.
+
+import * as ort from "./ort.wasm.min.mjs";
+
+const BATCH_SIZE = 4;
+
+export class Network {
+  /** Load the model folder; nothing is asked of another host. */
+  static async load(folder) {
+    const card = await (await fetch(new URL("card.json", folder))).json();
+    ort.env.wasm.wasmPaths = new URL("./", import.meta.url).href;
+    ort.env.wasm.numThreads = 1;
+    const model = await (await fetch(new URL("model.onnx", folder))).arrayBuffer();
+    return new Network(card, await ort.InferenceSession.create(new Uint8Array(model)));
+  }
+
+  constructor(card, session) {
+    this.card = card;
+    this.session = session;
+  }
+
+  /** Return the calibrated probabilities of segments, each a flat array of n_bins rows. */
+  async judge(segments, n_bins, n_frames) {
+    const answers = [];
+    for (let start = 0; start < segments.length; start += BATCH_SIZE) {
+      const batch = segments.slice(start, start + BATCH_SIZE);
+      const data = new Float32Array(batch.length * n_bins * n_frames);
+      batch.forEach((segment, i) => data.set(segment, i * n_bins * n_frames));
+      const features = new ort.Tensor("float32", data, [batch.length, n_bins, n_frames]);
+      const { logits } = await this.session.run({ features }, ["logits"]);
+      const n_labels = this.card.labels.length;
+      batch.forEach((_, i) => answers.push(this.#calibrated(logits.data.slice(i * n_labels, (i + 1) * n_labels))));
+    }
+    return answers;
+  }
+
+  #calibrated(logits) {
+    const { temperature, bias } = this.card.calibration;
+    const scaled = Array.from(logits, (logit, i) => (logit + (bias[i] ?? 0)) / temperature);
+    const highest = Math.max(...scaled);
+    const powers = scaled.map((value) => Math.exp(value - highest));
+    const total = powers.reduce((a, b) => a + b);
+    return powers.map((power) => power / total);
+  }
+}
+
+function tempered(probabilities, temperature) {
+  const highest = Math.max(...probabilities);
+  const powers = probabilities.map((p) => (p / highest) ** (1 / temperature));
+  const total = powers.reduce((a, b) => a + b);
+  return powers.map((power) => power / total);
+}
+
+/** Join the segments of a track: the tempered mean, or the share of votes where the card says so. */
+export function trackProbabilities(rows, aggregation, temperature) {
+  const mean = rows[0].map((_, label) => rows.reduce((sum, row) => sum + row[label], 0) / rows.length);
+  if (aggregation === "mean_probability") return tempered(mean, temperature);
+  const votes = mean.map(() => 0);
+  rows.forEach((row) => (votes[row.indexOf(Math.max(...row))] += 1));
+  const most = Math.max(...votes);
+  const tied = votes.filter((n) => n === most).length > 1;
+  const weighed = votes.map((n, label) => n + (tied ? 1e-3 * mean[label] : 0));
+  const total = weighed.reduce((a, b) => a + b);
+  return weighed.map((weight) => weight / total);
+}

@@ -1,0 +1,74 @@
+// The one place that talks to the server. The page of `genrekit serve --static` has another one.
+
+const BUSY_SECONDS = 2;
+let key = "";
+
+/** An answer that is a problem document; status 401 asks for the server's key. */
+export class Problem extends Error {
+  constructor(status, sentence) {
+    super(sentence);
+    this.status = status;
+  }
+}
+
+export function useKey(given) {
+  key = given;
+}
+
+/** Return the JSON form of a file's Prediction, with its spectrogram and its timeline. */
+export async function predict(file, minPrecision) {
+  const precision = minPrecision ? `&min_precision=${minPrecision}` : "";
+  return send(`v1/predict?include=spectrogram,timeline${precision}`, file);
+}
+
+/** Return the JSON form of a file's Explanation; its evidence is there for every genre. */
+export async function explain(file, genre) {
+  return send(`v1/explain?genre=${encodeURIComponent(genre)}`, file);
+}
+
+async function send(place, file) {
+  const name = encodeURIComponent((file.name || "recording").slice(0, 200));
+  const headers = { "Content-Type": "application/octet-stream" };
+  const request = { method: "POST", headers: withKey(headers), body: file };
+  return answerOf(await patient(`${place}&filename=${name}`, request));
+}
+
+function withKey(headers) {
+  return key ? { ...headers, "X-API-Key": key } : headers;
+}
+
+/** Ask again while the server is busy. */
+async function patient(place, request) {
+  for (;;) {
+    const response = await fetch(place, request);
+    if (response.status !== 503) return response;
+    await pause(Number(response.headers.get("Retry-After")) || BUSY_SECONDS);
+  }
+}
+
+/** Wait for a job where one was made of a long file; raise a Problem for anything but an answer. */
+async function answerOf(response) {
+  const fields = await response.json().catch(() => ({ detail: "the server gave no answer" }));
+  if (response.status === 202) {
+    await pause(1);
+    const place = new URL(response.headers.get("Location"), response.url);
+    return jobAt(place);
+  }
+  if (!response.ok) throw new Problem(response.status, fields.detail || fields.title);
+  return fields;
+}
+
+async function jobAt(place) {
+  for (;;) {
+    const response = await fetch(place, { headers: withKey({}) });
+    const job = await response.json();
+    if (!response.ok) throw new Problem(response.status, job.detail || job.title);
+    if (job.result) return job.result;
+    if (job.problem) throw new Problem(job.problem.status, job.problem.detail);
+    await pause(1);
+  }
+}
+
+function pause(seconds) {
+  return new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
+}

@@ -1,0 +1,79 @@
+"""What a server may do and how much of it: every limit stands here, with its default."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from genrekit.errors import RecipeError, unknown_name
+
+
+class Limits(BaseModel):
+    """How much a server takes on; ``genrekit serve KEY=VALUE`` changes one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    queue_size: int = Field(64, ge=1, description="Files that may wait for a worker.")
+    max_files: int = Field(16, ge=1, description="Files of one request.")
+    max_bytes: int = Field(200_000_000, ge=1, description="Bytes of one request.")
+    max_seconds: float = Field(14_400.0, gt=0, description="Length of one file's audio.")
+    job_from_seconds: float = Field(600.0, ge=0, description="Longer audio becomes a job.")
+    max_jobs: int = Field(50, ge=1, description="Jobs that are kept, finished ones included.")
+    job_seconds: float = Field(3600.0, gt=0, description="A finished job is kept this long.")
+    job_bytes: int = Field(100_000_000, ge=1, description="Answers that are kept, together.")
+    item_seconds: float = Field(60.0, gt=0, description="Then a worker gives a file up.")
+    memory_bytes: int = Field(1_000_000_000, ge=1_000_000, description="Of a worker.")
+    spool_bytes: int = Field(4_000_000_000, ge=1, description="Uploads on the disk at a time.")
+    upload_grace_seconds: float = Field(10.0, gt=0, description="An upload may take this long,")
+    upload_bytes_per_second: float = Field(2000.0, gt=0, description="and longer at this rate.")
+    idle_seconds: float = Field(10.0, gt=0, description="A connection may say nothing so long.")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One server's settings.
+
+    Args:
+        models: names or folders of the models, the first is the default; () is the embedded one.
+        n_workers: processes that hear files.
+        limits: how much is taken on.
+        min_precision: as Classifier takes it; None always answers.
+        api_key: without it everybody who reaches the port may predict.
+        allow_origins: origins of foreign pages that may call, as CORS spells them.
+        root_path: the path that a reverse proxy puts before every other.
+    """
+
+    models: tuple[str, ...] = ()
+    n_workers: int = 1
+    limits: Limits = field(default_factory=Limits)
+    min_precision: float | None = None
+    api_key: str | None = None
+    allow_origins: tuple[str, ...] = ()
+    root_path: str = ""
+
+
+def parse_limits(pairs: Iterable[str]) -> Limits:
+    """Read limits as a user writes them.
+
+    Raises:
+        RecipeError: a key is unknown or a value is of the wrong type or out of range.
+
+    >>> parse_limits(["max_seconds=90", "queue_size=8"]).max_seconds
+    90.0
+    """
+    values = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise RecipeError(f"{pair!r} came; give a limit as KEY=VALUE, such as queue_size=8")
+        if key not in Limits.model_fields:
+            raise RecipeError(unknown_name("limit", key, Limits.model_fields))
+        values[key] = value
+    try:
+        return Limits.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = str(first["loc"][0])
+        raise RecipeError(f"{key}={values[key]}: {first['msg'].lower()}") from error

@@ -1,0 +1,245 @@
+"""The page that hears in the browser: its JavaScript says what genrekit says."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+from browser import chromium, opened
+
+import genrekit
+from genrekit import Classifier, audio, demo, features, timeline
+from genrekit.errors import GenrekitError, ModelError
+from genrekit.explain import explain
+from genrekit.features.spec import FeatureSpec
+from genrekit.server import static_site
+
+TINY = Path(__file__).parents[1] / "golden" / "tiny"
+SCRIPTS = Path(genrekit.__file__).parent / "server" / "browser"
+EQUAL_DB = 1e-2
+N_TRACKS = 17
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """Serve a folder as any web server would."""
+    handler = functools.partial(_Quiet, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[object]:
+    with chromium() as started:
+        yield started
+
+
+Call = Callable[..., object]
+
+
+@pytest.fixture
+def call(browser: object, tmp_path: Path) -> Iterator[Call]:
+    """Call a function of one of the scripts: call("sound.js", "({cut}, x) => cut(x)", x)."""
+    for script in SCRIPTS.glob("*.js"):
+        (tmp_path / script.name).write_bytes(script.read_bytes())
+    (tmp_path / "index.html").write_text("<!doctype html><title>empty</title>", encoding="utf-8")
+    (tmp_path / "favicon.ico").touch()
+    with served(tmp_path) as url, opened(browser, url) as (page, seen):
+
+        def of(script: str, function: str, *arguments: object) -> object:
+            given = [_sent(argument) for argument in arguments]
+            return page.evaluate(
+                f"""async ({{script, given}}) => {{
+                    const floats = (x) => new Float32Array(
+                        Uint8Array.from(atob(x), (c) => c.charCodeAt(0)).buffer);
+                    const back = given.map((g) => g.floats ? floats(g.floats) : g.value);
+                    return ({function})(await import(`./${{script}}`), ...back);
+                }}""",
+                {"script": script, "given": given},
+            )
+
+        yield of
+        seen.check()
+
+
+def _sent(argument: object) -> dict[str, object]:
+    if isinstance(argument, np.ndarray):
+        return {"floats": base64.b64encode(argument.astype(np.float32).tobytes()).decode()}
+    return {"value": argument}
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        FeatureSpec(sample_rate=16000, n_fft=512, hop_length=256, n_mels=96),
+        FeatureSpec(mel_scale="htk", padding="zeros", f_min=20.0, f_max=8000.0, mean=-40, std=20),
+        FeatureSpec(kind="log_stft", n_fft=1024, hop_length=441),
+    ],
+)
+def test_the_front_end_agrees(call: Call, spec: FeatureSpec) -> None:
+    waveform = audio.resample(
+        audio.downmix(demo.synthesise("guitar")), demo.SAMPLE_RATE, spec.sample_rate
+    )[0, : spec.segment_samples]
+    # Noise keeps every bin within the reach of float32, which is 90 dB below the loudest.
+    waveform = waveform + np.random.default_rng(0).normal(0, 0.01, waveform.shape)
+    found = call(
+        "features.js",
+        "({FrontEnd}, spec, x) => Array.from(new FrontEnd(spec).compute(x))",
+        spec.model_dump(),
+        waveform,
+    )
+    expected = features.compute(waveform[None].astype(np.float32), spec)[0]
+    np.testing.assert_allclose(
+        np.reshape(found, expected.shape), expected, rtol=0, atol=EQUAL_DB / spec.std
+    )
+    centres = call("features.js", "({binHz}, spec) => binHz(spec)", spec.model_dump())
+    assert len(centres) == spec.n_bins
+
+
+def test_resampling_agrees_with_soxr(call: Call) -> None:
+    waveform = audio.downmix(demo.synthesise("drums"))[0, : 3 * demo.SAMPLE_RATE]
+    found = np.array(
+        call(
+            "sound.js",
+            "({resample}, x) => Array.from(resample(x, 44100, 16000))",
+            waveform,
+        )
+    )
+    expected = audio.resample(waveform[None], demo.SAMPLE_RATE, 16000)[0]
+    assert len(found) == len(expected)
+    inside = slice(200, -200)  # the ends, where each has its own idea of what lies outside
+    difference = np.sqrt(np.mean((found[inside] - expected[inside]) ** 2))
+    assert difference < 1e-3 * np.sqrt(np.mean(expected**2)), "below -60 dB"
+
+
+@pytest.mark.parametrize("seconds", [1.0, 3.0, 4.4, 4.6, 30.013])
+def test_the_same_segments_are_cut(call: Call, seconds: float) -> None:
+    spec = FeatureSpec(sample_rate=1000, n_fft=64, hop_length=64, segment_hop_seconds=1.5)
+    waveform = np.arange(round(1000 * seconds), dtype=np.float32) / 1e5
+    from genrekit import segments
+
+    expected = [
+        (first + index * 1500, row)
+        for first, rows in segments.cut_whole([waveform[None]], spec)
+        for index, row in enumerate(rows)
+    ]
+    found = call(
+        "sound.js",
+        "({cut}, x, spec) => cut(x, spec).map(([start, samples]) => [start, Array.from(samples)])",
+        waveform,
+        spec.model_dump(),
+    )
+    assert [start for start, _ in found] == [start for start, _ in expected]
+    for (_, samples), (_, row) in zip(found, expected, strict=True):
+        np.testing.assert_allclose(samples, row, rtol=1e-6)
+
+
+def test_the_timeline_agrees(call: Call) -> None:
+    classifier = Classifier(TINY)
+    for name in demo.NAMES:
+        prediction = classifier.predict(demo.synthesise(name), demo.SAMPLE_RATE)
+        expected = timeline.of(prediction, 0.2).to_dict()
+        found = call(
+            "timeline.js",
+            "({timelineOf}, ...given) => timelineOf(...given)",
+            [segment.model_dump() for segment in prediction.segments],
+            list(classifier.labels),
+            {"change_penalty": 0.2, "colours": list(timeline.COLOURS)},
+        )
+        for key in ("labels", "colours", "change_points_seconds"):
+            assert found[key] == expected[key]
+        for kind in ("cells", "spans"):
+            assert len(found[kind]) == len(expected[kind])
+            for mine, theirs in zip(found[kind], expected[kind], strict=True):
+                assert mine.keys() == theirs.keys()
+                for field, value in theirs.items():
+                    close = value if isinstance(value, str) else pytest.approx(value, abs=1e-5)
+                    assert mine[field] == close
+
+
+def test_what_cannot_be_built_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.txt").touch()
+    with pytest.raises(GenrekitError, match="name a new or empty folder"):
+        static_site.build(tmp_path / "full")
+    with pytest.raises(ModelError):
+        static_site.build(tmp_path / "out", "no-such-model")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(GenrekitError, match=r"npm is not installed; .* install Node\.js"):
+        static_site.build(tmp_path / "out")
+    npm = tmp_path / "npm"
+    npm.write_text("#!/bin/sh\necho other > other.tgz\n", encoding="utf-8")
+    npm.chmod(0o755)
+    with pytest.raises(GenrekitError, match="another onnxruntime-web"):
+        static_site.build(tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.full  # fetches the runtime from the npm registry
+@pytest.mark.parametrize("model", ["fast", "accurate"])
+def test_the_whole_page_hears_what_genrekit_hears(
+    browser: object, shared_data: Path, tmp_path: Path, model: str
+) -> None:
+    static_site.build(tmp_path / "site", model)
+    classifier = Classifier(model, segments="all")
+    tracks = sorted((shared_data / "fma" / "audio").rglob("*.mp3"))
+    assert len(tracks) == N_TRACKS
+    with served(tmp_path / "site") as url, opened(browser, url) as (page, seen):
+        for path in tracks:
+            answer = page.evaluate(
+                """async (data) => {
+                    const {predict} = await import("./api.js");
+                    const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
+                    return predict(new File([bytes], "track.mp3"), "");
+                }""",
+                base64.b64encode(path.read_bytes()).decode(),
+            )
+            expected = classifier.predict_file(path)
+            assert answer["label"] == expected.label, path
+            for genre in answer["genres"]:
+                assert genre["probability"] == pytest.approx(
+                    expected.probabilities[genre["label"]], abs=0.03
+                )
+        seen.check()
+
+
+@pytest.mark.full  # fetches the runtime from the npm registry
+def test_the_whole_page_explains_what_genrekit_explains(browser: object, tmp_path: Path) -> None:
+    from playwright.sync_api import expect
+
+    static_site.build(tmp_path / "site")
+    path = demo.write(tmp_path)[0]
+    found = explain(Classifier(segments="all"), path)
+    with served(tmp_path / "site") as url, opened(browser, url) as (page, seen):
+        page.set_input_files("#files", str(path))
+        expect(page.locator("#answer")).to_have_text(found.genre, timeout=60_000)
+        expect(page.locator("#why")).to_contain_text("Orange speaks for", timeout=120_000)
+        expect(page.locator("#where")).to_contain_text("stays on this machine")
+        evidence = page.evaluate(
+            """async ([data, genre]) => {
+                const {explain} = await import("./api.js");
+                const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
+                return (await explain(new File([bytes], "d.flac"), genre)).evidence[genre];
+            }""",
+            [base64.b64encode(path.read_bytes()).decode(), found.genre],
+        )
+        label = found.labels.index(found.genre)
+        same = np.corrcoef(np.ravel(evidence["blocks"]), found.blocks[label].ravel())[0, 1]
+        assert same > 0.95, "the two resample differently at the ends of the track"
+        seen.check()
