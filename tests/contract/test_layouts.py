@@ -11,6 +11,7 @@ import pytest
 import soundfile
 
 from genrekit.datasets import Dataset, gtzan, layouts, manifest, open_dataset
+from genrekit.features.handcrafted import COLUMNS
 
 LAYOUTS = layouts()
 ROOT = Path(__file__).resolve().parents[2]
@@ -53,7 +54,19 @@ def make_manifest(root: Path) -> None:
     (root / manifest.FILE_NAME).write_text("\n".join(lines))
 
 
-MAKERS: dict[str, Callable[[Path], None]] = {
+def make_feature_table(root: Path) -> Path:
+    lines = [",".join(["filename", "length", *COLUMNS, "label"])]
+    for genre in ("country", "metal"):
+        for number in range(0, 100, 3):
+            cells = [str(number)] * len(COLUMNS)
+            lines.append(",".join([f"{genre}.{number:05d}.wav", "661794", *cells, genre]))
+    (root / "features.csv").write_text("\n".join(lines))
+    return root / "features.csv"
+
+
+# What each makes below a folder; it returns the path to open where that is not the folder.
+MAKERS: dict[str, Callable[[Path], Path | None]] = {
+    "feature-table": make_feature_table,
     "gtzan": make_gtzan,
     "fma-small": make_fma,
     "folder": make_folder,
@@ -66,8 +79,7 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Dataset]:
     found = {}
     for name, make in MAKERS.items():
         root = tmp_path_factory.mktemp(name)
-        make(root)
-        found[name] = open_dataset(root)
+        found[name] = open_dataset(make(root) or root)
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pkgutil
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from genrekit import __version__, cli
 from genrekit.cli import main
 
 VERBS = main.verbs()
-HELPERS = {"console", "main", "writers"}
+HELPERS = {"console", "findings", "main", "options", "tables", "writers"}
 
 
 def run(*arguments: str) -> tuple[int, str]:
@@ -78,9 +79,10 @@ def test_unknown_verb_is_wrong_usage() -> None:
 
 
 def test_completion_names_the_verbs() -> None:
+    request = {"_GENREKIT_COMPLETE": "complete_bash", "COMP_WORDS": "genrekit ", "COMP_CWORD": "1"}
     done = subprocess.run(
         [sys.executable, "-m", "genrekit.cli.main"],
-        env={"_GENREKIT_COMPLETE": "complete_bash", "COMP_WORDS": "genrekit ", "COMP_CWORD": "1"},
+        env={**os.environ, **request},
         capture_output=True,
         text=True,
         check=False,

@@ -94,6 +94,25 @@ def test_check_names_each_bad_file_and_ends_in_1(music: Path) -> None:
     assert report["duration_seconds"] == pytest.approx(4.0)
 
 
+def test_audit_names_what_it_found_and_lists_what_to_leave_out(music: Path) -> None:
+    shutil.copy(music / "ska/3.flac", music / "polka/copy.flac")
+    listed = music.parent / "out.tsv"
+    code, output, errors = run("audit", music, "--no-labels", "-o", listed, "--min-seconds", "0.5")
+    assert (code, errors) == (0, f"wrote {listed}\n")
+    assert "exact repetition (1)\n  polka/copy, ska/3  the decoded audio is the same\n" in output
+    assert "two labels (1)\n  polka/copy, ska/3  one recording is called polka and ska\n" in output
+    assert output.endswith("7 tracks, 0.00 hours: 2 findings, 2 tracks to leave out\n")
+    assert "polka/copy\ttwo labels: one recording is called polka and ska\tska/3" in (
+        listed.read_text()
+    )
+    code, output, _ = run("audit", music, "--json", "--split", "track")
+    found = json.loads(output)
+    assert code == 0
+    assert [its["check"] for its in found["findings"]].count("too short") == 7
+    assert found["published"] is None
+    assert found["notes"][0].startswith("labels were not ranked: genre 'polka' has tracks of 4")
+
+
 def test_check_works_where_nothing_can_be_written(music: Path) -> None:
     blocked = music.parent / "blocked"
     blocked.write_text("a file in the place of a folder")
@@ -129,6 +148,7 @@ def test_get_does_nothing_where_everything_is_there(tmp_path: Path) -> None:
         (["get", "gtzam"], "unknown dataset 'gtzam'; did you mean 'gtzan'"),
         (["get", "folder"], "unknown dataset 'folder'"),
         (["info", "/no/such/folder"], "/no/such/folder does not exist"),
+        (["audit", "/no/such/folder"], "/no/such/folder does not exist"),
         (["check", "/no/such/folder"], "/no/such/folder does not exist"),
         (["info", "gtzan"], "run `genrekit datasets get gtzan`"),
     ],

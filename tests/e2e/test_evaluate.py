@@ -20,7 +20,7 @@ import soundfile
 
 from genrekit import files
 from genrekit.features.spec import FeatureSpec
-from genrekit.models import readme, registry
+from genrekit.models import registry
 from genrekit.models.card import ModelCard, PrecisionPoint, TrainingData
 
 GENREKIT = [sys.executable, "-m", "genrekit.cli.main"]
@@ -83,13 +83,8 @@ def made_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         license="MIT",
         onnx_sha256=files.sha256(folder / "model.onnx"),
     )
-    write_card(folder, card)
+    registry.write_card(folder, card)
     return folder
-
-
-def write_card(folder: Path, card: ModelCard) -> None:
-    (folder / "card.json").write_text(card.model_dump_json(indent=1), encoding="utf-8")
-    (folder / "README.md").write_text(readme.write(card), encoding="utf-8")
 
 
 @pytest.fixture
@@ -101,7 +96,9 @@ def model(made_model: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def edit_card(model: Path) -> Callable[..., None]:
     def edit(**changes: object) -> None:
-        write_card(model, registry.read_card(model / "card.json").model_copy(update=changes))
+        registry.write_card(
+            model, registry.read_card(model / "card.json").model_copy(update=changes)
+        )
 
     return edit
 
@@ -178,7 +175,10 @@ def test_what_a_person_reads(model: Path, data: Path) -> None:
     (accuracy,) = (line for line in done.stdout.splitlines() if line.startswith("accuracy %"))
     assert accuracy.count("83.3 [") == 3  # segment, majority vote, mean probability
     titles = [line for line in done.stdout.splitlines() if "(official test, n = 12" in line]
-    assert len(titles) == 5  # levels, genres, confusion, abstaining, calibration
+    # levels, genres, confusion, confusions, abstaining, calibration
+    assert len(titles) == 6
+    (confused,) = (line for line in done.stdout.splitlines() if line.startswith("high   middle"))
+    assert confused.split() == ["high", "middle", "1", "high/d"]
 
 
 def test_workers_give_the_same_numbers(model: Path, data: Path) -> None:
@@ -209,6 +209,15 @@ def test_training_tracks_are_left_out_or_leaky(
     assert "SAME ARTISTS: 1 of these tracks" in done.stdout  # high/b
     kept = evaluate(*arguments, "--include-training-tracks")
     assert "official test (LEAKY): 12 tracks" in kept.stdout
+
+
+def test_excluded_tracks_are_left_out_and_said(model: Path, data: Path, tmp_path: Path) -> None:
+    listed = tmp_path / "out.tsv"
+    listed.write_text("high/a\tsilent: nothing\n# high/b\tclipped\n", encoding="utf-8")
+    done = evaluate("--model", model, "--data", data, "--split", "official", "--exclude", listed)
+    assert done.returncode == 0, done.stderr
+    assert "official test: 11 tracks" in done.stdout
+    assert "high/a: left out, silent: nothing" in done.stdout
 
 
 def test_the_segment_split_is_printed_as_leaky(model: Path, data: Path) -> None:
@@ -253,7 +262,22 @@ def test_without_matplotlib_only_the_pictures_are_missing(
     assert done.returncode == 1
     assert "pip install 'genrekit[train]'" in done.stderr
     written = sorted(path.name for path in (tmp_path / "out").iterdir())
-    assert written == ["metrics.json", "predictions.csv"]
+    assert written == ["metrics.json", "predictions.csv", "report.html"]
+
+
+def test_a_recipe_without_torch_is_one_sentence(data: Path, tmp_path: Path) -> None:
+    code = "import sys; sys.modules['torch'] = None; from genrekit.cli.main import main; main()"
+    arguments = ["evaluate", "recipe.toml", "--data", str(data), "--split", "track"]
+    (tmp_path / "recipe.toml").write_text("", encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        capture_output=True,
+        check=False,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 1
+    assert done.stderr == ("genrekit: error: training needs torch; pip install 'genrekit[train]'\n")
 
 
 def test_compare_two_evaluations(
@@ -268,12 +292,46 @@ def test_compare_two_evaluations(
         [*GENREKIT, "compare", *paths, "--json"], capture_output=True, check=True, text=True
     )
     # Only the six tracks with a high or low tone change, from right to wrong: p = 2 / 2 ** 6.
-    assert json.loads(done.stdout) == {
-        "n_tracks": 12,
-        "n_only_first": 6,
-        "n_only_second": 0,
-        "p_value": 0.03125,
-    }
+    (found,) = json.loads(done.stdout)
+    assert (found["n_tracks"], found["n_only_first"], found["n_only_second"]) == (12, 6, 0)
+    assert (found["p_value"], found["is_noise"]) == (0.03125, False)
+    assert found["difference"]["value"] == pytest.approx(6 / 12)
+    shown = compare(tmp_path / "first", model, "--data", data, "--split", "official")
+    assert shown.returncode == 0, shown.stderr
+    assert f"{tmp_path / 'first'} is better than {model} by more than noise: +50.0" in shown.stdout
+
+
+def compare(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [*GENREKIT, "compare", *map(os.fspath, arguments)]
+    return subprocess.run(command, capture_output=True, check=False, text=True)
+
+
+def test_compare_says_what_it_needs(model: Path, tmp_path: Path) -> None:
+    for arguments, words in (
+        ([model], "two or more"),
+        ([model, model], "is no evaluation"),
+        ([model, model, "--data", tmp_path], "go together"),
+    ):
+        done = compare(*arguments)
+        assert done.returncode == 2
+        assert words in " ".join(done.stderr.replace("│", " ").split())
+
+
+def test_changed_audio(model: Path, data: Path, tmp_path: Path) -> None:
+    arguments = ["--model", model, "--data", data, "--split", "official", "--robustness"]
+    done = evaluate(*arguments, "--update-card", "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    robustness = registry.find(model).card.robustness
+    assert robustness is not None
+    accuracy = {its.name: its.accuracy.value for its in robustness.changes}
+    agreement = {its.name: its.agreement.value for its in robustness.changes}
+    assert accuracy["unchanged"] == pytest.approx(10 / 12)
+    # A tone stays the loudest through MP3, gain and a cut; 8 kHz has no place for the high one.
+    for name in ("MP3 128 kbit/s", "MP3 32 kbit/s", "gain -12 dB", "first 5 s", "stretch +10 %"):
+        assert agreement[name] == 1, name
+    assert agreement["resampled 8 kHz"] == pytest.approx(9 / 12)
+    assert (tmp_path / "out" / "robustness.png").stat().st_size > 1000
+    assert "MP3 32 kbit/s" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -283,10 +341,15 @@ def test_compare_two_evaluations(
         (["--split", "official", "--part", "valid"], 2, "valid"),
         (["--split", "official", "--part", "validation"], 1, "no track in manifest"),
         ([], 2, "--split"),
+        (["--split", "track", "--folds", "3"], 2, "give a recipe's file"),
+        (["recipe.toml", "--split", "track", "--robustness"], 2, "take a model"),
+        (["recipe.toml", "--split", "track", "--part", "train"], 2, "what it held out"),
+        (["other", "--split", "track"], 2, "one model or recipe at a time"),
     ],
 )
 def test_wrong_usage(model: Path, data: Path, arguments: list[str], code: int, words: str) -> None:
-    done = evaluate("--model", model, "--data", data, *arguments)
+    named = [] if arguments[:1] == ["recipe.toml"] else ["--model", model]
+    done = evaluate(*named, "--data", data, *arguments)
     assert done.returncode == code
-    assert words in done.stderr
+    assert words in " ".join(done.stderr.replace("│", " ").split())
     assert "Traceback" not in done.stderr

@@ -73,9 +73,32 @@ def test_bars_where_only_ascii_can_be_shown(audio: Path) -> None:
 def test_timeline_and_top(audio: Path) -> None:
     done = predict("drums.flac", "--timeline", "--top", "1", cwd=audio)
     shown = done.stdout.decode().splitlines()
-    assert len(shown) == 1 + 1 + 7
-    assert shown[2].split()[:3] == ["0:00.0", "-", "0:03.0"]
-    assert shown[-1].split()[:3] == ["0:09.0", "-", "0:12.0"]
+    assert len(shown) == 1 + 1 + 1
+    assert shown[2].split()[:3] == ["0:00.0", "-", "0:12.0"]
+    assert shown[2].split()[3] == shown[1].split()[0]
+
+
+def test_timeline_forms(audio: Path, tmp_path: Path) -> None:
+    for name in ("drums.csv", "drums.json", "drums.txt", "drums.png"):
+        done = predict("drums.flac", "--timeline", "-o", tmp_path / name, cwd=audio)
+        assert (done.returncode, done.stderr) == (0, b"")
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "drums.csv").read_text(encoding="utf-8"))))
+    assert [float(row["start_seconds"]) for row in rows] == [1.5 * index for index in range(8)]
+    assert {row["path"] for row in rows} == {"drums.flac"}
+    answer = json.loads((tmp_path / "drums.json").read_text(encoding="utf-8"))
+    assert len(answer["timeline"]["cells"]) == len(rows)
+    labels = (tmp_path / "drums.txt").read_text(encoding="utf-8").split("\t")
+    assert labels == ["0.000000", "12.000000", answer["label"] + "\n"]
+    assert (tmp_path / "drums.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_timeline_of_several_files_needs_a_form_that_holds_them(audio: Path) -> None:
+    done = predict(".", "--timeline", "-o", "out.png", cwd=audio, COLUMNS="200")
+    assert done.returncode == 2
+    assert b"4 files came" in done.stderr
+    told = predict(".", "--timeline", "--csv", cwd=audio)
+    rows = list(csv.DictReader(io.StringIO(told.stdout.decode())))
+    assert len({row["path"] for row in rows}) == 4
 
 
 def test_a_folder_as_json_lines(audio: Path) -> None:

@@ -1,44 +1,80 @@
-"""``genrekit compare``: do two evaluations differ by more than chance?"""
+"""``genrekit compare``: do evaluations differ by more than noise?"""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from genrekit.cli import console
 
 if TYPE_CHECKING:
     from genrekit.evaluation.result import EvaluationResult
 
 
 def command(
-    first: Annotated[Path, typer.Argument(help="metrics.json of genrekit evaluate --out.")],
-    second: Annotated[Path, typer.Argument(help="metrics.json of another model.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="A B [...]",
+            help="Folders or metrics.json of `genrekit evaluate --out`; models, with --data.",
+        ),
+    ],
+    data: Annotated[
+        str | None, typer.Option(help="Measure models on this dataset.", show_default="none")
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option(help="The split of --data.", show_default="none")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON list.")] = False,
 ) -> None:
-    """Compare two models on the tracks that both were measured on (McNemar's exact test)."""
-    from genrekit.evaluation.result import compare
+    """Compare models on the tracks that both were measured on: is the difference noise?
 
-    one, other = _read(first), _read(second)
-    try:
-        found = compare(one, other)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
+    Accuracies are compared in pairs, by McNemar's exact test and a bootstrap over artist groups.
+    """
+    from genrekit.evaluation import comparison
+
+    if len(names) < 2:
+        raise typer.BadParameter("give two or more to compare")
+    if (data is None) != (split is None):
+        raise typer.BadParameter("--data and --split go together")
+    results = [(name, _result(name, data, split)) for name in names]
+    found = comparison.compare_all(results)
     if as_json:
-        typer.echo(found.model_dump_json())
+        rows = [its.model_dump() | {"is_noise": its.is_noise} for its in found]
+        typer.echo(json.dumps(rows))
         return
-    typer.echo(f"first:  {_title(one)}\nsecond: {_title(other)}")
-    typer.echo(
-        f"{found.n_tracks} tracks in both: {found.n_only_first} right in the first only, "
-        f"{found.n_only_second} in the second only; p = {found.p_value:.3g}"
-    )
+    from genrekit.cli import tables
+
+    for name, result in results:
+        typer.echo(f"{name}: {result.model.name} {result.model.version} on {_where(result)}")
+    console.stdout().print(tables.comparisons(found))
+    for its in found:
+        typer.echo(its.sentence)
 
 
-def _title(result: EvaluationResult) -> str:
-    return (
-        f"{result.model.name} {result.model.version} on {result.data}, {result.split_title}, "
-        f"{result.n_tracks} tracks, accuracy {100 * result.product.accuracy.value:.1f} %"
-    )
+def _where(result: EvaluationResult) -> str:
+    return f"{result.data}, {result.split_title}, {result.n_tracks} tracks"
+
+
+def _result(name: str, data: str | None, split: str | None) -> EvaluationResult:
+    """Read an evaluation, or measure the model of this name."""
+    path = Path(name) / "metrics.json" if Path(name).is_dir() else Path(name)
+    if path.is_file():
+        return _read(path)
+    if data is None or split is None:
+        raise typer.BadParameter(
+            f"{name} is no evaluation that `genrekit evaluate --out` wrote; to measure a model of "
+            "this name, give --data and --split"
+        )
+    from genrekit import Classifier, datasets
+    from genrekit.evaluation import divisions, protocol
+
+    classifier, dataset = Classifier(name, segments="all"), datasets.open_dataset(data)
+    (divided,) = divisions.divide(dataset, split)
+    return protocol.evaluate(classifier, dataset, divided)
 
 
 def _read(path: Path) -> EvaluationResult:

@@ -84,21 +84,26 @@ def _is_number(cell: str) -> bool:
 
 
 @contextmanager
-def progress(description: str, total: int | None, *, shown: bool = True) -> Iterator[Advance]:
+def progress(
+    description: str, total: int | None, *, shown: bool = True, unit: str | None = None
+) -> Iterator[Advance]:
     """Show a progress bar on standard error while the block runs, if that is a terminal.
 
     Args:
         description: what is being done.
         total: number of steps; None when it is not known.
         shown: False shows nothing, whatever standard error is.
+        unit: show how many of these are done, and how many a second.
     """
     if not (shown and sys.stderr.isatty()):
         yield _ignore
         return
     from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TimeRemainingColumn
+    from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TimeRemainingColumn
 
     columns: list[Any] = [SpinnerColumn(), *Progress.get_default_columns()[:-1]]
+    if unit:
+        columns += [MofNCompleteColumn(), _speed_column(unit)]
     bars = Progress(
         *columns,
         TimeRemainingColumn(),
@@ -113,6 +118,17 @@ def progress(description: str, total: int | None, *, shown: bool = True) -> Iter
             bars.advance(task, n_steps)
 
         yield advance
+
+
+def _speed_column(unit: str) -> Any:
+    from rich.progress import ProgressColumn, Task
+    from rich.text import Text
+
+    class Speed(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text(f"{task.finished_speed or task.speed or 0:.1f} {unit}/s")
+
+    return Speed()
 
 
 def _ignore(n_steps: int = 1) -> None:

@@ -14,7 +14,7 @@ import typer
 from genrekit.cli import console
 
 if TYPE_CHECKING:
-    from genrekit.datasets import Dataset
+    from genrekit.datasets import Dataset, Split
     from genrekit.datasets.download import Progress
     from genrekit.datasets.listening import Report
 
@@ -26,6 +26,10 @@ Data = Annotated[str, typer.Argument(help="A folder, a manifest CSV or a downloa
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON.")]
 Jobs = Annotated[
     int | None, typer.Option(min=1, help="Number of threads.", show_default="one for each core")
+]
+
+Processes = Annotated[
+    int | None, typer.Option(min=1, help="Worker processes.", show_default="one a core")
 ]
 
 
@@ -85,6 +89,8 @@ def check(data: Data, jobs: Jobs = None, as_json: AsJson = False) -> None:
     from genrekit.datasets import index, listening
 
     dataset = datasets.open_dataset(data)
+    if not dataset.has_audio:
+        raise typer.BadParameter(f"{data} holds features, no audio; to open it checks every number")
     tracks = dataset.tracks
     with console.progress("reading", len(tracks), shown=not as_json) as advance:
         hashes = index.hashes((track.path for track in tracks), jobs, advance)
@@ -103,6 +109,51 @@ def check(data: Data, jobs: Jobs = None, as_json: AsJson = False) -> None:
         )
     if report.bad:
         raise typer.Exit(1)
+
+
+@app.command()
+def audit(
+    data: Data,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Write the tracks to leave out as TSV.")
+    ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(
+            help="A split to look at: a kind or a TSV file.", show_default="the published ones"
+        ),
+    ] = None,
+    labels: Annotated[
+        bool, typer.Option(help="Rank likely wrong labels, which takes genrekit[audit].")
+    ] = True,
+    min_seconds: Annotated[float, typer.Option(min=0, help="Music is no shorter.")] = 5.0,
+    max_seconds: Annotated[float, typer.Option(min=0, help="Music is no longer.")] = 1200.0,
+    jobs: Processes = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find faulty files, repeated recordings, double labels and what a split tears apart."""
+    from genrekit import datasets
+    from genrekit.cli import findings
+    from genrekit.datasets import audit as audits
+    from genrekit.evaluation import mislabels
+
+    if labels:
+        mislabels.require()
+    dataset = datasets.open_dataset(data)
+    splits = [_split(dataset, split)] if split else []
+    limits = audits.Limits(min_seconds, max_seconds)
+    with console.progress("listening", len(dataset.tracks), shown=not as_json) as advance:
+        found = audits.audit(dataset, splits, limits=limits, jobs=jobs, advance=advance)
+    if labels:
+        with console.progress("labels", len(dataset.tracks), shown=not as_json) as advance:
+            found = mislabels.add(dataset, found, jobs=jobs, advance=advance)
+    if out:
+        found.save_exclusions(out)
+        typer.echo(f"wrote {out}", err=True)
+    if as_json:
+        typer.echo(json.dumps(found.to_dict(), ensure_ascii=False))
+    else:
+        findings.show(found)
 
 
 @app.command()
@@ -160,6 +211,15 @@ def _transfer(name: str) -> Iterator[Progress | None]:
             bars.update(task, completed=n_bytes, total=total)
 
         yield show
+
+
+def _split(dataset: Dataset, name: str) -> Split:
+    """A kind of split, or the split in a TSV file."""
+    from genrekit.datasets import Split
+
+    if name.endswith(".tsv"):
+        return Split.load(Path(name)).restricted_to(dataset.by_id)
+    return dataset.split(name)
 
 
 def _origin(row: dict[str, Any]) -> str:

@@ -1,235 +1,275 @@
-"""``genrekit evaluate``: measure a model on one part of a split."""
+"""``genrekit evaluate``: measure a model, or a recipe trained anew, on the tracks of a split."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from genrekit.cli import console
+from genrekit.cli.options import spread
+from genrekit.errors import GenrekitError
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
-    from genrekit.datasets.base import Dataset
+    from genrekit.datasets import Dataset
     from genrekit.evaluation.result import EvaluationResult
-    from genrekit.evaluation.selection import AnySplit
-    from genrekit.models.card import Interval
-
-N_NAMED = 5
-# Published systems that split segments at random cut thirty seconds into ten.
-N_STRETCHES = 10
-N_COVERAGE_ROWS = 10
+    from genrekit.models.card import LeakMeter, Robustness
+    from genrekit.models.registry import ModelFolder
+    from genrekit.training.recipe import Recipe
 
 
-def command(
-    data: Annotated[str, typer.Option(help="A dataset's folder, manifest or name.")],
+@dataclass(frozen=True)
+class Options:
+    """What ``genrekit evaluate`` takes."""
+
+    data: Annotated[str, typer.Option(help="A dataset's folder, manifest or name.")]
     split: Annotated[
         str,
         typer.Option(help="fault-filtered, artist, track, official, ... or segment (LEAKY)."),
-    ],
+    ]
+    arguments: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[MODEL|RECIPE.toml] [KEY=VALUE]...",
+            help="A model's name or folder, or a recipe to train anew and values that differ.",
+        ),
+    ] = None
     model: Annotated[
         str | None,
-        typer.Option(help="A model's name or folder.", show_default="the embedded model"),
-    ] = None,
+        typer.Option(help="The model, if not named first.", show_default="the embedded model"),
+    ] = None
     part: Annotated[
-        Literal["test", "validation", "train"], typer.Option(help="Which part to measure on.")
-    ] = "test",
-    seed: Annotated[int, typer.Option(help="Of the split, where it is drawn.")] = 0,
+        Literal["test", "validation", "train"], typer.Option(help="Which part of a model's split.")
+    ] = "test"
+    seed: Annotated[int, typer.Option(help="Of a model's split, where it is drawn.")] = 0
+    exclude: Annotated[
+        Path | None, typer.Option(help="A TSV of tracks to leave out, from `datasets audit`.")
+    ] = None
+    folds: Annotated[
+        int | None,
+        typer.Option(min=2, help="Train a recipe on so many folds.", show_default="none"),
+    ] = None
+    seeds: Annotated[int, typer.Option(min=1, help="Train a recipe with so many seeds.")] = 1
+    leak_meter: Annotated[
+        bool,
+        typer.Option("--leak-meter", help="Train the recipe on every split, the LEAKY one too."),
+    ] = False
+    robustness: Annotated[
+        bool,
+        typer.Option("--robustness", help="Hear the tracks again as MP3, with noise, shifted, ..."),
+    ] = False
     include_training_tracks: Annotated[
         bool,
         typer.Option(
             "--include-training-tracks", help="Keep tracks the model was fitted to: LEAKY numbers."
         ),
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    ] = False
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False
     out: Annotated[
         Path | None,
-        typer.Option(help="Write metrics.json, predictions.csv and PNGs into this folder."),
-    ] = None,
+        typer.Option(help="Write report.html, metrics.json, predictions.csv and PNGs there."),
+    ] = None
     update_card: Annotated[
         bool, typer.Option("--update-card", help="Write the numbers into the model's card.")
-    ] = False,
+    ] = False
     jobs: Annotated[
         int | None, typer.Option(min=1, help="Worker processes.", show_default="one a core")
-    ] = None,
-) -> None:
-    """Measure a model on every segment of a split's tracks, with 95 % intervals over artists."""
-    from genrekit import datasets
-    from genrekit.evaluation import protocol, report
-    from genrekit.inference import Classifier
-    from genrekit.models import registry
+    ] = None
 
-    folder = registry.find(model)
-    dataset = datasets.open_dataset(data)
-    divided = _divide(dataset, split, seed)
-    classifier = Classifier(folder.path, segments="all")
-    with console.progress("Listening", _n_tracks(divided, part)) as advance:
-        result = protocol.evaluate(
-            classifier,
-            dataset,
-            divided,
-            part,
-            include_training_tracks=include_training_tracks,
-            jobs=jobs,
-            advance=advance,
-        )
-    if as_json:
-        typer.echo(result.model_dump_json())
-    else:
-        _show(result)
-    if update_card:
-        typer.echo(f"wrote {report.update_card(folder, result)}", err=True)
-    drawn = out is None or _write(result, out)
+    @property
+    def named(self) -> str | None:
+        """The model or the recipe; None is the embedded model."""
+        names = [argument for argument in self.arguments or () if "=" not in argument]
+        if self.model is not None:
+            names.append(self.model)
+        if len(names) > 1:
+            raise typer.BadParameter(f"one model or recipe at a time; {', '.join(names)} came")
+        return names[0] if names else None
+
+    @property
+    def changes(self) -> list[str]:
+        """Every KEY=VALUE."""
+        return [argument for argument in self.arguments or () if "=" in argument]
+
+    @property
+    def overrides(self) -> list[str]:
+        """What differs from the recipe."""
+        excluded = [f"data.exclude={json.dumps(str(self.exclude))}"] if self.exclude else []
+        return self.changes + excluded
+
+    def open(self) -> Dataset:
+        """Open the data."""
+        from genrekit import datasets
+
+        return datasets.open_dataset(self.data, self.exclude)
+
+    @property
+    def is_recipe(self) -> bool:
+        """Whether a recipe's file was named."""
+        return (self.named or "").endswith(".toml")
+
+
+@spread(Options)
+def command(options: Options) -> None:
+    """Measure a model, or a recipe trained anew, with 95 % intervals over artists.
+
+    Every segment of the split's tracks is heard, by the code that `genrekit predict` runs.
+    """
+    from genrekit.evaluation import report
+
+    _check(options)
+    folder = None if options.is_recipe else _find(options)
+    with _runs_folder(options) as runs:
+        result = _model(options, folder) if folder else _recipe(options, runs)
+        if options.leak_meter:
+            meter = _leak_meter(options, folder, runs)
+            result = result.model_copy(update={"leak_meter": meter})
+    if options.robustness and folder:
+        changed = _robustness(options, folder, result)
+        result = result.model_copy(update={"robustness": changed})
+    _show(result, options.as_json)
+    if options.update_card and folder:
+        typer.echo(f"wrote {report.update_card(folder, result, options.open())}", err=True)
+    drawn = options.out is None or _write(result, options.out, folder)
     if result.failures or not drawn:
         raise typer.Exit(1)
 
 
-def _divide(dataset: Dataset, kind: str, seed: int) -> AnySplit:
-    """Return a split of the tracks, or the leaky one of ten stretches of each."""
-    if kind != "segment":
-        return dataset.split(kind, seed)
-    n_segments = {track.track_id: N_STRETCHES for track in dataset.tracks}
-    return dataset.segment_split(n_segments, seed)
+def _check(options: Options) -> None:
+    """Refuse options that do not go together."""
+    if options.is_recipe:
+        if options.update_card or options.robustness:
+            raise typer.BadParameter(
+                "--update-card and --robustness take a model; train the recipe and name the model"
+            )
+        if options.include_training_tracks or options.part != "test" or options.seed:
+            raise typer.BadParameter(
+                "--part, --seed and --include-training-tracks take a model; a recipe is measured "
+                "on what it held out"
+            )
+    elif not options.leak_meter and (options.folds or options.seeds > 1 or options.changes):
+        raise typer.BadParameter(
+            "--folds, --seeds and KEY=VALUE train anew: give a recipe's file, or --leak-meter"
+        )
 
 
-def _n_tracks(split: AnySplit, part: str) -> int:
-    return len({key if isinstance(key, str) else key[0] for key in split.ids(part)})
+def _find(options: Options) -> ModelFolder:
+    from genrekit.models import registry
+
+    return registry.find(options.named)
 
 
-def _write(result: EvaluationResult, out: Path) -> bool:
+@contextmanager
+def _runs_folder(options: Options) -> Iterator[Path]:
+    """Keep the runs beside the report, where a later call finds them, or nowhere."""
+    if options.out:
+        yield options.out / "runs"
+        return
+    with tempfile.TemporaryDirectory(prefix="genrekit-") as folder:
+        yield Path(folder)
+
+
+def _model(options: Options, folder: ModelFolder) -> EvaluationResult:
+    from genrekit.evaluation import divisions, protocol
+    from genrekit.inference import Classifier
+
+    dataset = options.open()
+    (split,) = divisions.divide(dataset, options.split, seed=options.seed)
+    n_tracks = len({key if isinstance(key, str) else key[0] for key in split.ids(options.part)})
+    with console.progress("Listening", n_tracks) as advance:
+        return protocol.evaluate(
+            Classifier(folder.path, segments="all"),
+            dataset,
+            split,
+            options.part,
+            include_training_tracks=options.include_training_tracks,
+            jobs=options.jobs,
+            advance=advance,
+        )
+
+
+def _training() -> ModuleType:
+    """Return genrekit.training.measure, if what training needs is installed."""
+    try:
+        from genrekit.training import measure
+    except ImportError as error:
+        raise GenrekitError(
+            f"training needs {error.name}; pip install 'genrekit[train]'"
+        ) from error
+    return measure
+
+
+def _recipe(options: Options, runs: Path) -> EvaluationResult:
+    result: EvaluationResult = _training().evaluate(
+        _resolved(options, None),
+        options.split,
+        runs,
+        _say,
+        n_folds=options.folds,
+        n_seeds=options.seeds,
+        jobs=options.jobs,
+    )
+    return result
+
+
+def _leak_meter(options: Options, folder: ModelFolder | None, runs: Path) -> LeakMeter:
+    meter: LeakMeter = _training().leak_meter(
+        _resolved(options, folder),
+        runs,
+        _say,
+        n_folds=options.folds,
+        n_seeds=options.seeds,
+        jobs=options.jobs,
+    )
+    return meter
+
+
+def _resolved(options: Options, folder: ModelFolder | None) -> Recipe:
+    """Return the recipe that was named, or the one in the model's card."""
+    if folder:
+        changed: Recipe = _training().recipe_of(folder.card, options.data, options.overrides)
+        return changed
+    from genrekit.training import recipe
+
+    return recipe.load(Path(options.named or ""), options.overrides, options.data)
+
+
+def _robustness(options: Options, folder: ModelFolder, result: EvaluationResult) -> Robustness:
+    from genrekit.evaluation import robustness
+
+    with console.progress("Changing the audio", result.n_tracks) as advance:
+        return robustness.measure(folder, result, jobs=options.jobs, report=_say, advance=advance)
+
+
+def _show(result: EvaluationResult, as_json: bool) -> None:
+    if as_json:
+        typer.echo(result.model_dump_json())
+        return
+    from genrekit.cli import tables
+
+    tables.show(result)
+
+
+def _write(result: EvaluationResult, out: Path, model: ModelFolder | None) -> bool:
     """Write the folder; say on standard error what was written, and return whether all was."""
+    from genrekit import pictures
     from genrekit.evaluation import plots, report
 
-    for path in report.write_folder(result, out):
+    trained = [model.path.parent] if model else list((out / "runs").glob("*"))
+    curves = trained[0] / "metrics.csv" if len(trained) == 1 else None
+    for path in report.write_folder(result, out, curves):
         typer.echo(f"wrote {path}", err=True)
     if not plots.available():
-        typer.echo(f"genrekit: {plots.MISSING}", err=True)
+        typer.echo(f"genrekit: {pictures.MISSING}", err=True)
     return plots.available()
 
 
-def _show(result: EvaluationResult) -> None:
-    out = console.stdout()
-    for line in _headline(result):
-        out.print(line, markup=False)
-    for table in (_levels(result), _classes(result), _confusion(result), _coverage(result)):
-        if table:
-            out.print()
-            out.print(table)
-    before = result.uncalibrated
-    out.print()
-    out.print(
-        f"Without the card's calibration ({_where(result)}): NLL "
-        f"{_number(before.negative_log_likelihood)}, ECE "
-        f"{_number(before.expected_calibration_error)}. ECE has 15 equal-width bins and is biased "
-        "upwards on few tracks.",
-        markup=False,
-    )
-
-
-def _headline(result: EvaluationResult) -> list[str]:
-    """Say what was measured, and loudly what was left out or flatters."""
-    lines = [
-        f"{result.model.name} {result.model.version} on {result.data}, {result.split_title}: "
-        f"{result.n_tracks} tracks of {result.n_artist_groups} artist groups; "
-        "[95 % intervals by resampling artist groups]"
-    ]
-    if result.trained_on:
-        verb = "MEASURED ALL THE SAME" if result.includes_trained_on else "left out"
-        lines.append(
-            f"TRAINING TRACKS: {len(result.trained_on)} of this part were used to fit the model, "
-            f"{verb}: {_some(result.trained_on)}"
-        )
-    if result.n_same_artist:
-        lines.append(
-            f"SAME ARTISTS: {result.n_same_artist} of these tracks are by an artist whose "
-            "other tracks were used to fit the model"
-        )
-    if result.unknown_genres:
-        counts = ", ".join(f"{genre} {n}" for genre, n in result.unknown_genres.items())
-        lines.append(f"LEFT OUT, genres that the model does not know: {counts}")
-    if result.problems:
-        n_problems = len(result.problems)
-        lines.append(f"SKIPPED by the dataset, {n_problems}: {_some(result.problems)}")
-    if result.failures:
-        lines.append(f"FAILED, left out: {len(result.failures)} tracks that cannot be heard")
-        lines += [f"  {failure.path}: {failure.error}" for failure in result.failures]
-    return lines
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - N_NAMED} more" if len(names) > N_NAMED else ""
-    return ", ".join(names[:N_NAMED]) + more
-
-
-def _where(result: EvaluationResult) -> str:
-    return f"{result.split_title}, n = {result.n_tracks}"
-
-
-def _levels(result: EvaluationResult) -> Table:
-    """Return one column a level, one row a score."""
-    levels = list(result.levels.values())
-    shares = {
-        "accuracy %": [scores.accuracy for scores in levels],
-        "macro precision %": [scores.macro_precision for scores in levels],
-        "macro recall %": [scores.macro_recall for scores in levels],
-        "macro F1 %": [scores.macro_f1 for scores in levels],
-    }
-    numbers = {
-        "NLL": [scores.negative_log_likelihood for scores in levels],
-        "ECE": [scores.expected_calibration_error for scores in levels],
-    }
-    rows = [["n", *(str(scores.n_items) for scores in levels)]]
-    rows += [[name, *map(_percent, values)] for name, values in shares.items()]
-    rows += [[name, *map(_number, values)] for name, values in numbers.items()]
-    headers = ["", *(scores.level.replace("_", " ") for scores in levels)]
-    return console.table(headers, rows, f"By level ({_where(result)} tracks)")
-
-
-def _classes(result: EvaluationResult) -> Table:
-    rows = [
-        [label, str(row.n_items), _percent(row.precision), _percent(row.recall), _percent(row.f1)]
-        for label, row in result.product.per_class.items()
-    ]
-    title = f"By genre, {result.product_level.replace('_', ' ')} ({_where(result)})"
-    return console.table(("genre", "n", "precision %", "recall %", "F1 %"), rows, title)
-
-
-def _confusion(result: EvaluationResult) -> Table:
-    rows = [
-        [label, *(str(n) if n else "." for n in row)]
-        for label, row in zip(result.labels, result.product.confusion, strict=True)
-    ]
-    title = f"Confusion: truth in rows, answers in columns ({_where(result)})"
-    return console.table(("", *(label[:6] for label in result.labels)), rows, title)
-
-
-def _coverage(result: EvaluationResult) -> Table | None:
-    """Return what abstaining gives, at up to ten of the card's thresholds."""
-    if not result.coverage:
-        return None
-    points = result.coverage[:: max(1, -(-len(result.coverage) // N_COVERAGE_ROWS))]
-    rows = [
-        [
-            f"{point.threshold:.2f}",
-            f"{100 * point.promised_precision:.1f}",
-            _percent(point.precision),
-            _percent(point.coverage),
-            str(point.n_tracks),
-        ]
-        for point in points
-    ]
-    headers = ("threshold", "promised %", "precision %", "coverage %", "answered")
-    return console.table(headers, rows, f"Abstaining below a probability ({_where(result)})")
-
-
-def _percent(interval: Interval | None) -> str:
-    if interval is None:
-        return "-"
-    return f"{100 * interval.value:.1f} [{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
-
-
-def _number(interval: Interval) -> str:
-    return f"{interval.value:.3f} [{interval.low:.2f}, {interval.high:.2f}]"
+def _say(line: str) -> None:
+    typer.echo(line, err=True)

@@ -51,11 +51,12 @@ def show(
     name: Annotated[str, typer.Argument(help="A model's name or folder.")], as_json: AsJson = False
 ) -> None:
     """Show a model's card: what it knows, was trained on, reached, and is unfit for."""
+    from genrekit.models import card as cards
     from genrekit.models import readme, registry
 
     folder = registry.find(name)
     if as_json:
-        typer.echo(folder.card.model_dump_json(indent=1))
+        typer.echo(cards.to_json(folder.card), nl=False)
     else:
         typer.echo(readme.write(folder.card), nl=False)
 

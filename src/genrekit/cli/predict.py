@@ -50,7 +50,14 @@ def command(
         int | None,
         typer.Option(min=1, help="Give this many genres.", show_default="3 in text, else all"),
     ] = None,
-    timeline: Annotated[bool, typer.Option("--timeline", help="Show every segment too.")] = False,
+    timeline: Annotated[
+        bool,
+        typer.Option(
+            "--timeline",
+            help="Show the genres over time, of the whole track unless --segments says otherwise; "
+            "-o FILE.csv, .json, .png or .txt (labels for Audacity) chooses the form.",
+        ),
+    ] = False,
     min_precision: Annotated[
         float | None,
         typer.Option(help="Answer only where this share of answers was right; else abstain."),
@@ -78,13 +85,22 @@ def command(
         raise typer.BadParameter(f"--min-precision is {min_precision}; it must lie in (0, 1]")
     choice = parse_segments(segments)
     files = expand([name for path in paths for name in (_listed() if path == "-" else [path])])
+    kind: writers.Kind = "json" if as_json else "csv" if as_csv else "text"
+    if timeline and output and kind == "text":
+        kind = writers.timeline_kind(output)
+    if kind in ("labels", "png") and len(files) != 1:
+        raise typer.BadParameter(
+            f"{len(files)} files came; a timeline in {output} holds one; name one file, or write "
+            ".csv or .json"
+        )
 
     from genrekit import audio
     from genrekit.inference import Classifier
 
     audio.silence_decoders()
+    if timeline and choice is None:
+        choice = "all"
     classifier = Classifier(model, segments=choice, min_precision=min_precision)
-    kind: writers.Kind = "json" if as_json else "csv" if as_csv else "text"
     with writers.opened(output, kind) as stream:
         write = writers.writer(kind, stream, classifier.labels, top, timeline)
         failures = _run(classifier, files, jobs, write)

@@ -1,4 +1,7 @@
-"""How predictions are written: text with bars for people, JSON lines or CSV for machines."""
+"""How predictions are written: text with bars for people, JSON lines or CSV for machines.
+
+A timeline can also be a picture or a label track that Audacity imports.
+"""
 
 from __future__ import annotations
 
@@ -22,12 +25,18 @@ if TYPE_CHECKING:
 
 TOP_IN_TEXT = 3
 
-Kind = Literal["text", "json", "csv"]
+Kind = Literal["text", "json", "csv", "labels", "png"]
+_TIMELINE_KINDS: dict[str, Kind] = {
+    ".csv": "csv",
+    ".json": "json",
+    ".png": "png",
+    ".txt": "labels",
+}
 Write = Callable[["Prediction | FailedFile"], None]
 
 
 @contextmanager
-def opened(path: Path | None, kind: Kind) -> Iterator[IO[str]]:
+def opened(path: Path | None, kind: Kind) -> Iterator[IO[Any]]:
     r"""Open where predictions go: standard output, or a file that appears when all are written.
 
     JSON and CSV are UTF-8 everywhere; bytes of a file name that are no text become ``\udcXX``,
@@ -38,6 +47,9 @@ def opened(path: Path | None, kind: Kind) -> Iterator[IO[str]]:
     """
     if path is not None:
         with write_beside(path) as binary:
+            if kind == "png":
+                yield binary
+                return
             stream = _utf8(binary)
             yield stream
             stream.detach()  # flushes; write_beside closes what lies below
@@ -52,8 +64,17 @@ def _utf8(binary: IO[bytes]) -> io.TextIOWrapper:
     return io.TextIOWrapper(binary, encoding="utf-8", errors="backslashreplace", newline="")
 
 
+def timeline_kind(path: Path) -> Kind:
+    """Return the form of a timeline that a file's suffix asks for; text where it asks for none.
+
+    >>> timeline_kind(Path("song.txt")), timeline_kind(Path("song.png")), timeline_kind(Path("a"))
+    ('labels', 'png', 'text')
+    """
+    return _TIMELINE_KINDS.get(path.suffix.lower(), "text")
+
+
 def writer(
-    kind: Kind, stream: IO[str], labels: Sequence[str], top: int | None, timeline: bool
+    kind: Kind, stream: IO[Any], labels: Sequence[str], top: int | None, timeline: bool
 ) -> Write:
     """Return the function that writes one result and flushes it.
 
@@ -62,18 +83,48 @@ def writer(
         stream: where to write.
         labels: the model's labels, the columns of CSV.
         top: genres given of a track; None is TOP_IN_TEXT in text and all of them elsewhere.
-        timeline: show every segment in text; JSON always holds them.
+        timeline: show the genres over time.
     """
     if kind == "json":
-        return _json_lines(stream, top)
+        return _json_lines(stream, top, timeline)
+    if timeline and kind != "text":
+        return _timelines(kind, stream)
     if kind == "csv":
         return _csv_rows(stream, labels, top)
     return _text(stream, top or TOP_IN_TEXT, timeline)
 
 
-def _json_lines(stream: IO[str], top: int | None) -> Write:
+def _json_lines(stream: IO[str], top: int | None, timeline: bool) -> Write:
+    from genrekit import timeline as timelines
+    from genrekit.prediction import Prediction
+
     def write(result: Prediction | FailedFile) -> None:
-        stream.write(json.dumps(result.to_dict(top), ensure_ascii=False) + "\n")
+        fields: dict[str, Any] = result.to_dict(top)
+        if timeline and isinstance(result, Prediction):
+            fields["timeline"] = timelines.of(result).to_dict()
+        stream.write(json.dumps(fields, ensure_ascii=False) + "\n")
+        stream.flush()
+
+    return write
+
+
+def _timelines(kind: Kind, stream: IO[Any]) -> Write:
+    """Write timelines as CSV, or one as a picture or a label track; failures are told elsewhere."""
+    from genrekit import timeline as timelines
+    from genrekit.prediction import Prediction
+
+    header = True
+
+    def write(result: Prediction | FailedFile) -> None:
+        nonlocal header
+        if not isinstance(result, Prediction):
+            return
+        found = timelines.of(result)
+        if kind == "png":
+            found.draw().savefig(stream, format="png", dpi=150)
+        else:
+            stream.write(found.to_csv(header=header) if kind == "csv" else found.to_audacity())
+        header = False
         stream.flush()
 
     return write
@@ -120,10 +171,12 @@ def _lines(prediction: Prediction, top: int, timeline: bool) -> Iterator[Text]:
     width = max(len(label) for label in prediction.probabilities)
     for label, probability in prediction.genres[:top]:
         yield _bar_line(f"  {label:<{width}}  ", probability)
-    for segment in prediction.segments if timeline else ():
-        label, probability = max(segment.probabilities.items(), key=lambda item: item[1])
-        times = f"{clock(segment.start_seconds)} - {clock(segment.end_seconds)}"
-        yield _bar_line(f"  {times:>19}  {label:<{width}}  ", probability)
+    if timeline:
+        from genrekit import timeline as timelines
+
+        for span in timelines.of(prediction).spans:
+            times = f"{clock(span.start_seconds)} - {clock(span.end_seconds)}"
+            yield _bar_line(f"  {times:>19}  {span.label:<{width}}  ", span.probability)
     for warning in prediction.warnings:
         yield Text(f"  warning: {warning}", "yellow")
 

@@ -1,0 +1,100 @@
+"""``genrekit features``: tables of hand-crafted features, as published for GTZAN."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from genrekit.cli import console
+from genrekit.files import expand
+
+if TYPE_CHECKING:
+    from genrekit.extraction import Extraction
+
+app = typer.Typer(name="features", help="Make tables of hand-crafted features.")
+
+
+@app.callback()
+def group() -> None:
+    """Make tables of hand-crafted features."""
+
+
+@app.command()
+def extract(
+    paths: Annotated[list[str], typer.Argument(help="Files, folders or patterns.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The CSV file to write.")] = Path(
+        "features.csv"
+    ),
+    segment_seconds: Annotated[
+        float | None,
+        typer.Option(
+            help="Give each segment of this length a row, from 0.1 to 600.",
+            show_default="one row a file",
+        ),
+    ] = None,
+    label_by_folder: Annotated[
+        bool,
+        typer.Option(
+            "--label-by-folder",
+            help="Every folder's name is a label, not only those of known genres.",
+        ),
+    ] = False,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Worker processes.", show_default="one a core")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Write a summary as JSON.")] = False,
+) -> None:
+    """Write the 57 columns of the published GTZAN table; run it again to go on after a kill."""
+    from genrekit import extraction
+
+    longest = extraction.MAX_ROW_SECONDS
+    if segment_seconds is not None and not (
+        extraction.MIN_SEGMENT_SECONDS <= segment_seconds <= longest
+    ):
+        raise typer.BadParameter(f"--segment-seconds is {segment_seconds}; allowed: 0.1 to 600")
+    files = expand(paths)
+    with console.progress("Extracting", len(files)) as advance:
+        result = extraction.extract(
+            files,
+            output,
+            segment_seconds,
+            jobs=jobs,
+            label_by_folder=label_by_folder,
+            advance=advance,
+        )
+    _report(result, output, as_json)
+    if result.failures:
+        raise typer.Exit(1)
+
+
+def _report(result: Extraction, output: Path, as_json: bool) -> None:
+    if as_json:
+        facts = {
+            "output": str(output),
+            "files": result.n_files,
+            "rows": result.n_rows,
+            "resumed": result.n_resumed,
+            "warnings": {str(path): found for path, found in result.warnings.items()},
+            "failures": {str(path): reason for path, reason in result.failures.items()},
+        }
+        typer.echo(json.dumps(facts, ensure_ascii=False))
+    else:
+        resumed = f", {result.n_resumed} of them before" if result.n_resumed else ""
+        n_done = result.n_files - len(result.failures)
+        written = f"{output}: {result.n_rows} rows of {n_done} files{resumed}"
+        typer.echo(written if n_done else f"{output} is not written: every file failed")
+    for path, sentences in result.warnings.items():
+        for sentence in sentences:
+            _complain(path, sentence)
+    for path, reason in result.failures.items():
+        _complain(path, reason)
+    if result.failures and result.n_files > 1:
+        typer.echo(f"genrekit: {len(result.failures)} of {result.n_files} files failed", err=True)
+
+
+def _complain(path: Path, sentence: str) -> None:
+    whole = sentence if str(path) in sentence else f"{path}: {sentence}"
+    typer.echo(f"genrekit: {console.printable(whole)}", err=True)

@@ -1,0 +1,54 @@
+"""``genrekit genres``: teach a model one more genre."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from genrekit.cli import console
+
+app = typer.Typer(help="Teach a model one more genre.", no_args_is_help=True)
+
+
+@app.callback()
+def group() -> None:
+    """Teach a model one more genre."""
+
+
+@app.command()
+def add(
+    name: Annotated[str, typer.Argument(help="The new genre.")],
+    examples: Annotated[
+        list[str], typer.Argument(help="Five or more tracks of it, or folders of such.")
+    ],
+    model: Annotated[
+        str | None,
+        typer.Option(help="A model's name or folder.", show_default="the embedded model"),
+    ] = None,
+    db: Annotated[
+        Path | None,
+        typer.Option("--db", help="The library's database.", show_default="the user's"),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The new model's folder.", show_default="models/MODEL-NAME"),
+    ] = None,
+) -> None:
+    """Add a genre to a model from examples, told from the music of a scanned library."""
+    from genrekit.files import expand
+    from genrekit.library import database, learning
+    from genrekit.models import registry
+    from genrekit.training import addition, export
+
+    folder = registry.find(model)
+    paths = expand(examples)
+    with database.opened(db, must_exist=True) as connection:
+        with console.progress("Listening", len(paths)) as advance:
+            heard = learning.hear(folder, paths, advance)
+        others = learning.others(connection, folder.card.onnx_sha256, name, heard)
+    added = addition.add(folder, name, heard.embeddings, heard.groups, others)
+    target = export.write_folder(out or Path("models") / added.card.name, added.model, added.card)
+    typer.echo(added.summary, err=True)
+    typer.echo(target)

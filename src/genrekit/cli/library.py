@@ -1,0 +1,273 @@
+"""``genrekit library``: a database of what was heard of each file of a music library."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from genrekit.cli import console
+
+if TYPE_CHECKING:
+    from genrekit.library.agreement import Agreement
+    from genrekit.library.query import Entry
+    from genrekit.library.scan import Plan, Report
+
+app = typer.Typer(help="Scan a music library, and look at what was heard.", no_args_is_help=True)
+
+Db = Annotated[
+    Path | None,
+    typer.Option("--db", help="The library's database.", show_default="in the user's data folder"),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Write JSON.")]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        help="Whose answers: a model's name, or how its sha256 begins.",
+        show_default="of the last scan",
+    ),
+]
+Genre = Annotated[str | None, typer.Option(help="Only where this is the most probable genre.")]
+MinProbability = Annotated[
+    float, typer.Option(min=0, max=1, help="Only where the most probable genre reaches this.")
+]
+MissingTag = Annotated[
+    bool, typer.Option("--missing-tag", help="Only where the tags name no genre.")
+]
+Disagrees = Annotated[
+    bool, typer.Option("--disagrees", help="Only where audio, tag and folder name differ.")
+]
+
+
+@app.command()
+def scan(
+    folders: Annotated[list[Path], typer.Argument(help="Folders, or single files.")],
+    model: Annotated[
+        str | None,
+        typer.Option(help="A model's name or folder.", show_default="the embedded model"),
+    ] = None,
+    db: Db = None,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Worker processes.", show_default="one a core")
+    ] = None,
+    nice: Annotated[
+        int, typer.Option(min=0, max=19, help="Let other programs go first: 0 to 19.")
+    ] = 0,
+    deadline: Annotated[
+        float, typer.Option(min=1, help="Seconds after which a file is given up.")
+    ] = 120,
+    memory: Annotated[
+        int, typer.Option(min=256, help="Megabytes beyond which a file is given up.")
+    ] = 2048,
+    retry: Annotated[
+        bool, typer.Option("--retry", help="Try the files again that failed before.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done; hear nothing.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Hear every new file once and remember it; stop it at any time, it goes on where it was."""
+    from genrekit.library import database, scan
+
+    where = ":memory:" if dry_run and not (db or database.default_path()).exists() else db
+    with database.opened(where) as connection:
+        planned = scan.plan(connection, folders, model, retry=retry)
+        for problem in planned.problems:
+            typer.echo(f"genrekit: {console.printable(problem)}", err=True)
+        report = None
+        if not dry_run:
+            limits = scan.Limits(jobs, nice, deadline, memory << 20)
+            total = sum(planned.n_todo.values())
+            with console.progress("Scanning", total, unit="files") as advance:
+                report = scan.run(connection, planned, limits, advance)
+    _show_scan(planned, report, as_json)
+    if report and report.failures:
+        raise typer.Exit(1)
+
+
+def _show_scan(planned: Plan, report: Report | None, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(planned.to_dict() | (report.to_dict() if report else {})))
+        return
+    n_todo = planned.n_todo
+    n_same = planned.n_files - sum(n_todo.values())
+    typer.echo(
+        f"{planned.n_files} files: {n_todo.get('new', 0)} new, {n_todo.get('changed', 0)} changed, "
+        f"{n_todo.get('known', 0)} not yet heard by {planned.model.card.name!r}, {n_same} as before"
+        + (f", {n_todo['retried']} that failed before" if "retried" in n_todo else "")
+        + f"; {len(planned.absent)} gone"
+    )
+    if not report:
+        return
+    for path, reason in report.failures.items():
+        typer.echo(f"genrekit: {_sentence(path, reason)}", err=True)
+    typer.echo(
+        f"{report.n_heard} heard in {report.seconds:.1f} s, {report.n_moved} moved, "
+        f"{len(report.failures)} failed ({report.n_quarantined} quarantined)"
+    )
+
+
+@app.command()
+def status(db: Db = None, as_json: AsJson = False) -> None:
+    """Say what is in the library: counts, models, genres."""
+    from genrekit.library import database, summary
+
+    with database.opened(db, must_exist=True) as connection:
+        found = summary.summarise(connection)
+    if as_json:
+        typer.echo(json.dumps(found.to_dict()))
+        return
+    typer.echo(
+        f"{found.n_files} files, {found.n_audio} different audio; {found.n_missing} gone, "
+        f"{found.n_failed} cannot be heard ({found.n_quarantined} quarantined), "
+        f"{found.n_untagged} without a genre tag"
+    )
+    for model, n_heard in found.n_heard_by_model.items():
+        typer.echo(f"{n_heard} heard by {console.printable(model)}")
+    rows = [[genre, str(n_tracks)] for genre, n_tracks in found.n_files_by_genre.items()]
+    if rows:
+        console.stdout().print(console.table(["most probable", "files"], rows))
+
+
+@app.command("list")
+def list_files(
+    db: Db = None,
+    model: Model = None,
+    genre: Genre = None,
+    min_probability: MinProbability = 0.0,
+    missing_tag: MissingTag = False,
+    disagrees: Disagrees = False,
+    failed: Annotated[bool, typer.Option("--failed", help="Those that cannot be heard.")] = False,
+    quarantined: Annotated[
+        bool, typer.Option("--quarantined", help="Those that hung or killed a worker.")
+    ] = False,
+    missing: Annotated[
+        bool, typer.Option("--missing", help="Those that are no longer there.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Write one JSON line a file.")] = False,
+) -> None:
+    """List files: what was heard, what the tag says, and what all opinions come to."""
+    from genrekit.library import database, query
+
+    with database.opened(db, must_exist=True) as connection:
+        used = query.used_model(connection, model)
+        filters = query.Filters(
+            genre and query.label_of(used, genre),
+            min_probability,
+            missing_tag,
+            disagrees,
+            failed,
+            quarantined,
+            missing,
+        )
+        for entry in query.entries(connection, used, filters):
+            typer.echo(json.dumps(entry.to_dict()) if as_json else line(entry))
+
+
+@app.command()
+def show(
+    file: Annotated[Path, typer.Argument(help="A file that was scanned.")],
+    db: Db = None,
+    model: Model = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show all about one file: what was heard, its tags, and who agrees with whom."""
+    from genrekit.library import database, query
+
+    with database.opened(db, must_exist=True) as connection:
+        entry = query.entry_of(connection, query.used_model(connection, model), file)
+    if as_json:
+        typer.echo(json.dumps(entry.to_dict()))
+        return
+    typer.echo(console.printable(str(entry.path)))
+    tags = [("genre", "; ".join(entry.genres)), *entry.tags.items()]
+    for name, value in tags:
+        typer.echo(f"  {name:<12} {console.printable(value) if value else '-'}")
+    for sentence in (*entry.warnings, entry.error, entry.is_missing and "no longer there"):
+        if sentence:
+            typer.echo(f"  {console.printable(sentence)}")
+    if entry.agreement:
+        _show_agreement(entry.agreement)
+
+
+def _show_agreement(agreement: Agreement) -> None:
+    fields = agreement.to_dict()
+    rows = [
+        [source, f"{said['weight']:g}", ", ".join(said["labels"]), f"{said['probability']:.1%}"]
+        for source, said in fields["opinions"].items()
+    ]
+    rows.append(["together", "", fields["label"], f"{fields['probability']:.1%}"])
+    console.stdout().print(console.table(["opinion of", "weight", "genre", "probability"], rows))
+    if agreement.disagrees:
+        typer.echo("they disagree")
+
+
+@app.command()
+def similar(
+    file: Annotated[Path, typer.Argument(help="A file, of the library or not.")],
+    db: Db = None,
+    model: Model = None,
+    top: Annotated[int, typer.Option(min=1, help="Give this many tracks.")] = 10,
+    as_json: AsJson = False,
+) -> None:
+    """Find the tracks of the library that sound most like a file."""
+    from genrekit.library import database, query
+    from genrekit.library import similar as similarity
+
+    with database.opened(db, must_exist=True) as connection:
+        used = query.used_model(connection, model)
+        found = similarity.similar(connection, used, file, top)
+    if as_json:
+        pairs = [{"path": str(path), "cosine": round(cosine, 6)} for path, cosine in found]
+        typer.echo(json.dumps(pairs))
+        return
+    for path, cosine in found:
+        typer.echo(f"{cosine:6.3f}  {console.printable(str(path))}")
+
+
+@app.command()
+def export(
+    target: Annotated[Path, typer.Argument(help="The file, or for m3u the folder, to write.")],
+    kind: Annotated[
+        Literal["csv", "jsonl", "parquet", "m3u"],
+        typer.Option("--format", help="m3u is one playlist for each genre."),
+    ] = "csv",
+    db: Db = None,
+    model: Model = None,
+    genre: Genre = None,
+    min_probability: MinProbability = 0.0,
+    missing_tag: MissingTag = False,
+    disagrees: Disagrees = False,
+) -> None:
+    """Write the library, or the part that the filters leave, as a table or playlists."""
+    from genrekit.library import database, exporting, query
+
+    with database.opened(db, must_exist=True) as connection:
+        used = query.used_model(connection, model)
+        wanted = genre and query.label_of(used, genre)
+        filters = query.Filters(wanted, min_probability, missing_tag, disagrees)
+        entries = query.entries(connection, used, filters)
+        n_written, left_out = exporting.write(kind, entries, used.labels, target)
+    for path in left_out:
+        reason = "no playlist can hold a name with a line break"
+        typer.echo(f"genrekit: {console.printable(str(path))}: left out: {reason}", err=True)
+    typer.echo(f"{n_written} files written to {target}")
+    if left_out:
+        raise typer.Exit(1)
+
+
+def _sentence(path: str, reason: str) -> str:
+    return console.printable(reason if path in reason else f"{path}: {reason}")
+
+
+def line(entry: Entry) -> str:
+    """Return one file as a line: what was heard, the tag, a mark where they disagree, the path."""
+    path = console.printable(str(entry.path))
+    if entry.agreement is None or entry.probability is None:
+        return _sentence(str(entry.path), entry.error or "not heard by this model")
+    tag = console.printable("; ".join(entry.genres)) or "-"
+    mark = "≠" if entry.agreement.disagrees else " "
+    return f"{entry.label:<12} {entry.probability:6.1%}  {mark} {tag:<20} {path}"

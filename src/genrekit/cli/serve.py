@@ -1,0 +1,96 @@
+"""``genrekit serve``: predictions for whoever sends a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from genrekit.errors import GenrekitError
+
+
+def command(
+    limits: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[KEY=VALUE]...",
+            help="Limits that differ, such as max_seconds=600; docs/serving.md lists them.",
+        ),
+    ] = None,
+    host: Annotated[str, typer.Option(help="Take connections to this address.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A model's name or folder; again for more, which a request may name.",
+            show_default="the embedded model",
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Worker processes.", show_default="one a core")
+    ] = None,
+    min_precision: Annotated[
+        float | None,
+        typer.Option(help="Answer only where this share of answers was right; else abstain."),
+    ] = None,
+    api_key: Annotated[
+        str | None,
+        typer.Option(
+            envvar="GENREKIT_API_KEY",
+            help="Ask every caller for this key; better set where nobody lists processes.",
+            show_default="everybody may call",
+        ),
+    ] = None,
+    allow_origin: Annotated[
+        list[str] | None,
+        typer.Option(help="Let pages of this origin call (CORS); again for more."),
+    ] = None,
+    root_path: Annotated[
+        str, typer.Option(help="The path that a reverse proxy puts before every other.")
+    ] = "",
+    static: Annotated[
+        Path | None,
+        typer.Option(
+            help="Serve nothing: write a folder whose page hears genres in the browser (needs npm)."
+        ),
+    ] = None,
+) -> None:
+    """Serve the page and predictions over HTTP: POST /v1/predict; /docs lists the rest."""
+    if static:
+        _write_static(static, model or [])
+        return
+    if min_precision is not None and not 0 < min_precision <= 1:
+        raise typer.BadParameter(f"--min-precision is {min_precision}; it must lie in (0, 1]")
+    if api_key == "":
+        raise typer.BadParameter("the API key is empty; give one, or leave it out")
+    from genrekit.inference import n_cores
+
+    try:
+        from genrekit.server import app
+        from genrekit.server.settings import Settings, parse_limits
+    except ModuleNotFoundError as error:
+        raise GenrekitError(f"serving needs {error.name}; pip install 'genrekit[serve]'") from error
+    settings = Settings(
+        models=tuple(model or ()),
+        n_workers=workers or n_cores(),
+        limits=parse_limits(limits or ()),
+        min_precision=min_precision,
+        api_key=api_key,
+        allow_origins=tuple(allow_origin or ()),
+        root_path=root_path,
+    )
+    app.run(settings, host, port, _report)
+
+
+def _write_static(out: Path, models: list[str]) -> None:
+    if len(models) > 1:
+        raise typer.BadParameter(f"{len(models)} models came; the page in {out} holds one")
+    from genrekit.server import static_site
+
+    written = static_site.build(out, models[0] if models else None)
+    typer.echo(f"{out}: the page with model {written.card.name}; any web server can serve it")
+
+
+def _report(address: str) -> None:
+    typer.echo(f"genrekit: serving at {address} (Ctrl-C ends it)", err=True)

@@ -1,0 +1,230 @@
+"""Tables of an evaluation, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from genrekit.cli import console
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from genrekit.evaluation.comparison import Comparison
+    from genrekit.evaluation.result import EvaluationResult
+    from genrekit.models.card import Interval, LeakMeter, Robustness
+
+N_NAMED = 5
+N_CONFUSIONS = 8
+
+
+def show(result: EvaluationResult) -> None:
+    """Print everything that an evaluation says."""
+    out = console.stdout()
+    for line in _headline(result):
+        out.print(line, markup=False)
+    shown = (
+        _levels(result),
+        _runs(result),
+        _classes(result),
+        _confusion(result),
+        _confusions(result),
+        _abstention(result),
+        result.leak_meter and leak_meter(result.leak_meter),
+        result.robustness and robustness(result.robustness),
+    )
+    for table in shown:
+        if table:
+            out.print()
+            out.print(table)
+    before = result.uncalibrated
+    out.print()
+    out.print(
+        f"Without the card's calibration ({_where(result)}): NLL "
+        f"{_number(before.negative_log_likelihood)}, ECE "
+        f"{_number(before.expected_calibration_error)}. ECE has 15 equal-width bins and is biased "
+        "upwards on few tracks.",
+        markup=False,
+    )
+
+
+def _headline(result: EvaluationResult) -> list[str]:
+    """Say what was measured, and loudly what was left out or flatters."""
+    lines = [
+        f"{result.model.name} {result.model.version} on {result.data}, {result.split_title}: "
+        f"{result.n_tracks} tracks of {result.n_artist_groups} artist groups; "
+        "[95 % intervals by resampling artist groups]"
+    ]
+    if result.split_is_leaky:
+        lines.append(
+            "LEAKY: segments of every track were trained on; these numbers are for comparison only"
+        )
+    elif result.trained_on:
+        verb = "MEASURED ALL THE SAME" if result.includes_trained_on else "left out"
+        lines.append(
+            f"TRAINING TRACKS: {len(result.trained_on)} of this part were used to fit the model, "
+            f"{verb}: {_some(result.trained_on)}"
+        )
+    if result.other_split:
+        lines.append(
+            f"ANOTHER SPLIT: the card names the {result.split} split of {result.data} by another "
+            "hash; other tracks are here than those that the model was trained beside"
+        )
+    if result.n_same_artist:
+        lines.append(
+            f"SAME ARTISTS: {result.n_same_artist} of these tracks are by an artist whose "
+            "other tracks were used to fit the model"
+        )
+    if result.unknown_genres:
+        counts = ", ".join(f"{genre} {n}" for genre, n in result.unknown_genres.items())
+        lines.append(f"LEFT OUT, genres that the model does not know: {counts}")
+    if result.problems:
+        n_problems = len(result.problems)
+        lines.append(f"SKIPPED by the dataset, {n_problems}: {_some(result.problems)}")
+    if result.failures:
+        lines.append(f"FAILED, left out: {len(result.failures)} tracks that cannot be heard")
+        lines += [f"  {failure.path}: {failure.error}" for failure in result.failures]
+    return lines
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - N_NAMED} more" if len(names) > N_NAMED else ""
+    return ", ".join(names[:N_NAMED]) + more
+
+
+def _where(result: EvaluationResult) -> str:
+    return f"{result.split_title}, n = {result.n_tracks}"
+
+
+def _levels(result: EvaluationResult) -> Table:
+    """Return one column a level, one row a score."""
+    levels = list(result.levels.values())
+    shares = {
+        "accuracy %": [scores.accuracy for scores in levels],
+        "macro precision %": [scores.macro_precision for scores in levels],
+        "macro recall %": [scores.macro_recall for scores in levels],
+        "macro F1 %": [scores.macro_f1 for scores in levels],
+    }
+    numbers = {
+        "NLL": [scores.negative_log_likelihood for scores in levels],
+        "ECE": [scores.expected_calibration_error for scores in levels],
+    }
+    rows = [["n", *(str(scores.n_items) for scores in levels)]]
+    rows += [[name, *map(_percent, values)] for name, values in shares.items()]
+    rows += [[name, *map(_number, values)] for name, values in numbers.items()]
+    headers = ["", *(scores.level.replace("_", " ") for scores in levels)]
+    return console.table(headers, rows, f"By level ({_where(result)} tracks)")
+
+
+def _classes(result: EvaluationResult) -> Table:
+    rows = [
+        [label, str(row.n_items), _percent(row.precision), _percent(row.recall), _percent(row.f1)]
+        for label, row in result.product.per_class.items()
+    ]
+    title = f"By genre, {result.product_level.replace('_', ' ')} ({_where(result)})"
+    return console.table(("genre", "n", "precision %", "recall %", "F1 %"), rows, title)
+
+
+def _confusion(result: EvaluationResult) -> Table:
+    rows = [
+        [label, *(str(n) if n else "." for n in row)]
+        for label, row in zip(result.labels, result.product.confusion, strict=True)
+    ]
+    title = f"Confusion: truth in rows, answers in columns ({_where(result)})"
+    return console.table(("", *(label[:6] for label in result.labels)), rows, title)
+
+
+def _confusions(result: EvaluationResult) -> Table | None:
+    rows = [
+        [its.genre, its.label, str(len(its.track_ids)), _some(its.track_ids)]
+        for its in result.confusions[:N_CONFUSIONS]
+    ]
+    headers = ("truth", "answer", "tracks", "the surest first")
+    return console.table(headers, rows, f"Confusions ({_where(result)})") if rows else None
+
+
+def _runs(result: EvaluationResult) -> Table | None:
+    """Return one row a model where there are several."""
+    if len(result.runs) == 1:
+        return None
+    rows = [
+        [run.split, str(run.n_tracks), f"{100 * run.n_right / max(run.n_tracks, 1):.1f}"]
+        for run in result.runs
+    ]
+    return console.table(("split", "tracks", "accuracy %"), rows, f"By model ({_where(result)})")
+
+
+def _abstention(result: EvaluationResult) -> Table | None:
+    rows = [
+        [
+            f"{100 * point.promised_precision:.0f}",
+            "one a model" if point.threshold is None else f"{point.threshold:.2f}",
+            _percent(point.precision),
+            _percent(point.coverage),
+            str(point.n_tracks),
+        ]
+        for point in result.abstention
+    ]
+    headers = ("promised %", "threshold", "precision %", "coverage %", "answered")
+    title = f"Abstaining below the threshold for a precision ({_where(result)})"
+    return console.table(headers, rows, title) if rows else None
+
+
+def leak_meter(meter: LeakMeter) -> Table:
+    """Return one row a split, the honest one last."""
+    rows = [
+        [
+            row.split,
+            str(row.n_tracks),
+            _percent(row.segment_accuracy),
+            _percent(row.accuracy),
+            "the honest one" if row.difference is None else _points(row.difference),
+        ]
+        for row in meter.rows
+    ]
+    headers = ("split", "tracks", "segment %", "track %", f"difference to {meter.honest}")
+    return console.table(headers, rows, f"Leak meter: {meter.recipe} on {meter.data}")
+
+
+def robustness(measured: Robustness) -> Table:
+    """Return one row a change of the audio."""
+    rows = [
+        [change.name, str(change.n_tracks), _percent(change.accuracy), _percent(change.agreement)]
+        for change in measured.changes
+    ]
+    title = f"Changed audio ({measured.data}, {measured.split})"
+    return console.table(("change", "n", "accuracy %", "same answer %"), rows, title)
+
+
+def comparisons(found: Sequence[Comparison]) -> Table:
+    """Return one row a pair."""
+    rows = [
+        [
+            its.first,
+            its.second,
+            str(its.n_tracks),
+            f"{100 * its.first_accuracy:.1f}",
+            f"{100 * its.second_accuracy:.1f}",
+            _points(its.difference),
+            f"{its.n_only_first} : {its.n_only_second}",
+            f"{its.p_value:.2g}",
+        ]
+        for its in found
+    ]
+    headers = ("first", "second", "n", "first %", "second %", "difference", "only one right", "p")
+    return console.table(headers, rows)
+
+
+def _points(interval: Interval) -> str:
+    low, high = 100 * interval.low, 100 * interval.high
+    return f"{100 * interval.value:+.1f} [{low:+.1f}, {high:+.1f}]"
+
+
+def _percent(interval: Interval | None) -> str:
+    if interval is None:
+        return "-"
+    return f"{100 * interval.value:.1f} [{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
+
+
+def _number(interval: Interval) -> str:
+    return f"{interval.value:.3f} [{interval.low:.2f}, {interval.high:.2f}]"

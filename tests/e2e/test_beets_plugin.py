@@ -1,0 +1,88 @@
+"""The beets plugin in the real beets, with a temporary library."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import mutagen
+import pytest
+
+from genrekit import demo
+from genrekit.library import formats
+
+pytest.importorskip("beets")
+TINY = Path(__file__).parents[1] / "golden" / "tiny"
+LABELS = ["blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae"]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A configuration, and `incoming` with one track that has a genre and two that have none."""
+    demo.write(tmp_path / "incoming")
+    for path in (tmp_path / "incoming").iterdir():
+        file = mutagen.File(path)
+        file["title"], file["artist"] = path.stem, "genrekit"
+        if path.stem == "guitar":
+            file["genre"] = ["Folk", "Live"]
+        file.save()
+    (tmp_path / "map.toml").write_text(f"[genres]\nMade = {json.dumps([*LABELS, 'rock'])}\n")
+    settings = {
+        "plugins": "genrekit",
+        "directory": str(tmp_path / "music"),
+        "library": str(tmp_path / "library.db"),
+        "import": {"copy": True, "write": True, "log": str(tmp_path / "log")},
+        "genrekit": {"model": str(TINY), "map": str(tmp_path / "map.toml")},
+    }
+    (tmp_path / "config.yaml").write_text(json.dumps(settings))
+    return tmp_path
+
+
+def beet(home: Path, *arguments: str, **settings: object) -> str:
+    """Run beets as a user does; settings change the plugin's configuration."""
+    config = json.loads((home / "config.yaml").read_text())
+    config["genrekit"].update(settings)
+    (home / "config.yaml").write_text(json.dumps(config))
+    done = subprocess.run(
+        [sys.executable, "-m", "beets", *arguments],
+        env={**os.environ, "BEETSDIR": str(home), "HOME": str(home)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout + done.stderr
+
+
+def genres(home: Path) -> dict[str, tuple[str, ...]]:
+    """Return the genres in the files of beets' music folder, by title."""
+    contents = [formats.read(path) for path in (home / "music").rglob("*.flac")]
+    return {str(content.title): content.genres for content in contents}
+
+
+def test_on_import_then_pretend_keep_and_force(home: Path) -> None:
+    beet(home, "import", "-qA", str(home / "incoming"))  # as it is: beets writes no tags by itself
+    assert genres(home)["drums"] == ()
+    beet(home, "write")
+    imported = {"drums": ("Made",), "strings": ("Made",), "guitar": ("Folk", "Live")}
+    assert genres(home) == imported
+    drums = next((home / "music").rglob("*drums.flac"))
+    assert json.loads(formats.read(drums).provenance or "")["genres"]["Made"] == 1.0
+    assert "Made" in beet(home, "genrekit", "--pretend", "--force", "title:guitar")
+    assert genres(home) == imported
+    beet(home, "genrekit", "--force", "--keep", "title:guitar")
+    assert genres(home)["guitar"] == ("Folk", "Live", "Made")
+    shutil.copy(home / "config.yaml", drums)
+    assert str(drums) in beet(home, "genrekit", "--force"), "a file that cannot be heard is named"
+    drums.unlink()
+    assert genres(home) == {"strings": ("Made",), "guitar": ("Made",)}
+
+
+def test_a_wrong_setting_is_told_in_one_line(home: Path) -> None:
+    with pytest.raises(AssertionError, match="genrekit: unknown model 'tinny'"):
+        beet(home, "genrekit", model="tinny")

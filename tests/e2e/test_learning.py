@@ -1,0 +1,92 @@
+"""Learning from a library as a user does: train from its tags, teach a model one more genre."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import mutagen.flac
+import numpy as np
+import pytest
+import soundfile
+
+RATE = 16000
+HERTZ = {"Low": 200.0, "High": 3000.0}
+
+
+def genrekit(*arguments: object, cache: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "genrekit.cli.main", *map(str, arguments)],
+        env=os.environ | {"XDG_CACHE_HOME": str(cache)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+
+@pytest.fixture(scope="module")
+def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ten tones of each of two genres, and six of noise without a tag; two tracks an artist."""
+    folder = tmp_path_factory.mktemp("music")
+    rng = np.random.default_rng(0)
+    time = np.arange(4 * RATE) / RATE
+    for genre, hertz in HERTZ.items():
+        for index in range(10):
+            tone = 0.3 * np.sin(2 * np.pi * hertz * rng.uniform(0.9, 1.1) * time)
+            path = folder / f"{genre}{index}.flac"
+            soundfile.write(path, tone + 0.02 * rng.normal(size=len(time)), RATE)
+            tags = mutagen.flac.FLAC(path)
+            tags.update(genre=genre, artist=f"{genre} artist {index // 2}")
+            tags.save()
+    for index in range(6):
+        soundfile.write(folder / f"noise{index}.flac", rng.uniform(-0.5, 0.5, len(time)), RATE)
+    return folder
+
+
+def test_a_model_is_trained_from_tags_and_says_how_good_it_is(music: Path, tmp_path: Path) -> None:
+    done = genrekit("train", "--from-tags", music, "--out", tmp_path / "run", cache=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "20 tracks: high (10), low (10)" in done.stderr
+    assert "left out: 6 files: no genre" in done.stderr
+    assert "100.0% of 20" in done.stderr
+    assert "artist-grouped folds" in done.stderr
+    model = done.stdout.strip()
+    heard = genrekit("predict", music / "High0.flac", "--model", model, "--json", cache=tmp_path)
+    assert '"label": "high"' in heard.stdout
+
+
+def test_a_genre_is_added_from_examples(music: Path, tmp_path: Path) -> None:
+    db, target = tmp_path / "l.sqlite3", tmp_path / "fast-noise"
+    others = tmp_path / "others"
+    others.mkdir()
+    rng = np.random.default_rng(1)
+    time = np.arange(2 * RATE) / RATE
+    for index in range(50):
+        tone = 0.3 * np.sin(2 * np.pi * rng.uniform(100, 4000) * time)
+        soundfile.write(others / f"{index}.flac", tone, RATE)
+    examples = sorted(music.glob("noise*"))
+    assert genrekit("library", "scan", others, "--db", db, cache=tmp_path).returncode == 0
+    done = genrekit(
+        "genres", "add", "Noise", *examples, "--db", db, "--out", target, cache=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert "6 of 6 examples are called 'Noise', and so are 0 of 50 other tracks" in done.stderr
+    heard = genrekit("predict", examples[0], "--model", target, "--json", cache=tmp_path)
+    assert '"label": "Noise"' in heard.stdout
+    options = ("--db", db, "--model", target, "--dry-run")
+    scanned = genrekit("library", "scan", others, *options, cache=tmp_path)
+    assert "50 not yet heard by 'fast-noise'" in scanned.stdout
+
+
+def test_training_may_keep_some_genres_only(music: Path, tmp_path: Path) -> None:
+    manifest = tmp_path / "manifest.csv"
+    lines = [f"{path},{path.stem[:3]}" for path in sorted(music.glob("*.flac"))]
+    manifest.write_text("path,genre\n" + "\n".join(lines) + "\n")
+    shown = genrekit(
+        "train", "--data", manifest, "--genres", "Low,Hig", "--dry-run", cache=tmp_path
+    )
+    assert 'genres = ["Low", "Hig"]' in shown.stdout
+    assert "noi" not in shown.stdout.replace(str(manifest), "")
