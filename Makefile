@@ -1,6 +1,7 @@
 # make predict FILE=song.mp3   hear what genre a song is (without FILE: three made tracks)
 # make test                    format, lint, types, tests and coverage, as CI does
-# make system                  install the Debian packages that the tests need (ffmpeg)
+# make system                  install the Debian packages that the tests need (ffmpeg, flac, chromium)
+# make full                    the long tests: crashes by the hundred, load, fuzzing
 # make bench                   measure the speed against decoding alone and the plain ways
 # make mutations               break the code in five ways; the tests must notice each one
 # make clean                   remove the environments, caches and made tracks
@@ -12,7 +13,7 @@ PIP_FLAGS := --quiet --disable-pip-version-check
 # The raw text, so that a name with a dollar sign or a space arrives as it was typed.
 export GENREKIT_FILE := $(value FILE)
 
-.PHONY: help predict test system bench mutations clean
+.PHONY: help predict test system full bench mutations clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -45,6 +46,9 @@ test: .venv-dev/.installed
 
 system:
 	@PYTHON="$(PYTHON)" scripts/system
+
+full: .venv-dev/.installed
+	GENREKIT_FULL=1 .venv-dev/bin/python -m pytest -m full
 
 bench: .venv-dev/.bench-installed
 	.venv-dev/bin/python benchmarks/predict.py

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import tag_files
+
 # Scripts that make golden files: they need librosa and hold no tests.
 collect_ignore_glob = ["golden/make_*.py"]
 
+FULL = os.environ.get("GENREKIT_FULL") == "1"
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
@@ -21,8 +26,25 @@ def shared_data() -> Path:
     return SHARED
 
 
+@pytest.fixture(scope="session")
+def every_format(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of short files without tags in every format that has some; see tag_files."""
+    if shutil.which("ffmpeg") is None:
+        pytest.skip("needs the ffmpeg program")
+    folder = tmp_path_factory.mktemp("every_format")
+    tag_files.make(folder)
+    return folder
+
+
 @pytest.fixture
 def tone() -> np.ndarray:
     """Five seconds of a 440 Hz tone at 22,050 Hz, shape (1, samples)."""
     time = np.arange(5 * 22050) / 22050
     return (0.5 * np.sin(2 * np.pi * 440 * time))[None].astype(np.float32)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip the tests marked full, unless GENREKIT_FULL=1 asks for them."""
+    for item in items:
+        if item.get_closest_marker("full") and not FULL:
+            item.add_marker(pytest.mark.skip(reason="takes minutes; GENREKIT_FULL=1 runs it"))

@@ -124,9 +124,10 @@ def test_a_recorded_prediction_holds(embedded_tiny: Path) -> None:
 
 
 def test_two_swapped_labels_are_noticed(embedded_tiny: Path) -> None:
-    card = json.loads((embedded_tiny / "card.json").read_text())
-    card["labels"][0], card["labels"][1] = card["labels"][1], card["labels"][0]
-    (embedded_tiny / "card.json").write_text(json.dumps(card))
+    card = registry.read_card(embedded_tiny / "card.json")
+    first, second, *others = card.labels
+    swapped = card.model_copy(update={"labels": (second, first, *others)})
+    registry.write_card(embedded_tiny, swapped)
     assert of("golden prediction")[0].status == "problem"
 
 
