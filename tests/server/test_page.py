@@ -144,7 +144,11 @@ def test_by_keyboard_alone(page: object, tracks: list[Path]) -> None:
     page.keyboard.press("Tab")
     expect(page.locator("#files")).to_be_focused()
     chosen: list[object] = []
-    page.on("filechooser", chosen.append)
+
+    def keep(chooser: object) -> None:
+        chosen.append(chooser)
+
+    page.on("filechooser", keep)
     # Chromium is told to hand choosers over without saying when it has heard: ask again if need be.
     for _ in range(10):
         page.keyboard.press("Space")
