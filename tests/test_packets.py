@@ -13,6 +13,7 @@ import pytest
 import soundfile
 from mutagen import apev2, id3
 
+import tag_files
 from genrekit.audio import packets
 from genrekit.errors import AudioError
 
@@ -40,6 +41,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if shutil.which("ffmpeg"):
         outputs = [part for name, codec in CONVERTED.items() for part in (*codec, folder / name)]
         subprocess.run(["ffmpeg", "-v", "error", "-i", folder / "a.wav", *outputs], check=True)
+    shutil.copy(tag_files.APE, folder / "a.ape")
     return folder
 
 
@@ -58,7 +60,7 @@ def retag(path: Path, title: str, picture: bytes) -> None:
     file.save()
 
 
-ALL = [*WRITTEN, *(pytest.param(name, marks=needs_ffmpeg) for name in CONVERTED)]
+ALL = [*WRITTEN, "a.ape", *(pytest.param(name, marks=needs_ffmpeg) for name in CONVERTED)]
 
 
 @pytest.mark.parametrize("name", ALL)
