@@ -98,6 +98,19 @@ def test_tags_behind_the_audio_do_not_change_it(folder: Path, tmp_path: Path) ->
     assert packets.digest(path) == before
 
 
+@pytest.mark.parametrize("n_bytes", range(125, 138))
+def test_an_apev2_tag_that_ends_like_id3v1_is_none(
+    folder: Path, tmp_path: Path, n_bytes: int
+) -> None:
+    """Of one of 131 bytes, APETAGEX begins three bytes before the place of ID3v1's TAG."""
+    path = Path(shutil.copy(folder / "a.mp3", tmp_path))
+    ape = apev2.APEv2()
+    ape["Title"] = "x" * (n_bytes - 78)
+    ape.save(path)
+    assert path.stat().st_size == (folder / "a.mp3").stat().st_size + n_bytes
+    assert packets.digest(path) == packets.digest(folder / "a.mp3")
+
+
 def test_the_same_samples_at_another_rate_are_other_audio(folder: Path, tmp_path: Path) -> None:
     samples, _ = soundfile.read(folder / "a.wav", dtype="int16")
     soundfile.write(tmp_path / "b.wav", samples, 2 * RATE)

@@ -102,8 +102,9 @@ def _promised_bytes(frame: bytes) -> int | None:
 
 
 def _before_trailing_tags(stream: IO[bytes], end: int) -> int:
-    stream.seek(max(0, end - _ID3V1_BYTES))
-    if stream.read(3) == b"TAG":
+    stream.seek(max(0, end - _ID3V1_BYTES - 3))
+    tail = stream.read()
+    if tail[-_ID3V1_BYTES:].startswith(b"TAG") and not tail.startswith(b"APETAGEX"):
         end -= _ID3V1_BYTES
     stream.seek(max(0, end - _APE_FOOTER_BYTES))
     footer = stream.read(_APE_FOOTER_BYTES)
