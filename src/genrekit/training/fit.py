@@ -15,7 +15,7 @@ import torch
 
 from genrekit.errors import ModelError, RecipeError
 from genrekit.models import torchvision_shim  # noqa: F401 - lightning imports torchvision
-from genrekit.training import callbacks, lr_finder
+from genrekit.training import callbacks, lr_finder, memory
 from genrekit.training.module import GenreModule
 from genrekit.training.recipe import Recipe
 
@@ -112,7 +112,7 @@ def _train(module: GenreModule, keeper: callbacks.Keeper, checkpoint: Path) -> N
         "devices": 1,
     }
     n_threads = 1 if recipe.model.is_frozen else torch.get_num_threads()
-    with _quiet(), _interruptible(), _threads(n_threads):
+    with _quiet(), _interruptible(), _threads(n_threads), memory.kept():
         if recipe.optimiser.lr == "find":
             module.lr = lr_finder.find(
                 module, keeper.folder, keeper.report, logger=False, **options
