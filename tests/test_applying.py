@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import mutagen
@@ -236,34 +237,62 @@ def test_files_that_cannot_be_written_fail_alone_and_leave_nothing(
     assert not list(music.glob(".*"))
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="mounts a small file system")
-@pytest.mark.parametrize("disk_is", ["full", "read-only"])
-def test_a_full_disk_and_a_read_only_file_system(
-    music: Path, library: sqlite3.Connection, tmp_path: Path, disk_is: str
-) -> None:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], capture_output=True, check=False
-    )
-    if mounted.returncode:
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of one megabyte; only root on Linux may have one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder]
+    if (
+        sys.platform != "linux"
+        or subprocess.run(mount, check=False, capture_output=True).returncode
+    ):
         pytest.skip("may not mount a file system")
     try:
-        shutil.copy(music / "a.flac", disk)
-        shutil.copy(music / "a.wav", disk)
-        (disk / "ballast").write_bytes(bytes(shutil.disk_usage(disk).free - 8192))
-        before = content(disk)
-        planned = plan(disk / "a.flac", disk / "a.wav")
-        if disk_is == "read-only":
-            subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
-        report = applying.apply(library, planned)
-        assert len(report.failures) == 2
-        expected = "Read-only file system" if disk_is == "read-only" else "No space left on device"
-        assert all(expected in reason for reason in report.failures.values())
-        assert content(disk) == before
-        assert journal.runs(library) == []
+        yield folder
     finally:
-        subprocess.run(["umount", disk], check=True)
+        subprocess.run(["umount", folder], check=True)
+
+
+@contextmanager
+def spoilt(disk: Path, how: str) -> Iterator[None]:
+    """Leave no room for a copy on a disk, or allow no writing; nothing on it may change."""
+    ballast = disk / "ballast"
+    if how == "full":
+        ballast.write_bytes(bytes(shutil.disk_usage(disk).free - 8192))
+    else:
+        subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+    before = content(disk)
+    yield
+    assert content(disk) == before
+    if how == "full":
+        ballast.unlink()
+    else:
+        subprocess.run(["mount", "-o", "remount,rw", disk], check=True)
+
+
+SPOILT = {"full": "No space left on device", "read-only": "its folder is read-only"}
+
+
+@pytest.mark.parametrize("disk_is", SPOILT)
+def test_a_full_disk_and_a_read_only_file_system(
+    music: Path, library: sqlite3.Connection, disk: Path, disk_is: str
+) -> None:
+    for name in ("a.flac", "a.wav"):
+        shutil.copy(music / name, disk)
+    original = content(disk)
+    planned = plan(disk / "a.flac", disk / "a.wav")
+    with spoilt(disk, disk_is):
+        reasons = applying.apply(library, planned).failures.values()
+        assert [SPOILT[disk_is] in reason for reason in reasons] == [True, True]
+        assert journal.runs(library) == []
+    assert len(applying.apply(library, planned).changed) == 2
+    with spoilt(disk, disk_is):
+        reasons = undo(library).failures.values()
+        assert [SPOILT[disk_is] in reason for reason in reasons] == [True, True]
+        assert journal.runs(library)[0].n_files == {"done": 2}
+    assert len(undo(library).changed) == 2
+    assert content(disk) == original
 
 
 def test_plans_are_read_as_written_and_wrong_lines_are_named(music: Path, tmp_path: Path) -> None:

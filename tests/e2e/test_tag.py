@@ -8,6 +8,7 @@ import random
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -41,14 +42,17 @@ Content = dict[bytes, tuple[bytes, int]]
 
 
 def content(folder: Path) -> Content:
-    """Return the bytes and the time of change of each regular file below a folder."""
+    """Return the bytes and the time of change of each regular, readable file below a folder."""
     paths = [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
+    paths = [path for path in paths if os.access(path, os.R_OK)]
     return {os.fsencode(path): (path.read_bytes(), path.stat().st_mtime_ns) for path in paths}
 
 
-def tag(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+def tag(
+    *arguments: str | Path, cwd: Path, prefix: Sequence[str] = ()
+) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
-        [*GENREKIT, *map(str, arguments)],
+        [*prefix, *GENREKIT, *map(str, arguments)],
         cwd=cwd,
         capture_output=True,
         text=True,
@@ -233,6 +237,73 @@ def test_two_applies_at_once_and_a_reader(home: Path) -> None:
     assert set(content(music)) == set(before)
     assert tag("undo", *db, cwd=home).returncode == 0
     assert content(music) == before
+
+
+@pytest.fixture
+def as_user(tmp_path: Path) -> list[str]:
+    """What stands before a command so that permissions count for it, also where root runs it."""
+    if os.geteuid() != 0:
+        return []
+    prefix = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
+    (tmp_path / "probe").touch(0o444)
+    if shutil.which("setpriv") is None or subprocess.run([*prefix, "true"], check=False).returncode:
+        pytest.skip("root, and nothing is forbidden to it")
+    probe = subprocess.run([*prefix, "test", "-w", tmp_path / "probe"], check=False)
+    assert probe.returncode == 1
+    return prefix
+
+
+@pytest.fixture
+def forbidden(every_format: Path, home: Path) -> Iterator[Path]:
+    """In `music`: a file that may be written, and all that may not be written or read."""
+    music = home / "music"
+    shutil.rmtree(music)
+    for name in ("open/a.flac", "open/read-only.m4a", "open/secret.ogg", "locked/a.flac"):
+        (music / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(every_format / f"a{Path(name).suffix}", music / name)
+    (music / "closed").mkdir()
+    (music / "open/read-only.m4a").chmod(0o444)
+    (music / "open/secret.ogg").chmod(0)
+    (music / "locked").chmod(0o555)
+    (music / "closed").chmod(0)
+    yield music
+    for folder in music.iterdir():
+        folder.chmod(0o755)
+
+
+def test_what_a_user_may_not_write_or_read_stays_and_is_named(
+    forbidden: Path, home: Path, as_user: list[str]
+) -> None:
+    def run(*arguments: str) -> tuple[dict, str]:
+        done = tag(*arguments, "--json", "--db", "l.sqlite3", cwd=home, prefix=as_user)
+        assert done.returncode == 1
+        return answer(done), done.stderr
+
+    writable = str(forbidden / "open/a.flac")
+    options = ["--model", TINY, "--map", "mapping.toml", "-o", "plan.jsonl"]
+    planned, complaints = run("plan", "music", *options)
+    assert [entry["path"] for entry in planned["entries"]] == [writable]
+    reasons = {Path(path).name: reason for path, reason in planned["failures"].items()}
+    assert "is read-only" in reasons["read-only.m4a"]
+    assert "cannot be read: Permission denied" in reasons["secret.ogg"]
+    assert "its folder is read-only" in planned["failures"][str(forbidden / "locked/a.flac")]
+    assert f"{forbidden}/closed: left out: Permission denied" in complaints
+
+    before = content(home / "music")
+    (forbidden / "open").chmod(0o555)  # after the plan was made
+    applied, _ = run("apply", "plan.jsonl")
+    assert "its folder is read-only" in applied["failures"][writable]
+    (forbidden / "open").chmod(0o755)
+    assert tag("apply", "plan.jsonl", "--db", "l.sqlite3", cwd=home, prefix=as_user).returncode == 0
+    after = content(home / "music")
+    assert {name for name in before if after[name] != before[name]} == {os.fsencode(writable)}
+    (forbidden / "open").chmod(0o555)
+    undone, _ = run("undo")
+    assert "its folder is read-only" in undone["failures"][writable]
+    assert content(home / "music") == after
+    (forbidden / "open").chmod(0o755)
+    assert tag("undo", "--db", "l.sqlite3", cwd=home, prefix=as_user).returncode == 0
+    assert content(home / "music") == before
 
 
 @pytest.mark.parametrize(

@@ -49,8 +49,10 @@ def _reported(report: Report, path: str, advance: Advance) -> Iterator[None]:
     """Let a file fail alone."""
     try:
         yield
-    except (GenrekitError, OSError) as error:
+    except GenrekitError as error:
         report.failures[path] = " ".join(str(error).split())
+    except OSError as error:
+        report.failures[path] = f"{path}: {error.strerror or error}"
     advance()
 
 
@@ -127,7 +129,7 @@ def check(entry: Entry) -> os.stat_result:
     """
     path = Path(entry.path)
     status = path.lstat()
-    if reason := unfit(status):
+    if reason := unfit(path, status):
         raise TagError(f"{path}: {reason}")
     seen = (status.st_size, status.st_mtime_ns, formats.read(path).raw_genres)
     is_as_planned = seen == (entry.size_bytes, entry.mtime_ns, entry.old)
@@ -136,7 +138,7 @@ def check(entry: Entry) -> os.stat_result:
     return status
 
 
-def unfit(status: os.stat_result) -> str | None:
+def unfit(path: Path, status: os.stat_result) -> str | None:
     """Say why a file is left alone for what it is, whatever its tags: one clause, or None."""
     if stat.S_ISLNK(status.st_mode):
         return "is a link; name the file that it leads to"
@@ -149,6 +151,10 @@ def unfit(status: os.stat_result) -> str | None:
         )
     if not status.st_mode & 0o222:
         return "is read-only; allow writing, or leave it as it is"
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        return (
+            "its folder is read-only, and the new file is written there before it takes its place"
+        )
     return None
 
 
@@ -251,7 +257,7 @@ def _undo(connection: sqlite3.Connection, change: Change, report: Report, dry_ru
 
 def _check_undoable(change: Change) -> os.stat_result:
     status = change.path.lstat()
-    if reason := unfit(status):
+    if reason := unfit(change.path, status):
         raise TagError(f"{change.path}: {reason}")
     if files.sha256(change.path) != change.sha256_after:
         raise TagError(

@@ -133,7 +133,7 @@ def _entry(track: _Track, model: ModelReference, wishes: Policy, profile: Profil
     wished = profile.chosen(wishes.wished(contents.genres, chosen))
     if not wished or wished == contents.genres:
         return f"holds what it should already: {', '.join(contents.genres)}"
-    if reason := applying.unfit(status):
+    if reason := applying.unfit(track.path, status):
         raise TagError(f"{track.path}: {reason}")
     return Entry(
         path=str(track.path),
