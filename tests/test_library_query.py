@@ -45,6 +45,21 @@ def connection(tmp_path: Path) -> Iterator[Connection]:
         yield connection
 
 
+def test_duplicates_are_files_of_one_audio_but_not_names_of_one_file(
+    connection: Connection, tmp_path: Path
+) -> None:
+    places = [tmp_path / name for name in ("a.mp3", "b.mp3", "c.mp3")]
+    places[0].write_bytes(b"1")
+    places[1].write_bytes(b"2")
+    places[2].hardlink_to(places[0])
+    for path, digest in zip(
+        [*places, "/away/a.mp3"], ["same", "same", "same", "other"], strict=True
+    ):
+        found = Found(os.fsencode(path), 1000, 1)
+        store.identified(connection, Identity(found, digest, TagContents()))
+    assert list(query.duplicates(connection)) == [{places[0]: 1000, places[1]: 1000}]
+
+
 def add(
     connection: Connection,
     model: int,

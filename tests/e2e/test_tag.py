@@ -203,6 +203,7 @@ def test_genres_that_are_there_are_kept_added_to_or_replaced(
     options = ["plan", "music", "--model", TINY, "--map", "mapping.toml"]
     expected: dict[str, list[list[str]]] = {
         "": [["Müsic"]],
+        "--fill-missing": [["Müsic"]],
         "--append": [["Rock", "Live", "Müsic"], ["Rock", "Live", "Müsic"], ["Müsic"]],
         "--replace": [["Müsic"]] * 3,
     }
@@ -213,7 +214,9 @@ def test_genres_that_are_there_are_kept_added_to_or_replaced(
         assert sorted(entry["new"] for entry in entries) == sorted(genres), option
     table = quickly(home, monkeypatch, *options, "--replace").stdout
     assert "  - Rock; Live\n  + Müsic\n" in table
-    assert table.endswith("3 to change, 0 stay as they are, 0 failed\n")
+    assert "music/a.flac\n  - Rock; Live\n" in table
+    counts = "genres to write: Müsic (3)\n3 to change, 0 stay as they are, 0 failed\n"
+    assert table.endswith(counts)
 
 
 def test_two_applies_at_once_and_a_reader(home: Path) -> None:
@@ -287,7 +290,7 @@ def test_what_a_user_may_not_write_or_read_stays_and_is_named(
     assert "is read-only" in reasons["read-only.m4a"]
     assert "cannot be read: Permission denied" in reasons["secret.ogg"]
     assert "its folder is read-only" in planned["failures"][str(forbidden / "locked/a.flac")]
-    assert f"{forbidden}/closed: left out: Permission denied" in complaints
+    assert "genrekit: music/closed: left out: Permission denied\n" in complaints
 
     before = content(home / "music")
     (forbidden / "open").chmod(0o555)  # after the plan was made
@@ -311,6 +314,7 @@ def test_what_a_user_may_not_write_or_read_stays_and_is_named(
     [
         (["plan"], 2, "Missing argument"),
         (["plan", "music", "--min-precision", "2"], 2, "must lie in"),
+        (["plan", "music", "--fill-missing", "--replace"], 2, "only one of --fill-missing and"),
         (["plan", "music", "--profile", "standart"], 1, "did you mean 'standard'"),
         (["plan", "music", "--map", "absent.toml"], 1, "absent.toml"),
         (["apply", "mapping.toml"], 1, "line 1: is not what a plan holds"),

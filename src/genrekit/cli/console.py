@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -59,6 +60,21 @@ def printable(text: str) -> str:
     a\x1b[31m.mp3
     """
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def local(text: str) -> str:
+    """Return text that may begin with a path: printable, and from the current folder on."""
+    with suppress(OSError):  # a folder that is gone
+        here = str(Path.cwd().joinpath("_"))[:-1]
+        text = text.removeprefix(here) if len(here) > 1 else text
+    return printable(text)
+
+
+def complain(path: str, reason: str) -> None:
+    """Name a file and what is wrong with it on standard error."""
+    import typer
+
+    typer.echo(f"genrekit: {local(reason if path in reason else f'{path}: {reason}')}", err=True)
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]], title: str | None = None) -> Table:

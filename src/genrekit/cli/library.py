@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from genrekit.library.query import Entry
     from genrekit.library.scan import Plan, Report
 
+LEAST_SHOWN = 0.005
 app = typer.Typer(help="Scan a music library, and look at what was heard.", no_args_is_help=True)
 
 Db = Annotated[
@@ -76,7 +77,7 @@ def scan(
     with database.opened(where) as connection:
         planned = scan.plan(connection, folders, model, retry=retry)
         for problem in planned.problems:
-            typer.echo(f"genrekit: {console.printable(problem)}", err=True)
+            typer.echo(f"genrekit: {console.local(problem)}", err=True)
         report = None
         if not dry_run:
             limits = scan.Limits(jobs, nice, deadline, memory << 20)
@@ -92,22 +93,34 @@ def _show_scan(planned: Plan, report: Report | None, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(planned.to_dict() | (report.to_dict() if report else {})))
         return
-    n_todo = planned.n_todo
-    n_same = planned.n_files - sum(n_todo.values())
-    typer.echo(
-        f"{planned.n_files} files: {n_todo.get('new', 0)} new, {n_todo.get('changed', 0)} changed, "
-        f"{n_todo.get('known', 0)} not yet heard by {planned.model.card.name!r}, {n_same} as before"
-        + (f", {n_todo['retried']} that failed before" if "retried" in n_todo else "")
-        + f"; {len(planned.absent)} gone"
-    )
+    states = {
+        "new": planned.n_todo.get("new", 0),
+        "changed": planned.n_todo.get("changed", 0),
+        f"not yet heard by {planned.model.card.name!r}": planned.n_todo.get("known", 0),
+        "that failed before": planned.n_todo.get("retried", 0),
+        "as before": planned.n_files - sum(planned.n_todo.values()),
+        "gone": len(planned.absent),
+    }
+    said = _counts(states)
+    typer.echo(f"{planned.n_files} files: {said}" if said else f"{planned.n_files} files")
     if not report:
         return
     for path, reason in report.failures.items():
-        typer.echo(f"genrekit: {_sentence(path, reason)}", err=True)
-    typer.echo(
-        f"{report.n_heard} heard in {report.seconds:.1f} s, {report.n_moved} moved, "
-        f"{len(report.failures)} failed ({report.n_quarantined} quarantined)"
-    )
+        console.complain(path, reason)
+    speed = f"{report.n_heard / report.seconds:.1f} a second" if report.seconds else ""
+    done = {
+        f"heard in {report.seconds:.1f} s ({speed})": report.n_heard,
+        "moved": report.n_moved,
+        "failed": len(report.failures),
+        "of these quarantined": report.n_quarantined,
+    }
+    if said := _counts(done):
+        typer.echo(said)
+
+
+def _counts(counts: dict[str, int]) -> str:
+    """Return counts in words, without those that are zero."""
+    return ", ".join(f"{n} {what}" for what, n in counts.items() if n)
 
 
 @app.command()
@@ -182,8 +195,10 @@ def show(
     if as_json:
         typer.echo(json.dumps(entry.to_dict()))
         return
-    typer.echo(console.printable(str(entry.path)))
-    tags = [("genre", "; ".join(entry.genres)), *entry.tags.items()]
+    typer.echo(console.local(str(entry.path)))
+    tags = [("genre", "; ".join(entry.genres)), *entry.tags.items(), ("heard", _heard(entry))]
+    if entry.duration_seconds is not None:
+        tags.append(("length", f"{entry.duration_seconds:.1f} s"))
     for name, value in tags:
         typer.echo(f"  {name:<12} {console.printable(value) if value else '-'}")
     for sentence in (*entry.warnings, entry.error, entry.is_missing and "no longer there"):
@@ -191,6 +206,12 @@ def show(
             typer.echo(f"  {console.printable(sentence)}")
     if entry.agreement:
         _show_agreement(entry.agreement)
+
+
+def _heard(entry: Entry) -> str:
+    """Return the three most probable labels of the audio, without those that would read 0 %."""
+    ordered = sorted((entry.probabilities or {}).items(), key=lambda item: -item[1])[:3]
+    return ", ".join(f"{label} {p:.0%}" for label, p in ordered if p >= LEAST_SHOWN)
 
 
 def _show_agreement(agreement: Agreement) -> None:
@@ -225,7 +246,34 @@ def similar(
         typer.echo(json.dumps(pairs))
         return
     for path, cosine in found:
-        typer.echo(f"{cosine:6.3f}  {console.printable(str(path))}")
+        typer.echo(f"{cosine:6.3f}  {console.local(str(path))}")
+
+
+@app.command()
+def duplicates(
+    db: Db = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Write one JSON line a recording.")
+    ] = False,
+) -> None:
+    """List files that hold the very same audio, whatever their names and tags."""
+    from genrekit.library import database, query
+
+    n_recordings, n_copies, n_bytes = 0, 0, 0
+    with database.opened(db, must_exist=True) as connection:
+        for copies in query.duplicates(connection):
+            n_recordings, n_copies = n_recordings + 1, n_copies + len(copies) - 1
+            n_bytes += sum(sorted(copies.values())[:-1])
+            if as_json:
+                files = [{"path": str(path), "size_bytes": n} for path, n in copies.items()]
+                typer.echo(json.dumps(files))
+                continue
+            for path in copies:
+                typer.echo(console.local(str(path)))
+            typer.echo()
+    if n_copies and not as_json:
+        size = f"{n_bytes / 1e6:.1f} MB"
+        typer.echo(f"recordings with copies: {n_recordings}; surplus files: {n_copies}, {size}")
 
 
 @app.command()
@@ -252,22 +300,18 @@ def export(
         entries = query.entries(connection, used, filters)
         n_written, left_out = exporting.write(kind, entries, used.labels, target)
     for path in left_out:
-        reason = "no playlist can hold a name with a line break"
-        typer.echo(f"genrekit: {console.printable(str(path))}: left out: {reason}", err=True)
-    typer.echo(f"{n_written} files written to {target}")
+        console.complain(str(path), "left out: no playlist can hold a name with a line break")
+    typer.echo(f"{n_written} tracks written to {target}")
     if left_out:
         raise typer.Exit(1)
 
 
-def _sentence(path: str, reason: str) -> str:
-    return console.printable(reason if path in reason else f"{path}: {reason}")
-
-
 def line(entry: Entry) -> str:
     """Return one file as a line: what was heard, the tag, a mark where they disagree, the path."""
-    path = console.printable(str(entry.path))
+    path = str(entry.path)
     if entry.agreement is None or entry.probability is None:
-        return _sentence(str(entry.path), entry.error or "not heard by this model")
+        reason = entry.error or "not heard by this model"
+        return console.local(reason if path in reason else f"{path}: {reason}")
     tag = console.printable("; ".join(entry.genres)) or "-"
     mark = "≠" if entry.agreement.disagrees else " "
-    return f"{entry.label:<12} {entry.probability:6.1%}  {mark} {tag:<20} {path}"
+    return f"{entry.label:<12} {entry.probability:6.1%}  {mark} {tag:<20} {console.local(path)}"

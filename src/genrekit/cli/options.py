@@ -25,7 +25,7 @@ def spread(options: type[Options]) -> Callable[[Callable[[Options], None]], Call
             verb(options(**values))
 
         hints = get_type_hints(options, include_extras=True)
-        command.__doc__ = verb.__doc__
+        command.__name__, command.__doc__ = verb.__name__, verb.__doc__
         command.__module__ = verb.__module__
         command.__annotations__ = hints
         command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]

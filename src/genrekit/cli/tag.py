@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from genrekit.cli import console
+from genrekit.cli.options import spread
 
 if TYPE_CHECKING:
     from genrekit.library.applying import Report
@@ -17,7 +21,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Write genres into files: plan, apply, verify, undo.", no_args_is_help=True)
 
-N_SHOWN = 20  # files that stay as they are
+N_SHOWN = 20  # files that stay as they are, by name
 PlanFile = Annotated[Path, typer.Argument(help="A plan that `genrekit tag plan` wrote.")]
 Db = Annotated[
     Path | None,
@@ -27,55 +31,91 @@ AsJson = Annotated[bool, typer.Option("--json", help="Write JSON.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done; change nothing.")]
 
 
-@app.command()
-def plan(
-    folders: Annotated[list[Path], typer.Argument(help="Folders, or single files.")],
+@dataclass(frozen=True)
+class PlanOptions:
+    """What ``genrekit tag plan`` takes."""
+
+    folders: Annotated[list[Path], typer.Argument(help="Folders, or single files.")]
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write the plan there, to be applied.")
-    ] = None,
-    append: Annotated[
-        bool | None,
-        typer.Option(
-            "--append/--replace",
-            help="Add to the genres that a file has, or put new ones in their place.",
-            show_default="only files without a genre get one",
-        ),
-    ] = None,
-    top: Annotated[int, typer.Option(min=1, help="Write at most this many genres.")] = 1,
+    ] = None
+    fill_missing: Annotated[
+        bool,
+        typer.Option("--fill-missing", help="Only files without a genre get one: the default."),
+    ] = False
+    append: Annotated[bool, typer.Option("--append", help="Add to the genres that a file has.")] = (
+        False
+    )
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Put new genres in the place of those there.")
+    ] = False
+    by_album: Annotated[
+        bool, typer.Option("--by-album", help="Give all tracks of an album the same genres.")
+    ] = False
+    top: Annotated[int, typer.Option(min=1, help="Write at most this many genres.")] = 1
     min_precision: Annotated[
         float | None, typer.Option(help="Write only where this share of such answers was right.")
-    ] = None,
+    ] = None
     map_file: Annotated[
         Path | None, typer.Option("--map", help="Your own genre names: a TOML file.")
-    ] = None,
-    profile: Annotated[str, typer.Option(help="How your player wants its genres.")] = "standard",
+    ] = None
+    profile: Annotated[str, typer.Option(help="How your player wants its genres.")] = "standard"
     model: Annotated[
         str | None,
         typer.Option(help="A model's name or folder.", show_default="the embedded model"),
-    ] = None,
-    db: Db = None,
-    as_json: AsJson = False,
-) -> None:
+    ] = None
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Worker processes.", show_default="one a core")
+    ] = None
+    nice: Annotated[
+        int, typer.Option(min=0, max=19, help="Let other programs go first: 0 to 19.")
+    ] = 0
+    db: Db = None
+    as_json: AsJson = False
+
+    @property
+    def mode(self) -> Mode:
+        """What becomes of genres that are there.
+
+        Raises:
+            typer.BadParameter: several things at once.
+        """
+        modes: dict[Mode, bool] = {
+            "fill-missing": self.fill_missing,
+            "append": self.append,
+            "replace": self.replace,
+        }
+        chosen: list[Mode] = [mode for mode, is_wanted in modes.items() if is_wanted]
+        if len(chosen) > 1:
+            raise typer.BadParameter(f"only one of --{' and --'.join(chosen)} can be had")
+        return chosen[0] if chosen else "fill-missing"
+
+
+@app.command()
+@spread(PlanOptions)
+def plan(options: PlanOptions) -> None:
     """Say which genres would be written into which files; files are heard where they were not."""
-    if min_precision is not None and not 0 < min_precision <= 1:
-        raise typer.BadParameter(f"--min-precision is {min_precision}; it must lie in (0, 1]")
+    mode, least = options.mode, options.min_precision
+    if least is not None and not 0 < least <= 1:
+        raise typer.BadParameter(f"--min-precision is {least}; it must lie in (0, 1]")
     from genrekit.library import database, planning, plans, policy, profiles, scan
 
-    chosen, genre_map = profiles.find(profile), policy.read_map(map_file) if map_file else None
-    mode: Mode = "fill-missing" if append is None else "append" if append else "replace"
-    with database.opened(db) as connection:
-        planned = scan.plan(connection, folders, model)
+    profile = profiles.find(options.profile)
+    genre_map = policy.read_map(options.map_file) if options.map_file else None
+    with database.opened(options.db) as connection:
+        planned = scan.plan(connection, options.folders, options.model)
         card = planned.model.card
-        wishes = policy.Policy(mode, top, policy.least_probability(card, min_precision), genre_map)
+        least_probability = policy.least_probability(card, least)
+        wishes = policy.Policy(mode, options.top, least_probability, genre_map, options.by_album)
         total = sum(planned.n_todo.values())
         with console.progress("Listening", total, unit="files") as advance:
-            scan.run(connection, planned, advance=advance)
-        proposal = planning.propose(connection, folders, card, wishes, chosen)
-    if output:
-        plans.write(output, chosen.name, proposal.entries)
+            scan.run(connection, planned, scan.Limits(options.jobs, options.nice), advance)
+        proposal = planning.propose(connection, options.folders, card, wishes, profile)
+    if options.output:
+        plans.write(options.output, profile.name, proposal.entries)
     for problem in planned.problems:
-        typer.echo(f"genrekit: {console.printable(problem)}", err=True)
-    _show_proposal(proposal, output, as_json)
+        typer.echo(f"genrekit: {console.local(problem)}", err=True)
+    _show_proposal(proposal, options.output, options.as_json)
     _end(proposal.failures)
 
 
@@ -84,19 +124,32 @@ def _show_proposal(proposal: Proposal, output: Path | None, as_json: bool) -> No
         typer.echo(json.dumps(proposal.to_dict()))
         return
     for entry in proposal.entries:
-        typer.echo(console.printable(entry.path))
+        typer.echo(console.local(entry.path))
         for sign, genres in (("-", entry.old), ("+", entry.new)):
             if genres:
                 typer.echo(f"  {sign} {console.printable('; '.join(genres))}")
         typer.echo(f"    {entry.why}")
-    for path, reason in list(proposal.skipped.items())[:N_SHOWN]:
-        typer.echo(f"{console.printable(path)}\n    stays: {console.printable(reason)}")
-    if (n_more := len(proposal.skipped) - N_SHOWN) > 0:
-        typer.echo(f"... and {n_more} more stay as they are; --json names them all")
+    _show_skipped(proposal.skipped)
+    added = Counter(g for entry in proposal.entries for g in entry.new if g not in entry.old)
+    if len(proposal.entries) > 1:
+        said = ", ".join(f"{genre} ({n})" for genre, n in added.most_common())
+        typer.echo(f"genres to write: {console.printable(said)}")
     counts = f"{len(proposal.entries)} to change, {len(proposal.skipped)} stay as they are"
     typer.echo(f"{counts}, {len(proposal.failures)} failed")
     if output and proposal.entries:
         typer.echo(f"review {output}, then: genrekit tag apply {output}", err=True)
+
+
+def _show_skipped(skipped: dict[str, str]) -> None:
+    """Name each file that stays as it is, with its reason; of many, count the reasons."""
+    if len(skipped) <= N_SHOWN:
+        for path, reason in skipped.items():
+            typer.echo(f"{console.local(path)}\n    stays: {console.printable(reason)}")
+        return
+    typer.echo("stay as they are (--json names each):")
+    kinds = Counter(re.split("[:;] ", reason)[0] for reason in skipped.values())
+    for kind, n_files in kinds.most_common():
+        typer.echo(f"  {n_files:5}  {kind}")
 
 
 @app.command()
@@ -120,7 +173,7 @@ def apply(
         report = applying.apply(
             connection, planned, keep_mtime=keep_mtime, dry_run=dry_run, advance=advance
         )
-    _show(report, "would change" if dry_run else "changed", as_json)
+    _show(report, "would change" if dry_run else "changed", "as planned already", as_json)
 
 
 @app.command()
@@ -131,7 +184,7 @@ def verify(plan_file: PlanFile, as_json: AsJson = False) -> None:
     planned = plans.read(plan_file)
     with console.progress("Checking", len(planned.entries)) as advance:
         report = applying.verify(planned, advance=advance)
-    _show(report, "changed", as_json)
+    _show(report, "", "as planned", as_json)
 
 
 @app.command()
@@ -153,7 +206,7 @@ def undo(
         changes = journal.chosen(connection, what)
         with console.progress("Undoing", None, shown=not dry_run) as advance:
             report = applying.undo(connection, changes, dry_run=dry_run, advance=advance)
-    _show(report, "would undo" if dry_run else "undone", as_json)
+    _show(report, "would undo" if dry_run else "undone", "never written", as_json)
 
 
 @app.command()
@@ -175,21 +228,22 @@ def runs(db: Db = None, as_json: AsJson = False) -> None:
     console.stdout().print(console.table(["run", "started", "files"], cells))
 
 
-def _show(report: Report, done: str, as_json: bool) -> None:
+def _show(report: Report, done: str, unchanged: str, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(report.to_dict()))
     else:
         for path in report.changed:
-            typer.echo(f"{done}: {console.printable(path)}")
-        counts = [f"{len(report.changed)} {done}", f"{len(report.unchanged)} as planned already"]
-        typer.echo(f"{', '.join(counts)}, {len(report.failures)} failed")
+            typer.echo(f"{done}: {console.local(path)}")
+        counts = [f"{len(report.changed)} {done}"] if done else []
+        if report.unchanged or not done:
+            counts.append(f"{len(report.unchanged)} {unchanged}")
+        typer.echo(", ".join([*counts, f"{len(report.failures)} failed"]))
     _end(report.failures)
 
 
 def _end(failures: dict[str, str]) -> None:
     """Name each failure on standard error, and exit with 1 where there is one."""
     for path, reason in failures.items():
-        sentence = reason if path in reason else f"{path}: {reason}"
-        typer.echo(f"genrekit: {console.printable(sentence)}", err=True)
+        console.complain(path, reason)
     if failures:
         raise typer.Exit(1)

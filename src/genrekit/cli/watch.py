@@ -34,7 +34,7 @@ def command(
     from genrekit.library import database, scan, watching
 
     def complain(reason: str) -> None:
-        typer.echo(f"genrekit: {console.printable(reason)}", err=True)
+        typer.echo(f"genrekit: {console.local(reason)}", err=True)
 
     with database.opened(db) as connection:
         found = watching.watch(

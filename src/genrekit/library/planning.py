@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from genrekit.errors import TagError
-from genrekit.library import applying, database, formats, policy, store
+from genrekit.library import applying, database, formats, policy, query, store
+from genrekit.library.agreement import Albums
 from genrekit.library.plans import Entry
 from genrekit.library.policy import Policy
 from genrekit.library.profiles import Profile
 from genrekit.models.card import ModelCard
 from genrekit.prediction import ModelReference
 
+LEAST_SHOWN = 0.005
 _HEARD = """
-    SELECT f.path, f.error, a.digest, p.probabilities
+    SELECT f.path, f.error, f.album, f.album_artist, a.digest, p.probabilities
     FROM files AS f
     LEFT JOIN audio AS a ON a.id = f.audio_id
     LEFT JOIN predictions AS p ON p.audio_id = f.audio_id AND p.model_id = :model
@@ -50,11 +52,15 @@ class Proposal:
 
 @dataclass(frozen=True)
 class _Track:
-    """A file that was heard: where it lies, links resolved, and what the model said."""
+    """A file that was heard: where it lies, links resolved, and what the model said.
+
+    ``album`` is the mean over its album, None where that is not wanted or the track is alone in it.
+    """
 
     path: Path
     digest: str
     probabilities: dict[str, float]
+    album: dict[str, float] | None
 
 
 def propose(
@@ -80,7 +86,7 @@ def propose(
         wishes.genre_map.check(card.labels)
     proposal = Proposal()
     model = ModelReference(name=card.name, version=card.version, sha256=card.onnx_sha256)
-    for track in _tracks(connection, folders, card, proposal):
+    for track in _tracks(connection, folders, card, wishes, proposal):
         try:
             entry = _entry(track, model, wishes, profile)
         except (TagError, OSError) as error:
@@ -94,10 +100,15 @@ def propose(
 
 
 def _tracks(
-    connection: sqlite3.Connection, folders: Sequence[Path], card: ModelCard, proposal: Proposal
+    connection: sqlite3.Connection,
+    folders: Sequence[Path],
+    card: ModelCard,
+    wishes: Policy,
+    proposal: Proposal,
 ) -> Iterator[_Track]:
     """Give each file that was heard once, however many links lead to it."""
     model = store.model_id(connection, card.onnx_sha256)
+    means = query.albums(connection, model) if wishes.by_album else Albums()
     seen: set[Path] = set()
     for folder in map(database.encode_path, folders):
         behind = {"model": model, "path": folder, **store.below(folder)}
@@ -110,7 +121,9 @@ def _tracks(
                 proposal.failures[str(path)] = row["error"] or f"{path}: was not heard; scan again"
                 continue
             values = np.frombuffer(row["probabilities"], "<f4").tolist()
-            yield _Track(path, row["digest"], dict(zip(card.labels, values, strict=True)))
+            mean = means.mean(query.album_of(row)) if row["album"] is not None else None
+            album = None if mean is None else dict(zip(card.labels, mean.tolist(), strict=True))
+            yield _Track(path, row["digest"], dict(zip(card.labels, values, strict=True)), album)
 
 
 def _entry(track: _Track, model: ModelReference, wishes: Policy, profile: Profile) -> Entry | str:
@@ -122,7 +135,7 @@ def _entry(track: _Track, model: ModelReference, wishes: Policy, profile: Profil
     """
     status = track.path.lstat()
     contents = formats.read(track.path)
-    chosen = wishes.chosen(track.probabilities)
+    chosen = wishes.chosen(track.album or track.probabilities)
     if wishes.mode == "fill-missing" and contents.genres:
         return f"has a genre already: {', '.join(contents.genres)}"
     if not chosen:
@@ -148,5 +161,11 @@ def _entry(track: _Track, model: ModelReference, wishes: Policy, profile: Profil
 
 
 def _heard(track: _Track) -> str:
-    ordered = sorted(track.probabilities.items(), key=lambda item: -item[1])[:3]
-    return "heard " + ", ".join(f"{label} {probability:.2f}" for label, probability in ordered)
+    heard = f"heard {_first(track.probabilities)}"
+    return f"{heard}; its album {_first(track.album)}" if track.album else heard
+
+
+def _first(probabilities: Mapping[str, float]) -> str:
+    """Return up to three of the most probable labels; those that would read 0.00 are left out."""
+    ordered = sorted(probabilities.items(), key=lambda item: -item[1])[:3]
+    return ", ".join(f"{label} {p:.2f}" for label, p in ordered if p >= LEAST_SHOWN)

@@ -109,12 +109,14 @@ class Policy:
         top: how many genres at most.
         min_probability: genres less probable are not written.
         genre_map: the user's own names; None writes the model's labels.
+        by_album: an album's tracks count as their mean, so that all of them get the same genres.
     """
 
     mode: Mode = "fill-missing"
     top: int = 1
     min_probability: float = MIN_PROBABILITY
     genre_map: GenreMap | None = None
+    by_album: bool = False
 
     def chosen(self, probabilities: Mapping[str, float]) -> dict[str, float]:
         """Return the genres to write, the most probable first; none means "I don't know".

@@ -172,10 +172,10 @@ def entries(
         model: whose answers to give.
         filters: which files; None gives all.
     """
-    albums = _albums(connection, model)
+    means = albums(connection, model.id)
     judge = Judge(model.labels)
     for row in connection.execute(_ENTRIES + "ORDER BY files.path", {"model": model.id}):
-        entry = _entry(row, model, albums, judge)
+        entry = _entry(row, model, means, judge)
         if filters is None or filters.accept(entry):
             yield entry
 
@@ -197,37 +197,63 @@ def entries_of(
     connection: sqlite3.Connection, model: UsedModel, paths: Iterable[Path]
 ) -> Iterator[Entry]:
     """Give those of some files that a scan has seen, in their order."""
-    albums, judge = _albums(connection, model), Judge(model.labels)
+    means, judge = albums(connection, model.id), Judge(model.labels)
     for path in paths:
         values = {"model": model.id, "path": database.encode_path(path)}
         for row in connection.execute(_ENTRIES + "WHERE files.path = :path", values):
-            yield _entry(row, model, albums, judge)
+            yield _entry(row, model, means, judge)
 
 
-def _albums(connection: sqlite3.Connection, model: UsedModel) -> Albums:
-    """Let the tracks of each album vote."""
-    albums = Albums()
+def duplicates(connection: sqlite3.Connection) -> Iterator[dict[Path, int]]:
+    """Give the files of each audio that several files hold, sorted by path, with their bytes.
+
+    One file with several names, by links of any kind, is no copy; its first name stands for it.
+    """
+    held = "FROM files WHERE NOT is_missing AND audio_id"
+    audio = f"SELECT audio_id {held} NOT NULL GROUP BY audio_id HAVING count(*) > 1"
+    for group in connection.execute(f"{audio} ORDER BY min(path)").fetchall():
+        query = f"SELECT path, size_bytes {held} = ? ORDER BY path"
+        found: dict[object, tuple[Path, int]] = {}
+        for row in connection.execute(query, (group["audio_id"],)):
+            path = database.decode_path(row["path"])
+            found.setdefault(_identity(path), (path, row["size_bytes"]))
+        if len(found) > 1:
+            yield dict(found.values())
+
+
+def _identity(path: Path) -> object:
+    """Return what is the same for all names of one file."""
+    try:
+        status = path.stat()
+    except OSError:  # its drive is not there now
+        return path
+    return status.st_dev, status.st_ino
+
+
+def albums(connection: sqlite3.Connection, model_id: int) -> Albums:
+    """Let the tracks of each album vote; album_of names them."""
+    means = Albums()
     query = _ENTRIES + "WHERE files.album IS NOT NULL AND p.probabilities IS NOT NULL"
-    for row in connection.execute(query, {"model": model.id}):
-        albums.add(_album(row), np.frombuffer(row["probabilities"], "<f4").astype(np.float64))
-    return albums
+    for row in connection.execute(query, {"model": model_id}):
+        means.add(album_of(row), np.frombuffer(row["probabilities"], "<f4").astype(np.float64))
+    return means
 
 
-def _album(row: sqlite3.Row) -> Hashable:
-    """Return what tells an album from others of its name: its artist, or else its folder."""
+def album_of(row: sqlite3.Row) -> Hashable:
+    """Return what tells a file's album from others of its name: its artist, or else its folder."""
     artist = row["album_artist"]
     place = labels.spelling(artist) if artist else database.decode_path(row["path"]).parent
     return row["album"].casefold(), place
 
 
-def _entry(row: sqlite3.Row, model: UsedModel, albums: Albums, judge: Judge) -> Entry:
+def _entry(row: sqlite3.Row, model: UsedModel, means: Albums, judge: Judge) -> Entry:
     path = database.decode_path(row["path"])
     genres = tuple(json.loads(row["genres"]))
     probabilities, agreement = None, None
     if row["probabilities"] is not None:
         vector = np.frombuffer(row["probabilities"], "<f4").astype(np.float64)
         probabilities = dict(zip(model.labels, vector.round(6).tolist(), strict=True))
-        album = albums.mean(_album(row)) if row["album"] is not None else None
+        album = means.mean(album_of(row)) if row["album"] is not None else None
         agreement = judge.judge(vector, album, genres, path)
     return Entry(
         path=path,

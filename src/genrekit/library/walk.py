@@ -57,8 +57,8 @@ def walk(start: bytes, on_problem: Problem) -> Iterator[Found]:
         for entry in _entries(waiting.pop(), on_problem):
             try:
                 status = entry.stat()
-            except OSError as error:  # a link to nowhere, or gone meanwhile
-                on_problem(entry.path, error.strerror or str(error))
+            except OSError as error:
+                on_problem(entry.path, _reason(entry, error))
                 continue
             if not stat.S_ISDIR(status.st_mode):
                 found = _file(entry.path, status, on_problem)
@@ -67,6 +67,13 @@ def walk(start: bytes, on_problem: Problem) -> Iterator[Found]:
                 seen.add((status.st_dev, status.st_ino))
                 folders.append(entry.path)
         waiting += reversed(folders)
+
+
+def _reason(entry: os.DirEntry[bytes], error: OSError) -> str:
+    """Say why what was listed just now cannot be looked at."""
+    if isinstance(error, FileNotFoundError) and entry.is_symlink():
+        return "a link that leads nowhere"
+    return error.strerror or str(error)
 
 
 def _entries(folder: bytes, on_problem: Problem) -> list[os.DirEntry[bytes]]:
