@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from genrekit.datasets import Track
+from genrekit.datasets.cache import SpectrogramCache
 from genrekit.errors import RecipeError
 from genrekit.features.spec import FeatureSpec
 from genrekit.models.card import Calibration, ModelCard
@@ -15,6 +17,7 @@ from genrekit.training import distill
 from genrekit.training.batches import (
     UNLABELLED,
     EmbeddingSource,
+    SpectrogramSource,
     TrainingBatches,
     draw_weights,
 )
@@ -118,3 +121,26 @@ def test_few_tracks_are_heard_more_often() -> None:
     made = batches(sampling={"min_steps": 7, "batch_size": 4, "segments_per_track": 1})
     assert made.n_steps == 7  # 5 tracks, each 5 times, in batches of 4
     assert len(list(made.epoch(0))) == made.n_steps
+
+
+@pytest.mark.parametrize("random_crops", [False, True])
+def test_only_the_start_of_a_track_trains_where_only_that_is_heard(
+    tmp_path: Path, random_crops: bool
+) -> None:
+    spec = FeatureSpec(
+        sample_rate=8000,
+        n_fft=512,
+        hop_length=128,
+        n_mels=8,
+        segment_seconds=0.5,
+        heard_seconds=0.5,
+    )
+    soundfile.write(tmp_path / "a.wav", np.random.default_rng(0).normal(0, 0.1, 32000), 8000)
+    heard = Track("a", tmp_path / "a.wav", "noise")
+    cached = SpectrogramCache(tmp_path / "cache").build([heard], spec, jobs=1, progress=False)
+    source = SpectrogramSource(cached, ["a"], random_crops)
+    first = cached.crop("a", 0, spec.n_frames)
+    assert np.array_equal(source.segments(0), first[None])
+    drawn, starts_seconds = source.draw(np.zeros(9, np.int64), np.random.default_rng(1))
+    assert np.array_equal(drawn, np.stack([first] * 9))
+    assert not starts_seconds.any()

@@ -178,6 +178,28 @@ def test_majority_vote(music: np.ndarray, tmp_path: Path) -> None:
     assert set(shares * 5) <= {0.0, 1.0, 2.0, 3.0, 4.0, 5.0}
 
 
+@pytest.mark.parametrize("choice", ["all", None, 1])
+def test_a_model_can_hear_the_first_seconds_alone(
+    choice: object, music: np.ndarray, tmp_path: Path, write: Callable
+) -> None:
+    folder = Path(shutil.copytree(TINY, tmp_path / "hasty"))
+    card = registry.read_card(folder / "card.json")
+    hasty = card.features.model_copy(update={"heard_seconds": 3.0})
+    registry.write_card(folder, card.model_copy(update={"features": hasty}))
+    assert "Only the first 3 s of a track are heard." in (folder / "README.md").read_text()
+    long = np.tile(music, (1, 8))
+    listener = Classifier(folder, segments=choice)  # type: ignore[arg-type]
+    from_file, from_waveform = (
+        listener.predict_file(write("a.wav", long)),
+        listener.predict(long, RATE),
+    )
+    wanted = Classifier(TINY).predict(music[:, : 3 * RATE], RATE)
+    for answer in (from_file, from_waveform):
+        assert answer.probabilities == pytest.approx(wanted.probabilities, abs=1e-4)
+        assert [s.end_seconds for s in answer.segments] == [3.0]
+        assert answer.duration_seconds == 80.0
+
+
 def test_the_track_has_a_temperature_of_its_own(music: np.ndarray, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(TINY, tmp_path / "sure"))
     card = registry.read_card(folder / "card.json")

@@ -116,3 +116,25 @@ def test_spread_segments_stay_inside() -> None:
     assert min(starts) >= 0
     assert max(starts) <= 0.5
     assert segments.cut_spread(ramp(3500), SPEC, [*starts, 0.5004]).shape == (3, 3000)
+
+
+def test_only_the_start_is_heard_and_no_block_after_it_is_read() -> None:
+    spec = SPEC.model_copy(update={"heard_seconds": 7.5})
+    assert starts_of(20000, spec) == starts_of(20000, spec, 900) == [0, 3000, 4500]
+    read = []
+
+    def blocks() -> object:
+        for index in range(10):
+            read.append(index)
+            yield ramp(5000)
+
+    assert len(list(segments.cut_whole(blocks(), spec))) > 0  # type: ignore[arg-type]
+    assert read == [0, 1]
+    assert segments.n_spread(240.0, spec, None) is None
+    assert segments.n_spread(240.0, spec, 1) == 1
+    assert segments.spread_starts(240.0, spec, 1) == [2.25]
+
+
+def test_less_than_a_segment_cannot_be_heard() -> None:
+    with pytest.raises(ValueError, match=r"heard_seconds 2\.0 is shorter than one segment of 3\.0"):
+        FeatureSpec(heard_seconds=2.0)

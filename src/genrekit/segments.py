@@ -23,12 +23,14 @@ def n_spread(duration_seconds: float, spec: FeatureSpec, choice: SegmentChoice) 
     """Return how many evenly spread segments to hear, or None to hear the whole track.
 
     A track is heard whole when the choice is "all", when it is at most WHOLE_TRACK_SECONDS long
-    and nothing was chosen, and whenever it holds no more segments than were asked for.
+    and nothing was chosen, and whenever it holds no more segments than were asked for. Where the
+    spec hears the start of a track only, that start is the track.
 
     >>> spec = FeatureSpec(segment_seconds=3.0, segment_hop_seconds=3.0)
     >>> n_spread(30.0, spec, None), n_spread(240.0, spec, None), n_spread(240.0, spec, 100)
     (None, 8, None)
     """
+    duration_seconds = spec.heard_of(duration_seconds)
     if choice == "all" or (choice is None and duration_seconds <= WHOLE_TRACK_SECONDS):
         return None
     wanted = N_SPREAD if choice is None else choice
@@ -46,6 +48,7 @@ def spread_starts(duration_seconds: float, spec: FeatureSpec, n_segments: int) -
     >>> spread_starts(100.0, spec, 2)
     [23.5, 73.5]
     """
+    duration_seconds = spec.heard_of(duration_seconds)
     part_seconds = duration_seconds / n_segments
     last = max(0.0, duration_seconds - spec.segment_seconds)
     centres = [(index + 0.5) * part_seconds for index in range(n_segments)]
@@ -74,11 +77,11 @@ def cut_whole(blocks: Iterable[Waveform], spec: FeatureSpec) -> Iterator[tuple[i
 
     What remains after the last full hop is heard too when it is at least half a segment long: by
     one more segment that ends where the track ends. A track shorter than a segment gives one
-    segment, filled by repeating the track.
+    segment, filled by repeating the track. Nothing is read past spec.heard_seconds.
 
     Args:
         blocks: contiguous mono audio at spec.sample_rate. Each of shape (1, samples).
-        spec: gives the segments' length and hop.
+        spec: gives the segments' length and hop, and how much of the track is heard.
 
     Yields:
         (first sample, segments of shape (n, segment_samples)) with n at most _BATCH_SEGMENTS; the
@@ -87,7 +90,7 @@ def cut_whole(blocks: Iterable[Waveform], spec: FeatureSpec) -> Iterator[tuple[i
     size, hop = spec.segment_samples, max(1, round(spec.segment_hop_seconds * spec.sample_rate))
     kept = np.empty(0, np.float32)
     kept_first, next_first = 0, 0
-    for block in blocks:
+    for block in _first(blocks, spec) if spec.heard_seconds else blocks:
         kept = np.concatenate([kept, block[0]]) if len(kept) else block[0]
         end = kept_first + len(kept)
         while next_first + size <= end:
@@ -104,3 +107,13 @@ def cut_whole(blocks: Iterable[Waveform], spec: FeatureSpec) -> Iterator[tuple[i
         yield 0, np.resize(kept, (1, size))
     elif end and end - (next_first - hop + size) >= size / 2:
         yield end - size, kept[None, -size:]
+
+
+def _first(blocks: Iterable[Waveform], spec: FeatureSpec) -> Iterator[Waveform]:
+    """Yield the start of a track that the spec hears, and take no block after it."""
+    n_left = round(spec.heard_of(math.inf) * spec.sample_rate)
+    for block in blocks:
+        yield block[:, :n_left]
+        n_left -= block.shape[-1]
+        if n_left <= 0:
+            return

@@ -128,9 +128,18 @@ def test_resampling_agrees_with_soxr(call: Call) -> None:
     assert difference < 1e-3 * np.sqrt(np.mean(expected**2)), "below -60 dB"
 
 
-@pytest.mark.parametrize("seconds", [1.0, 3.0, 4.4, 4.6, 30.013])
-def test_the_same_segments_are_cut(call: Call, seconds: float) -> None:
-    spec = FeatureSpec(sample_rate=1000, n_fft=64, hop_length=64, segment_hop_seconds=1.5)
+@pytest.mark.parametrize(
+    ("seconds", "heard_seconds"),
+    [(1.0, None), (3.0, None), (4.4, None), (4.6, None), (30.013, None), (30.013, 8.3)],
+)
+def test_the_same_segments_are_cut(call: Call, seconds: float, heard_seconds: float | None) -> None:
+    spec = FeatureSpec(
+        sample_rate=1000,
+        n_fft=64,
+        hop_length=64,
+        segment_hop_seconds=1.5,
+        heard_seconds=heard_seconds,
+    )
     waveform = np.arange(round(1000 * seconds), dtype=np.float32) / 1e5
     from genrekit import segments
 

@@ -48,7 +48,7 @@ _HEADER_BYTES = 64  # so that the codes start on a cache line
 _STEPS_PER_DB = 256.0
 _HIGHEST_CODE = 65535
 # These fields do not touch the stored decibels.
-_LATER_FIELDS = {"mean", "std", "segment_seconds", "segment_hop_seconds"}
+_LATER_FIELDS = {"mean", "std", "segment_seconds", "segment_hop_seconds", "heard_seconds"}
 # A worker that needs longer for one track is stuck; the track is listed and the build goes on.
 _TRACK_SECONDS = 600.0
 _STALE_SECONDS = 3600.0

@@ -182,11 +182,14 @@ def _input(card: ModelCard) -> str:
     track = f", of the track {calibration.track_temperature:g}"
     track = "" if calibration.track_temperature == 1 else track
     bias = ", with a bias per label" if calibration.bias else ""
+    only = spec.heard_seconds
+    heard = f"Only the first {only:g} s of a track are heard. " if only else ""
     fitted = f", fitted on {calibration.fitted_on}" if calibration.fitted_on else ""
     return (
         "## Input and output\n\n"
         f"Segments of {spec.segment_seconds:g} s at {spec.sample_rate} Hz as {spec.kind} ({size}; "
         f"n_fft {spec.n_fft}, hop {spec.hop_length}), one every {spec.segment_hop_seconds:g} s. "
+        f"{heard}"
         f"Segments are joined by {card.aggregation.replace('_', ' ')}; temperature "
         f"{calibration.temperature:g}{track}{bias}{fitted}.\n"
         f"sha256 of model.onnx: `{card.onnx_sha256}`."

@@ -76,11 +76,17 @@ class SpectrogramSource:
         return int(rng.choice(self._grid(track)))
 
     def _room(self, track: int) -> int:
-        return max(0, self.cached.n_frames(self.track_ids[track]) - self.spec.n_frames)
+        return max(0, self._n_frames(track) - self.spec.n_frames)
+
+    def _n_frames(self, track: int) -> int:
+        """Frames of the track, or of the start of it that is heard."""
+        n_frames = self.cached.n_frames(self.track_ids[track])
+        heard = self.spec.heard_of(n_frames / self._frames_per_second) * self._frames_per_second
+        return min(n_frames, 1 + int(heard))
 
     def _grid(self, track: int) -> list[int]:
         """Starts of the segments that the product hears of a track."""
-        n_frames = self.cached.n_frames(self.track_ids[track])
+        n_frames = self._n_frames(track)
         duration_seconds = n_frames / self._frames_per_second
         n_spread = segments.n_spread(duration_seconds, self.spec, None)
         if n_spread:
