@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 CHROMIUM = Path("/usr/bin/chromium")
+WAIT_MS = 120_000  # for anything: the machine may be busy with other tests
 ARGUMENTS = [
     "--headless=new",
     "--no-sandbox",
@@ -41,25 +42,37 @@ class Seen:
 
 
 @contextmanager
-def chromium() -> Iterator[object]:
-    """Start the browser; the test is skipped where it is absent."""
+def chromium(*arguments: str) -> Iterator[Callable[[], object]]:
+    """Give what starts the browser, again where it died; the test is skipped where it is absent."""
     playwright = pytest.importorskip("playwright.sync_api")
     if not CHROMIUM.exists():
         pytest.skip(f"needs {CHROMIUM}: make system")
+    playwright.expect.set_options(timeout=WAIT_MS)
+    browsers: list[object] = []
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
-        yield browser
-        browser.close()
+
+        def running() -> object:
+            if not browsers or not browsers[-1].is_connected():
+                started = driver.chromium.launch(
+                    executable_path=str(CHROMIUM), args=[*ARGUMENTS, *arguments], timeout=WAIT_MS
+                )
+                browsers.append(started)
+            return browsers[-1]
+
+        yield running
 
 
 @contextmanager
 def opened(browser: object, url: str, **options: object) -> Iterator[tuple[object, Seen]]:
     """Open a page at a url; options are those of a new page."""
     page = browser.new_page(**options)
+    page.set_default_timeout(WAIT_MS)
     seen = Seen(urlsplit(url).netloc)
     page.on("pageerror", lambda error: seen.problems.append(str(error)))
     page.on("request", lambda request: seen.hosts.add(urlsplit(request.url).netloc))
     page.on("console", seen.hear)
-    page.goto(url)
-    yield page, seen
-    page.close()
+    try:
+        page.goto(url)
+        yield page, seen
+    finally:
+        page.close()

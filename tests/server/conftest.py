@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from serving import Server, start
+from browser import chromium
+from serving import Server, start, wait_for
 
 from genrekit import demo
 
@@ -29,8 +30,20 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One server with two workers for every test that does not break it; nothing may be left."""
     running = start(tmp_path_factory.mktemp("spool"), "--workers", "2", "job_from_seconds=40")
+    wait_for(lambda: running.figure("genrekit_workers_ready") == 2)
     yield running
     running.check_left_nothing()
+
+
+@pytest.fixture(scope="module")
+def running_browser() -> Iterator[Callable[[], object]]:
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture
+def browser(running_browser: Callable[[], object]) -> object:
+    return running_browser()
 
 
 @pytest.fixture(scope="session")

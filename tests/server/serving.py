@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -20,7 +21,7 @@ from genrekit.server import schemas
 
 TINY = Path(__file__).parents[1] / "golden" / "tiny"
 SERVE = [sys.executable, "-m", "genrekit.cli.main", "serve", "--port", "0"]
-START_SECONDS = 60
+WAIT_SECONDS = 180  # for anything: the machine may be busy with other tests
 
 
 @dataclass
@@ -32,7 +33,7 @@ class Server:
     folder: Path
 
     def client(self, **options: object) -> httpx.Client:
-        return httpx.Client(base_url=self.url, timeout=60, **options)
+        return httpx.Client(base_url=self.url, timeout=WAIT_SECONDS, **options)
 
     def post(self, content: bytes, **params: object) -> httpx.Response:
         with self.client() as client:
@@ -45,8 +46,8 @@ class Server:
     def worker_pids(self) -> list[int]:
         """Return the processes that hear files, from /proc."""
         children = Path(f"/proc/{self.process.pid}/task").glob("*/children")
-        pids = [int(pid) for path in children for pid in path.read_text().split()]
-        return [pid for pid in pids if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        pids = [int(pid) for path in children for pid in _read(path).split()]
+        return [pid for pid in pids if b"spawn_main" in _read(Path(f"/proc/{pid}/cmdline"))]
 
     @contextmanager
     def stopped(self) -> Iterator[list[int]]:
@@ -79,11 +80,19 @@ class Server:
     def stop(self) -> None:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-            self.process.wait(30)
+            self.process.wait(WAIT_SECONDS)
         self.process.stderr.close()
 
 
-def wait_for(condition: Callable[[], object], seconds: float = START_SECONDS) -> None:
+def _read(path: Path) -> bytes:
+    """Return what /proc says; nothing of a thread or process that has just ended."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def wait_for(condition: Callable[[], object], seconds: float = WAIT_SECONDS) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited in vain"
@@ -101,8 +110,17 @@ def start(folder: Path, *arguments: str, model: str | Path = TINY) -> Server:
     line = process.stderr.readline()
     assert line.startswith("genrekit: serving at http://"), line
     server = Server(process, line.split()[3], folder)
-    wait_for(lambda: httpx.get(f"{server.url}/readyz").status_code == 200)
+    wait_for(lambda: httpx.get(f"{server.url}/readyz", timeout=WAIT_SECONDS).status_code == 200)
     return server
+
+
+def received(client: socket.socket) -> bytes:
+    """Read until the server ends the connection, kindly or not."""
+    answer = b""
+    with suppress(ConnectionError):
+        while data := client.recv(65536):
+            answer += data
+    return answer
 
 
 def problem(answer: httpx.Response, status: int) -> str:
@@ -131,7 +149,7 @@ class Later(threading.Thread):
             self._answer = error
 
     def result(self) -> httpx.Response:
-        self.join(60)
+        self.join(WAIT_SECONDS)
         if isinstance(self._answer, Exception):
             raise self._answer
         assert self._answer is not None, "no answer came"

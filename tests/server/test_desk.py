@@ -10,7 +10,7 @@ from concurrent.futures import CancelledError
 from pathlib import Path
 
 import pytest
-from serving import wait_for
+from serving import WAIT_SECONDS, wait_for
 
 from genrekit.server.desk import BusyError, Desk
 from genrekit.server.hearing import Answer, Hear, Task
@@ -46,7 +46,9 @@ def task(name: str, path: Path = Path()) -> Task:
 
 @pytest.fixture(scope="module")
 def desk() -> Iterator[Desk]:
-    desk = Desk(start, Settings(n_workers=2, limits=Limits(queue_size=2, item_seconds=30)))
+    desk = Desk(
+        start, Settings(n_workers=2, limits=Limits(queue_size=2, item_seconds=WAIT_SECONDS))
+    )
     desk.open()
     yield desk
     desk.close()
@@ -55,7 +57,7 @@ def desk() -> Iterator[Desk]:
 def test_answers_belong_to_their_tasks(desk: Desk) -> None:
     names = [["a", "b"], ["c"], ["d"]]
     futures = [future for group in names for future in desk.submit([task(n) for n in group])]
-    assert [future.result(30).body for future in futures] == ["a", "b", "c", "d"]
+    assert [future.result(WAIT_SECONDS).body for future in futures] == ["a", "b", "c", "d"]
     assert desk.n_open == 0
     wait_for(lambda: desk.n_ready == 2)
 
@@ -71,7 +73,7 @@ def test_a_full_queue_takes_all_or_nothing(desk: Desk, tmp_path: Path) -> None:
         desk.check_room()
     assert raised.value.retry_seconds >= 1
     go.touch()
-    assert [future.result(30).body for future in held] == ["wait"] * 3 + ["a"]
+    assert [future.result(WAIT_SECONDS).body for future in held] == ["wait"] * 3 + ["a"]
     desk.check_room()
 
 
@@ -91,22 +93,25 @@ def test_a_cancelled_task_is_not_done(desk: Desk, tmp_path: Path) -> None:
 
 def test_a_worker_that_dies_once_costs_no_answer(desk: Desk, tmp_path: Path) -> None:
     n_killed = desk.n_killed
-    assert desk.submit([task("die once", tmp_path / "died")])[0].result(30).body == "die once"
+    assert (
+        desk.submit([task("die once", tmp_path / "died")])[0].result(WAIT_SECONDS).body
+        == "die once"
+    )
     assert desk.n_killed == n_killed + 1
 
 
 def test_a_file_beside_which_every_worker_dies(desk: Desk) -> None:
     n_killed = desk.n_killed
-    answer = desk.submit([task("die")])[0].result(30)
+    answer = desk.submit([task("die")])[0].result(WAIT_SECONDS)
     assert (answer.status, answer.error) == (422, "die: the worker died of SIGKILL")
     assert desk.n_killed == n_killed + 3
-    assert desk.submit([task("a")])[0].result(30).body == "a"
+    assert desk.submit([task("a")])[0].result(WAIT_SECONDS).body == "a"
 
 
 def test_an_unexpected_error_is_told_to_the_log_only(
     desk: Desk, caplog: pytest.LogCaptureFixture
 ) -> None:
-    answer = desk.submit([task("raise")])[0].result(30)
+    answer = desk.submit([task("raise")])[0].result(WAIT_SECONDS)
     assert (answer.status, answer.error) == (500, "raise: failed unexpectedly; please report it")
     assert "RuntimeError: a secret" in caplog.text
 
@@ -114,7 +119,7 @@ def test_an_unexpected_error_is_told_to_the_log_only(
 def test_workers_that_cannot_start() -> None:
     desk = Desk(start_badly, Settings())
     desk.open()
-    answer = desk.submit([task("a")])[0].result(60)
+    answer = desk.submit([task("a")])[0].result(WAIT_SECONDS)
     desk.close()
     assert (answer.status, desk.n_ready) == (503, 0)
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from serving import Server
+from serving import WAIT_SECONDS, Server
 from typer.testing import CliRunner
 
 from genrekit import demo
@@ -55,7 +55,7 @@ def test_the_commands_print_what_the_page_shows(fast: Server, folder: Path) -> N
             capture_output=True,
             text=True,
             check=True,
-            timeout=60,
+            timeout=WAIT_SECONDS,
         )
         assert digits_left_out(done.stdout) == digits_left_out(shown), command
 
@@ -75,7 +75,7 @@ def test_the_python_runs(fast: Server, folder: Path) -> None:
             capture_output=True,
             text=True,
             check=True,
-            timeout=60,
+            timeout=WAIT_SECONDS,
         ).stdout
         for snippet in snippets
     ]

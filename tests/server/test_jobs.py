@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from genrekit.server.jobs import Jobs, JobsFullError
+from genrekit.server.jobs import Job, Jobs, JobsFullError
 from genrekit.server.settings import Limits
 
 
@@ -22,15 +22,27 @@ async def answer(body: str, go: asyncio.Event | None = None) -> tuple[int, str]:
     return 200, body
 
 
-def test_a_job_runs_and_is_found_until_it_is_too_old() -> None:
+async def done(*jobs: Job) -> None:
+    """Wait until jobs have ended and the list of them knows it."""
+    await asyncio.gather(*(job.task for job in jobs))
+    while any(job.done_at is None for job in jobs):
+        await asyncio.sleep(0)
+
+
+def test_a_job_runs_and_is_found_until_it_is_too_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr("genrekit.server.jobs.monotonic", lambda: now)
+
     async def check() -> None:
-        jobs = Jobs(Limits(job_seconds=0.05))
+        nonlocal now
+        jobs = Jobs(Limits(job_seconds=60))
         job = jobs.start(answer("x"))
         assert not job.is_done
-        await asyncio.sleep(0.01)
+        await done(job)
+        now += 59
         assert jobs.find(job.job_id) is job
         assert job.task.result() == (200, "x")
-        await asyncio.sleep(0.06)
+        now += 2
         assert jobs.find(job.job_id) is None
 
     run(check())
@@ -43,7 +55,7 @@ def test_too_many_running_jobs_are_refused() -> None:
         with pytest.raises(JobsFullError):
             jobs.start(answer("y"))
         go.set()
-        await asyncio.sleep(0.01)
+        await done(*running)
         third = jobs.start(answer("z"))
         found = [jobs.find(job.job_id) is not None for job in [*running, third]]
         assert sorted(found) == [False, True, True]
@@ -58,7 +70,7 @@ def test_the_oldest_answers_go_where_they_are_too_large() -> None:
         kept = []
         for size in (4, 4, 4, 40):
             kept.append(jobs.start(answer("x" * size)))
-            await asyncio.sleep(0.01)
+            await done(kept[-1])
             here = [len(job.task.result()[1]) for job in kept if jobs.find(job.job_id)]
             assert here in ([4], [4, 4], [40])
         assert jobs.find(kept[-1].job_id) is kept[-1]

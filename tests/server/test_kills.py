@@ -7,6 +7,7 @@ import random
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -23,6 +24,14 @@ pytestmark = needs_proc
 def kill(*pids: int) -> None:
     for pid in pids:
         os.kill(pid, signal.SIGKILL)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs; one that only waits for its new parent to notice its end does not."""
+    try:
+        return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
 
 
 def test_a_killed_worker_is_replaced_and_its_file_heard_again(
@@ -55,9 +64,9 @@ def test_a_killed_server_leaves_nothing_after_a_restart(serve: Serve, tracks: li
         assert len(server.uploads()) == 1
         kill(server.process.pid)
         server.process.wait()
-    with pytest.raises(httpx.RemoteProtocolError):
+    with pytest.raises((httpx.NetworkError, httpx.RemoteProtocolError)):
         asked.result()
-    wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
+    wait_for(lambda: not any(is_alive(pid) for pid in pids))
     assert len(server.uploads()) == 1
     again = serve("--workers=1")
     assert again.post(audio).status_code == 200
@@ -77,7 +86,8 @@ def test_workers_killed_at_random(serve: Serve, tracks: list[Path]) -> None:
     for _ in range(200):
         asked = Later(server.post, audio)
         time.sleep(chance.uniform(0, 0.08))
-        kill(*chance.sample(server.worker_pids(), k=1))
+        with suppress(ProcessLookupError, IndexError):  # both may just be replaced
+            kill(chance.choice(server.worker_pids()))
         statuses.append(asked.result().status_code)
     assert set(statuses) == {200}
     assert server.uploads() == []

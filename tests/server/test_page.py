@@ -11,16 +11,10 @@ from pathlib import Path
 
 import pytest
 import soundfile
-from browser import chromium, opened
+from browser import WAIT_MS, opened
 from serving import Server
 
-WAIT_MS = 60_000
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[object]:
-    with chromium() as started:
-        yield started
+pytestmark = pytest.mark.flaky(reruns=2)  # Chromium itself may crash or hang
 
 
 @pytest.fixture
@@ -42,7 +36,12 @@ def expect(thing: object) -> object:
 def upload(page: object, *paths: Path) -> None:
     """Choose files and wait until the first one's answer and its evidence are shown."""
     page.set_input_files("#files", [str(path) for path in paths])
-    expect(page.locator("#why")).to_contain_text("Orange speaks for", timeout=WAIT_MS)
+    expect(page.locator("#why")).to_contain_text("Orange speaks for")
+
+
+def wait_until(page: object, condition: str) -> None:
+    """Wait for an expression of JavaScript about the page's player."""
+    page.wait_for_function(f"(player) => {condition}", arg=page.query_selector("#player"))
 
 
 def pixels(page: object, canvas: str) -> str:
@@ -70,8 +69,8 @@ def test_a_list_of_three_with_one_that_is_no_audio(
     page.set_input_files("#files", [str(tracks[0]), str(broken), str(tracks[1])])
     expect(page.locator("#rows tr")).to_have_count(3)
     cells = page.locator("#rows tr td:nth-child(2)")
-    expect(cells.nth(1)).to_have_text("failed", timeout=WAIT_MS)
-    expect(cells.nth(2)).not_to_have_text("listening…", timeout=WAIT_MS)
+    expect(cells.nth(1)).to_have_text("failed")
+    expect(cells.nth(2)).not_to_have_text("listening…")
     names = page.locator("#rows td:first-child")
     page.locator("th[data-key=name] button").click()
     assert names.all_inner_texts() == sorted([tracks[0].name, "broken.mp3", tracks[1].name])
@@ -81,7 +80,7 @@ def test_a_list_of_three_with_one_that_is_no_audio(
     expect(page.locator("#status")).to_contain_text("broken.mp3")
     expect(page.locator("#result")).to_be_hidden()
     page.get_by_role("button", name=tracks[1].name).click()
-    expect(page.locator("#about")).to_contain_text(tracks[1].name, timeout=WAIT_MS)
+    expect(page.locator("#about")).to_contain_text(tracks[1].name)
 
 
 def test_a_click_moves_the_player_and_the_cursor_follows(page: object, tracks: list[Path]) -> None:
@@ -90,12 +89,11 @@ def test_a_click_moves_the_player_and_the_cursor_follows(page: object, tracks: l
     for canvas in ("#timeline", "#map"):
         place = {"x": box["width"] / 2, "y": 20}
         page.locator(canvas).click(position=place)
-        time = page.locator("#player").evaluate("node => node.currentTime")
-        assert time == pytest.approx(6.0, abs=0.1)
-    moved = page.locator("#cursor").bounding_box()["x"] - box["x"]
-    assert moved == pytest.approx(box["width"] / 2, abs=3)
-    page.locator("#spans button").first.click()
-    assert page.locator("#player").evaluate("node => node.currentTime") == 0
+        wait_until(page, "Math.abs(player.currentTime - 6) < 0.1")
+        moved = page.locator("#cursor").bounding_box()["x"] - box["x"]
+        assert moved == pytest.approx(box["width"] / 2, abs=3)
+        page.locator("#spans button").first.click()
+        wait_until(page, "player.currentTime === 0")
 
 
 def test_another_genre_draws_another_evidence(page: object, tracks: list[Path]) -> None:
@@ -114,10 +112,9 @@ def test_the_deciding_seconds_are_played(page: object, tracks: list[Path]) -> No
     told = page.locator("#why").inner_text()
     start = int(re.search(r"\. 0:(\d\d) to", told)[1])
     page.locator("#deciding").click()
-    page.wait_for_timeout(500)
-    state = page.locator("#player").evaluate("node => [node.paused, node.currentTime]")
-    assert state[0] is False
-    assert start <= state[1] < start + 3
+    # The player remembers what it played, so that nobody has to look at the right moment.
+    wait_until(page, "player.played.length > 0 && player.played.end(0) > player.played.start(0)")
+    assert start <= page.locator("#player").evaluate("node => node.played.start(0)") < start + 1
 
 
 def test_downloads(page: object, tracks: list[Path], tmp_path: Path) -> None:
@@ -141,22 +138,23 @@ def test_downloads(page: object, tracks: list[Path], tmp_path: Path) -> None:
 
 
 def test_by_keyboard_alone(page: object, tracks: list[Path]) -> None:
-    page.keyboard.press("Tab")
-    expect(page.locator("#files")).to_be_focused()
     chosen: list[object] = []
 
-    def keep(chooser: object) -> None:
+    def take(chooser: object) -> None:  # Playwright takes no method of a list
         chosen.append(chooser)
 
-    page.on("filechooser", keep)
+    page.on("filechooser", take)
+    page.keyboard.press("Tab")
+    expect(page.locator("#files")).to_be_focused()
     # Chromium is told to hand choosers over without saying when it has heard: ask again if need be.
-    for _ in range(10):
-        page.keyboard.press("Space")
-        page.wait_for_timeout(1000)
+    for index in range(WAIT_MS // 100):
+        if index % 50 == 0:
+            page.keyboard.press("Space")
+        page.wait_for_timeout(100)
         if chosen:
             break
     chosen[0].set_files([str(tracks[0])])
-    expect(page.locator("#why")).to_contain_text("Orange speaks for", timeout=WAIT_MS)
+    expect(page.locator("#why")).to_contain_text("Orange speaks for")
     order = []
     for _ in range(8):
         page.keyboard.press("Tab")
@@ -173,15 +171,14 @@ def test_by_keyboard_alone(page: object, tracks: list[Path]) -> None:
         page.keyboard.press(key)
         assert float(page.locator("#stage").get_attribute("aria-valuenow")) == seconds
     page.keyboard.press(" ")
-    page.wait_for_timeout(200)
-    assert page.locator("#player").evaluate("node => node.paused") is False
+    wait_until(page, "!player.paused && player.currentTime > 0")
 
 
 def test_unknown_below_the_threshold(page: object, tracks: list[Path]) -> None:
     upload(page, tracks[0])
     page.select_option("#precision", "0.9")
-    expect(page.locator("#about")).to_contain_text("No genre reaches", timeout=WAIT_MS)
-    assert page.locator("#answer").inner_text() == "unknown"
+    expect(page.locator("#about")).to_contain_text("No genre reaches")
+    expect(page.locator("#answer")).to_have_text("unknown")
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])

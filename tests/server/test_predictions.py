@@ -185,7 +185,8 @@ def test_models(server: Server) -> None:
 
 def test_two_models_by_name(serve, tracks: list[Path]) -> None:
     both = serve("--model", "fast")
-    names = [model["name"] for model in httpx.get(f"{both.url}/v1/models").json()["models"]]
+    with both.client() as client:
+        names = [model["name"] for model in client.get("/v1/models").json()["models"]]
     assert names == ["tiny", "fast"]
     audio = tracks[0].read_bytes()
     assert both.post(audio).json()["model"]["name"] == "tiny"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browser import chromium, opened
+from browser import opened
 
 import genrekit
 from genrekit import Classifier, audio, demo, features, timeline
@@ -25,6 +25,7 @@ TINY = Path(__file__).parents[1] / "golden" / "tiny"
 SCRIPTS = Path(genrekit.__file__).parent / "server" / "browser"
 EQUAL_DB = 1e-2
 N_TRACKS = 17
+pytestmark = pytest.mark.flaky(reruns=2)  # Chromium itself may crash or hang
 
 
 class _Quiet(SimpleHTTPRequestHandler):
@@ -42,12 +43,6 @@ def served(folder: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{server.server_port}/"
         server.shutdown()
         thread.join()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[object]:
-    with chromium() as started:
-        yield started
 
 
 Call = Callable[..., object]
@@ -237,8 +232,8 @@ def test_the_whole_page_explains_what_genrekit_explains(browser: object, tmp_pat
     found = explain(Classifier(segments="all"), path)
     with served(tmp_path / "site") as url, opened(browser, url) as (page, seen):
         page.set_input_files("#files", str(path))
-        expect(page.locator("#answer")).to_have_text(found.genre, timeout=60_000)
-        expect(page.locator("#why")).to_contain_text("Orange speaks for", timeout=120_000)
+        expect(page.locator("#answer")).to_have_text(found.genre)
+        expect(page.locator("#why")).to_contain_text("Orange speaks for")
         expect(page.locator("#where")).to_contain_text("stays on this machine")
         evidence = page.evaluate(
             """async ([data, genre]) => {
