@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from genrekit.errors import GenrekitError
 from genrekit.files import write_beside
@@ -15,6 +19,23 @@ MISSING = (
     "matplotlib is not installed, so no PNG can be drawn; install it with: pip install "
     "'genrekit[train]'"
 )
+
+COLOUR_MAP = "magma"  # what librosa draws decibels in
+
+
+@lru_cache(maxsize=1)
+def colours() -> NDArray[np.uint8]:
+    """Return the colours of spectrograms, from quiet to loud. Shape (256, 3).
+
+    Raises:
+        GenrekitError: matplotlib is not installed.
+    """
+    try:
+        from matplotlib import colormaps
+    except ImportError as error:
+        raise GenrekitError(MISSING) from error
+    rgb = colormaps[COLOUR_MAP](np.arange(256))[:, :3]
+    return np.asarray((255 * rgb).round(), np.uint8)
 
 
 def figure(width_inches: float, height_inches: float) -> Figure:
