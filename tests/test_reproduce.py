@@ -115,6 +115,7 @@ def test_what_was_measured_is_kept_and_the_page_is_made_of_it(
     assert "Its protocol is LEAKY: segments of one track stand on both sides." in page
     assert "| `far` | Somebody | 99 | not measured |" in page
     assert "Not measured yet; it needs absent.csv." in page
+    assert "| - | - | - | - |" in page.split("`near`")[1].splitlines()[0]  # no artists are known
 
 
 def test_another_recipe_is_measured_anew(data: Path, claims: Path, tmp_path: Path) -> None:
@@ -136,6 +137,104 @@ def test_the_list_says_what_is_missing(data: Path, claims: Path) -> None:
     assert rows["near"]["needs"] == "absent.csv or table.csv"
     assert not rows["far"]["can_run"]
     assert rows["far"]["missing"] == f"absent.csv not found in {data}"
+
+
+def test_the_list_breaks_no_name_and_asks_for_the_data_once(
+    data: Path, claims: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    name = "a-name-of-many-letters-that-is-longer-than-a-column-should-be"
+    (claims / "long.toml").write_text(RECIPE.format(name=name))
+    asked = run("reproduce", "--list", "--recipes", claims)
+    assert len([line for line in asked.stdout.splitlines() if line.strip()]) == 4  # one a claim
+    assert asked.output.count("--data") == 1
+    monkeypatch.setenv("COLUMNS", "80")
+    narrow = run("reproduce", "--list", "--recipes", claims, "--data", data)
+    assert name in narrow.stdout
+    assert f"not found in {data}" in " ".join(narrow.stdout.split()) or "absent" in narrow.stdout
+
+
+def network(claims: Path, weights: str) -> Path:
+    path = claims / "net.toml"
+    tabular = '[data]\nvalidation = "none"\n\n[features]\nkind = "handcrafted"\n'
+    text = RECIPE.format(name="net").replace(tabular, "").split("[model.parameters]")[0]
+    path.write_text(text.replace('"tabular:knn"', f'"resnet18"\nweights = "{weights}"'))
+    return path
+
+
+def test_weights_that_are_fetched_and_weights_that_are_not_there_are_told(
+    data: Path, claims: Path, tmp_path: Path
+) -> None:
+    network(claims, "imagenet")
+    fetched = reproduce.claims(claims, data)["net"]
+    assert (fetched.can_run, fetched.fetches) == (True, reproduce.FETCHED["imagenet"])
+    listed = run("reproduce", "--list", "--recipes", claims, "--data", data).stdout
+    assert "with a network" in next(line for line in listed.splitlines() if "net " in line)
+    network(claims, "some.pth")
+    assert reproduce.claims(claims, data)["net"].missing == (
+        "the weights some.pth are not there; give their folder: --weights"
+    )
+    (tmp_path / "some.pth").write_bytes(b"")
+    there = reproduce.claims(claims, data, tmp_path)["net"]
+    assert there.can_run
+    assert there.recipe.model.weights == str(tmp_path / "some.pth")
+    assert there.needs.endswith("the weights some.pth")
+
+
+def test_one_that_fails_leaves_the_others_and_is_told_at_the_end(
+    data: Path, claims: Path, tmp_path: Path
+) -> None:
+    wrong = (claims / "near.toml").read_text().replace('"near"', '"awry"')
+    (claims / "awry.toml").write_text(wrong.replace("n_neighbors = 1", "n_neighbors = 100"))
+    done = reproduced(data, claims, tmp_path, "all")
+    assert done.exit_code == 1
+    assert list(results.load(tmp_path / "results")) == ["near"]
+    assert "1 could not be measured:\nawry: " in done.output
+
+
+def test_another_aggregation_of_the_same_models_trains_nothing(
+    data: Path, claims: Path, tmp_path: Path
+) -> None:
+    assert reproduced(data, claims, tmp_path, "near").exit_code == 0
+    voting = (claims / "near.toml").read_text().replace('"near"', '"voting"')
+    voting = voting.replace("[claim]", 'aggregation = "majority_vote"\n\n[claim]')
+    voting = voting.replace('level = "segment"', 'level = "majority_vote"')
+    (claims / "voting.toml").write_text(voting)
+    done = reproduced(data, claims, tmp_path, "voting")
+    assert done.exit_code == 0, done.output
+    assert "exporting" not in done.output
+    kept = results.load(tmp_path / "results")
+    assert kept["voting"].trained_by == "near"
+    assert kept["voting"].measurements == kept["near"].measurements
+    page = (tmp_path / "results.md").read_text(encoding="utf-8")
+    assert "The models are those of `near`, joined another way." in page
+    assert list((tmp_path / "runs").iterdir()) == list((tmp_path / "runs").glob("near-*"))
+
+
+def test_the_leaky_split_can_be_measured_besides(data: Path, claims: Path, tmp_path: Path) -> None:
+    near = (claims / "near.toml").read_text()
+    besides = near.replace('split = "segment"', 'split = "track"\nleaky_too = true')
+    (claims / "near.toml").write_text(besides)
+    assert reproduced(data, claims, tmp_path, "near").exit_code == 0
+    kept = results.load(tmp_path / "results")["near"].measurements
+    assert [(key, its.is_leaky) for key, its in kept.items()] == [
+        ("source", False),
+        ("segment", True),
+    ]
+    (claims / "near.toml").write_text(near.replace('"segment"', '"segment"\nleaky_too = true', 1))
+    with pytest.raises(RecipeError, match="is LEAKY already"):
+        reproduce.claims(claims, data)
+
+
+def test_epochs_are_summed_up_with_the_share_of_waiting(tmp_path: Path) -> None:
+    logs = {"a": "epoch,seconds,waiting_share\n1,10,0.1\n2,30,0.3\n", "b": "epoch,loss\n1,2\n"}
+    for name, log in logs.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "metrics.csv").write_text(log)
+    assert results.training(tmp_path / "none") is None
+    assert results.training(tmp_path) == results.Training(
+        n_networks=1, n_epochs=2, seconds=40.0, waiting_share=0.25
+    )
 
 
 @pytest.mark.parametrize(

@@ -325,6 +325,13 @@ def test_a_dry_run_shows_recipe_and_data_and_writes_nothing(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_dry_run_refuses_unusable_data_before_it_prints(tmp_path: Path) -> None:
+    done = train("--data", str(tmp_path / "nowhere"), "--dry-run")
+    assert done.exit_code == 1
+    assert "nowhere" in done.stderr
+    assert not done.stdout
+
+
 def test_excluded_tracks_are_left_out_of_the_training(tones: Path, tmp_path: Path) -> None:
     (tmp_path / "out.tsv").write_text("high/0\tsilent\n")
     done = train("--data", str(tones), "--exclude", str(tmp_path / "out.tsv"), "--dry-run")

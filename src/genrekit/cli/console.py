@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 BAR_WIDTH = 24
+PIPE_WIDTH = 240  # a table that nobody sees on a terminal is not broken at its 80 columns
 
 
 class Advance(Protocol):
@@ -29,7 +31,10 @@ def stdout(stream: IO[str] | None = None) -> Console:
     """
     from rich.console import Console
 
-    return Console(file=stream, highlight=False, soft_wrap=True)
+    result = Console(file=stream, highlight=False, soft_wrap=True)
+    if not result.is_terminal and "COLUMNS" not in os.environ:
+        result.width = PIPE_WIDTH
+    return result
 
 
 def bar(probability: float, width: int = BAR_WIDTH) -> str:
@@ -77,15 +82,26 @@ def complain(path: str, reason: str) -> None:
     typer.echo(f"genrekit: {local(reason if path in reason else f'{path}: {reason}')}", err=True)
 
 
-def table(headers: Sequence[str], rows: Sequence[Sequence[str]], title: str | None = None) -> Table:
-    """Return a plain table; columns whose every cell is a number are aligned right."""
+def table(
+    headers: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    title: str | None = None,
+    n_whole: int = 0,
+) -> Table:
+    """Return a plain table; columns whose every cell is a number are aligned right.
+
+    However narrow the console, the cells of the first ``n_whole`` columns stay on one line.
+    """
     from rich.markup import escape
     from rich.table import Table
 
     result = Table(title=title, box=None, header_style="bold", pad_edge=False, title_justify="left")
     for index, header in enumerate(headers):
         numeric = bool(rows) and all(_is_number(row[index]) for row in rows)
-        result.add_column(header, justify="right" if numeric else "left", overflow="fold")
+        width = max(map(len, [header, *(row[index] for row in rows)])) if index < n_whole else None
+        result.add_column(
+            header, justify="right" if numeric else "left", overflow="fold", min_width=width
+        )
     for row in rows:
         result.add_row(*(escape(cell) for cell in row))
     return result

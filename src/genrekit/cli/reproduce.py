@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from genrekit.cli import console
+from genrekit.errors import GenrekitError
 
 if TYPE_CHECKING:
     from genrekit.training.reproduce import Claimed
@@ -27,6 +28,9 @@ def command(
     ] = False,
     data: Annotated[
         Path | None, typer.Option(help="The folder that holds the datasets and tables.")
+    ] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="The folder of the weight files that recipes name.")
     ] = None,
     recipes: Annotated[Path, typer.Option(help="The folder of the recipes.")] = Path("recipes"),
     out: Annotated[
@@ -48,34 +52,52 @@ def command(
     """
     from genrekit.training import reproduce, results
 
-    claims = reproduce.claims(recipes, data)
+    claims = reproduce.claims(recipes, data, weights)
     if list_only or not names:
-        _show(claims, results.load(out), as_json)
+        _show(claims, results.load(out), as_json, has_data=data is not None)
         return
-    for its in reproduce.choose(claims, names).values():
-        result = reproduce.run(its, runs, out, _report)
+    failed = []
+    for name, its in reproduce.choose(claims, names).items():
+        try:
+            result = reproduce.run(its, runs, out, _report)
+        except GenrekitError as error:
+            failed.append(f"{name}: {error}")
+            _report(failed[-1])
+            continue
         if as_json:
             typer.echo(result.model_dump_json())
     named = {name: its.recipe for name, its in claims.items()}
     needs = {name: its.needs for name, its in claims.items()}
     results.write_page(page, named, results.load(out), needs)
-    typer.echo(f"wrote {page}", err=True)
+    _report(f"wrote {page}")
+    if failed:
+        _report(f"{len(failed)} could not be measured:")
+        for line in failed:
+            _report(line)
+        raise typer.Exit(1)
 
 
-def _show(claims: dict[str, Claimed], found: dict[str, Result], as_json: bool) -> None:
+def _show(
+    claims: dict[str, Claimed], found: dict[str, Result], as_json: bool, has_data: bool
+) -> None:
     rows = []
     for name, its in claims.items():
         seconds = found[name].seconds if name in found else None
         source = its.recipe.claim.source
         if as_json:
             row = {"name": name, "source": source, "needs": its.needs, "seconds": seconds}
-            row |= {"can_run": its.can_run, "missing": its.missing}
+            row |= {"can_run": its.can_run, "missing": its.missing, "fetches": its.fetches}
             typer.echo(json.dumps(row, ensure_ascii=False))
         cost = "not measured" if seconds is None else f"{seconds:.0f} s"
-        rows.append([name, source, its.needs, cost, its.missing or "yes"])
-    if not as_json:
-        headers = ["recipe", "source", "needs", "cost when measured", "can run here"]
-        console.stdout().print(console.table(headers, rows))
+        can_run = its.missing or ("with a network" if its.fetches else "yes")
+        rows.append([name, source, its.needs, cost, *([can_run] if has_data else [])])
+    if as_json:
+        return
+    headers = ["recipe", "source", "needs", "cost when measured"]
+    headers += ["can run here"] if has_data else []
+    console.stdout().print(console.table(headers, rows, n_whole=1))
+    if not has_data:
+        _report("what can run here is said with --data, the folder of the data")
 
 
 def _report(line: str) -> None:

@@ -156,8 +156,8 @@ def _show(recipe: Recipe) -> None:
     from genrekit.training import data as training_data
     from genrekit.training import recipe as recipes
 
+    prepared = training_data.prepare(recipe)  # refuses unusable data before anything is printed
     typer.echo(recipes.to_toml(recipe))
-    prepared = training_data.prepare(recipe)
     rows = [[genre, str(n_train), str(n_val)] for genre, n_train, n_val in prepared.rows()]
     title = f"{prepared.dataset.name}, {prepared.split.name} split"
     console.stdout().print(console.table(["genre", "train", "validation"], rows, title))

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from genrekit.datasets.base import SEGMENT
 from genrekit.evaluation.result import Level
 
 Percent = Annotated[float, Field(ge=0, le=100)]
@@ -20,6 +21,7 @@ class Claim(BaseModel):
         split: how they divided their data: "segment" is LEAKY, "track" has artists on both sides.
         folds: number of folds; 0 is one division.
         artist_folds: folds of the honest split by artist; 0 is one division, for costly networks.
+        leaky_too: measure the LEAKY split of segments besides, to show the size of the leak.
         level: which of the three levels their number is.
         accuracy: in %; None where they gave none.
         precision: macro precision in %, where they gave it.
@@ -37,6 +39,7 @@ class Claim(BaseModel):
     split: Literal["segment", "track", "artist", "fault-filtered", "official"] = "track"
     folds: Annotated[int, Field(ge=0)] = 0
     artist_folds: Annotated[int, Field(ge=0)] = 10
+    leaky_too: bool = False
     level: Level = "mean_probability"
     accuracy: Percent | None = None
     precision: Percent | None = None
@@ -50,6 +53,8 @@ class Claim(BaseModel):
     def _check(self) -> Claim:
         if 1 in (self.folds, self.artist_folds):
             raise ValueError("one fold holds nothing out; write 0 for one division, or 2 and more")
+        if self.leaky_too and self.split == SEGMENT:
+            raise ValueError("split = 'segment' is LEAKY already; leave out leaky_too")
         if self.folds and self.split in ("fault-filtered", "official"):
             raise ValueError(f"the {self.split} split is one published split; it has no folds")
         if not self.source and self.model_dump(exclude_defaults=True):
