@@ -41,8 +41,8 @@ def show(result: EvaluationResult) -> None:
     out.print()
     out.print(
         f"Without the card's calibration ({_where(result)}): NLL "
-        f"{_number(before.negative_log_likelihood)}, ECE "
-        f"{_number(before.expected_calibration_error)}. ECE has 15 equal-width bins and is biased "
+        f"{before.negative_log_likelihood.number()}, ECE "
+        f"{before.expected_calibration_error.number()}. ECE has 15 equal-width bins and is biased "
         "upwards on few tracks.",
         markup=False,
     )
@@ -110,15 +110,15 @@ def _levels(result: EvaluationResult) -> Table:
         "ECE": [scores.expected_calibration_error for scores in levels],
     }
     rows = [["n", *(str(scores.n_items) for scores in levels)]]
-    rows += [[name, *map(_percent, values)] for name, values in shares.items()]
-    rows += [[name, *map(_number, values)] for name, values in numbers.items()]
+    rows += [[name, *(its.percent() for its in values)] for name, values in shares.items()]
+    rows += [[name, *(its.number() for its in values)] for name, values in numbers.items()]
     headers = ["", *(scores.level.replace("_", " ") for scores in levels)]
     return console.table(headers, rows, f"By level ({_where(result)} tracks)")
 
 
 def _classes(result: EvaluationResult) -> Table:
     rows = [
-        [label, str(row.n_items), _percent(row.precision), _percent(row.recall), _percent(row.f1)]
+        [label, str(row.n_items), *map(_percent, (row.precision, row.recall, row.f1))]
         for label, row in result.product.per_class.items()
     ]
     title = f"By genre, {result.product_level.replace('_', ' ')} ({_where(result)})"
@@ -160,7 +160,7 @@ def _abstention(result: EvaluationResult) -> Table | None:
             f"{100 * point.promised_precision:.0f}",
             "one a model" if point.threshold is None else f"{point.threshold:.2f}",
             _percent(point.precision),
-            _percent(point.coverage),
+            point.coverage.percent(),
             str(point.n_tracks),
         ]
         for point in result.abstention
@@ -176,9 +176,9 @@ def leak_meter(meter: LeakMeter) -> Table:
         [
             row.split,
             str(row.n_tracks),
-            _percent(row.segment_accuracy),
-            _percent(row.accuracy),
-            "the honest one" if row.difference is None else _points(row.difference),
+            row.segment_accuracy.percent(),
+            row.accuracy.percent(),
+            "the honest one" if row.difference is None else row.difference.points(),
         ]
         for row in meter.rows
     ]
@@ -189,7 +189,7 @@ def leak_meter(meter: LeakMeter) -> Table:
 def robustness(measured: Robustness) -> Table:
     """Return one row a change of the audio."""
     rows = [
-        [change.name, str(change.n_tracks), _percent(change.accuracy), _percent(change.agreement)]
+        [change.name, str(change.n_tracks), change.accuracy.percent(), change.agreement.percent()]
         for change in measured.changes
     ]
     title = f"Changed audio ({measured.data}, {measured.split})"
@@ -205,7 +205,7 @@ def comparisons(found: Sequence[Comparison]) -> Table:
             str(its.n_tracks),
             f"{100 * its.first_accuracy:.1f}",
             f"{100 * its.second_accuracy:.1f}",
-            _points(its.difference),
+            its.difference.points(),
             f"{its.n_only_first} : {its.n_only_second}",
             f"{its.p_value:.2g}",
         ]
@@ -215,16 +215,5 @@ def comparisons(found: Sequence[Comparison]) -> Table:
     return console.table(headers, rows)
 
 
-def _points(interval: Interval) -> str:
-    low, high = 100 * interval.low, 100 * interval.high
-    return f"{100 * interval.value:+.1f} [{low:+.1f}, {high:+.1f}]"
-
-
 def _percent(interval: Interval | None) -> str:
-    if interval is None:
-        return "-"
-    return f"{100 * interval.value:.1f} [{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
-
-
-def _number(interval: Interval) -> str:
-    return f"{interval.value:.3f} [{interval.low:.2f}, {interval.high:.2f}]"
+    return interval.percent() if interval else "-"

@@ -167,7 +167,7 @@ def _show(recipe: Recipe) -> None:
 
 def _measure(recipe: Recipe, kind: str, n_folds: int, folder: Path, as_json: bool) -> None:
     from genrekit.evaluation import report
-    from genrekit.training import measure, results
+    from genrekit.training import measure
 
     result = measure.evaluate(recipe, kind, folder, _report, n_folds=n_folds)
     for path in report.write_folder(result, folder):
@@ -177,7 +177,7 @@ def _measure(recipe: Recipe, kind: str, n_folds: int, folder: Path, as_json: boo
         return
     rows = [[run.split, f"{100 * run.n_right / run.n_tracks:.1f}"] for run in result.runs]
     rows += [
-        [f"all, {level.replace('_', ' ')}", results.percent(scores.accuracy)]
+        [f"all, {level.replace('_', ' ')}", scores.accuracy.percent()]
         for level, scores in result.levels.items()
     ]
     title = f"{recipe.name} on {result.data}, {result.split_title}, {result.n_tracks} tracks"
@@ -186,16 +186,13 @@ def _measure(recipe: Recipe, kind: str, n_folds: int, folder: Path, as_json: boo
 
 def _search(recipe: Recipe, texts: list[str], n_folds: int, folder: Path, as_json: bool) -> Recipe:
     from genrekit.training import grid as grids
-    from genrekit.training import results
 
     tried = grids.search(recipe, grids.parse(texts), n_folds, folder, _report)
     if as_json:
         typer.echo(json.dumps(grids.rows(tried), ensure_ascii=False))
     else:
         keys = list(tried[0].values)
-        rows = [
-            [*map(str, its.values.values()), results.percent(its.scores.accuracy)] for its in tried
-        ]
+        rows = [[*map(str, its.values.values()), its.scores.accuracy.percent()] for its in tried]
         title = f"{n_folds} folds of the training and validation tracks"
         console.stdout().print(console.table([*keys, "accuracy %"], rows, title))
     return tried[0].recipe

@@ -101,8 +101,8 @@ def _levels(result: EvaluationResult) -> str:
             _level(scores.level)
             + (" (the model's)" if scores.level == result.product_level else ""),
             str(scores.n_items),
-            _percent(scores.accuracy),
-            _percent(scores.macro_f1),
+            scores.accuracy.percent(),
+            scores.macro_f1.percent(),
             f"{scores.negative_log_likelihood.value:.2f}",
             f"{scores.expected_calibration_error.value:.3f}",
         ]
@@ -118,7 +118,7 @@ def _confusion(result: EvaluationResult) -> str:
 
 def _classes(result: EvaluationResult) -> str:
     rows = [
-        (f"{label} ({scores.n_items})", (_dot(scores.recall), _dot(scores.precision)))
+        (f"{label} ({scores.n_items})", (scores.recall, scores.precision))
         for label, scores in result.product.per_class.items()
     ]
     chart = svg.dots(rows, ("recall", "precision"))
@@ -132,8 +132,8 @@ def _reliability(result: EvaluationResult) -> str:
     ]
     error, before = result.product.expected_calibration_error, result.uncalibrated
     told = (
-        f"Calibration error {_number(error)}; without the card's temperature and bias "
-        f"{_number(before.expected_calibration_error)}. On few tracks it is biased upwards."
+        f"Calibration error {error.number()}; without the card's temperature and bias "
+        f"{before.expected_calibration_error.number()}. On few tracks it is biased upwards."
     )
     return _card("Reliability", svg.reliability(bins), told)
 
@@ -151,7 +151,7 @@ def _coverage(result: EvaluationResult) -> str:
         for its, precision in reached
     ]
     rows = [
-        [f"{100 * its.promised_precision:.0f}", _percent(precision), _percent(its.coverage)]
+        [f"{100 * its.promised_precision:.0f}", precision.percent(), its.coverage.percent()]
         for its, precision in reached
     ]
     chart = svg.coverage(svg.Line("", points), marks)
@@ -184,13 +184,13 @@ def _curves(rows: Sequence[Mapping[str, float]]) -> str:
 def _leak_meter(meter: LeakMeter | None) -> str:
     if meter is None:
         return ""
-    rows = [(row.split, (_dot(row.accuracy), _dot(row.segment_accuracy))) for row in meter.rows]
+    rows = [(row.split, (row.accuracy, row.segment_accuracy)) for row in meter.rows]
     cells = [
         [
             row.split,
             str(row.n_tracks),
-            _percent(row.accuracy),
-            "" if row.difference is None else _points(row.difference),
+            row.accuracy.percent(),
+            "" if row.difference is None else row.difference.points(),
         ]
         for row in meter.rows
     ]
@@ -204,8 +204,7 @@ def _robustness(result: EvaluationResult) -> str:
     if result.robustness is None:
         return ""
     rows = [
-        (change.name, (_dot(change.accuracy), _dot(change.agreement)))
-        for change in result.robustness.changes
+        (change.name, (change.accuracy, change.agreement)) for change in result.robustness.changes
     ]
     chart = svg.dots(rows, ("accuracy", "same answer as unchanged"))
     return _card("Changed audio", chart, "The same test tracks, changed before they are heard.")
@@ -272,10 +271,6 @@ def _table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     )
 
 
-def _dot(interval: Interval | None) -> svg.Dot | None:
-    return svg.Dot(interval.value, interval.low, interval.high) if interval else None
-
-
 def _level(level: str) -> str:
     return level.replace("_", " ")
 
@@ -286,16 +281,3 @@ def _value(interval: Interval) -> str:
 
 def _ends(interval: Interval) -> str:
     return f"95 %: {100 * interval.low:.1f} to {100 * interval.high:.1f}"
-
-
-def _percent(interval: Interval) -> str:
-    return f"{100 * interval.value:.1f} [{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
-
-
-def _points(interval: Interval) -> str:
-    low, high = 100 * interval.low, 100 * interval.high
-    return f"{100 * interval.value:+.1f} [{low:+.1f}, {high:+.1f}]"
-
-
-def _number(interval: Interval) -> str:
-    return f"{interval.value:.3f} [{interval.low:.2f}, {interval.high:.2f}]"

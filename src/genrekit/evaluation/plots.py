@@ -58,8 +58,7 @@ def reliability(result: EvaluationResult, path: Path) -> None:
         axes.text(place, 0.01, str(b.n_items), ha="center", va="bottom", fontsize=7)
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="probability", ylabel="accuracy")
     error = result.product.expected_calibration_error
-    measured = f"{error.value:.3f} [{error.low:.2f}, {error.high:.2f}]"
-    axes.set_title(f"{_title(result)}\ncalibration error {measured}", fontsize=9)
+    axes.set_title(f"{_title(result)}\ncalibration error {error.number()}", fontsize=9)
     pictures.save(figure, path)
 
 
@@ -92,9 +91,8 @@ def robustness(result: EvaluationResult, path: Path) -> None:
 
 
 def _title(result: EvaluationResult) -> str:
-    accuracy = result.product.accuracy
+    accuracy = result.product.accuracy.percent(" %")
     return (
         f"{result.model.name} on {result.data}, {result.split_title}, {result.n_tracks} tracks\n"
-        f"accuracy {100 * accuracy.value:.1f} % "
-        f"[{100 * accuracy.low:.1f}, {100 * accuracy.high:.1f}] by {result.product_level}"
+        f"accuracy {accuracy} by {result.product_level}"
     )

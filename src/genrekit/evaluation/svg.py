@@ -6,20 +6,14 @@ from collections.abc import Callable, Sequence
 from html import escape
 from typing import NamedTuple
 
+from genrekit.models.card import Interval
+
 WIDTH = 400
 ROW = 22
 NAME_WIDTH = 126
 SIDE = 300  # of a square plot
 MARGIN = 42
 SERIES = ("a", "b", "c")
-
-
-class Dot(NamedTuple):
-    """A share with the ends of its interval, all in [0, 1]."""
-
-    value: float
-    low: float
-    high: float
 
 
 class Line(NamedTuple):
@@ -63,7 +57,7 @@ def confusion(labels: Sequence[str], counts: Sequence[Sequence[int]]) -> str:
     return _svg(WIDTH, bottom + 62, parts, "confusion matrix")
 
 
-def dots(rows: Sequence[tuple[str, Sequence[Dot | None]]], names: Sequence[str]) -> str:
+def dots(rows: Sequence[tuple[str, Sequence[Interval | None]]], names: Sequence[str]) -> str:
     """Draw one row a name, with a dot and an interval for each series; x is in percent."""
     room = WIDTH - NAME_WIDTH - 14
 
@@ -85,8 +79,8 @@ def dots(rows: Sequence[tuple[str, Sequence[Dot | None]]], names: Sequence[str])
     return _svg(WIDTH, height, parts, ", ".join(names))
 
 
-def _dot(dot: Dot, at: Callable[[float], float], y: float, series: str, name: str) -> str:
-    told = f"{name} {100 * dot.value:.1f} % [{100 * dot.low:.1f}, {100 * dot.high:.1f}]"
+def _dot(dot: Interval, at: Callable[[float], float], y: float, series: str, name: str) -> str:
+    told = f"{name} {dot.percent(' %')}"
     return (
         f'<g class="{series}"><title>{escape(told)}</title>'
         f'<line class="bar" x1="{at(dot.low):.1f}" y1="{y:.1f}" x2="{at(dot.high):.1f}" '

@@ -31,6 +31,30 @@ class Interval(Strict):
     low: float
     high: float
 
+    def percent(self, unit: str = "") -> str:
+        """Return a share in percent.
+
+        >>> Interval(value=0.5, low=0.4, high=0.625).percent(" %")
+        '50.0 % [40.0, 62.5]'
+        """
+        return f"{100 * self.value:.1f}{unit} [{100 * self.low:.1f}, {100 * self.high:.1f}]"
+
+    def points(self, unit: str = "") -> str:
+        """Return a difference of shares in percentage points, with its sign.
+
+        >>> Interval(value=0.05, low=-0.01, high=0.11).points(" points")
+        '+5.0 points [-1.0, +11.0]'
+        """
+        return f"{100 * self.value:+.1f}{unit} [{100 * self.low:+.1f}, {100 * self.high:+.1f}]"
+
+    def number(self) -> str:
+        """Return the value as it is.
+
+        >>> Interval(value=0.0551, low=0.04, high=0.07).number()
+        '0.055 [0.04, 0.07]'
+        """
+        return f"{self.value:.3f} [{self.low:.2f}, {self.high:.2f}]"
+
 
 class Calibration(Strict):
     """What makes probabilities of logits.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from genrekit.models.card import Interval, LeakMeter, Metrics, ModelCard, Robustness
+from genrekit.models.card import LeakMeter, Metrics, ModelCard, Robustness
 
 N_WEAKEST = 3
 
@@ -37,44 +37,37 @@ def _usage(card: ModelCard) -> str:
 def _measured(card: ModelCard) -> str:
     if not card.metrics:
         return "## Measured\n\nNothing was measured."
-    rows = [
-        "| data | split | tracks | level | accuracy | macro recall | macro F1 | ECE |",
-        "|---|---|---|---|---|---|---|---|",
-        *(_metrics_row(metrics) for metrics in card.metrics),
-    ]
+    headers = "data", "split", "tracks", "level", "accuracy", "macro recall", "macro F1", "ECE"
+    measured = table(headers, [_metrics_row(metrics) for metrics in card.metrics])
     note = "Brackets: 95 % intervals. ECE: expected calibration error."
     classes = [_per_class(metrics) for metrics in card.metrics]
-    return "\n\n".join(["## Measured", "\n".join(rows), note, *classes])
+    return "\n\n".join(["## Measured", measured, note, *classes])
 
 
-def _metrics_row(metrics: Metrics) -> str:
+def _metrics_row(metrics: Metrics) -> list[str]:
     groups = f" of {metrics.n_artist_groups} artist groups" if metrics.n_artist_groups else ""
-    return _row(
-        [
-            metrics.data,
-            metrics.split,
-            f"{metrics.n_tracks}{groups}",
-            metrics.level.replace("_", " "),
-            _percent(metrics.accuracy),
-            _percent(metrics.macro_recall),
-            _percent(metrics.macro_f1),
-            _percent(metrics.expected_calibration_error),
-        ]
-    )
+    return [
+        metrics.data,
+        metrics.split,
+        f"{metrics.n_tracks}{groups}",
+        metrics.level.replace("_", " "),
+        metrics.accuracy.percent(" %"),
+        metrics.macro_recall.percent(" %"),
+        metrics.macro_f1.percent(" %"),
+        metrics.expected_calibration_error.percent(" %"),
+    ]
 
 
-def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a Markdown table.
 
-
-def _percent(interval: Interval) -> str:
-    low, high = 100 * interval.low, 100 * interval.high
-    return f"{100 * interval.value:.1f} % [{low:.1f}, {high:.1f}]"
-
-
-def _points(interval: Interval) -> str:
-    low, high = 100 * interval.low, 100 * interval.high
-    return f"{100 * interval.value:+.1f} points [{low:+.1f}, {high:+.1f}]"
+    >>> print(table(("genre", "n"), [("jazz", "3")]))
+    | genre | n |
+    |---|---|
+    | jazz | 3 |
+    """
+    first, *others = (f"| {' | '.join(cells)} |" for cells in (headers, *rows))
+    return "\n".join([first, "|" + "---|" * len(headers), *others])
 
 
 def _per_class(metrics: Metrics) -> str:
@@ -98,23 +91,20 @@ def _calibrated(card: ModelCard) -> str:
         if metrics.uncalibrated_error:
             parts.append(
                 f"Expected calibration error on {metrics.split}, n = {metrics.n_tracks}: "
-                f"{_percent(metrics.uncalibrated_error)} before, "
-                f"{_percent(metrics.expected_calibration_error)} after."
+                f"{metrics.uncalibrated_error.percent(' %')} before, "
+                f"{metrics.expected_calibration_error.percent(' %')} after."
             )
         if metrics.abstention:
-            header = "| promised precision | threshold | reached | answered |"
             rows = [
-                _row(
-                    [
-                        f"{100 * its.promised_precision:.0f} %",
-                        "-" if its.threshold is None else f"{its.threshold:.2f}",
-                        "-" if its.precision is None else _percent(its.precision),
-                        _percent(its.coverage),
-                    ]
-                )
+                [
+                    f"{100 * its.promised_precision:.0f} %",
+                    "-" if its.threshold is None else f"{its.threshold:.2f}",
+                    "-" if its.precision is None else its.precision.percent(" %"),
+                    its.coverage.percent(" %"),
+                ]
                 for its in metrics.abstention
             ]
-            parts.append("\n".join([header, "|---|---|---|---|", *rows]))
+            parts.append(table(("promised precision", "threshold", "reached", "answered"), rows))
     return "\n\n".join(["## Calibration and abstention", *parts]) if parts else ""
 
 
@@ -122,39 +112,36 @@ def _leak_meter(meter: LeakMeter | None) -> str:
     if meter is None:
         return ""
     rows = [
-        _row(
-            [
-                row.split,
-                f"{row.n_tracks} of {row.n_artist_groups} artist groups",
-                _percent(row.segment_accuracy),
-                _percent(row.accuracy),
-                "" if row.difference is None else _points(row.difference),
-            ]
-        )
+        [
+            row.split,
+            f"{row.n_tracks} of {row.n_artist_groups} artist groups",
+            row.segment_accuracy.percent(" %"),
+            row.accuracy.percent(" %"),
+            "" if row.difference is None else row.difference.points(" points"),
+        ]
         for row in meter.rows
     ]
-    header = f"| split | test tracks | by segment | by track | against {meter.honest} |"
+    headers = "split", "test tracks", "by segment", "by track", f"against {meter.honest}"
     told = (
         f"The recipe {meter.recipe}, trained anew on {meter.data} under each split: only the split "
         "differs. LEAKY: parts of the test tracks were trained on."
     )
-    table = "\n".join([header, "|---|---|---|---|---|", *rows])
-    return "\n\n".join(["## Leak meter", told, table])
+    return "\n\n".join(["## Leak meter", told, table(headers, rows)])
 
 
 def _robustness(robustness: Robustness | None) -> str:
     if robustness is None:
         return ""
     rows = [
-        _row([its.name, _percent(its.accuracy), _percent(its.agreement)])
+        [its.name, its.accuracy.percent(" %"), its.agreement.percent(" %")]
         for its in robustness.changes
     ]
     told = (
         f"The {robustness.changes[0].n_tracks} tracks of {robustness.data}, {robustness.split}, "
         "changed before they are heard."
     )
-    table = "\n".join(["| change | accuracy | same answer |", "|---|---|---|", *rows])
-    return "\n\n".join(["## Robustness", told, table])
+    changed = table(("change", "accuracy", "same answer"), rows)
+    return "\n\n".join(["## Robustness", told, changed])
 
 
 def _training(card: ModelCard) -> str:

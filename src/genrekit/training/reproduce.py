@@ -130,7 +130,7 @@ def run(its: Claimed, runs: Path, folder: Path, report: Report) -> Result:
         result = result.model_copy(update={"measurements": {**result.measurements, key: kept}})
         results.save(result, folder)
         accuracy = kept.levels[recipe.claim.level].accuracy
-        report(f"{recipe.name}: {kept.split}: {results.percent(accuracy)} %")
+        report(f"{recipe.name}: {kept.split}: {accuracy.percent()} %")
     return result
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from genrekit.errors import RecipeError
 from genrekit.evaluation.result import EvaluationResult, Level
 from genrekit.files import write_beside
+from genrekit.models import readme
 from genrekit.models.card import Interval
 from genrekit.training.callbacks import METRICS
 from genrekit.training.claim import Claim
@@ -193,7 +194,7 @@ def write_page(
         OSError: the file cannot be written.
     """
     measured = {name: found[name] for name in recipes if name in found}
-    lines = [HEAD, *_table(recipes, measured)]
+    lines = [HEAD, _table(recipes, measured)]
     lines += ["", "## Rows", ""]
     for name, recipe in recipes.items():
         lines += _details(name, recipe.claim, measured.get(name), needs[name])
@@ -201,8 +202,8 @@ def write_page(
         stream.write("\n".join(lines).rstrip() + "\n")
 
 
-def _table(recipes: Mapping[str, Recipe], measured: Mapping[str, Result]) -> list[str]:
-    header = (
+def _table(recipes: Mapping[str, Recipe], measured: Mapping[str, Result]) -> str:
+    headers = (
         "recipe",
         "source",
         "claimed",
@@ -212,7 +213,7 @@ def _table(recipes: Mapping[str, Recipe], measured: Mapping[str, Result]) -> lis
         "fault-filtered",
         "leak",
     )
-    lines = [_row(header), _row(["---"] * len(header))]
+    rows = []
     for name, recipe in recipes.items():
         claim = recipe.claim
         cells = [f"`{name}`", claim.source, _claimed(claim)]
@@ -222,12 +223,8 @@ def _table(recipes: Mapping[str, Recipe], measured: Mapping[str, Result]) -> lis
             cells += [_accuracy(result, FAULT_FILTERED), _leak(result)]
         else:
             cells += ["not measured", "", "", "", ""]
-        lines.append(_row(cells))
-    return lines
-
-
-def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+        rows.append(cells)
+    return readme.table(headers, rows)
 
 
 def _claimed(claim: Claim) -> str:
@@ -239,16 +236,7 @@ def _accuracy(result: Result, key: str) -> str:
     if its is None:
         return "-"
     leaky = " LEAKY" if its.is_leaky else ""
-    return f"{percent(its.levels[result.claim.level].accuracy)}{leaky}"
-
-
-def percent(interval: Interval) -> str:
-    """Return a share in % with its interval.
-
-    >>> percent(Interval(value=0.5, low=0.4, high=0.625))
-    '50.0 [40.0, 62.5]'
-    """
-    return f"{100 * interval.value:.1f} [{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
+    return f"{its.levels[result.claim.level].accuracy.percent()}{leaky}"
 
 
 def _leak(result: Result) -> str:
@@ -282,7 +270,7 @@ def _details(name: str, claim: Claim, result: Result | None, needs: str) -> list
         lines.append(f"Its protocol flatters: {ARTISTS_WHY}.")
     if result is None:
         return [*lines, f"Not measured yet; it needs {needs}.", ""]
-    lines += ["", *_levels(claim, result), ""]
+    lines += ["", _levels(claim, result), ""]
     lines.append(
         f"Data: {result.data}; seed {result.seed}; {result.seconds:.0f} s on {result.device}; "
         f"commit {result.commit[:12] or 'unknown'}."
@@ -307,13 +295,21 @@ def _trainings(result: Result) -> list[str]:
     ]
 
 
-def _levels(claim: Claim, result: Result) -> list[str]:
-    header = ("split", "tracks", "level", "accuracy", "macro precision", "macro recall", "macro F1")
-    lines = [_row(header), _row(["---"] * len(header))]
+def _levels(claim: Claim, result: Result) -> str:
+    headers = (
+        "split",
+        "tracks",
+        "level",
+        "accuracy",
+        "macro precision",
+        "macro recall",
+        "macro F1",
+    )
+    rows = []
     numbers = (claim.accuracy, claim.precision, claim.recall, claim.f1)
     if any(number is not None for number in numbers):
         told = [f"{number:g}" if number is not None else "-" for number in numbers]
-        lines.append(_row(["claimed", "", claim.level.replace("_", " "), *told]))
+        rows.append(["claimed", "", claim.level.replace("_", " "), *told])
     for its in result.measurements.values():
         for level, scores in _different(its.levels).items():
             shares = (
@@ -323,8 +319,8 @@ def _levels(claim: Claim, result: Result) -> list[str]:
                 scores.macro_f1,
             )
             cells = [its.split, str(its.n_tracks), level.replace("_", " ")]
-            lines.append(_row([*cells, *map(percent, shares)]))
-    return lines
+            rows.append([*cells, *(share.percent() for share in shares)])
+    return readme.table(headers, rows)
 
 
 def _different(levels: Mapping[Level, LevelScores]) -> dict[str, LevelScores]:
