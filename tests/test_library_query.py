@@ -143,6 +143,9 @@ def agreement(audio: str, genres: Sequence[str], path: str = "/m/a.mp3") -> Agre
         (["Pop", "rock"], "/m/a.mp3", False),
         (["Pop"], "/m/a.mp3", True),
         (["Dub Techno"], "/m/a.mp3", False),  # no label of the model: it says nothing
+        (["Garage Rock"], "/m/a.mp3", False),  # a narrower name of a label
+        (["Reggae - Dub"], "/m/a.mp3", True),
+        (["Pop/Rock"], "/m/a.mp3", False),
         ([], "/m/Jazz/Ann/a.mp3", True),
         (["rock"], "/m/Jazz/Ann/a.mp3", True),
         (["rock"], "/jazz/Rock/Ann/a.mp3", False),  # the nearest folder counts

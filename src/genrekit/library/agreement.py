@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from genrekit import labels
 from genrekit.library import naming
 
 Vector = NDArray[np.float64]
@@ -135,7 +134,7 @@ class Judge:
         return Agreement(self._labels, opinions)
 
     def _sure(self, names: Iterable[str]) -> Vector | None:
-        found = {self._spellings.get(labels.spelling(name)) for name in names} - {None}
+        found = set().union(*(naming.meant(name, self._spellings) for name in names))
         if not found:
             return None
         return np.array([label in found for label in self._labels], np.float64) / len(found)
