@@ -17,6 +17,7 @@ FORMATS = [
     "id3v24.mp3",
     "id3v1.mp3",
     "apev2.mp3",
+    "three-tags.mp3",
     "a.flac",
     "a.ogg",
     "a.opus",
@@ -68,9 +69,13 @@ def make(folder: Path) -> None:
 
 def tag(path: Path, genres: list[str], **others: str) -> None:
     """Write a genre and other fields by mutagen alone, in the kind of tag that the name says."""
-    {"id3v1.mp3": _id3v1, "apev2.mp3": _apev2, "id3v23.mp3": _id3v23}.get(path.name, _own)(
-        path, genres, others
-    )
+    writers = {
+        "id3v1.mp3": _id3v1,
+        "apev2.mp3": _apev2,
+        "three-tags.mp3": _three_tags,
+        "id3v23.mp3": _id3v23,
+    }
+    writers.get(path.name, _own)(path, genres, others)
 
 
 def _id3v1(path: Path, genres: list[str], others: dict[str, str]) -> None:
@@ -84,6 +89,15 @@ def _apev2(path: Path, genres: list[str], others: dict[str, str]) -> None:
     tags.update({key.replace("_", " ").title(): value for key, value in others.items()})
     tags["Genre"] = genres
     tags.save(path)
+
+
+def _three_tags(path: Path, genres: list[str], others: dict[str, str]) -> None:
+    """Write ID3v2.4 before the audio, APEv2 and then ID3v1 behind it."""
+    _frames(genres, others).save(path, v1=2)
+    data = path.read_bytes()
+    path.write_bytes(data[:-128])
+    _apev2(path, genres, others)
+    path.write_bytes(path.read_bytes() + data[-128:])
 
 
 def _id3v23(path: Path, genres: list[str], others: dict[str, str]) -> None:

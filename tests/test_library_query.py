@@ -12,7 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pyarrow import parquet
+from typer.testing import CliRunner
 
+from genrekit.cli import main
 from genrekit.errors import LibraryError
 from genrekit.library import database, exporting, query, similar, store, summary
 from genrekit.library.agreement import Agreement, Judge
@@ -58,6 +60,10 @@ def test_duplicates_are_files_of_one_audio_but_not_names_of_one_file(
         found = Found(os.fsencode(path), 1000, 1)
         store.identified(connection, Identity(found, digest, TagContents()))
     assert list(query.duplicates(connection)) == [{places[0]: 1000, places[1]: 1000}]
+    verb = ["library", "duplicates", "--db", str(tmp_path / "l.sqlite3")]
+    shown = CliRunner().invoke(main.build(), verb).stdout.splitlines()
+    assert shown[:3] == [*map(str, places[:2]), ""]
+    assert shown[3:] == ["recordings with copies: 1; surplus files: 1, 0.0 MB"]
 
 
 def add(
