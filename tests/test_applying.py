@@ -295,6 +295,26 @@ def test_a_full_disk_and_a_read_only_file_system(
     assert content(disk) == original
 
 
+def test_a_full_disk_under_the_database(music: Path, disk: Path) -> None:
+    before, planned = content(music), plan(*sorted(music.iterdir()))
+    with database.opened(disk / "l.sqlite3"):
+        pass
+    ballast = disk / "ballast"
+    ballast.write_bytes(bytes(shutil.disk_usage(disk).free - 65536))
+    with (
+        pytest.raises(LibraryError, match="disk"),
+        database.opened(disk / "l.sqlite3") as connection,
+    ):
+        applying.apply(connection, planned)
+    after = content(music)
+    assert set(after) == set(before), "a temporary file was left"
+    ballast.unlink()
+    with database.opened(disk / "l.sqlite3") as connection:
+        assert applying.apply(connection, planned).failures == {}
+        assert len(undo(connection).changed) == len(before)
+    assert content(music) == before
+
+
 def test_plans_are_read_as_written_and_wrong_lines_are_named(music: Path, tmp_path: Path) -> None:
     path = tmp_path / "plan.jsonl"
     odd = entry(music / "a.flac").model_copy(update={"path": "/caf\udce9 \n\U0001f3b5.flac"})

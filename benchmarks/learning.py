@@ -1,0 +1,212 @@
+"""What a library's albums, similar tracks and new genres are worth, on GTZAN.
+
+    python benchmarks/learning.py GTZAN [--jobs 2]
+
+GTZAN is scanned as a library with the embedded model. Then:
+
+- the fault-filtered test tracks of artists with two tracks or more are judged alone and together,
+  an artist standing for an album;
+- the five tracks by other artists that are most similar to each track are compared to its genre;
+- of each genre with twenty or more training tracks, a head on the other nine is fitted to the
+  training part, taught the tenth from 5, 10 and 20 of its training tracks (three draws each), and
+  asked about the test part, by mean embeddings.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genrekit import datasets
+from genrekit.datasets.base import Dataset, Track
+from genrekit.library import database, query, scan
+from genrekit.library.agreement import Agreement, Albums
+from genrekit.models import registry
+from genrekit.models.registry import ModelFolder
+from genrekit.training import addition, export, graft, logistic
+
+Floats = NDArray[np.float32]
+DRAWS = 3
+SIZES = (5, 10, 20)
+NEAREST = 5
+L2 = 0.1
+
+
+@dataclass(frozen=True)
+class Library:
+    """GTZAN as a scanned library: its tracks, what was heard of each, and the database."""
+
+    dataset: Dataset
+    model: ModelFolder
+    probabilities: dict[str, NDArray[np.float64]]
+    embeddings: dict[str, Floats]
+
+    def of(self, part: Sequence[str]) -> list[Track]:
+        """Return those tracks of a part that were heard."""
+        wanted = set(part)
+        return [track for track in self.dataset.tracks if track.track_id in wanted]
+
+
+def group_of(track: Track) -> str:
+    """Return the artist, or the track itself where that is not known."""
+    return track.artist_group or track.track_id
+
+
+def albums(library: Library, test: Sequence[Track]) -> None:
+    """Compare a track's own answer with that of its artist's tracks."""
+    sizes = Counter(map(group_of, test))
+    asked = [track for track in test if sizes[group_of(track)] > 1]
+    means, names = Albums(), tuple(library.model.card.labels)
+    for track in asked:
+        means.add(group_of(track), library.probabilities[track.track_id])
+    n_right: Counter[str] = Counter()
+    for track in asked:
+        own = library.probabilities[track.track_id]
+        mean = means.mean(group_of(track))
+        mean = own if mean is None else mean
+        both = Agreement(names, {"audio": own, "album": mean})
+        answers = {
+            "the track alone": names[int(own.argmax())],
+            "track and album (library list)": both.heard,
+            "the album (tag plan --by-album)": names[int(mean.argmax())],
+        }
+        n_right.update(name for name, label in answers.items() if label == track.genre)
+    print(f"albums: {len(asked)} test tracks of {sum(n > 1 for n in sizes.values())} artists")
+    for name, n in n_right.items():
+        print(f"  {name}: {n / len(asked):.1%} right")
+
+
+def similar(library: Library, tracks: Sequence[Track]) -> None:
+    """Compare the genres of the tracks that sound most alike, with and without standardising."""
+    vectors = np.stack([library.embeddings[track.track_id] for track in tracks]).astype(np.float64)
+    genres = np.array([track.genre for track in tracks])
+    groups = np.array([group_of(track) for track in tracks])
+    std = vectors.std(axis=0)
+    standardised = (vectors - vectors.mean(axis=0)) / np.where(std > 1e-4, std, np.inf)
+    for name, space in (("standardised", standardised), ("as they are", vectors)):
+        unit = space / np.linalg.norm(space, axis=1, keepdims=True)
+        cosines = np.where(groups[:, None] == groups, -np.inf, unit @ unit.T)
+        nearest = np.argsort(-cosines, axis=1)[:, :NEAREST]
+        share = (genres[nearest] == genres[:, None]).mean()
+        print(f"similar: {len(tracks)} tracks, embeddings {name}: {share:.1%} of the same genre")
+
+
+def new_genres(library: Library, train: Sequence[Track], test: Sequence[Track]) -> None:
+    """Teach heads on nine genres the tenth."""
+    counts = Counter(track.genre for track in train)
+    taught = [genre for genre, n in counts.items() if n >= max(SIZES)]
+    found: dict[int, list[tuple[float, float, float, float]]] = {size: [] for size in SIZES}
+    for genre in taught:
+        with tempfile.TemporaryDirectory() as folder:
+            nine = without(library, train, genre, Path(folder) / "nine")
+            for size in SIZES:
+                for draw in range(DRAWS):
+                    rng = np.random.default_rng(draw)
+                    found[size].append(teach(library, nine, genre, size, rng, train, test))
+    print(f"new genres: {', '.join(taught)}; {DRAWS} draws each, {len(test)} test tracks")
+    for size, rows in found.items():
+        recall, taken, before, after = np.mean(rows, axis=0)
+        print(
+            f"  {size} examples: {recall:.0%} of the genre found, {taken:.1%} of others taken for "
+            f"it, others right {before:.1%} -> {after:.1%}"
+        )
+
+
+def without(library: Library, train: Sequence[Track], genre: str, target: Path) -> ModelFolder:
+    """Return the embedded model with a head that has never met a genre."""
+    labels = tuple(label for label in library.model.card.labels if label != genre)
+    known = [track for track in train if track.genre != genre]
+    rows = np.stack([library.embeddings[track.track_id] for track in known])
+    index = np.array([labels.index(track.genre) for track in known])
+    head = logistic.fit(rows, index, len(labels), [rows.shape[1]], [L2])
+    model = graft.graft(library.model.onnx_path.read_bytes(), [head])
+    card = library.model.card.model_copy(update={"labels": labels})
+    return registry.read(export.write_folder(target, model, card))
+
+
+def teach(
+    library: Library,
+    nine: ModelFolder,
+    genre: str,
+    size: int,
+    rng: np.random.Generator,
+    train: Sequence[Track],
+    test: Sequence[Track],
+) -> tuple[float, float, float, float]:
+    """Return the share found, the share taken, and the share of others right before and after."""
+    own = [track for track in train if track.genre == genre]
+    examples = [own[index] for index in rng.choice(len(own), size, replace=False)]
+    others = [track for track in train if track.genre != genre]
+    vectors = {
+        name: np.stack([library.embeddings[track.track_id] for track in tracks])
+        for name, tracks in (("examples", examples), ("others", others), ("test", test))
+    }
+    groups = [group_of(track) for track in examples]
+    added = addition.add(nine, genre, vectors["examples"], groups, vectors["others"])
+    true = np.array([track.genre for track in test])
+    before = said(nine.onnx_path.read_bytes(), nine.card.labels, vectors["test"])
+    after = said(added.model, added.card.labels, vectors["test"])
+    is_new = true == genre
+    right = [(answer[~is_new] == true[~is_new]).mean() for answer in (before, after)]
+    return (after[is_new] == genre).mean(), (after[~is_new] == genre).mean(), *right
+
+
+def said(model: bytes, labels: Sequence[str], embeddings: Floats) -> NDArray[np.str_]:
+    """Return the label that a model's head gives each embedding."""
+    best = graft.run_head(model, embeddings).argmax(axis=1)
+    return np.array([labels[index] for index in best])
+
+
+def absolute(path: Path) -> Path:
+    """Return a path as a library keeps it."""
+    return database.decode_path(database.encode_path(path))
+
+
+def scanned(folder: Path, jobs: int) -> Library:
+    """Scan a dataset's folder into a database that lasts as long as the run."""
+    dataset = datasets.open_dataset(folder)
+    model = registry.find()
+    with (
+        tempfile.TemporaryDirectory() as place,
+        database.opened(Path(place) / "gtzan.sqlite3") as connection,
+    ):
+        paths = [track.path for track in dataset.tracks]
+        scan.run(connection, scan.plan(connection, paths), scan.Limits(jobs))
+        used = query.used_model(connection)
+        entries = query.entries(connection, used)
+        heard = {entry.path: entry.probabilities for entry in entries if entry.probabilities}
+        rows = connection.execute(
+            "SELECT path, embedding FROM files JOIN predictions USING (audio_id)"
+        )
+        vectors = {database.decode_path(r["path"]): r["embedding"] for r in rows}
+    by_id = {track.track_id: absolute(track.path) for track in dataset.tracks}
+    return Library(
+        dataset,
+        model,
+        {i: np.array(list(heard[path].values())) for i, path in by_id.items()},
+        {i: np.frombuffer(vectors[path], "<f2").astype(np.float32) for i, path in by_id.items()},
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
+    parser.add_argument("gtzan", type=Path)
+    parser.add_argument("--jobs", type=int, default=2)
+    options = parser.parse_args()
+    library = scanned(options.gtzan, options.jobs)
+    split = library.dataset.split("fault-filtered")
+    train, test = library.of([*split.train, *split.validation]), library.of(split.test)
+    albums(library, test)
+    similar(library, [*train, *test])
+    new_genres(library, train, test)
+
+
+if __name__ == "__main__":
+    main()
