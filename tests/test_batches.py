@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -78,6 +79,16 @@ def test_without_balance_every_track_is_heard_equally_often() -> None:
     heard = np.concatenate([batch.inputs[:, 0].numpy() for batch in made.epoch(0)])
     counts = np.bincount(np.floor(heard + 0.01).astype(int))
     assert len(set(counts)) == 1
+
+
+def test_stretches_of_a_recording_are_heard_as_often_as_the_whole() -> None:
+    whole = batches(sampling={"balance": "none", "segments_per_track": 3, "min_steps": 1})
+    torn = replace(whole, n_recordings=2)
+    assert (whole.n_drawn, torn.n_drawn, torn.n_steps) == (15, 6, 1)
+    drawn = torn.draw(np.random.default_rng(0))
+    assert len(drawn) == 6
+    seen = np.concatenate([torn.draw(np.random.default_rng(seed)) for seed in range(50)])
+    assert np.bincount(seen).tolist() == pytest.approx([60] * 5, abs=15)
 
 
 def test_a_track_without_label_has_no_hard_loss() -> None:

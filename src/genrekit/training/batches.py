@@ -173,18 +173,24 @@ class TrainingBatches:
     recipe: Recipe
     n_labels: int
     teacher: TeacherTargets | None = None
+    n_recordings: int | None = None
 
     @property
-    def n_rounds(self) -> int:
-        """How many segments of each track one epoch hears, on average."""
+    def n_drawn(self) -> int:
+        """How many segments one epoch hears: of every recording as many, on average.
+
+        A recording that the leaky split tears into stretches counts once, so that an epoch costs
+        what it costs under any other split.
+        """
         sampling = self.recipe.sampling
+        n_recordings = self.n_recordings or len(self.targets)
         fewest = (sampling.min_steps - 1) * sampling.batch_size + 1
-        return max(sampling.segments_per_track, -(-fewest // len(self.targets)))
+        return n_recordings * max(sampling.segments_per_track, -(-fewest // n_recordings))
 
     @property
     def n_steps(self) -> int:
         """Batches in one epoch."""
-        return -(-len(self.targets) * self.n_rounds // self.recipe.sampling.batch_size)
+        return -(-self.n_drawn // self.recipe.sampling.batch_size)
 
     def epoch(self, number: int) -> Epoch:
         """Return one epoch's batches; the same number gives the same ones."""
@@ -194,9 +200,11 @@ class TrainingBatches:
         """Return the tracks of one epoch, each as often as segments of it are heard."""
         n_tracks = len(self.targets)
         if np.all(self.weights == 1):
-            return rng.permutation(np.repeat(np.arange(n_tracks), self.n_rounds))
+            n_rounds = -(-self.n_drawn // n_tracks)
+            drawn = rng.permutation(np.repeat(np.arange(n_tracks), n_rounds))
+            return drawn[: self.n_drawn]
         shares = self.weights / self.weights.sum()
-        return rng.choice(n_tracks, n_tracks * self.n_rounds, p=shares).astype(np.int64)
+        return rng.choice(n_tracks, self.n_drawn, p=shares).astype(np.int64)
 
     def make(self, tracks: Integers, rng: np.random.Generator) -> Batch:
         """Cut, augment and mix one batch."""

@@ -177,6 +177,7 @@ class Run:
             spec=plan.spec,
             recipe=self.recipe,
             n_labels=len(prepared.labels),
+            n_recordings=len({track.recording_id for track in tracks}),
             teacher=self._teacher(tracks, prepared.labels, plan.spec.segment_seconds),
         )
 
