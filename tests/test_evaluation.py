@@ -13,7 +13,7 @@ import pytest
 from genrekit.datasets.base import Dataset, Problem, Track
 from genrekit.datasets.split import SegmentSplit, Split
 from genrekit.errors import DatasetError, ModelError
-from genrekit.evaluation import plots, protocol, report
+from genrekit.evaluation import hearing, plots, protocol, report
 from genrekit.evaluation.comparison import compare, compare_all, difference
 from genrekit.evaluation.result import EvaluationResult, to_card_metrics
 from genrekit.evaluation.selection import Selection, select
@@ -78,14 +78,14 @@ def prediction(key: str, card: ModelCard, rows: list[list[float]]) -> Prediction
     )
 
 
-def heard(selection: Selection, card: ModelCard = CARD) -> protocol.Heard:
+def heard(selection: Selection, card: ModelCard = CARD) -> hearing.Heard:
     tracks = list(selection.tracks)
-    return protocol.Heard(
+    return hearing.Heard(
         tracks, [prediction(t.track_id, card, TRACKS[t.track_id][2]) for t in tracks]
     )
 
 
-def measure(card: ModelCard, selection: Selection, said: protocol.Heard) -> EvaluationResult:
+def measure(card: ModelCard, selection: Selection, said: hearing.Heard) -> EvaluationResult:
     return protocol.measure([protocol.Measured(card, selection, said)])
 
 
@@ -263,7 +263,7 @@ def test_failures_and_problems_are_named() -> None:
     selection = select(CARD, dataset(), split())
     said = heard(selection)
     lost, _ = said.tracks.pop(), said.predictions.pop()
-    said.failures.append(protocol._failed(lost, "no decoder reads it"))
+    said.failures.append(hearing._failed(lost, "no decoder reads it"))
     result = measure(CARD, selection, said)
     assert result.n_tracks == 4
     assert [(f.track_id, f.error) for f in result.failures] == [("r1", "no decoder reads it")]
@@ -272,9 +272,9 @@ def test_failures_and_problems_are_named() -> None:
 
 def test_nothing_heard_is_an_error() -> None:
     selection = select(CARD, dataset(), split())
-    failed = [protocol._failed(track, "gone") for track in selection.tracks]
+    failed = [hearing._failed(track, "gone") for track in selection.tracks]
     with pytest.raises(DatasetError, match=r"none of the 5 test tracks .* can be heard"):
-        measure(CARD, selection, protocol.Heard(failures=failed))
+        measure(CARD, selection, hearing.Heard(failures=failed))
 
 
 def test_the_leaky_split_measures_the_parts_segments_only() -> None:
@@ -283,11 +283,11 @@ def test_the_leaky_split_measures_the_parts_segments_only() -> None:
     divided = SegmentSplit("segment", keys)
     (track,) = select(CARD, dataset(), divided).tracks
     assert (track.segments, track.n_segments) == ({0, 3}, 4)
-    part = protocol._part_of(track, prediction("b2", CARD, TRACKS["b2"][2]), CARD)
+    part = hearing._part_of(track, prediction("b2", CARD, TRACKS["b2"][2]), CARD)
     assert isinstance(part, Prediction)
     assert [segment.start_seconds for segment in part.segments] == [0.0, 9.0]
     assert part.probabilities["blues"] == pytest.approx((0.45 + 0.5) / 2)
-    said = protocol.Heard([track], [part])
+    said = hearing.Heard([track], [part])
     result = measure(CARD, select(CARD, dataset(), divided), said)
     assert result.split_title == "segment test (LEAKY)"
     assert result.product.accuracy.value == 1.0
@@ -449,7 +449,7 @@ def test_the_folder_holds_numbers_answers_and_pictures(tmp_path: Path) -> None:
     selection = select(CARD, dataset(), split())
     said = heard(selection)
     lost, _ = said.tracks.pop(), said.predictions.pop()
-    said.failures.append(protocol._failed(lost, "gone"))
+    said.failures.append(hearing._failed(lost, "gone"))
     result = measure(CARD, selection, said)
     paths = report.write_folder(result, tmp_path / "out")
     names = ["metrics.json", "predictions.csv", "report.html", "confusion.png", "reliability.png"]

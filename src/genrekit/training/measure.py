@@ -8,7 +8,7 @@ from pathlib import Path
 
 from genrekit.datasets import SegmentSplit
 from genrekit.errors import RecipeError
-from genrekit.evaluation import divisions, leakage, protocol
+from genrekit.evaluation import divisions, hearing, leakage, protocol
 from genrekit.evaluation.protocol import Measured
 from genrekit.evaluation.result import EvaluationResult
 from genrekit.evaluation.selection import AnySplit, select
@@ -125,5 +125,5 @@ def hear(
     is_leaky = isinstance(split, SegmentSplit)
     selection = select(model.card, dataset, split, include_training_tracks=is_leaky)
     return Measured(
-        model.card, selection, protocol.hear(classifier, dataset, selection.tracks, jobs)
+        model.card, selection, hearing.hear(classifier, dataset, selection.tracks, jobs)
     )
