@@ -75,11 +75,34 @@ def local(text: str) -> str:
     return printable(text)
 
 
-def complain(path: str, reason: str) -> None:
-    """Name a file and what is wrong with it on standard error."""
+def say(line: str) -> None:
+    """Write a line to standard error, where it is no part of the result."""
     import typer
 
-    typer.echo(f"genrekit: {local(reason if path in reason else f'{path}: {reason}')}", err=True)
+    typer.echo(line, err=True)
+
+
+def warn(sentence: str) -> None:
+    """Say on standard error what is wrong; the sentence may begin with a path."""
+    say(f"genrekit: {local(sentence)}")
+
+
+def complain(path: str, reason: str, *, as_given: bool = False) -> None:
+    """Name a file and what is wrong with it on standard error.
+
+    Args:
+        path: the file.
+        reason: what is wrong; it may name the file itself.
+        as_given: show a path as the user gave it, not from the current folder on.
+    """
+    sentence = reason if path in reason else f"{path}: {reason}"
+    say(f"genrekit: {printable(sentence) if as_given else local(sentence)}")
+
+
+def count_failed(n_failed: int, n_files: int) -> None:
+    """Say on standard error how many of several files failed, if any did."""
+    if n_failed and n_files > 1:
+        warn(f"{n_failed} of {n_files} files failed")
 
 
 def table(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from genrekit.cli import console
+from genrekit.cli.options import AsJson, Jobs
 
 if TYPE_CHECKING:
     from genrekit.datasets import Dataset, Split
@@ -23,13 +24,8 @@ app = typer.Typer(
 )
 
 Data = Annotated[str, typer.Argument(help="A folder, a manifest CSV or a downloaded dataset.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Write JSON.")]
-Jobs = Annotated[
+Threads = Annotated[
     int | None, typer.Option(min=1, help="Number of threads.", show_default="one for each core")
-]
-
-Processes = Annotated[
-    int | None, typer.Option(min=1, help="Worker processes.", show_default="one a core")
 ]
 
 
@@ -79,11 +75,11 @@ def info(data: Data, as_json: AsJson = False) -> None:
         console.table(["split", "train", "validation", "test", ""], _split_cells(facts["splits"]))
     )
     for problem in dataset.problems:
-        typer.echo(f"note: {problem}", err=True)
+        console.say(f"note: {problem}")
 
 
 @app.command()
-def check(data: Data, jobs: Jobs = None, as_json: AsJson = False) -> None:
+def check(data: Data, jobs: Threads = None, as_json: AsJson = False) -> None:
     """Decode every file to its end and name each bad one; exit 1 if there is any."""
     from genrekit import datasets
     from genrekit.datasets import index, listening
@@ -100,9 +96,9 @@ def check(data: Data, jobs: Jobs = None, as_json: AsJson = False) -> None:
         typer.echo(json.dumps(_report(dataset, report), ensure_ascii=False))
     else:
         for problem in report.bad:
-            typer.echo(f"bad: {problem}", err=True)
+            console.say(f"bad: {problem}")
         for problem in (*report.repeated, *dataset.problems):
-            typer.echo(f"note: {problem}", err=True)
+            console.say(f"note: {problem}")
         typer.echo(
             f"{report.n_tracks} tracks, {report.duration_seconds / 3600:.2f} hours: "
             f"{len(report.bad)} bad"
@@ -128,7 +124,7 @@ def audit(
     ] = True,
     min_seconds: Annotated[float, typer.Option(min=0, help="Music is no shorter.")] = 5.0,
     max_seconds: Annotated[float, typer.Option(min=0, help="Music is no longer.")] = 1200.0,
-    jobs: Processes = None,
+    jobs: Jobs = None,
     as_json: AsJson = False,
 ) -> None:
     """Find faulty files, repeated recordings, double labels and what a split tears apart."""
@@ -149,7 +145,7 @@ def audit(
             found = mislabels.add(dataset, found, jobs=jobs, advance=advance)
     if out:
         found.save_exclusions(out)
-        typer.echo(f"wrote {out}", err=True)
+        console.say(f"wrote {out}")
     if as_json:
         typer.echo(json.dumps(found.to_dict(), ensure_ascii=False))
     else:

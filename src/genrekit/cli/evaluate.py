@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from genrekit.cli import console
-from genrekit.cli.options import spread
+from genrekit.cli.options import Exclude, Jobs, spread
 from genrekit.errors import GenrekitError
 
 if TYPE_CHECKING:
@@ -49,9 +49,7 @@ class Options:
         Literal["test", "validation", "train"], typer.Option(help="Which part of a model's split.")
     ] = "test"
     seed: Annotated[int, typer.Option(help="Of a model's split, where it is drawn.")] = 0
-    exclude: Annotated[
-        Path | None, typer.Option(help="A TSV of tracks to leave out, from `datasets audit`.")
-    ] = None
+    exclude: Exclude = None
     folds: Annotated[
         int | None,
         typer.Option(min=2, help="Train a recipe on so many folds.", show_default="none"),
@@ -79,9 +77,7 @@ class Options:
     update_card: Annotated[
         bool, typer.Option("--update-card", help="Write the numbers into the model's card.")
     ] = False
-    jobs: Annotated[
-        int | None, typer.Option(min=1, help="Worker processes.", show_default="one a core")
-    ] = None
+    jobs: Jobs = None
 
     @property
     def named(self) -> str | None:
@@ -136,7 +132,7 @@ def command(options: Options) -> None:
         result = result.model_copy(update={"robustness": changed})
     _show(result, options.as_json)
     if options.update_card and folder:
-        typer.echo(f"wrote {report.update_card(folder, result, options.open())}", err=True)
+        console.say(f"wrote {report.update_card(folder, result, options.open())}")
     drawn = options.out is None or _write(result, options.out, folder)
     if result.failures or not drawn:
         raise typer.Exit(1)
@@ -211,7 +207,7 @@ def _recipe(options: Options, runs: Path) -> EvaluationResult:
         _resolved(options, None),
         options.split,
         runs,
-        _say,
+        console.say,
         n_folds=options.folds,
         n_seeds=options.seeds,
         jobs=options.jobs,
@@ -223,7 +219,7 @@ def _leak_meter(options: Options, folder: ModelFolder | None, runs: Path) -> Lea
     meter: LeakMeter = _training().leak_meter(
         _resolved(options, folder),
         runs,
-        _say,
+        console.say,
         n_folds=options.folds,
         n_seeds=options.seeds,
         jobs=options.jobs,
@@ -245,7 +241,9 @@ def _robustness(options: Options, folder: ModelFolder, result: EvaluationResult)
     from genrekit.evaluation import robustness
 
     with console.progress("Changing the audio", result.n_tracks) as advance:
-        return robustness.measure(folder, result, jobs=options.jobs, report=_say, advance=advance)
+        return robustness.measure(
+            folder, result, jobs=options.jobs, report=console.say, advance=advance
+        )
 
 
 def _show(result: EvaluationResult, as_json: bool) -> None:
@@ -265,11 +263,7 @@ def _write(result: EvaluationResult, out: Path, model: ModelFolder | None) -> bo
     trained = [model.path.parent] if model else list((out / "runs").glob("*"))
     curves = trained[0] / "metrics.csv" if len(trained) == 1 else None
     for path in report.write_folder(result, out, curves):
-        typer.echo(f"wrote {path}", err=True)
+        console.say(f"wrote {path}")
     if not plots.available():
-        typer.echo(f"genrekit: {pictures.MISSING}", err=True)
+        console.warn(pictures.MISSING)
     return plots.available()
-
-
-def _say(line: str) -> None:
-    typer.echo(line, err=True)

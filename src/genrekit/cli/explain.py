@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from genrekit.cli import console
+from genrekit.cli.options import Model
 from genrekit.cli.writers import clock
 from genrekit.errors import unknown_name
 
@@ -23,10 +24,7 @@ def command(
         str | None,
         typer.Option(help="Explain this genre.", show_default="the most probable one"),
     ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(help="A model's name or folder.", show_default="the embedded model"),
-    ] = None,
+    model: Model = None,
     output: Annotated[
         Path | None,
         typer.Option(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from genrekit.cli import console
+from genrekit.cli.options import Jobs
 from genrekit.files import expand
 
 if TYPE_CHECKING:
@@ -42,9 +43,7 @@ def extract(
             help="Every folder's name is a label, not only those of known genres.",
         ),
     ] = False,
-    jobs: Annotated[
-        int | None, typer.Option(min=1, help="Worker processes.", show_default="one a core")
-    ] = None,
+    jobs: Jobs = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write a summary as JSON.")] = False,
 ) -> None:
     """Write the 57 columns of the published GTZAN table; run it again to go on after a kill."""
@@ -88,13 +87,7 @@ def _report(result: Extraction, output: Path, as_json: bool) -> None:
         typer.echo(written if n_done else f"{output} is not written: every file failed")
     for path, sentences in result.warnings.items():
         for sentence in sentences:
-            _complain(path, sentence)
+            console.complain(str(path), sentence, as_given=True)
     for path, reason in result.failures.items():
-        _complain(path, reason)
-    if result.failures and result.n_files > 1:
-        typer.echo(f"genrekit: {len(result.failures)} of {result.n_files} files failed", err=True)
-
-
-def _complain(path: Path, sentence: str) -> None:
-    whole = sentence if str(path) in sentence else f"{path}: {sentence}"
-    typer.echo(f"genrekit: {console.printable(whole)}", err=True)
+        console.complain(str(path), reason, as_given=True)
+    console.count_failed(len(result.failures), result.n_files)

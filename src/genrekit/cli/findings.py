@@ -29,7 +29,7 @@ def show(found: Audit) -> None:
         f"{len(found.findings)} findings, {len(found.excluded)} tracks to leave out"
     )
     for note in found.notes:
-        typer.echo(f"note: {note}", err=True)
+        console.say(f"note: {note}")
 
 
 def _section(check: str, findings: Sequence[Finding]) -> Iterator[str]:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from genrekit.cli import console
+from genrekit.cli.options import Db, Model
 
 app = typer.Typer(help="Teach a model one more genre.", no_args_is_help=True)
 
@@ -23,14 +24,8 @@ def add(
     examples: Annotated[
         list[str], typer.Argument(help="Five or more tracks of it, or folders of such.")
     ],
-    model: Annotated[
-        str | None,
-        typer.Option(help="A model's name or folder.", show_default="the embedded model"),
-    ] = None,
-    db: Annotated[
-        Path | None,
-        typer.Option("--db", help="The library's database.", show_default="the user's"),
-    ] = None,
+    model: Model = None,
+    db: Db = None,
     out: Annotated[
         Path | None,
         typer.Option(help="The new model's folder.", show_default="models/MODEL-NAME"),
@@ -50,5 +45,5 @@ def add(
         others = learning.others(connection, folder.card.onnx_sha256, name, heard)
     added = addition.add(folder, name, heard.embeddings, heard.groups, others)
     target = export.write_folder(out or Path("models") / added.card.name, added.model, added.card)
-    typer.echo(added.summary, err=True)
+    console.say(added.summary)
     typer.echo(target)

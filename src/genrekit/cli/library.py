@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from genrekit.cli import console
+from genrekit.cli.options import AsJson, Db, Jobs, JsonLines, Model, Nice
 
 if TYPE_CHECKING:
     from genrekit.library.agreement import Agreement
@@ -18,12 +19,7 @@ if TYPE_CHECKING:
 LEAST_SHOWN = 0.005
 app = typer.Typer(help="Scan a music library, and look at what was heard.", no_args_is_help=True)
 
-Db = Annotated[
-    Path | None,
-    typer.Option("--db", help="The library's database.", show_default="in the user's data folder"),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Write JSON.")]
-Model = Annotated[
+HeardBy = Annotated[
     str | None,
     typer.Option(
         help="Whose answers: a model's name, or how its sha256 begins.",
@@ -45,17 +41,10 @@ Disagrees = Annotated[
 @app.command()
 def scan(
     folders: Annotated[list[Path], typer.Argument(help="Folders, or single files.")],
-    model: Annotated[
-        str | None,
-        typer.Option(help="A model's name or folder.", show_default="the embedded model"),
-    ] = None,
+    model: Model = None,
     db: Db = None,
-    jobs: Annotated[
-        int | None, typer.Option(min=1, help="Worker processes.", show_default="one a core")
-    ] = None,
-    nice: Annotated[
-        int, typer.Option(min=0, max=19, help="Let other programs go first: 0 to 19.")
-    ] = 0,
+    jobs: Jobs = None,
+    nice: Nice = 0,
     deadline: Annotated[
         float, typer.Option(min=1, help="Seconds after which a file is given up.")
     ] = 120,
@@ -77,7 +66,7 @@ def scan(
     with database.opened(where) as connection:
         planned = scan.plan(connection, folders, model, retry=retry)
         for problem in planned.problems:
-            typer.echo(f"genrekit: {console.local(problem)}", err=True)
+            console.warn(problem)
         report = None
         if not dry_run:
             limits = scan.Limits(jobs, nice, deadline, memory << 20)
@@ -148,7 +137,7 @@ def status(db: Db = None, as_json: AsJson = False) -> None:
 @app.command("list")
 def list_files(
     db: Db = None,
-    model: Model = None,
+    model: HeardBy = None,
     genre: Genre = None,
     min_probability: MinProbability = 0.0,
     missing_tag: MissingTag = False,
@@ -160,7 +149,7 @@ def list_files(
     missing: Annotated[
         bool, typer.Option("--missing", help="Those that are no longer there.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Write one JSON line a file.")] = False,
+    as_json: JsonLines = False,
 ) -> None:
     """List files: what was heard, what the tag says, and what all opinions come to."""
     from genrekit.library import database, query
@@ -184,7 +173,7 @@ def list_files(
 def show(
     file: Annotated[Path, typer.Argument(help="A file that was scanned.")],
     db: Db = None,
-    model: Model = None,
+    model: HeardBy = None,
     as_json: AsJson = False,
 ) -> None:
     """Show all about one file: what was heard, its tags, and who agrees with whom."""
@@ -230,7 +219,7 @@ def _show_agreement(agreement: Agreement) -> None:
 def similar(
     file: Annotated[Path, typer.Argument(help="A file, of the library or not.")],
     db: Db = None,
-    model: Model = None,
+    model: HeardBy = None,
     top: Annotated[int, typer.Option(min=1, help="Give this many tracks.")] = 10,
     as_json: AsJson = False,
 ) -> None:
@@ -284,7 +273,7 @@ def export(
         typer.Option("--format", help="m3u is one playlist for each genre."),
     ] = "csv",
     db: Db = None,
-    model: Model = None,
+    model: HeardBy = None,
     genre: Genre = None,
     min_probability: MinProbability = 0.0,
     missing_tag: MissingTag = False,

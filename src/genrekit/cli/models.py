@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from genrekit.cli import console
+from genrekit.cli.options import AsJson
 
 if TYPE_CHECKING:
     from genrekit.models.card import ModelCard
 
 app = typer.Typer(help="List, check, install and export models.", no_args_is_help=True)
-
-AsJson = Annotated[bool, typer.Option("--json", help="Write JSON.")]
 
 
 @app.command("list")
@@ -36,7 +35,7 @@ def list_models(as_json: AsJson = False) -> None:
         typer.echo(json.dumps(rows, ensure_ascii=False, indent=1))
         return
     if not rows:
-        typer.echo("no model found", err=True)
+        console.say("no model found")
         return
     headers = ["name", "version", "labels", "accuracy", "licence", "path", "problem"]
     for row in rows:
@@ -79,7 +78,7 @@ def verify(
             installer.verify(folder)
         except ModelError as error:
             n_bad += 1
-            typer.echo(f"{name}: {error}", err=True)
+            console.say(f"{name}: {error}")
         else:
             typer.echo(f"{name}: good ({folder.path})")
     if n_bad:

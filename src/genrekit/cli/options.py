@@ -1,13 +1,53 @@
-"""A verb's many options as one dataclass, so that no function takes fifteen arguments."""
+"""The options that several verbs share, and a verb's many options as one dataclass."""
 
 from __future__ import annotations
 
 import dataclasses
 import inspect
 from collections.abc import Callable
-from typing import Any, TypeVar, get_type_hints
+from pathlib import Path
+from typing import Annotated, Any, TypeVar, get_type_hints
+
+import typer
 
 Options = TypeVar("Options")
+
+
+def check_share(share: float | None) -> float | None:
+    """Return a share as it came: the callback of an option.
+
+    Raises:
+        typer.BadParameter: it does not lie in (0, 1].
+    """
+    if share is not None and not 0 < share <= 1:
+        raise typer.BadParameter(f"{share} came; it must lie in (0, 1]")
+    return share
+
+
+AsJson = Annotated[bool, typer.Option("--json", help="Write JSON.")]
+JsonLines = Annotated[bool, typer.Option("--json", help="Write one JSON line a file.")]
+Jobs = Annotated[
+    int | None, typer.Option(min=1, help="Worker processes.", show_default="one a core")
+]
+Nice = Annotated[int, typer.Option(min=0, max=19, help="Let other programs go first: 0 to 19.")]
+Model = Annotated[
+    str | None,
+    typer.Option(help="A model's name or folder.", show_default="the embedded model"),
+]
+MinPrecision = Annotated[
+    float | None,
+    typer.Option(
+        callback=check_share,
+        help="Answer only where this share of answers was right; else abstain.",
+    ),
+]
+Db = Annotated[
+    Path | None,
+    typer.Option("--db", help="The library's database.", show_default="in the user's data folder"),
+]
+Exclude = Annotated[
+    Path | None, typer.Option(help="A TSV of tracks to leave out, from `datasets audit`.")
+]
 
 
 def spread(options: type[Options]) -> Callable[[Callable[[Options], None]], Callable[..., None]]:

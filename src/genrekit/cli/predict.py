@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from genrekit.cli import console, writers
+from genrekit.cli.options import Jobs, JsonLines, MinPrecision, Model
 from genrekit.files import expand
 
 if TYPE_CHECKING:
@@ -42,10 +43,7 @@ def command(
         list[str],
         typer.Argument(help="Files, folders or patterns; - reads a list from standard input."),
     ],
-    model: Annotated[
-        str | None,
-        typer.Option(help="A model's name or folder.", show_default="the embedded model"),
-    ] = None,
+    model: Model = None,
     top: Annotated[
         int | None,
         typer.Option(min=1, help="Give this many genres.", show_default="3 in text, else all"),
@@ -58,15 +56,10 @@ def command(
             "-o FILE.csv, .json, .png or .txt (labels for Audacity) chooses the form.",
         ),
     ] = False,
-    min_precision: Annotated[
-        float | None,
-        typer.Option(help="Answer only where this share of answers was right; else abstain."),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Write one JSON line a file.")] = False,
+    min_precision: MinPrecision = None,
+    as_json: JsonLines = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Write one CSV row a file.")] = False,
-    jobs: Annotated[
-        int | None, typer.Option(min=1, help="Worker processes.", show_default="one a core")
-    ] = None,
+    jobs: Jobs = None,
     segments: Annotated[
         str | None,
         typer.Option(
@@ -81,8 +74,6 @@ def command(
     """Say the genre of audio files, each with its probability."""
     if as_json and as_csv:
         raise typer.BadParameter("give --json or --csv, not both")
-    if min_precision is not None and not 0 < min_precision <= 1:
-        raise typer.BadParameter(f"--min-precision is {min_precision}; it must lie in (0, 1]")
     choice = parse_segments(segments)
     files = expand([name for path in paths for name in (_listed() if path == "-" else [path])])
     kind: writers.Kind = "json" if as_json else "csv" if as_csv else "text"
@@ -105,12 +96,9 @@ def command(
         write = writers.writer(kind, stream, classifier.labels, top, timeline)
         failures = _run(classifier, files, jobs, write)
     for failure in failures:
-        named = failure.path in failure.error
-        sentence = failure.error if named else f"{failure.path}: {failure.error}"
-        typer.echo(f"genrekit: {console.printable(sentence)}", err=True)
+        console.complain(failure.path, failure.error, as_given=True)
+    console.count_failed(len(failures), len(files))
     if failures:
-        if len(files) > 1:
-            typer.echo(f"genrekit: {len(failures)} of {len(files)} files failed", err=True)
         raise typer.Exit(1)
 
 

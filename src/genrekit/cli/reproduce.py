@@ -59,21 +59,21 @@ def command(
     failed = []
     for name, its in reproduce.choose(claims, names).items():
         try:
-            result = reproduce.run(its, runs, out, _report)
+            result = reproduce.run(its, runs, out, console.say)
         except GenrekitError as error:
             failed.append(f"{name}: {error}")
-            _report(failed[-1])
+            console.say(failed[-1])
             continue
         if as_json:
             typer.echo(result.model_dump_json())
     named = {name: its.recipe for name, its in claims.items()}
     needs = {name: its.needs for name, its in claims.items()}
     results.write_page(page, named, results.load(out), needs)
-    _report(f"wrote {page}")
+    console.say(f"wrote {page}")
     if failed:
-        _report(f"{len(failed)} could not be measured:")
+        console.say(f"{len(failed)} could not be measured:")
         for line in failed:
-            _report(line)
+            console.say(line)
         raise typer.Exit(1)
 
 
@@ -97,8 +97,4 @@ def _show(
     headers += ["can run here"] if has_data else []
     console.stdout().print(console.table(headers, rows, n_whole=1))
     if not has_data:
-        _report("what can run here is said with --data, the folder of the data")
-
-
-def _report(line: str) -> None:
-    typer.echo(line, err=True)
+        console.say("what can run here is said with --data, the folder of the data")

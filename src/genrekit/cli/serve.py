@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from genrekit.cli import console
+from genrekit.cli.options import Jobs, MinPrecision
 from genrekit.errors import GenrekitError
 
 
@@ -27,13 +29,8 @@ def command(
             show_default="the embedded model",
         ),
     ] = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Worker processes.", show_default="one a core")
-    ] = None,
-    min_precision: Annotated[
-        float | None,
-        typer.Option(help="Answer only where this share of answers was right; else abstain."),
-    ] = None,
+    workers: Jobs = None,
+    min_precision: MinPrecision = None,
     api_key: Annotated[
         str | None,
         typer.Option(
@@ -60,8 +57,6 @@ def command(
     if static:
         _write_static(static, model or [])
         return
-    if min_precision is not None and not 0 < min_precision <= 1:
-        raise typer.BadParameter(f"--min-precision is {min_precision}; it must lie in (0, 1]")
     if api_key == "":
         raise typer.BadParameter("the API key is empty; give one, or leave it out")
     from genrekit.inference import n_cores
@@ -93,4 +88,4 @@ def _write_static(out: Path, models: list[str]) -> None:
 
 
 def _report(address: str) -> None:
-    typer.echo(f"genrekit: serving at {address} (Ctrl-C ends it)", err=True)
+    console.say(f"genrekit: serving at {address} (Ctrl-C ends it)")

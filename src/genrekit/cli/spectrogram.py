@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from genrekit.cli import console
+from genrekit.cli.options import Jobs
 
 if TYPE_CHECKING:
     from genrekit.painting import Painted
@@ -45,9 +46,7 @@ def command(
             show_default="432x288, or with --plain what the spectrogram has",
         ),
     ] = None,
-    jobs: Annotated[
-        int | None, typer.Option(min=1, help="Worker processes.", show_default="one a core")
-    ] = None,
+    jobs: Jobs = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="List the pictures that would be drawn, and stop.")
     ] = False,
@@ -110,7 +109,5 @@ def _report(result: Painted, output: Path, as_json: bool) -> None:
         typer.echo(f"{output}: {result.n_pictures} pictures of {n_done} files{kept}")
     complaints = [(path, each) for path, found in result.warnings.items() for each in found]
     for path, sentence in [*complaints, *result.failures.items()]:
-        whole = sentence if str(path) in sentence else f"{path}: {sentence}"
-        typer.echo(f"genrekit: {console.printable(whole)}", err=True)
-    if result.failures and result.n_files > 1:
-        typer.echo(f"genrekit: {len(result.failures)} of {result.n_files} files failed", err=True)
+        console.complain(str(path), sentence, as_given=True)
+    console.count_failed(len(result.failures), result.n_files)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from genrekit.cli import console
-from genrekit.cli.options import spread
+from genrekit.cli.options import AsJson, Db, Jobs, Model, Nice, check_share, spread
 
 if TYPE_CHECKING:
     from genrekit.library.applying import Report
@@ -23,11 +23,6 @@ app = typer.Typer(help="Write genres into files: plan, apply, verify, undo.", no
 
 N_SHOWN = 20  # files that stay as they are, by name
 PlanFile = Annotated[Path, typer.Argument(help="A plan that `genrekit tag plan` wrote.")]
-Db = Annotated[
-    Path | None,
-    typer.Option("--db", help="The library's database.", show_default="in the user's data folder"),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Write JSON.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done; change nothing.")]
 
 
@@ -54,22 +49,18 @@ class PlanOptions:
     ] = False
     top: Annotated[int, typer.Option(min=1, help="Write at most this many genres.")] = 1
     min_precision: Annotated[
-        float | None, typer.Option(help="Write only where this share of such answers was right.")
+        float | None,
+        typer.Option(
+            callback=check_share, help="Write only where this share of such answers was right."
+        ),
     ] = None
     map_file: Annotated[
         Path | None, typer.Option("--map", help="Your own genre names: a TOML file.")
     ] = None
     profile: Annotated[str, typer.Option(help="How your player wants its genres.")] = "standard"
-    model: Annotated[
-        str | None,
-        typer.Option(help="A model's name or folder.", show_default="the embedded model"),
-    ] = None
-    jobs: Annotated[
-        int | None, typer.Option(min=1, help="Worker processes.", show_default="one a core")
-    ] = None
-    nice: Annotated[
-        int, typer.Option(min=0, max=19, help="Let other programs go first: 0 to 19.")
-    ] = 0
+    model: Model = None
+    jobs: Jobs = None
+    nice: Nice = 0
     db: Db = None
     as_json: AsJson = False
 
@@ -95,9 +86,7 @@ class PlanOptions:
 @spread(PlanOptions)
 def plan(options: PlanOptions) -> None:
     """Say which genres would be written into which files; files are heard where they were not."""
-    mode, least = options.mode, options.min_precision
-    if least is not None and not 0 < least <= 1:
-        raise typer.BadParameter(f"--min-precision is {least}; it must lie in (0, 1]")
+    mode = options.mode
     from genrekit.library import database, planning, plans, policy, profiles, scan
 
     profile = profiles.find(options.profile)
@@ -105,7 +94,7 @@ def plan(options: PlanOptions) -> None:
     with database.opened(options.db) as connection:
         planned = scan.plan(connection, options.folders, options.model)
         card = planned.model.card
-        least_probability = policy.least_probability(card, least)
+        least_probability = policy.least_probability(card, options.min_precision)
         wishes = policy.Policy(mode, options.top, least_probability, genre_map, options.by_album)
         total = sum(planned.n_todo.values())
         with console.progress("Listening", total, unit="files") as advance:
@@ -114,7 +103,7 @@ def plan(options: PlanOptions) -> None:
     if options.output:
         plans.write(options.output, profile.name, proposal.entries)
     for problem in planned.problems:
-        typer.echo(f"genrekit: {console.local(problem)}", err=True)
+        console.warn(problem)
     _show_proposal(proposal, options.output, options.as_json)
     _end(proposal.failures)
 
@@ -137,7 +126,7 @@ def _show_proposal(proposal: Proposal, output: Path | None, as_json: bool) -> No
     counts = f"{len(proposal.entries)} to change, {len(proposal.skipped)} stay as they are"
     typer.echo(f"{counts}, {len(proposal.failures)} failed")
     if output and proposal.entries:
-        typer.echo(f"review {output}, then: genrekit tag apply {output}", err=True)
+        console.say(f"review {output}, then: genrekit tag apply {output}")
 
 
 def _show_skipped(skipped: dict[str, str]) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from genrekit.cli import console
+from genrekit.cli.options import Exclude, spread
 from genrekit.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -17,139 +19,144 @@ if TYPE_CHECKING:
 GRID_FOLDS = 5
 
 
-FromTags = Annotated[
-    Path | None, typer.Option(help="A folder of music whose genre tags are the labels.")
-]
-Mapping = Annotated[
-    Path | None, typer.Option("--map", help="With --from-tags: a label set with your genres.")
-]
-MinPerGenre = Annotated[
-    int, typer.Option(min=2, help="With --from-tags: leave out genres with fewer tracks.")
-]
-Genres = Annotated[
-    str | None,
-    typer.Option(help="Only these, such as rock,classical.", show_default="the recipe's"),
-]
+@dataclass(frozen=True)
+class Options:
+    """What ``genrekit train`` takes."""
 
-
-def command(  # noqa: PLR0913, PLR0917 - each is an option
     arguments: Annotated[
         list[str] | None,
         typer.Argument(
             metavar="[RECIPE.toml] [KEY=VALUE]...",
             help="A recipe, and values that differ from it, such as optimiser.lr=1e-3.",
         ),
-    ] = None,
+    ] = None
     data: Annotated[
         str | None,
         typer.Option(help="A dataset: a folder with one folder per genre, a manifest, a name."),
-    ] = None,
-    exclude: Annotated[
-        Path | None, typer.Option(help="A TSV of tracks to leave out, from `datasets audit`.")
-    ] = None,
-    from_tags: FromTags = None,
-    mapping: Mapping = None,
-    min_per_genre: MinPerGenre = 10,
+    ] = None
+    exclude: Exclude = None
+    from_tags: Annotated[
+        Path | None, typer.Option(help="A folder of music whose genre tags are the labels.")
+    ] = None
+    mapping: Annotated[
+        Path | None, typer.Option("--map", help="With --from-tags: a label set with your genres.")
+    ] = None
+    min_per_genre: Annotated[
+        int, typer.Option(min=2, help="With --from-tags: leave out genres with fewer tracks.")
+    ] = 10
     out: Annotated[
         Path | None, typer.Option(help="The run's folder.", show_default="runs/NAME-TIME")
-    ] = None,
+    ] = None
     resume: Annotated[
         Path | None, typer.Option(help="Go on with the run in this folder, by its own recipe.")
-    ] = None,
-    genres: Genres = None,
+    ] = None
+    genres: Annotated[
+        str | None,
+        typer.Option(help="Only these, such as rock,classical.", show_default="the recipe's"),
+    ] = None
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the whole recipe and the data; train nothing.")
-    ] = False,
+    ] = False
     folds: Annotated[
         int | None, typer.Option(min=2, help="Hold out one fold after the other, and measure.")
-    ] = None,
+    ] = None
     split: Annotated[
         str, typer.Option(help="How --folds divides: artist, track or segment (LEAKY).")
-    ] = "artist",
+    ] = "artist"
     grid: Annotated[
         list[str] | None,
         typer.Option(help="KEY=A,B,C: try all, by folds without the test tracks; train the best."),
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="With --folds or --grid: print JSON.")
-    ] = False,
+    ] = None
+    as_json: Annotated[bool, typer.Option("--json", help="With --folds or --grid: print JSON.")] = (
+        False
+    )
     smoke: Annotated[
         bool, typer.Option("--smoke", help="Try the recipe for a few steps on made audio.")
-    ] = False,
-) -> None:
+    ] = False
+
+
+@spread(Options)
+def command(options: Options) -> None:
     """Train a model; it ends in RUN/model, which `genrekit predict --model` takes.
 
     With --data alone, a small head is trained on the embedding of the embedded model. With
     --from-tags, a logistic one on all tracks, judged by folds that tear no artist or album apart.
     """
-    if from_tags:
-        out = out or _new_folder("own-genres")
-        data = _label(from_tags, out, mapping, min_per_genre)
-        from genrekit.training.recipe import FROM_TAGS
-
-        arguments = [*FROM_TAGS, *(arguments or [])]
-    left_out = [f"data.exclude={json.dumps(str(exclude))}"] if exclude else []
-    recipe = _recipe([*(arguments or []), *left_out, *_chosen(genres)], data, resume)
-    if dry_run:
+    if options.from_tags:
+        options = _label(options, options.from_tags)
+    recipe = _recipe(options)
+    if options.dry_run:
         _show(recipe)
         return
     from genrekit.training import smoke as smoke_runs
     from genrekit.training.run import Run
 
-    folder = resume or out or _new_folder(recipe.name)
-    if smoke:
+    folder = options.resume or options.out or _new_folder(recipe.name)
+    if options.smoke:
         recipe = smoke_runs.shrink(recipe, folder)
-    if grid:
-        recipe = _search(recipe, grid, folds or GRID_FOLDS, folder, as_json)
-    elif folds:
-        _measure(recipe, split, folds, folder, as_json)
+    if options.grid:
+        recipe = _search(recipe, options, folder)
+    elif options.folds:
+        _measure(recipe, options, folder)
         return
     try:
-        model = Run(recipe, folder, _report).train()
+        model = Run(recipe, folder, console.say).train()
     except KeyboardInterrupt:
-        _report(f"interrupted; go on with: genrekit train --resume {folder}")
+        console.say(f"interrupted; go on with: genrekit train --resume {folder}")
         raise
     typer.echo(model.path)
 
 
-def _label(folder: Path, out: Path, mapping: Path | None, min_per_genre: int) -> str:
-    """Write what the tags of a folder say as a manifest into the run's folder; return its path."""
+def _label(options: Options, folder: Path) -> Options:
+    """Write what the tags of a folder say as a manifest into the run's folder, to train on it."""
     from genrekit.library import labelling
+    from genrekit.training.recipe import FROM_TAGS
 
+    out = options.out or _new_folder("own-genres")
     target = out / "own-tags.csv"
     with console.progress("Reading tags", None) as advance:
         found = labelling.write_manifest(
-            folder, target, mapping, min_per_genre=min_per_genre, advance=advance
+            folder,
+            target,
+            options.mapping,
+            min_per_genre=options.min_per_genre,
+            advance=advance,
         )
     genres = ", ".join(f"{genre} ({n})" for genre, n in found.n_tracks.items())
-    _report(f"{sum(found.n_tracks.values())} tracks: {genres}")
+    console.say(f"{sum(found.n_tracks.values())} tracks: {genres}")
     for reason, n_files in found.left_out.items():
-        _report(f"left out: {n_files} files: {reason}")
-    return str(target)
+        console.say(f"left out: {n_files} files: {reason}")
+    arguments = [*FROM_TAGS, *(options.arguments or [])]
+    return replace(options, out=out, data=str(target), arguments=arguments)
 
 
-def _recipe(arguments: list[str], data: str | None, resume: Path | None) -> Recipe:
+def _recipe(options: Options) -> Recipe:
     from genrekit.training import recipe as recipes
 
+    arguments = [*(options.arguments or []), *_chosen(options)]
     overrides = [argument for argument in arguments if "=" in argument]
     files = [argument for argument in arguments if "=" not in argument]
-    if resume:
-        if arguments or data:
+    if options.resume:
+        if arguments or options.data:
             raise RecipeError("--resume goes on with the run's own recipe; give nothing beside it")
-        return recipes.load(resume / "recipe.toml")
+        return recipes.load(options.resume / "recipe.toml")
     if len(files) > 1:
         raise RecipeError(f"one recipe at a time; {', '.join(files)} came")
-    if not (files or data or any(text.startswith("data.source=") for text in overrides)):
+    named = files or options.data or any(text.startswith("data.source=") for text in overrides)
+    if not named:
         raise RecipeError("give a recipe (RECIPE.toml) or --data FOLDER")
-    return recipes.load(Path(files[0]) if files else None, overrides, data)
+    return recipes.load(Path(files[0]) if files else None, overrides, options.data)
 
 
-def _chosen(genres: str | None) -> list[str]:
-    """Return the override of the recipe's genres."""
-    if genres is None:
-        return []
-    names = [name.strip() for name in genres.split(",") if name.strip()]
-    return [f"data.genres={json.dumps(names, ensure_ascii=False)}"]
+def _chosen(options: Options) -> list[str]:
+    """Return what --exclude and --genres override in the recipe."""
+    overrides = []
+    if options.exclude:
+        overrides.append(f"data.exclude={json.dumps(str(options.exclude))}")
+    if options.genres is not None:
+        names = [name.strip() for name in options.genres.split(",") if name.strip()]
+        overrides.append(f"data.genres={json.dumps(names, ensure_ascii=False)}")
+    return overrides
 
 
 def _show(recipe: Recipe) -> None:
@@ -162,17 +169,17 @@ def _show(recipe: Recipe) -> None:
     title = f"{prepared.dataset.name}, {prepared.split.name} split"
     console.stdout().print(console.table(["genre", "train", "validation"], rows, title))
     for problem in prepared.dataset.problems:
-        typer.echo(f"{problem}", err=True)
+        console.say(str(problem))
 
 
-def _measure(recipe: Recipe, kind: str, n_folds: int, folder: Path, as_json: bool) -> None:
+def _measure(recipe: Recipe, options: Options, folder: Path) -> None:
     from genrekit.evaluation import report
     from genrekit.training import measure
 
-    result = measure.evaluate(recipe, kind, folder, _report, n_folds=n_folds)
+    result = measure.evaluate(recipe, options.split, folder, console.say, n_folds=options.folds)
     for path in report.write_folder(result, folder):
-        _report(f"wrote {path}")
-    if as_json:
+        console.say(f"wrote {path}")
+    if options.as_json:
         typer.echo(result.model_dump_json())
         return
     rows = [[run.split, f"{100 * run.n_right / run.n_tracks:.1f}"] for run in result.runs]
@@ -184,11 +191,12 @@ def _measure(recipe: Recipe, kind: str, n_folds: int, folder: Path, as_json: boo
     console.stdout().print(console.table(["fold", "accuracy %"], rows, title))
 
 
-def _search(recipe: Recipe, texts: list[str], n_folds: int, folder: Path, as_json: bool) -> Recipe:
+def _search(recipe: Recipe, options: Options, folder: Path) -> Recipe:
     from genrekit.training import grid as grids
 
-    tried = grids.search(recipe, grids.parse(texts), n_folds, folder, _report)
-    if as_json:
+    n_folds = options.folds or GRID_FOLDS
+    tried = grids.search(recipe, grids.parse(options.grid or ()), n_folds, folder, console.say)
+    if options.as_json:
         typer.echo(json.dumps(grids.rows(tried), ensure_ascii=False))
     else:
         keys = list(tried[0].values)
@@ -202,7 +210,3 @@ def _new_folder(name: str) -> Path:
     from datetime import datetime
 
     return Path("runs") / f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
-
-
-def _report(line: str) -> None:
-    typer.echo(line, err=True)
