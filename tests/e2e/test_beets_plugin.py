@@ -53,7 +53,7 @@ def beet(home: Path, *arguments: str, **settings: object) -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout + done.stderr

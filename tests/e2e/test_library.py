@@ -23,7 +23,7 @@ def genrekit(*arguments: object, cwd: Path | None = None) -> subprocess.Complete
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=600,
     )
 
 
