@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from genrekit import audio, pictures
-from genrekit.errors import DatasetError
+from genrekit.errors import PictureError
 from genrekit.features import FeatureSpec, decibels, picture
 from genrekit.features.picture import PUBLISHED, Drawing
 
@@ -138,7 +138,7 @@ def test_a_picture_of_another_front_end_says_so(tmp_path: Path) -> None:
     assert not picture.read(path, SPEC).is_known
     note = picture.note(drawing, other, whole=False)
     save(path, np.zeros((64, 130, 3), np.uint8), **note)
-    with pytest.raises(DatasetError, match="shows another front end: n_mels 64, not 128, segment"):
+    with pytest.raises(PictureError, match="shows another front end: n_mels 64, not 128, segment"):
         picture.read(path, SPEC)
     whole = picture.note(drawing, other, whole=True)
     assert "segment_seconds" not in whole["features"]
@@ -147,19 +147,19 @@ def test_a_picture_of_another_front_end_says_so(tmp_path: Path) -> None:
 def test_what_is_no_picture_is_told_in_one_sentence(tmp_path: Path) -> None:
     text = tmp_path / "text.png"
     text.write_text("no picture")
-    with pytest.raises(DatasetError, match="is no PNG picture; remove it or save it as PNG"):
+    with pytest.raises(PictureError, match="is no PNG picture; remove it or save it as PNG"):
         picture.read(text, SPEC)
     Image.new("RGB", (432, 288)).save(tmp_path / "jpeg.png", "JPEG")
-    with pytest.raises(DatasetError, match="is no PNG picture"):
+    with pytest.raises(PictureError, match="is no PNG picture"):
         picture.read(tmp_path / "jpeg.png", SPEC)
     whole = save(tmp_path / "whole.png", picture.draw(noise())).read_bytes()
     cut = tmp_path / "cut.png"
     for n_bytes in (40, len(whole) // 2, len(whole) - 30):
         cut.write_bytes(whole[:n_bytes])
-        with pytest.raises(DatasetError, match=r"damaged or cut short|is no PNG picture"):
+        with pytest.raises(PictureError, match=r"damaged or cut short|is no PNG picture"):
             picture.read(cut, SPEC)
     Image.new("RGB", (4, 4)).save(tmp_path / "small.png")
-    with pytest.raises(DatasetError, match="is 4x4 pixels; a spectrogram has 16 to 30000"):
+    with pytest.raises(PictureError, match="is 4x4 pixels; a spectrogram has 16 to 30000"):
         picture.read(tmp_path / "small.png", SPEC)
 
 

@@ -8,8 +8,9 @@ import torch
 from matplotlib import colormaps
 
 from genrekit.errors import RecipeError
+from genrekit.features import picture
 from genrekit.features.spec import FeatureSpec
-from genrekit.models.pictures import IMAGENET_MEAN, IMAGENET_STD, Paint, Painted
+from genrekit.models.pictures import IMAGENET_MEAN, IMAGENET_STD, Form, Paint, Painted
 from genrekit.models.runtime import EMBEDDING
 from genrekit.training import export
 from genrekit.training import recipe as recipes
@@ -27,8 +28,8 @@ def test_the_loudest_is_brightest_and_80_db_below_is_black() -> None:
     features[0, 0, 5] = 3.0  # the lowest band, so it stands in the lowest row
     picture = Paint(SPEC)(features)
     assert picture.shape == (1, 3, 64, SPEC.n_frames)
-    assert seen(picture, 63, 5) == pytest.approx(colormaps["magma"](255)[:3], abs=1e-5)
-    assert seen(picture, 0, 5) == pytest.approx(colormaps["magma"](0)[:3], abs=1e-5)
+    assert seen(picture, 63, 5) == pytest.approx(colormaps["magma"](255)[:3], abs=1 / 255)
+    assert seen(picture, 0, 5) == pytest.approx(colormaps["magma"](0)[:3], abs=1 / 255)
 
 
 def test_the_level_of_the_track_does_not_change_the_picture() -> None:
@@ -36,9 +37,24 @@ def test_the_level_of_the_track_does_not_change_the_picture() -> None:
     assert torch.equal(Paint(SPEC)(features), Paint(SPEC)(features + 2.0))
 
 
-def test_a_painted_network_gives_the_same_through_onnx() -> None:
+@pytest.mark.parametrize("n_frames", [130, 1292])
+def test_the_network_sees_the_very_picture_that_is_published(n_frames: int) -> None:
+    decibels = np.random.default_rng(0).uniform(-60, 0, (64, n_frames)).astype(np.float32)
+    seconds = (n_frames - 0.5) * SPEC.hop_length / SPEC.sample_rate
+    spec = SPEC.model_copy(update={"segment_seconds": seconds})
+    features = torch.from_numpy((decibels - spec.mean) / spec.std)[None]
+    seen_by_network = Paint(spec, form="published")(features)[0].permute(1, 2, 0).numpy()
+    colours = 255 * (seen_by_network * IMAGENET_STD + IMAGENET_MEAN)
+    differences = np.abs(colours - picture.draw(decibels)).max(axis=2)
+    # A rounded decibel may fall into the next of 256 colours.
+    assert (differences < 1.001).mean() > 0.999
+    assert differences.max() < 10
+
+
+@pytest.mark.parametrize(("name", "form"), [("test_resnet", "plain"), ("cnn", "published")])
+def test_a_painted_network_gives_the_same_through_onnx(name: str, form: Form) -> None:
     torch.manual_seed(0)
-    network = Painted("test_resnet", SPEC, "none", "concat", pixels=48).eval()
+    network = Painted(name, "none", "concat", Paint(SPEC, 48, form)).eval()
     model = export.to_onnx(network, SPEC, (EMBEDDING,))
     real = np.random.default_rng(0).standard_normal((3, 64, SPEC.n_frames)).astype(np.float32)
 
@@ -52,8 +68,11 @@ def test_a_painted_network_gives_the_same_through_onnx() -> None:
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        (["model.picture=true"], "hears one channel; model.picture needs a network of timm"),
-        (["model.backbone=resnet18", "model.picture_pixels=64"], "needs model.picture = true"),
+        (["model.picture=true"], "hears one channel; model.picture needs 'cnn' or a network"),
+        (
+            ["model.backbone=resnet18", "model.picture_pixels=64"],
+            "picture_pixels needs model.picture",
+        ),
     ],
 )
 def test_what_cannot_be_painted_is_refused(options: list[str], reason: str) -> None:

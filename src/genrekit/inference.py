@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from genrekit import aggregation, audio, features, files, segments
 from genrekit.audio import AudioInfo
-from genrekit.errors import AudioError, GenrekitError, ModelError
+from genrekit.errors import AudioError, GenrekitError, ModelError, PictureError
+from genrekit.features import picture
 from genrekit.models import registry
 from genrekit.models.card import ModelCard
 from genrekit.models.runtime import Network
@@ -277,6 +278,7 @@ class Classifier:
                     yield result
 
     def _hear_waveform(self, mono: Waveform, sample_rate: int) -> _Heard:
+        self._check_hears()
         spec = self.card.features
         heard = _Heard(mono.shape[-1] / sample_rate)
         resampled = audio.resample(mono, sample_rate, spec.sample_rate)
@@ -291,6 +293,12 @@ class Classifier:
     def _hear_file(
         self, source: PathLike | AudioInfo, on_segments: OnSegments | None = None
     ) -> _Heard:
+        path = source.path if isinstance(source, AudioInfo) else Path(source)
+        if picture.is_picture(path):
+            if on_segments:
+                raise PictureError(f"{path} is a picture and holds no sound; give the audio")
+            return self._see(path)
+        self._check_hears()
         spec = self.card.features
         info = source if isinstance(source, AudioInfo) else _probe(Path(source))
         warnings = list(info.warnings)
@@ -309,6 +317,36 @@ class Classifier:
             )
             self._hear(heard, starts, cut)
         return heard
+
+    def _see(self, first: Path) -> _Heard:
+        """Run a track's pictures through the network, each as a segment."""
+        spec, takes = self.card.features, self.card.pictures
+        if takes == "none":
+            raise PictureError(
+                f"{first} is a picture, and model {self.card.name!r} hears audio; give the audio, "
+                "or a model that was trained on pictures"
+            )
+        seen = picture.read_track(first, spec)
+        if seen.is_known != (takes == "published"):
+            raise PictureError(
+                f"{first} is drawn in another way than the pictures of model {self.card.name!r}; "
+                "give pictures as it was trained on"
+            )
+        computed = (seen.decibels - np.float32(spec.mean)) / np.float32(spec.std)
+        starts = [index * spec.segment_seconds for index in range(len(computed))]
+        heard = _Heard(len(computed) * spec.segment_seconds, starts)
+        logits, embeddings = self._network.hear(computed)
+        heard.logits.append(logits)
+        if embeddings is not None:
+            heard.embeddings.append(embeddings)
+        return heard
+
+    def _check_hears(self) -> None:
+        if self.card.pictures == "other":
+            raise ModelError(
+                f"model {self.card.name!r} was trained on pictures whose making is not known, so "
+                "it sees such pictures only and hears no audio; give PNG files"
+            )
 
     def _hear_whole(self, heard: _Heard, blocks: Iterable[Waveform]) -> None:
         spec = self.card.features

@@ -21,7 +21,7 @@ from genrekit import audio, datasets, features, files
 from genrekit.audio import AudioInfo
 from genrekit.datasets import Track
 from genrekit.datasets.folder import track_id_of
-from genrekit.errors import AudioError, DatasetError, GenrekitError
+from genrekit.errors import AudioError, DatasetError, GenrekitError, PictureError
 from genrekit.features import FeatureSpec, picture
 from genrekit.features.picture import PUBLISHED, Drawing
 from genrekit.segments import cut_whole
@@ -115,7 +115,7 @@ def targets(source: str, output: Path) -> dict[Path, Path]:
         named = [(file, track_id_of(file, path)) for file in files.audio_files(path)]
     else:
         if not dataset.has_audio:
-            raise DatasetError(f"{source} holds no audio to draw; give a dataset with audio")
+            raise DatasetError(f"{source} holds no audio to draw; give a dataset that does")
         named = [(track.path, _name(track)) for track in dataset.tracks]
     found = {file: output / f"{name}{picture.SUFFIX}" for file, name in named}
     _check(found)
@@ -242,7 +242,7 @@ def _n_there(target: Path, style: Style, origin: Mapping[str, Any]) -> int:
         whole = style.segment_seconds is None
         try:
             _, note = picture.open_header(target if whole else _part(target, index))
-        except (DatasetError, OSError):
+        except (PictureError, OSError):
             return 0
         if {key: note.get(key) for key in origin} != origin:
             return 0

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from PIL import Image
 
 from genrekit.datasets import Dataset, gtzan, layouts, manifest, open_dataset
 from genrekit.features.handcrafted import COLUMNS
@@ -64,12 +65,20 @@ def make_feature_table(root: Path) -> Path:
     return root / "features.csv"
 
 
+def make_images(root: Path) -> None:
+    for genre in ("country", "metal"):
+        (root / genre).mkdir()
+        for number in range(0, 100, 3):
+            Image.new("L", (32, 24)).save(root / genre / f"{genre}{number:05d}.png")
+
+
 # What each makes below a folder; it returns the path to open where that is not the folder.
 MAKERS: dict[str, Callable[[Path], Path | None]] = {
     "feature-table": make_feature_table,
     "gtzan": make_gtzan,
     "fma-small": make_fma,
     "folder": make_folder,
+    "images": make_images,
     "manifest": make_manifest,
 }
 

@@ -86,7 +86,10 @@ def check(data: Data, jobs: Threads = None, as_json: AsJson = False) -> None:
 
     dataset = datasets.open_dataset(data)
     if not dataset.has_audio:
-        raise typer.BadParameter(f"{data} holds features, no audio; to open it checks every number")
+        raise typer.BadParameter(
+            f"{data} holds no audio to decode; a table's numbers are checked when it is opened, "
+            "and a damaged picture is named when it is to be learnt"
+        )
     tracks = dataset.tracks
     with console.progress("reading", len(tracks), shown=not as_json) as advance:
         hashes = index.hashes((track.path for track in tracks), jobs, advance)

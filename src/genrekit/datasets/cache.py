@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 
 from genrekit import audio, files
 from genrekit.errors import DatasetError, GenrekitError
-from genrekit.features import FeatureSpec, decibels, front_end
+from genrekit.features import FeatureSpec, decibels, front_end, picture
 from genrekit.workers import Failure, Pool
 
 if TYPE_CHECKING:
@@ -110,7 +110,8 @@ class SpectrogramCache:
                     records[outcome.track_id] = outcome.sha256
                 advance()
         stretches = {track.track_id: track.stretch for track in tracks if track.stretch}
-        return CachedFeatures(spec, folder, records, failures, stretches)
+        drawn = frozenset(task.track_id for task in tasks if picture.is_picture(task.path))
+        return CachedFeatures(spec, folder, records, failures, stretches, drawn)
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,7 @@ class CachedFeatures:
         records: the SHA-256 of each track's audio file, by track_id.
         failures: why a track could not be heard, by track_id.
         stretches: which part of the record a track is, where it is not all of it, by track_id.
+        drawn: the tracks that are pictures: their segments lie one after the other.
     """
 
     spec: FeatureSpec
@@ -130,6 +132,7 @@ class CachedFeatures:
     records: dict[str, str]
     failures: dict[str, str]
     stretches: dict[str, Stretch] = field(default_factory=dict)
+    drawn: frozenset[str] = frozenset()
     _verified: set[str] = field(default_factory=set, repr=False, compare=False)
 
     @property
@@ -256,18 +259,16 @@ class _Outcome:
 
 def _ensure(task: _Task) -> _Outcome:
     """Make one record unless a whole one is there. Runs in a worker."""
+    is_picture = picture.is_picture(task.path)
     try:
-        sha256 = files.sha256(task.path)
+        sha256 = _picture_key(task) if is_picture else files.sha256(task.path)
     except OSError as error:
         return _Outcome(task.track_id, reason=f"{task.path} cannot be read: {error.strerror}")
     record = _record_path(task.folder, sha256)
     if _open_record(record, task.spec.n_bins) is not None:
         return _Outcome(task.track_id, sha256)
     try:
-        waveform = audio.load(task.path, task.spec.sample_rate)[0]
-        if waveform.size < task.spec.n_fft:  # repeated, as segments of short tracks are
-            waveform = np.resize(waveform, task.spec.n_fft)
-        computed = decibels(waveform, task.spec)
+        computed = (_see if is_picture else _listen)(task)
     except (GenrekitError, OSError) as error:
         return _Outcome(task.track_id, reason=str(error))
     try:
@@ -275,6 +276,24 @@ def _ensure(task: _Task) -> _Outcome:
     except OSError as error:
         return _Outcome(task.track_id, reason=_unwritable(task.folder, error), fatal=True)
     return _Outcome(task.track_id, sha256)
+
+
+def _listen(task: _Task) -> NDArray[np.float32]:
+    waveform = audio.load(task.path, task.spec.sample_rate)[0]
+    if waveform.size < task.spec.n_fft:  # repeated, as segments of short tracks are
+        waveform = np.resize(waveform, task.spec.n_fft)
+    return decibels(waveform, task.spec)
+
+
+def _see(task: _Task) -> NDArray[np.float32]:
+    """Return the segments of a track's pictures, one after the other. Shape (n_bins, frames)."""
+    return np.concatenate(list(picture.read_track(task.path, task.spec).decibels), axis=1)
+
+
+def _picture_key(task: _Task) -> str:
+    """Return what names a record of pictures, whose frames depend on how long a segment is."""
+    told = f"{picture.sha256(task.path)} {task.spec.n_frames}"
+    return hashlib.sha256(told.encode()).hexdigest()
 
 
 def _run(tasks: list[_Task], jobs: int | None) -> Iterator[_Outcome]:

@@ -8,6 +8,7 @@ keeps are 40; and where several frames or bands share a pixel, the last one that
 
 from __future__ import annotations
 
+import hashlib
 import json
 import warnings
 from collections.abc import Mapping
@@ -19,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from genrekit import pictures
-from genrekit.errors import DatasetError
+from genrekit import files, pictures
+from genrekit.errors import PictureError
 from genrekit.features.spec import FeatureSpec
 
 Pixels = NDArray[np.uint8]
@@ -40,7 +41,7 @@ _TIE = 1e-9
 MIN_SIDE, MAX_SIDE = 16, 30000
 Side = Annotated[int, Field(ge=MIN_SIDE, le=MAX_SIDE)]
 # What of a front end a picture does not show.
-_NOT_DRAWN = {"mean", "std", "segment_hop_seconds"}
+_NOT_DRAWN = {"mean", "std", "segment_hop_seconds", "heard_seconds"}
 # A palette of 256 colours moves a colour by less than this (squared distance in RGB).
 _MAX_DISTANCE = 150
 
@@ -128,7 +129,7 @@ class Picture:
     """A picture read back.
 
     Attributes:
-        decibels: below the loudest. Shape (n_bins, n_frames).
+        decibels: below the loudest. Shape (n_bins, n_frames), of a track one more a segment.
         is_known: whether the same picture can be drawn from audio: it is a published one, or
             genrekit drew it.
     """
@@ -207,7 +208,7 @@ def open_header(path: Path) -> tuple[tuple[int, int], dict[str, Any]]:
     """Return (width, height) and the note of a picture (empty where it has none).
 
     Raises:
-        DatasetError: the file is no picture.
+        PictureError: the file is no picture.
         OSError: the file cannot be read.
     """
     with _opened(path) as image:
@@ -226,7 +227,7 @@ def read(path: Path, spec: FeatureSpec) -> Picture:
         spec: the front end whose bins and frames the picture shows.
 
     Raises:
-        DatasetError: no picture, a damaged one, or one that genrekit drew from another front end.
+        PictureError: no picture, a damaged one, or one that genrekit drew from another front end.
         GenrekitError: Pillow or matplotlib is not installed.
         OSError: the file cannot be read.
     """
@@ -239,7 +240,7 @@ def read(path: Path, spec: FeatureSpec) -> Picture:
         if inside is not None:
             return Picture(_unfold(inside, drawing, spec), is_known=True)
     if not (min(size) >= MIN_SIDE and max(size) <= MAX_SIDE):
-        raise DatasetError(
+        raise PictureError(
             f"{path} is {size[0]}x{size[1]} pixels; a spectrogram has {MIN_SIDE} to {MAX_SIDE} "
             "each way: remove it or draw it again"
         )
@@ -252,7 +253,7 @@ def _opened(path: Path) -> Any:
     try:
         from PIL import Image, UnidentifiedImageError
     except ImportError as error:
-        raise DatasetError(
+        raise PictureError(
             "Pillow is not installed, so no picture can be read; install it with: pip install "
             "'genrekit[train]'"
         ) from error
@@ -261,9 +262,9 @@ def _opened(path: Path) -> Any:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             return Image.open(path, formats=["PNG"])
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-        raise DatasetError(f"{path} is far too large for a spectrogram: {error}") from error
+        raise PictureError(f"{path} is far too large for a spectrogram: {error}") from error
     except (UnidentifiedImageError, SyntaxError, ValueError) as error:
-        raise DatasetError(
+        raise PictureError(
             f"{path} is called {SUFFIX} and is no PNG picture; remove it or save it as PNG"
         ) from error
 
@@ -275,7 +276,7 @@ def _rgb(path: Path, image: Any) -> Pixels:
     try:
         seen = image.convert("RGBA")
     except (OSError, SyntaxError, ValueError) as error:
-        raise DatasetError(
+        raise PictureError(
             f"{path} is damaged or cut short ({error}); copy or draw it again"
         ) from error
     white = Image.new("RGBA", seen.size, "white")
@@ -296,7 +297,7 @@ def _drawing(
     """Return how a picture was drawn; None where that is not known.
 
     Raises:
-        DatasetError: genrekit drew it from another front end.
+        PictureError: genrekit drew it from another front end.
     """
     drawing = PUBLISHED
     if made:
@@ -307,7 +308,7 @@ def _drawing(
             if wanted.get(key) != value
         ]
         if other:
-            raise DatasetError(
+            raise PictureError(
                 f"{path} shows another front end: {', '.join(other)}; change [features] of the "
                 "recipe or draw the pictures again"
             )
@@ -368,3 +369,34 @@ def parts(first: Path) -> tuple[Path, ...]:
     while (following := first.with_name(f"{name}.{len(found)}{SUFFIX}")).is_file():
         found.append(following)
     return tuple(found)
+
+
+def sha256(first: Path) -> str:
+    """Return the SHA-256 of a track's pictures: of the one, or of the digests of all.
+
+    Raises:
+        OSError: a picture cannot be read.
+    """
+    digests = [files.sha256(path) for path in parts(first)]
+    return (
+        digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
+    )
+
+
+def read_track(first: Path, spec: FeatureSpec) -> Picture:
+    """Read every picture of a track, each of one segment.
+
+    Args:
+        first: the track's one picture, or the first of them; see parts.
+        spec: the front end whose bins and frames a picture shows.
+
+    Returns:
+        The decibels of all segments. Shape (n_segments, n_bins, n_frames).
+
+    Raises:
+        PictureError: as for read.
+        OSError: a picture cannot be read.
+    """
+    found = [read(path, spec) for path in parts(first)]
+    is_known = all(its.is_known for its in found)
+    return Picture(np.stack([its.decibels for its in found]), is_known)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from genrekit.errors import ModelError, RecipeError
 from genrekit.features.spec import FeatureSpec
+from genrekit.models.cnn import Cnn
 
 LOGGER = logging.getLogger(__name__)
 OWN = ("cnn", "musicnn")
@@ -86,12 +87,25 @@ def _musicnn(spec: FeatureSpec, weights: str, taps: Sequence[str]) -> nn.Module:
     return network
 
 
-def _cnn(weights: str, pooling: str) -> nn.Module:
-    from genrekit.models import cnn
+def picture_network(
+    name: str, size: tuple[int, int, int], weights: str, pooling: str
+) -> tuple[nn.Module, int]:
+    """Make a network for colour pictures, and say how long its vectors are.
 
+    Raises:
+        RecipeError: unknown name, or one that cannot take this picture or pooling.
+        ModelError: the weight file is missing, unreadable or does not fit.
+    """
+    if name == "cnn":
+        network = _cnn(weights, pooling, n_channels=size[0])
+        return network, network.n_features
+    return timm_network(name, size, weights, pooling)
+
+
+def _cnn(weights: str, pooling: str, n_channels: int = 1) -> Cnn:
     if weights == "imagenet":
         raise RecipeError("backbone 'cnn' has no weights 'imagenet'; write 'none' or a file")
-    network = cnn.Cnn(pooling)
+    network = Cnn(pooling, n_channels)
     path = weight_path("cnn", weights)
     if path:
         load(network, path)

@@ -23,20 +23,26 @@ class Cnn(nn.Module):
     Source: the shape of the baseline CNNs of Choi et al. (2016), arXiv:1606.00298.
     """
 
-    def __init__(self, pooling: str = "avg") -> None:
+    def __init__(self, pooling: str = "avg", n_channels: int = 1) -> None:
         """Make it with random weights.
 
         Args:
             pooling: "avg" for the mean over frequency and time, "concat" for mean and maximum.
+            n_channels: 1 for a spectrogram, 3 for a colour picture of one.
         """
         super().__init__()
-        sizes = (1, *CHANNELS)
+        sizes = (n_channels, *CHANNELS)
         self.blocks = nn.Sequential(*(_block(i, o) for i, o in zip(sizes, CHANNELS, strict=False)))
         self.pooling = pooling
         self.n_features = CHANNELS[-1] * (2 if pooling == "concat" else 1)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Shape (batch, n_bins, n_frames) -> (batch, n_features); at least 16 bins and frames."""
-        maps = self.blocks(features[:, None])
+        """Return one vector a segment. Shape (batch, n_features).
+
+        Args:
+            features: shape (batch, n_bins, n_frames), of a picture (batch, 3, height, width); at
+                least 16 either way.
+        """
+        maps = self.blocks(features if features.ndim == 4 else features[:, None])
         mean = maps.mean(dim=(2, 3))
         return torch.cat([mean, maps.amax(dim=(2, 3))], 1) if self.pooling == "concat" else mean

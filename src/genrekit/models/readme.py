@@ -172,11 +172,16 @@ def _input(card: ModelCard) -> str:
     only = spec.heard_seconds
     heard = f"Only the first {only:g} s of a track are heard. " if only else ""
     fitted = f", fitted on {calibration.fitted_on}" if calibration.fitted_on else ""
+    pictures = {
+        "none": "",
+        "published": "It draws them as the pictures published beside GTZAN, and takes such too. ",
+        "other": "It sees pictures only, whose making is not known: it hears no audio. ",
+    }[card.pictures]
     return (
         "## Input and output\n\n"
         f"Segments of {spec.segment_seconds:g} s at {spec.sample_rate} Hz as {spec.kind} ({size}; "
         f"n_fft {spec.n_fft}, hop {spec.hop_length}), one every {spec.segment_hop_seconds:g} s. "
-        f"{heard}"
+        f"{heard}{pictures}"
         f"Segments are joined by {card.aggregation.replace('_', ' ')}; temperature "
         f"{calibration.temperature:g}{track}{bias}{fitted}.\n"
         f"sha256 of model.onnx: `{card.onnx_sha256}`."

@@ -86,6 +86,8 @@ class SpectrogramSource:
 
     def _grid(self, track: int) -> list[int]:
         """Starts of the segments that the product hears of a track."""
+        if self.track_ids[track] in self.cached.drawn:
+            return list(range(0, self.cached.n_frames(self.track_ids[track]), self.spec.n_frames))
         n_frames = self._n_frames(track)
         duration_seconds = n_frames / self._frames_per_second
         n_spread = segments.n_spread(duration_seconds, self.spec, None)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from genrekit.aggregation import segment_probabilities, track_probabilities
 from genrekit.datasets import Track
+from genrekit.datasets.images import PictureSet
 from genrekit.evaluation import calibration
 from genrekit.models.card import ModelCard, TrainingData
 from genrekit.training.data import TrainingSet
@@ -30,6 +32,7 @@ def make(recipe: Recipe, plan: Plan | TabularPlan, prepared: TrainingSet, cost: 
         labels=prepared.labels,
         features=plan.spec,
         feature_means=_feature_means(plan, prepared.train),
+        pictures=_pictures(recipe, prepared),
         aggregation=recipe.aggregation,
         training_data=TrainingData(
             dataset=prepared.dataset.name,
@@ -54,6 +57,15 @@ def _feature_means(plan: Plan | TabularPlan, train: Sequence[Track]) -> tuple[fl
     if isinstance(plan, TabularPlan):
         return tuple(plan.feature_means(train).tolist())
     return tuple(some_segments(train, plan.spec).mean(axis=(0, 2)).round(3).tolist())
+
+
+def _pictures(recipe: Recipe, prepared: TrainingSet) -> Literal["none", "published", "other"]:
+    """Return which pictures the model takes; see ModelCard."""
+    if recipe.model.picture != "published":
+        return "none"
+    dataset = prepared.dataset
+    known = not isinstance(dataset, PictureSet) or dataset.is_known
+    return "published" if known else "other"
 
 
 def _genres(parts: Mapping[str, Sequence[Track]]) -> list[str]:

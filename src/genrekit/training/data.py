@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from genrekit import datasets
 from genrekit.datasets import Dataset, SegmentSplit, Split, Track, stratify, stretches
+from genrekit.datasets.images import PictureSet
 from genrekit.errors import DatasetError, RecipeError
 from genrekit.training import recipe as recipes
 from genrekit.training.recipe import Recipe
@@ -57,12 +58,26 @@ def open_source(recipe: Recipe) -> Dataset:
         raise RecipeError('the recipe names no data; write data.source = "FOLDER" or --data FOLDER')
     exclude = Path(recipe.data.exclude) if recipe.data.exclude else None
     dataset = datasets.open_dataset(recipe.data.source, exclude)
-    if not (dataset.has_audio or recipe.model.is_tabular):
+    if isinstance(dataset, PictureSet):
+        _check_pictures(dataset, recipe)
+    elif not (dataset.has_audio or recipe.model.is_tabular):
         raise RecipeError(
             f"{dataset.path} holds hand-crafted features and no audio; model.backbone "
             f"{recipe.model.backbone!r} needs audio: give a folder of it, or a tabular recipe"
         )
     return dataset.only(recipe.data.genres) if recipe.data.genres else dataset
+
+
+def _check_pictures(dataset: PictureSet, recipe: Recipe) -> None:
+    if recipe.model.picture != "published":
+        raise RecipeError(
+            f"{dataset.path} holds pictures; model.backbone {recipe.model.backbone!r} hears audio: "
+            'give a folder of that, or model.picture = "published" with a backbone that sees'
+        )
+    if recipe.teacher.model or recipe.augmentation.random_crops:
+        raise RecipeError(
+            f"{dataset.path} holds pictures: a teacher and augmentation.random_crops need audio"
+        )
 
 
 def prepare(recipe: Recipe, split: Split | SegmentSplit | None = None) -> TrainingSet:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from genrekit import audio, features, files, segments
 from genrekit.datasets import Track
 from genrekit.errors import AudioError, ModelError
+from genrekit.features import picture
 from genrekit.features.spec import FeatureSpec
 from genrekit.training import augment
 from genrekit.training.recipe import Augmentation
@@ -39,7 +40,7 @@ def cut(path: Path, spec: FeatureSpec, *, whole: bool = False) -> tuple[Floats, 
     """Cut a track into the segments that the product would hear.
 
     Args:
-        path: the audio.
+        path: the audio, or the track's first picture: then each picture is a segment.
         spec: the front end.
         whole: hear every segment, however long the track is.
 
@@ -49,20 +50,24 @@ def cut(path: Path, spec: FeatureSpec, *, whole: bool = False) -> tuple[Floats, 
     Raises:
         AudioError: the file cannot be heard.
     """
+    if picture.is_picture(path):
+        computed = (picture.read_track(path, spec).decibels - spec.mean) / spec.std
+        starts = np.arange(len(computed)) * spec.segment_seconds
+        return starts.astype(np.float32), computed.astype(np.float32)
     duration_seconds = audio.probe(path).duration_seconds
     n_spread = None if whole else segments.n_spread(duration_seconds, spec, None)
     if n_spread is not None:
-        starts = segments.spread_starts(duration_seconds, spec, n_spread)
-        waveform = audio.read_segments(path, spec.sample_rate, starts, spec.segment_seconds)
-        return np.array(starts, np.float32), features.compute(waveform, spec)
-    firsts, computed = [], []
+        spread = segments.spread_starts(duration_seconds, spec, n_spread)
+        waveform = audio.read_segments(path, spec.sample_rate, spread, spec.segment_seconds)
+        return np.array(spread, np.float32), features.compute(waveform, spec)
+    firsts, cuts = [], []
     for first, waveform in segments.cut_whole(audio.blocks(path, spec.sample_rate), spec):
         hops = np.arange(len(waveform)) * spec.segment_hop_seconds
         firsts.append((first / spec.sample_rate + hops).astype(np.float32))
-        computed.append(features.compute(waveform, spec))
-    if not computed:
+        cuts.append(features.compute(waveform, spec))
+    if not cuts:
         raise AudioError(f"{path} holds no audio; remove it from the dataset")
-    return np.concatenate(firsts), np.concatenate(computed)
+    return np.concatenate(firsts), np.concatenate(cuts)
 
 
 @dataclass(frozen=True)
@@ -163,7 +168,8 @@ class Listener:
         """
         if track.stretch is None:
             return self._hear(track.path, self.whole)
-        spec, duration_seconds = self.network.spec, audio.probe(track.path).duration_seconds
+        spec = self.network.spec
+        duration_seconds = _duration_seconds(track.path, spec)
         spread = segments.n_spread(duration_seconds, spec, None) is not None
         heard = self._hear(track.path, self.whole or spread)
         middles = heard.starts_seconds + spec.segment_seconds / 2
@@ -173,7 +179,7 @@ class Listener:
         return Heard(heard.starts_seconds[inside], heard.output[inside])
 
     def _hear(self, path: Path, whole: bool) -> Heard:
-        digest = files.sha256(path)
+        digest = picture.sha256(path) if picture.is_picture(path) else files.sha256(path)
         record = self.memory / self._key(whole) / f"{digest}.npz"
         remembered = _read(record)
         if remembered:
@@ -210,6 +216,12 @@ class Listener:
     def _key(self, whole: bool) -> str:
         parts = (self.network.spec.digest(), self.output, str(whole), str(self.alteration))
         return hashlib.sha256(self.network.model + "".join(parts).encode()).hexdigest()[:16]
+
+
+def _duration_seconds(path: Path, spec: FeatureSpec) -> float:
+    if picture.is_picture(path):
+        return len(picture.parts(path)) * spec.segment_seconds
+    return audio.probe(path).duration_seconds
 
 
 def _read(record: Path) -> Heard | None:

@@ -19,7 +19,7 @@ from genrekit.errors import AudioError, DatasetError
 from genrekit.features.spec import FeatureSpec
 from genrekit.models import backbones, registry
 from genrekit.models.heads import GenreNetwork, Head
-from genrekit.models.pictures import Painted
+from genrekit.models.pictures import Paint, Painted
 from genrekit.models.runtime import EMBEDDING, LOGITS
 from genrekit.training import export
 from genrekit.training.batches import EmbeddingSource, Source, SpectrogramSource
@@ -220,9 +220,8 @@ def some_segments(tracks: Sequence[Track], spec: FeatureSpec) -> Floats:
 def _backbone(recipe: Recipe, spec: FeatureSpec) -> Any:
     settings = recipe.model
     if settings.picture:
-        return Painted(
-            settings.backbone, spec, settings.weights, settings.pooling, settings.picture_pixels
-        )
+        paint = Paint(spec, settings.picture_pixels, settings.picture_form)
+        return Painted(settings.backbone, settings.weights, settings.pooling, paint)
     return backbones.build(
         settings.backbone, spec, settings.weights, settings.pooling, settings.taps
     )

@@ -85,8 +85,10 @@ class Model(Section):
     ``backbone`` is "embedded:NAME" (the frozen network of a model folder, whose front end is used),
     "cnn", "musicnn" or any name that timm knows. ``weights`` is "none", "imagenet" (timm fetches
     them), "msd" (musicnn's, which ``genrekit models weights musicnn`` fetches) or a file. ``taps``
-    says which of musicnn's outputs the head sees. ``picture`` shows a timm network the spectrogram
-    as a colour picture, resized to ``picture_pixels`` squared where that is above 0. The head
+    says which of musicnn's outputs the head sees. ``picture`` shows the cnn or a timm network the
+    spectrogram as a colour picture: true gives every bin and frame a pixel, "published" is the
+    picture published beside GTZAN, which also reads such pictures; ``picture_pixels`` above 0
+    resizes to so many squared. The head
     "fastai" is "mlp" with batch norm. "tabular:NAME" is an estimator on hand-crafted columns, and
     ``parameters`` are its own.
     """
@@ -96,7 +98,7 @@ class Model(Section):
     taps: tuple[Literal["pooled", "embedding", "tags"], ...] = ("embedding",)
     pooling: Literal["avg", "concat"] = "avg"
     head: Literal["linear", "mlp", "fastai", "logistic"] = "mlp"
-    picture: bool = False
+    picture: bool | Literal["published"] = False
     picture_pixels: Count = 0
     l2: tuple[Positive, ...] = (0.1,)
     quantise: Literal["none", "int8"] = "none"
@@ -104,6 +106,11 @@ class Model(Section):
     dropout: Share = 0.3
     freeze: bool = False
     parameters: dict[str, Parameter] = {}
+
+    @property
+    def picture_form(self) -> Literal["plain", "published"]:
+        """How pictures.Paint draws."""
+        return "published" if self.picture == "published" else "plain"
 
     @property
     def is_tabular(self) -> bool:
@@ -249,18 +256,21 @@ class Recipe(Section):
                 f"model.backbone {self.model.backbone!r} brings its own front end; leave out "
                 "[features]"
             )
-        if self.model.picture and self.model.backbone.startswith(
-            (EMBEDDED, TABULAR, "musicnn", "cnn")
-        ):
-            raise ValueError(
-                f"model.backbone {self.model.backbone!r} hears one channel; model.picture needs a "
-                "network of timm"
-            )
-        if self.model.picture_pixels and not self.model.picture:
-            raise ValueError("model.picture_pixels needs model.picture = true")
+        self._check_picture()
         if self.teacher.unlabelled and not self.teacher.model:
             raise ValueError("teacher.unlabelled needs teacher.model, which gives the labels")
         return self
+
+    def _check_picture(self) -> None:
+        """Refuse a picture for what hears one channel, and one that is not comparable."""
+        model = self.model
+        if model.picture and model.backbone.startswith((EMBEDDED, TABULAR, "musicnn")):
+            raise ValueError(
+                f"model.backbone {model.backbone!r} hears one channel; model.picture needs 'cnn' "
+                "or a network of timm"
+            )
+        if model.picture_pixels and not model.picture:
+            raise ValueError("model.picture_pixels needs model.picture")
 
     def _check_frozen(self) -> None:
         """Refuse what a frozen backbone cannot do, and what only a frozen one can."""

@@ -47,12 +47,12 @@ def audit(
         What was found. Of repeated recordings the first track stays; under two labels, none.
 
     Raises:
-        DatasetError: the dataset is a table of features.
+        DatasetError: the dataset holds no audio.
     """
     if not dataset.has_audio:
         raise DatasetError(
-            f"{dataset.path} is a table of features, and an audit hears audio; give the folder of "
-            "the audio files"
+            f"{dataset.path} holds features or pictures, and an audit hears audio; give the folder "
+            "of the audio files"
         )
     paths = [track.path for track in dataset.tracks]
     ids = [track.track_id for track in dataset.tracks]
