@@ -271,6 +271,8 @@ def test_stereo_blocks_equal_the_whole(folder: Path) -> None:
     assert whole.shape == (2, round(SECONDS * 22050))
     blocks = list(audio.blocks(folder / "a.wav", 22050, mono=False, block_seconds=1.1))
     np.testing.assert_allclose(np.concatenate(blocks, axis=1), whole, atol=1e-6)
+    (block,) = audio.blocks(folder / "a.wav", 22050, mono=False, block_seconds=SECONDS)
+    np.testing.assert_array_equal(block, whole)
 
 
 def test_a_part_equals_the_same_part_of_the_whole(folder: Path) -> None:

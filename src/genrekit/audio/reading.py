@@ -20,8 +20,9 @@ Waveform = NDArray[np.float32]
 Source = str | os.PathLike[str] | AudioInfo
 OnWarning = Callable[[str], None]
 
-# Small enough to be mixed down while it still lies in the processor's cache.
-_PIECE_SAMPLES = 1 << 16
+# After every read soundfile seeks to where it stands, for which an MP3's last frames are decoded
+# again (75 us); larger pieces than this gain nothing more.
+_PIECE_SAMPLES = 1 << 18
 _GAP_SECONDS = 1.0  # nearer segments are decoded in one go: a seek costs as much as the gap
 _RUN_SECONDS = 60.0
 _MISSING_SECONDS = 0.1  # a track may end this much before its checked length without a word
@@ -96,6 +97,11 @@ def blocks(
     rate = sample_rate or info.sample_rate
     n_block = max(1, round(block_seconds * info.sample_rate))
     with _open_track(info, mono, on_warning) as track:
+        if info.n_samples <= n_block:  # in one piece, which costs less than a stream of one
+            decoded = track.read(0, info.n_samples)
+            if decoded.shape[1]:
+                yield resample(decoded, info.sample_rate, rate)
+            return
         resampler = StreamResampler(info.sample_rate, rate, track.n_channels)
         for first in range(0, info.n_samples, n_block):
             decoded = track.read(first, min(first + n_block, info.n_samples))
@@ -204,9 +210,11 @@ class _Track:
             if not piece.shape[1]:
                 self._miss(first + n_done, stop)
                 break
-            if self.n_channels == 1:
-                piece = downmix(piece)
-            decoded[:, n_done : n_done + piece.shape[1]] = piece
+            target = decoded[:, n_done : n_done + piece.shape[1]]
+            if self.n_channels < piece.shape[0]:
+                downmix(piece, out=target)
+            else:
+                target[:] = piece
             n_done += piece.shape[1]
         check_finite(decoded[:, :n_done], self.info.path)
         return decoded[:, :n_done]

@@ -19,11 +19,12 @@ QUALITY = "HQ"
 MARGIN_SAMPLES = 400
 
 
-def downmix(waveform: Waveform) -> Waveform:
+def downmix(waveform: Waveform, out: Waveform | None = None) -> Waveform:
     """Mix to mono: the plain mean of all channels.
 
     Args:
         waveform: shape (channels, samples).
+        out: where to write the mix of two channels or more, shape (1, samples).
 
     Returns:
         Shape (1, samples); the waveform itself when it is mono already.
@@ -33,7 +34,7 @@ def downmix(waveform: Waveform) -> Waveform:
         return waveform
     # A product with weights runs in BLAS on planar and interleaved memory alike; mean(0) does not.
     weights = np.full((1, n_channels), 1 / n_channels, np.float32)
-    return cast(Waveform, weights @ waveform)
+    return cast(Waveform, np.matmul(weights, waveform, out=out))
 
 
 def resample(waveform: Waveform, from_hz: int, to_hz: int) -> Waveform:
