@@ -65,6 +65,9 @@ def test_a_missing_or_broken_file_is_named(tmp_path: Path) -> None:
     broken.write_text("a = = 1")
     with pytest.raises(RecipeError, match="not valid TOML"):
         recipes.load(broken)
+    broken.write_text('data = "songs"')
+    with pytest.raises(RecipeError, match=r"data.source: data is a value, not a section"):
+        recipes.load(broken, source="songs")
 
 
 @pytest.mark.parametrize("backbone", ["cnn", "embedded:accurate"])

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from genrekit.errors import DatasetError
 from genrekit.files import write_beside
@@ -14,22 +15,45 @@ from genrekit.files import write_beside
 PARTS = ("train", "validation", "test")
 HEADER = "track_id\tsplit"
 LEAKY = "LEAKY"
+Key = TypeVar("Key", str, tuple[str, int])
 
 
 @dataclass(frozen=True)
-class Split:
+class _Assigned(Generic[Key]):
+    """A part for each key."""
+
+    name: str
+    assignment: Mapping[Key, str]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "assignment", dict(self.assignment))
+        _check_parts(self.name, self.assignment.values())
+
+    def ids(self, part: str) -> tuple[Key, ...]:
+        """Return the keys of one part, in the order of the assignment.
+
+        Raises:
+            DatasetError: the part is none of train, validation and test.
+        """
+        _check_parts(self.name, [part])
+        return tuple(key for key, its in self.assignment.items() if its == part)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Number of keys in each part."""
+        found = Counter(self.assignment.values())
+        return {part: found[part] for part in PARTS}
+
+
+class Split(_Assigned[str]):
     """An assignment of tracks to train, validation and test. Tracks that it lacks are left out.
 
     Raises:
         DatasetError: a part of another name; a track_id with a tab or a line break.
     """
 
-    name: str
-    assignment: Mapping[str, str]
-
     def __post_init__(self) -> None:
-        object.__setattr__(self, "assignment", dict(self.assignment))
-        _check_parts(self.name, self.assignment.values())
+        super().__post_init__()
         broken = [track_id for track_id in self.assignment if set(track_id) & set("\t\n\r")]
         if broken:
             raise DatasetError(
@@ -76,21 +100,6 @@ class Split:
         """Ids of the test tracks, in the order of the assignment."""
         return self.ids("test")
 
-    def ids(self, part: str) -> tuple[str, ...]:
-        """Return the ids of one part, in the order of the assignment.
-
-        Raises:
-            DatasetError: the part is none of train, validation and test.
-        """
-        _check_parts(self.name, [part])
-        return tuple(track_id for track_id, its in self.assignment.items() if its == part)
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """Number of tracks in each part."""
-        found = Counter(self.assignment.values())
-        return {part: found[part] for part in PARTS}
-
     @property
     def sha256(self) -> str:
         """SHA-256 of the sorted lines ``track_id<TAB>split``, whatever the name and the order."""
@@ -135,8 +144,7 @@ class Split:
         return cls(name or path.stem, assignment)
 
 
-@dataclass(frozen=True)
-class SegmentSplit:
+class SegmentSplit(_Assigned[tuple[str, int]]):
     """An assignment of (track_id, segment_index): segments of one track lie on both sides.
 
     That is the leak which makes published numbers too good. It is here to show how large the leak
@@ -146,32 +154,10 @@ class SegmentSplit:
         DatasetError: a part other than train, validation and test.
     """
 
-    name: str
-    assignment: Mapping[tuple[str, int], str]
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "assignment", dict(self.assignment))
-        _check_parts(self.name, self.assignment.values())
-
     @property
     def title(self) -> str:
         """The name as reports print it, with the word LEAKY."""
         return f"{self.name} ({LEAKY})"
-
-    def ids(self, part: str) -> tuple[tuple[str, int], ...]:
-        """Return the (track_id, segment_index) pairs of one part.
-
-        Raises:
-            DatasetError: the part is none of train, validation and test.
-        """
-        _check_parts(self.name, [part])
-        return tuple(key for key, its in self.assignment.items() if its == part)
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """Number of segments in each part."""
-        found = Counter(self.assignment.values())
-        return {part: found[part] for part in PARTS}
 
     @property
     def sha256(self) -> str:

@@ -362,7 +362,7 @@ def changed(fields: dict[str, Any], overrides: Sequence[str], source: str | None
     for override in overrides:
         _apply(fields, override)
     if source is not None:
-        fields["data"] = {**fields.get("data", {}), "source": source}
+        _set(fields, "data.source", source)
     return fields
 
 

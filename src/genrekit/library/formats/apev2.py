@@ -25,11 +25,7 @@ _KEYS = {
     "title": "Title",
     "provenance": base.PROVENANCE,
 }
-
-
-def load(kind: type, path: Path) -> Any:
-    """Open a file."""
-    return kind(path)
+load, names = base.load, base.names
 
 
 def values(file: Any, field: str) -> list[str]:
@@ -41,11 +37,6 @@ def items(tags: Any, field: str) -> list[str]:
     """Return the values of an item of an APEv2 tag, or none where there is no tag."""
     value = (tags or {}).get(_KEYS[field])
     return list(value) if isinstance(value, APETextValue) else []
-
-
-def names(raw: list[str]) -> list[str]:
-    """Return the genres: the values themselves."""
-    return raw
 
 
 def put(file: Any, path: Path, genres: Sequence[str], provenance: str, profile: Profile) -> None:

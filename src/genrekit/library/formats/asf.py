@@ -20,21 +20,12 @@ _KEYS = {
     "title": "Title",
     "provenance": base.PROVENANCE,
 }
-
-
-def load(kind: type, path: Path) -> Any:
-    """Open a file."""
-    return kind(path)
+load, names = base.load, base.names
 
 
 def values(file: Any, field: str) -> list[str]:
     """Return the values of an attribute, which may stand in the file several times."""
     return [str(value) for value in (file.tags or {}).get(_KEYS[field], [])]
-
-
-def names(raw: list[str]) -> list[str]:
-    """Return the genres: the values themselves."""
-    return raw
 
 
 def put(file: Any, path: Path, genres: Sequence[str], provenance: str, profile: Profile) -> None:

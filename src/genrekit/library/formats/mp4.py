@@ -20,22 +20,13 @@ _KEYS = {
     "title": "\xa9nam",
     "provenance": f"----:com.apple.iTunes:{base.PROVENANCE}",
 }
-
-
-def load(kind: type, path: Path) -> Any:
-    """Open a file."""
-    return kind(path)
+load, names = base.load, base.names
 
 
 def values(file: Any, field: str) -> list[str]:
     """Return the values of an atom; an atom may hold several."""
     found = (file.tags or {}).get(_KEYS[field], [])
     return [bytes(v).decode("utf-8", "replace") if isinstance(v, bytes) else v for v in found]
-
-
-def names(raw: list[str]) -> list[str]:
-    """Return the genres: the values themselves."""
-    return raw
 
 
 def put(file: Any, path: Path, genres: Sequence[str], provenance: str, profile: Profile) -> None:

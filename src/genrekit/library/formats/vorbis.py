@@ -24,21 +24,12 @@ _KEYS = {
     "title": "title",
     "provenance": base.PROVENANCE.lower(),
 }
-
-
-def load(kind: type, path: Path) -> Any:
-    """Open a file."""
-    return kind(path)
+load, names = base.load, base.names
 
 
 def values(file: Any, field: str) -> list[str]:
     """Return the values of a comment, which may stand in the file several times."""
     return list((file.tags or {}).get(_KEYS[field], []))
-
-
-def names(raw: list[str]) -> list[str]:
-    """Return the genres: the values themselves."""
-    return raw
 
 
 def put(file: Any, path: Path, genres: Sequence[str], provenance: str, profile: Profile) -> None:

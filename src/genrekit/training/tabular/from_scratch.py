@@ -43,15 +43,37 @@ class SoftmaxNetwork(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         n_iter_: number of epochs that were trained.
     """
 
-    learning_rate: float
-    l2: float
-    batch_size: int
-    max_iter: int
-    validation_fraction: float
-    patience: int
-    random_state: Any
     layers_: Layers
     curve_: list[Row]
+
+    def __init__(
+        self,
+        learning_rate: float = 0.01,
+        l2: float = 1e-3,
+        batch_size: int = 32,
+        max_iter: int = 300,
+        validation_fraction: float = 0.1,
+        patience: int = 20,
+        random_state: Any = None,
+    ) -> None:
+        """Choose how to train.
+
+        Args:
+            learning_rate: Adam's step.
+            l2: penalty l2 / 2 * sum of squared weights, added to the mean loss; biases are free.
+            batch_size: rows a step.
+            max_iter: epochs at most.
+            validation_fraction: share of the rows that is held out for early stopping.
+            patience: epochs without a better held-out loss before training stops.
+            random_state: seed of the order, the held-out part and the first weights.
+        """
+        self.learning_rate = learning_rate
+        self.l2 = l2
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.validation_fraction = validation_fraction
+        self.patience = patience
+        self.random_state = random_state
 
     def fit(self, X: Any, y: Any) -> Self:
         """Train until max_iter epochs, or patience epochs without a better held-out loss.
@@ -130,35 +152,6 @@ class SoftmaxNetwork(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 class LogisticRegressionFromScratch(SoftmaxNetwork):
     """Multinomial logistic regression, trained by Adam on mini-batches."""
 
-    def __init__(
-        self,
-        learning_rate: float = 0.01,
-        l2: float = 1e-3,
-        batch_size: int = 32,
-        max_iter: int = 300,
-        validation_fraction: float = 0.1,
-        patience: int = 20,
-        random_state: Any = None,
-    ) -> None:
-        """Choose how to train.
-
-        Args:
-            learning_rate: Adam's step.
-            l2: penalty l2 / 2 * sum of squared weights, added to the mean loss; biases are free.
-            batch_size: rows a step.
-            max_iter: epochs at most.
-            validation_fraction: share of the rows that is held out for early stopping.
-            patience: epochs without a better held-out loss before training stops.
-            random_state: seed of the order, the held-out part and the first weights.
-        """
-        self.learning_rate = learning_rate
-        self.l2 = l2
-        self.batch_size = batch_size
-        self.max_iter = max_iter
-        self.validation_fraction = validation_fraction
-        self.patience = patience
-        self.random_state = random_state
-
 
 class NeuralNetworkFromScratch(SoftmaxNetwork):
     """Dense layers with rectifiers between them, trained by Adam on mini-batches."""
@@ -174,7 +167,7 @@ class NeuralNetworkFromScratch(SoftmaxNetwork):
         patience: int = 20,
         random_state: Any = None,
     ) -> None:
-        """Choose how to train; see LogisticRegressionFromScratch.
+        """Choose how to train; see SoftmaxNetwork.
 
         Args:
             hidden: units of each layer before the last.
@@ -187,13 +180,9 @@ class NeuralNetworkFromScratch(SoftmaxNetwork):
             random_state: as there.
         """
         self.hidden = hidden
-        self.learning_rate = learning_rate
-        self.l2 = l2
-        self.batch_size = batch_size
-        self.max_iter = max_iter
-        self.validation_fraction = validation_fraction
-        self.patience = patience
-        self.random_state = random_state
+        super().__init__(
+            learning_rate, l2, batch_size, max_iter, validation_fraction, patience, random_state
+        )
 
     def _hidden(self) -> Sequence[int]:
         return self.hidden
@@ -208,7 +197,7 @@ def loss_and_gradients(
         layers: weights (n_in, n_out) and biases (n_out,).
         X: features. Shape (n_rows, n_features).
         targets: one-hot truth. Shape (n_rows, n_classes).
-        l2: see LogisticRegressionFromScratch.
+        l2: see SoftmaxNetwork.
 
     Returns:
         The loss, and gradients shaped as layers.
