@@ -6,18 +6,20 @@ import json
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
 import soundfile
+import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from genrekit import Classifier, files
 from genrekit.errors import GenrekitError, ModelError
 from genrekit.explain import curves, explain, explanation, occlusion, sound, writing
+from genrekit.explain.gradcam import GradCam
 from genrekit.explain.occlusion import Grid
 from genrekit.features.spec import FeatureSpec
 from genrekit.models import card as cards
 from genrekit.models.card import ModelCard
+from genrekit.training.export import to_onnx
 
 TINY = Path(__file__).parent / "golden" / "tiny"
 SPEC = FeatureSpec(sample_rate=16000, n_fft=512, hop_length=256, n_mels=96)
@@ -44,8 +46,13 @@ def write_model(folder: Path, weights: np.ndarray, spec: FeatureSpec, **fields: 
         ],
     )
     opset = [helper.make_opsetid("", 18)]
+    model = helper.make_model(graph, opset_imports=opset, ir_version=9)
+    return write_folder(folder, model.SerializeToString(), spec, **fields)
+
+
+def write_folder(folder: Path, model: bytes, spec: FeatureSpec, **fields: object) -> Path:
     folder.mkdir(parents=True)
-    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=9), folder / "model.onnx")
+    (folder / "model.onnx").write_bytes(model)
     card = ModelCard(
         name="planted",
         version="1",
@@ -74,6 +81,20 @@ def planted(tmp_path_factory: pytest.TempPathFactory, cue_bin: int) -> Path:
     means = (NOISE_DB,) * SPEC.n_bins
     folder = tmp_path_factory.mktemp("models") / "planted"
     return write_model(folder, weights, SPEC, feature_means=means)
+
+
+@pytest.fixture(scope="module")
+def loud_cnn() -> torch.nn.Module:
+    """A CNN whose logit of "cue" is the mean of a map of what is louder than noise."""
+    convolution = torch.nn.Conv2d(1, 2, 3, padding=1)
+    linear = torch.nn.Linear(2, 2, bias=False)
+    with torch.no_grad():
+        convolution.weight.copy_(torch.tensor([1 / 9, -1 / 9])[:, None, None, None])
+        convolution.bias.copy_(torch.tensor([10.0, -60.0]))  # above -10 dB, and below -60
+        linear.weight.copy_(torch.tensor([[30.0, 0.0], [0.0, 30.0]]))
+    layers = [convolution, torch.nn.ReLU(inplace=True), torch.nn.MaxPool2d(4)]
+    pool = [torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), linear]
+    return torch.nn.Sequential(torch.nn.Unflatten(1, (1, SPEC.n_bins)), *layers, *pool)
 
 
 @pytest.fixture(scope="module")
@@ -136,6 +157,41 @@ def test_the_curves_tell_true_evidence_from_false(planted: Path, song: Path) -> 
     assert not false.better_than_random
 
 
+def test_gradcam_finds_the_planted_cue_too(
+    loud_cnn: torch.nn.Module, song: Path, cue_bin: int, tmp_path: Path
+) -> None:
+    model = to_onnx(loud_cnn, SPEC, ["logits"])
+    means = (NOISE_DB,) * SPEC.n_bins
+    classifier = Classifier(write_folder(tmp_path / "loud", model, SPEC, feature_means=means))
+    found = explain(classifier, song, "cue", gradcam=GradCam(loud_cnn))
+    assert found.method == json.loads(writing.to_json(found))["method"] == "gradcam"
+    blocks = found.blocks[0]  # (n_segments, n_bands, n_windows)
+    segment, band, window = np.unravel_index(blocks.argmax(), blocks.shape)
+    assert found.starts_seconds[segment] + window * 0.5 == pytest.approx(7.0)
+    edges = Grid.of(SPEC).bin_edges
+    assert edges[band] <= cue_bin < edges[band + 1]
+    assert blocks[segment, band, window] > 0.5 * blocks.sum(), "its neighbours get the smear"
+    # With a linear layer after the mean of the map, the evidence adds up to the logit.
+    heard = []
+    classifier.predict_file(song, lambda _, __, computed: heard.append(computed.copy()))
+    with torch.no_grad():
+        logits = loud_cnn(torch.from_numpy(np.concatenate(heard)))[:, 0].numpy()
+    np.testing.assert_allclose(found.segments[0], logits, atol=1e-3)
+    np.testing.assert_allclose(found.blocks[0].sum(axis=(1, 2)), found.segments[0], rtol=1e-4)
+    assert found.curves.better_than_random
+    upside_down = GradCam(loud_cnn, low_bins_first=False).measure(
+        np.concatenate(heard)[:, ::-1].copy(), Grid.of(SPEC), lambda: None
+    )
+    np.testing.assert_allclose(upside_down.blocks[0], blocks, atol=1e-3)
+
+
+def test_gradcam_refuses_what_ends_in_no_map(song: Path) -> None:
+    flat = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.LazyLinear(2))
+    features = np.zeros((1, SPEC.n_bins, SPEC.n_frames), np.float32)
+    with pytest.raises(ModelError, match="no such CNN; use --method occlusion"):
+        GradCam(flat).measure(features, Grid.of(SPEC), lambda: None)
+
+
 def test_a_table_of_features_is_explained_by_its_columns(tmp_path: Path, song: Path) -> None:
     spec = FeatureSpec(kind="handcrafted", segment_seconds=3.0)
     weights = np.zeros((2, 57))
@@ -171,10 +227,26 @@ def test_a_long_track_is_explained_at_evenly_spread_segments() -> None:
     for first in range(0, 1000, 16):
         starts = [3.0 * index for index in range(first, first + 16)]
         kept.add(starts, np.zeros((16, 2, 2), np.float32))
+    assert kept.n_met == 16 * 63
     assert explanation.MAX_SEGMENTS / 2 <= len(kept.features) <= explanation.MAX_SEGMENTS
     assert len(set(np.diff(kept.starts_seconds))) == 1
     assert kept.starts_seconds[0] == 0.0
     assert kept.starts_seconds[-1] > 3.0 * 1000 * 0.9
+
+
+def test_an_explanation_says_how_much_of_the_track_it_looked_at(
+    planted: Path, song: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = explain(Classifier(planted), song)
+    assert whole.coverage.startswith("all 4 segments heard were explained; each is 3 s long")
+    monkeypatch.setattr(explanation, "MAX_SEGMENTS", 3)
+    part = explain(Classifier(planted), song)
+    assert part.starts_seconds == (0.0, 6.0)
+    assert part.coverage == (
+        "2 of the 4 segments heard were explained, evenly spread; each is 3 s long, "
+        "the track lasts 12 s"
+    )
+    assert part.to_dict()["n_heard"] == 4
 
 
 def test_log_odds() -> None:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from genrekit.cli import console
 from genrekit.cli.options import Model
 from genrekit.cli.writers import clock
-from genrekit.errors import unknown_name
+from genrekit.errors import GenrekitError, unknown_name
 
 if TYPE_CHECKING:
     from genrekit.explain import Explanation
+    from genrekit.explain.gradcam import GradCam
 
 FORMS = (".html", ".json", ".png", ".wav")
 
@@ -31,12 +32,16 @@ def command(
             "--output", "-o", help="Write FILE.html, .json, .png or .wav (the deciding seconds)."
         ),
     ] = None,
+    method: Annotated[
+        Literal["occlusion", "gradcam"],
+        typer.Option(help="gradcam takes --model RUN: a folder of `genrekit train`, with torch."),
+    ] = "occlusion",
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON to standard output.")] = False,
 ) -> None:
     """Say which seconds and which frequencies speak for a genre, and whether that is to be trusted.
 
     Parts of what the network saw are taken away, one at a time: evidence is how far the genre's
-    log-odds fall, in nats.
+    log-odds fall, in nats. Grad-CAM looks at a CNN's last feature map instead.
     """
     if output and output.suffix.lower() not in FORMS:
         raise typer.BadParameter(f"{output} came; allowed are {', '.join(FORMS)}")
@@ -45,11 +50,12 @@ def command(
     from genrekit.inference import Classifier
 
     audio.silence_decoders()
-    classifier = Classifier(model)
+    gradcam, folder = _gradcam(model) if method == "gradcam" else (None, model)
+    classifier = Classifier(folder)
     if genre is not None and genre not in classifier.labels:
         raise typer.BadParameter(unknown_name("genre", genre, classifier.labels))
     with console.progress("Taking parts away", None) as advance:
-        found = explain(classifier, path, genre, advance)
+        found = explain(classifier, path, genre, advance, gradcam)
     if output:
         writing.write(found, path, output)
     if as_json:
@@ -58,12 +64,28 @@ def command(
         _show(found)
 
 
+def _gradcam(model: str | None) -> tuple[GradCam, Path]:
+    """Return what looks into a run's network, and the run's model folder."""
+    if model is None:
+        raise typer.BadParameter("--method gradcam needs --model RUN, a folder of `genrekit train`")
+    try:
+        from genrekit.explain.gradcam import GradCam
+        from genrekit.training import restore
+    except ModuleNotFoundError as error:
+        raise GenrekitError(
+            f"Grad-CAM needs {error.name}; pip install 'genrekit[train]', or use --method occlusion"
+        ) from error
+    network, folder, recipe = restore.network(Path(model))
+    return GradCam(network, low_bins_first=not recipe.model.picture), folder.path
+
+
 def _show(found: Explanation) -> None:
     """Print the explained genre's stretches, bands and check."""
     out = console.stdout()
     label = found.labels.index(found.genre)
     probability = found.prediction.probabilities[found.genre]
     out.print(f"{found.genre}  {100 * probability:.1f} %")
+    out.print(found.coverage)
     stretches = found.deciding()
     out.print("deciding seconds" if stretches else "no seconds speak for it")
     for stretch in stretches:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,9 @@ from genrekit.features.spec import FeatureSpec
 from genrekit.inference import Classifier, PathLike
 from genrekit.prediction import Prediction
 from genrekit.spectrogram import Spectrogram, bin_hz
+
+if TYPE_CHECKING:
+    from genrekit.explain.gradcam import GradCam
 
 MAX_SEGMENTS = 24  # 3 s each: about 130 runs of the network a segment
 N_STRETCHES = 3
@@ -40,7 +43,9 @@ class Explanation:
 
     ``bands`` names the rows of the evidence: frequencies such as "0 - 250 Hz", or a table's
     columns. ``replaced_by`` says what stood in for what was taken away. ``picture`` is the
-    spectrogram's JSON form; the evidence itself is described in ``genrekit.explain.occlusion``.
+    spectrogram's JSON form; the evidence itself is described in ``genrekit.explain.occlusion``, or
+    in ``genrekit.explain.gradcam`` where ``method`` says so. ``n_heard`` segments were heard;
+    those that ``starts_seconds`` lists were explained.
     """
 
     prediction: Prediction
@@ -54,7 +59,19 @@ class Explanation:
     segments: Floats
     curves: Curves
     replaced_by: str
+    method: str
+    n_heard: int
     picture: dict[str, Any] = field(repr=False)
+
+    @property
+    def coverage(self) -> str:
+        """How much of the track was looked at, in one sentence."""
+        n_explained = len(self.starts_seconds)
+        rest = f"{n_explained} of the {self.n_heard} segments heard were explained, evenly spread"
+        whole = f"all {n_explained} segments heard were explained"
+        total = f"the track lasts {self.prediction.duration_seconds:.0f} s"
+        told = whole if n_explained == self.n_heard else rest
+        return f"{told}; each is {self.segment_seconds:g} s long, {total}"
 
     def deciding(self, genre: str | None = None) -> list[Stretch]:
         """Return up to three stretches of 3 s that speak most for a genre, in order of time.
@@ -101,6 +118,9 @@ class Explanation:
             },
             "curves": self.curves.to_dict(),
             "replaced_by": self.replaced_by,
+            "method": self.method,
+            "n_heard": self.n_heard,
+            "coverage": self.coverage,
         }
 
     def _probability(self, start_seconds: float, label: str) -> float:
@@ -132,6 +152,7 @@ def explain(
     path: PathLike | AudioInfo,
     genre: str | None = None,
     advance: Callable[[], None] = lambda: None,
+    gradcam: GradCam | None = None,
 ) -> Explanation:
     """Explain why a classifier hears a genre in a file.
 
@@ -144,6 +165,8 @@ def explain(
         genre: whose honesty is checked and who is shown first; None is the most probable genre.
             The evidence is there for all of them.
         advance: called after every step of the work, for a progress display.
+        gradcam: the classifier's network in torch; then the evidence is Grad-CAM's. Its check stays
+            the same: parts are taken away.
 
     Raises:
         AudioError: the file cannot be heard.
@@ -165,7 +188,10 @@ def explain(
     features = np.stack(kept.features)
     fill, replaced_by = _fill(classifier, features)
     grid, judge = Grid.of(spec), classifier.judge
-    evidence: Evidence = occlusion.measure(judge, features, fill, grid, advance)
+    if gradcam:
+        evidence: Evidence = gradcam.measure(features, grid, advance)
+    else:
+        evidence = occlusion.measure(judge, features, fill, grid, advance)
     blocks = evidence.blocks
     return Explanation(
         prediction=prediction,
@@ -179,6 +205,8 @@ def explain(
         segments=evidence.segments,
         curves=curves.measure(judge, features, fill, grid, blocks[label], label, advance),
         replaced_by=replaced_by,
+        method="gradcam" if gradcam else "occlusion",
+        n_heard=kept.n_met,
         picture=picture.to_dict(),
     )
 
@@ -190,17 +218,17 @@ class _Kept:
         self.starts_seconds: list[float] = []
         self.features: list[Floats] = []
         self._every = 1
-        self._n_met = 0
+        self.n_met = 0
 
     def add(self, starts_seconds: list[float], computed: Floats) -> None:
         for start, segment in zip(starts_seconds, computed, strict=True):
-            if self._n_met % self._every == 0:
+            if self.n_met % self._every == 0:
                 if len(self.features) == MAX_SEGMENTS:
                     self._thin()
-                if self._n_met % self._every == 0:
+                if self.n_met % self._every == 0:
                     self.starts_seconds.append(round(start, 3))
                     self.features.append(segment.copy())
-            self._n_met += 1
+            self.n_met += 1
 
     def _thin(self) -> None:
         self.starts_seconds, self.features = self.starts_seconds[::2], self.features[::2]

@@ -53,6 +53,9 @@ class ExplanationAnswer(_Shape):
     evidence: dict[str, Any]
     curves: dict[str, Any]
     replaced_by: str
+    method: str
+    n_heard: int
+    coverage: str
 
 
 class FailedAnswer(_Shape):

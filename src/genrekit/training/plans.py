@@ -91,6 +91,21 @@ def make(recipe: Recipe, n_labels: int, tracks: Tracks, hear: Hear) -> Plan:
     return NetworkPlan(recipe, n_labels, tracks)
 
 
+def network(recipe: Recipe, spec: FeatureSpec, n_labels: int) -> GenreNetwork:
+    """Make a recipe's backbone and head with the weights that they start from.
+
+    Args:
+        recipe: of a network that is trained as a whole.
+        spec: its front end.
+        n_labels: length of the logits.
+
+    Raises:
+        RecipeError, ModelError: see make.
+    """
+    backbone = _backbone(recipe, spec)
+    return GenreNetwork(backbone, _head(recipe, backbone.n_features, n_labels))
+
+
 def cache_folder(recipe: Recipe, name: str) -> Path:
     """Return the folder where spectrograms or embeddings are kept between runs."""
     if recipe.data.cache:
@@ -110,10 +125,7 @@ class NetworkPlan:
         self.spec = self._cached.spec
         self.failures = self._cached.failures
         self.origin = _origin(recipe)
-        backbone = _backbone(recipe, self.spec)
-        self.network: nn.Module = GenreNetwork(
-            backbone, _head(recipe, backbone.n_features, n_labels)
-        )
+        self.network: nn.Module = network(recipe, self.spec, n_labels)
 
     def source(self, tracks: Sequence[Track]) -> Source:
         """See Plan."""

@@ -45,7 +45,17 @@ export async function explanationOf(heard, network, genre) {
     evidence: Object.fromEntries(labels.map((name, i) => [name, byLabel[i]])),
     curves: await curvesOf(judge, features, empty, grid, byLabel[label].blocks, label),
     replaced_by: means.length ? "the mean of the training tracks" : "the mean of the track (the card has no feature_means)",
+    method: "occlusion",
+    n_heard: heard.features.length,
+    coverage: coverageOf(chosen.length, heard),
   };
+}
+
+function coverageOf(n_explained, { features, spec, seconds }) {
+  const told = n_explained === features.length
+    ? `all ${n_explained} segments heard were explained`
+    : `${n_explained} of the ${features.length} segments heard were explained, evenly spread`;
+  return `${told}; each is ${spec.segment_seconds} s long, the track lasts ${seconds.toFixed(0)} s`;
 }
 
 class Grid {

@@ -110,7 +110,9 @@ export class Result {
     const check = curves.better_than_random
       ? `The check on ${genre} holds: taking the strongest parts away matters more than taking any.`
       : `The check on ${genre} FAILED: random parts matter as much. Do not rely on this picture.`;
-    return `Orange speaks for ${label}, blue against it. ${where} ${check}`;
+    const { coverage } = this.why;
+    const covered = `${coverage[0].toUpperCase()}${coverage.slice(1)}.`;
+    return `Orange speaks for ${label}, blue against it. ${where} ${check} ${covered}`;
   }
 
   #stretches() {

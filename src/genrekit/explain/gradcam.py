@@ -1,0 +1,121 @@
+"""Evidence by Grad-CAM: what the last feature map of a convolutional network adds to a logit.
+
+The map's channels are weighed by the gradient of the genre's logit and summed; what is negative is
+cut off. Each cell is spread over the bins and frames that it covers, so that the cells of a block
+add up to its part of the logit (exactly where a linear layer follows the map's mean, to first order
+elsewhere).
+
+Source: Selvaraju et al. (2017), Grad-CAM, ICCV, equations 1 and 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from genrekit.errors import ModelError
+from genrekit.explain.occlusion import Evidence, Floats, Grid
+
+_BATCH = 8
+
+
+class GradCam:
+    """Measures evidence from inside a torch network."""
+
+    def __init__(self, network: nn.Module, *, low_bins_first: bool = True) -> None:
+        """Take a network in evaluation mode, on the CPU.
+
+        Args:
+            network: maps (batch, n_bins, n_frames) to logits (batch, n_labels), or to a tuple that
+                begins with them.
+            low_bins_first: whether its maps have low frequencies in their first rows.
+        """
+        self._network = network.eval()
+        self._low_bins_first = low_bins_first
+
+    def measure(self, features: Floats, grid: Grid, advance: Callable[[], None]) -> Evidence:
+        """Return every label's evidence, in nats of its logit, none below 0.
+
+        Args:
+            features: what the network sees. Shape (n_segments, n_bins, n_frames).
+            grid: how a segment is cut into blocks.
+            advance: called after every segment.
+
+        Raises:
+            ModelError: the network does not end in a feature map over frequency and time.
+        """
+        blocks = []
+        for start in range(0, len(features), _BATCH):
+            maps = self._maps(torch.from_numpy(features[start : start + _BATCH]))
+            blocks += [_cut(segment, grid) for segment in maps.numpy()]
+            for _ in maps:
+                advance()
+        stacked = np.stack(blocks, axis=1)  # (n_labels, n_segments, n_bands, n_windows)
+        return Evidence(stacked, stacked.sum(axis=2), stacked.sum(axis=(2, 3)))
+
+    def _maps(self, features: Tensor) -> Tensor:
+        """Return the evidence of every bin and frame. Shape (n, n_labels, n_bins, n_frames)."""
+        with _last_map(self._network) as seen, torch.enable_grad():
+            answer = self._network(features.requires_grad_())
+        logits = answer[0] if isinstance(answer, tuple) else answer
+        if not seen:
+            raise ModelError(
+                "Grad-CAM needs a network that ends in a feature map over frequency and time; this "
+                "one is no such CNN; use --method occlusion"
+            )
+        sums = logits.sum(0)  # the segments do not meet each other
+        weighed = []
+        for label in range(len(sums)):
+            (slopes,) = torch.autograd.grad(sums[label], seen[0], retain_graph=True)
+            weights = slopes.mean(dim=(2, 3), keepdim=True)  # equation 1
+            weighed.append((weights * seen[0]).sum(dim=1).relu())  # equation 2
+        maps = torch.stack(weighed, dim=1).detach()  # (n, n_labels, height, width)
+        maps = maps if self._low_bins_first else maps.flip(2)
+        return _spread(maps, (features.shape[1], features.shape[2]))
+
+
+@contextmanager
+def _last_map(network: nn.Module) -> Iterator[list[Tensor]]:
+    """Keep the last feature map, alone in a list; nothing where sequences come after it.
+
+    A feature map is an output of shape (batch, channels, height, width) that is more than one cell.
+    """
+    seen: list[Tensor] = []
+
+    def look(module: nn.Module, inputs: Any, output: Any) -> None:
+        del inputs
+        if isinstance(output, Tensor) and output.ndim == 3:
+            seen.clear()
+        elif isinstance(output, Tensor) and output.ndim == 4 and output[0, 0].numel() > 1:
+            seen[:] = [output]
+
+    modules = list(network.modules())
+    if any(type(module).__name__.endswith("Attention") for module in modules):
+        modules = []  # the maps of a transformer may have their channels last
+    hooks = [module.register_forward_hook(look) for module in modules]
+    try:
+        yield seen
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _spread(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    """Stretch maps to a size; their sums stay."""
+    large = functional.interpolate(maps, size, mode="bilinear", align_corners=False)
+    cells = maps.sum(dim=(2, 3), keepdim=True)
+    return large * (cells / large.sum(dim=(2, 3), keepdim=True).clamp_min(1e-12))
+
+
+def _cut(maps: NDArray[np.float32], grid: Grid) -> Floats:
+    """Add up (n_labels, n_bins, n_frames) over every block: (n_labels, n_bands, n_windows)."""
+    bands = np.add.reduceat(maps, grid.bin_edges[:-1], axis=1)
+    found: Floats = np.add.reduceat(bands, grid.frame_edges[:-1], axis=2)
+    return found
