@@ -29,10 +29,12 @@ class Seen:
     host: str
     problems: list[str] = field(default_factory=list)
     hosts: set[str] = field(default_factory=set)
+    refusals: set[int] = field(default_factory=lambda: {422})
 
     def hear(self, message: object) -> None:
-        """Note an error; that a file was refused (422) is the browser's own note of an answer."""
-        if message.type == "error" and "status of 422" not in message.text:
+        """Note an error; that a file was refused is the browser's own note of an answer."""
+        refused = any(f"status of {status}" in message.text for status in self.refusals)
+        if message.type == "error" and not refused:
             self.problems.append(message.text)
 
     def check(self) -> None:

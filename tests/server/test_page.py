@@ -9,9 +9,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 from browser import WAIT_MS, opened
+from matplotlib.image import imread
 from serving import Server
 
 pytestmark = pytest.mark.flaky(reruns=2)  # Chromium itself may crash or hang
@@ -131,10 +133,17 @@ def test_downloads(page: object, tracks: list[Path], tmp_path: Path) -> None:
     rows = list(csv.DictReader(io.StringIO(found["csv"].read_text(encoding="utf-8"))))
     assert len(rows) == len(fields["timeline"]["cells"])
     assert float(rows[-1]["end_seconds"]) == 12.0
-    assert found["png"].read_bytes().startswith(b"\x89PNG")
+    assert fields["explanation"]["coverage"] in page.locator("#why").inner_text().lower()
+    picture = imread(found["png"])  # (height, width, 4)
+    assert picture.shape[1] > 800
+    orange = (picture[:, :, 0] > picture[:, :, 2] + 0.3).mean()
+    assert 0.005 < orange < 0.9, "the evidence is in it"
     waveform, rate = soundfile.read(found["wav"])
     length = sum(s["end_seconds"] - s["start_seconds"] for s in deciding)
     assert len(waveform) / rate == pytest.approx(length + 0.25 * (len(deciding) - 1), abs=0.01)
+    original, _ = soundfile.read(tracks[0])
+    start, second = round(deciding[0]["start_seconds"] * rate), slice(rate, 2 * rate)
+    np.testing.assert_allclose(waveform[second], original[start:][second], atol=1e-3)
 
 
 def test_by_keyboard_alone(page: object, tracks: list[Path]) -> None:
