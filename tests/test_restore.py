@@ -109,7 +109,7 @@ def test_what_is_no_network_of_a_run(
 
 def test_gradcam_needs_a_run_and_torch(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert explain("song.wav").exit_code == 2
-    monkeypatch.delitem(sys.modules, "genrekit.explain.gradcam", raising=False)
+    monkeypatch.delitem(sys.modules, "genrekit.models.gradcam", raising=False)
     monkeypatch.setitem(sys.modules, "torch", None)
     done = explain("song.wav", "--model", run)
     assert done.exit_code == 1

@@ -14,7 +14,7 @@ from genrekit.errors import GenrekitError, unknown_name
 
 if TYPE_CHECKING:
     from genrekit.explain import Explanation
-    from genrekit.explain.gradcam import GradCam
+    from genrekit.models.gradcam import GradCam
 
 FORMS = (".html", ".json", ".png", ".wav")
 
@@ -69,7 +69,7 @@ def _gradcam(model: str | None) -> tuple[GradCam, Path]:
     if model is None:
         raise typer.BadParameter("--method gradcam needs --model RUN, a folder of `genrekit train`")
     try:
-        from genrekit.explain.gradcam import GradCam
+        from genrekit.models.gradcam import GradCam
         from genrekit.training import restore
     except ModuleNotFoundError as error:
         raise GenrekitError(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from genrekit.audio import AudioInfo
 from genrekit.errors import ModelError, unknown_name
-from genrekit.explain import curves, occlusion
+from genrekit.explain import curves, inside, occlusion
 from genrekit.explain.curves import Curves
 from genrekit.explain.occlusion import Evidence, Floats, Grid
 from genrekit.features import handcrafted
@@ -21,7 +21,7 @@ from genrekit.prediction import Prediction
 from genrekit.spectrogram import Spectrogram, bin_hz
 
 if TYPE_CHECKING:
-    from genrekit.explain.gradcam import GradCam
+    from genrekit.models.gradcam import GradCam
 
 MAX_SEGMENTS = 24  # 3 s each: about 130 runs of the network a segment
 N_STRETCHES = 3
@@ -44,7 +44,7 @@ class Explanation:
     ``bands`` names the rows of the evidence: frequencies such as "0 - 250 Hz", or a table's
     columns. ``replaced_by`` says what stood in for what was taken away. ``picture`` is the
     spectrogram's JSON form; the evidence itself is described in ``genrekit.explain.occlusion``, or
-    in ``genrekit.explain.gradcam`` where ``method`` says so. ``n_heard`` segments were heard;
+    in ``genrekit.models.gradcam`` where ``method`` says so. ``n_heard`` segments were heard;
     those that ``starts_seconds`` lists were explained.
     """
 
@@ -189,7 +189,7 @@ def explain(
     fill, replaced_by = _fill(classifier, features)
     grid, judge = Grid.of(spec), classifier.judge
     if gradcam:
-        evidence: Evidence = gradcam.measure(features, grid, advance)
+        evidence: Evidence = inside.measure(gradcam, features, grid, advance)
     else:
         evidence = occlusion.measure(judge, features, fill, grid, advance)
     blocks = evidence.blocks

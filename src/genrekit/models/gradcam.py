@@ -1,16 +1,16 @@
 """Evidence by Grad-CAM: what the last feature map of a convolutional network adds to a logit.
 
 The map's channels are weighed by the gradient of the genre's logit and summed; what is negative is
-cut off. Each cell is spread over the bins and frames that it covers, so that the cells of a block
-add up to its part of the logit (exactly where a linear layer follows the map's mean, to first order
-elsewhere).
+cut off. Each cell is spread over the bins and frames that it covers, so that those of a block add
+up to its part of the logit: exactly where a linear layer follows the map's mean, to first order
+elsewhere.
 
 Source: Selvaraju et al. (2017), Grad-CAM, ICCV, equations 1 and 2.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,13 +21,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from genrekit.errors import ModelError
-from genrekit.explain.occlusion import Evidence, Floats, Grid
 
-_BATCH = 8
+Floats = NDArray[np.float32]
 
 
 class GradCam:
-    """Measures evidence from inside a torch network."""
+    """Looks into a torch network."""
 
     def __init__(self, network: nn.Module, *, low_bins_first: bool = True) -> None:
         """Take a network in evaluation mode, on the CPU.
@@ -40,25 +39,20 @@ class GradCam:
         self._network = network.eval()
         self._low_bins_first = low_bins_first
 
-    def measure(self, features: Floats, grid: Grid, advance: Callable[[], None]) -> Evidence:
-        """Return every label's evidence, in nats of its logit, none below 0.
+    def maps(self, features: Floats) -> Floats:
+        """Return every label's evidence for each bin and frame, in nats of its logit, none below 0.
 
         Args:
             features: what the network sees. Shape (n_segments, n_bins, n_frames).
-            grid: how a segment is cut into blocks.
-            advance: called after every segment.
+
+        Returns:
+            Shape (n_segments, n_labels, n_bins, n_frames).
 
         Raises:
             ModelError: the network does not end in a feature map over frequency and time.
         """
-        blocks = []
-        for start in range(0, len(features), _BATCH):
-            maps = self._maps(torch.from_numpy(features[start : start + _BATCH]))
-            blocks += [_cut(segment, grid) for segment in maps.numpy()]
-            for _ in maps:
-                advance()
-        stacked = np.stack(blocks, axis=1)  # (n_labels, n_segments, n_bands, n_windows)
-        return Evidence(stacked, stacked.sum(axis=2), stacked.sum(axis=(2, 3)))
+        found: Floats = self._maps(torch.from_numpy(features)).numpy()
+        return found
 
     def _maps(self, features: Tensor) -> Tensor:
         """Return the evidence of every bin and frame. Shape (n, n_labels, n_bins, n_frames)."""
@@ -112,10 +106,3 @@ def _spread(maps: Tensor, size: tuple[int, int]) -> Tensor:
     large = functional.interpolate(maps, size, mode="bilinear", align_corners=False)
     cells = maps.sum(dim=(2, 3), keepdim=True)
     return large * (cells / large.sum(dim=(2, 3), keepdim=True).clamp_min(1e-12))
-
-
-def _cut(maps: NDArray[np.float32], grid: Grid) -> Floats:
-    """Add up (n_labels, n_bins, n_frames) over every block: (n_labels, n_bands, n_windows)."""
-    bands = np.add.reduceat(maps, grid.bin_edges[:-1], axis=1)
-    found: Floats = np.add.reduceat(bands, grid.frame_edges[:-1], axis=2)
-    return found
