@@ -35,6 +35,7 @@ Result = TypeVar("Result")
 START_SECONDS = 120.0
 _LOOK_AHEAD = 8  # items a worker that may wait, done, for a slow one before them
 _MEMORY_POLL_SECONDS = 0.2
+_LONGEST_WAIT_SECONDS = 3600.0  # the system's own wait takes no more than some weeks
 # What a worker sends: one of these and its payload.
 _READY, _DONE, _FAILED, _BROKEN = "ready", "done", "failed", "broken"
 _STARTING = threading.Lock()  # see _no_main, which changes what the whole process sees
@@ -69,6 +70,7 @@ class Pool(Generic[Item, Result]):
         *,
         item_seconds: float,
         memory_bytes: int | None = None,
+        start_seconds: float = START_SECONDS,
     ) -> None:
         """Prepare a pool; the workers start with the first items.
 
@@ -76,9 +78,10 @@ class Pool(Generic[Item, Result]):
             start: called once in each worker, returns what is called for each item there. It must
                 be picklable: a module's function, or functools.partial of one.
             n_workers: processes at most.
-            item_seconds: an item that takes longer fails and its worker is killed.
+            item_seconds: an item that takes longer fails and its worker is killed; infinity waits.
             memory_bytes: a worker whose resident memory grows beyond is killed and its item fails.
                 Looked at five times a second in /proc; without effect where there is none.
+            start_seconds: a worker that needs longer to be ready is given up.
         """
         if n_workers < 1:
             raise ValueError(f"n_workers is {n_workers}; it must be at least 1")
@@ -86,6 +89,7 @@ class Pool(Generic[Item, Result]):
         self._n_workers = n_workers
         self._item_seconds = item_seconds
         self._memory_bytes = memory_bytes
+        self._start_seconds = start_seconds
         self._workers: list[_Worker] = []
 
     def __enter__(self) -> Pool[Item, Result]:
@@ -170,10 +174,13 @@ class Pool(Generic[Item, Result]):
         now = time.monotonic()
         until_deadline = min(self._deadline(worker) for worker in workers) - now
         poll = _MEMORY_POLL_SECONDS if self._memory_bytes else until_deadline
-        return max(0.0, min(until_deadline, poll))
+        return max(0.0, min(until_deadline, poll, _LONGEST_WAIT_SECONDS))
 
     def _deadline(self, worker: _Worker) -> float:
-        return worker.since + (self._item_seconds if worker.is_ready else START_SECONDS)
+        return worker.since + self._limit(worker)
+
+    def _limit(self, worker: _Worker) -> float:
+        return self._item_seconds if worker.is_ready else self._start_seconds
 
     def _hear(self, worker: _Worker) -> dict[int, Any]:
         try:
@@ -195,8 +202,7 @@ class Pool(Generic[Item, Result]):
 
     def _complaint(self, worker: _Worker) -> str | None:
         if time.monotonic() > self._deadline(worker):
-            limit = self._item_seconds if worker.is_ready else START_SECONDS
-            return f"took longer than {limit:g} s and was stopped"
+            return f"took longer than {self._limit(worker):g} s and was stopped"
         if self._memory_bytes and _resident_bytes(worker.process.pid) > self._memory_bytes:
             return f"needed more than {self._memory_bytes / 1e6:.0f} MB of memory and was stopped"
         return None

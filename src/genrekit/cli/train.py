@@ -14,6 +14,7 @@ from genrekit.cli.options import Exclude, spread
 from genrekit.errors import RecipeError
 
 if TYPE_CHECKING:
+    from genrekit.training.placement import Placement
     from genrekit.training.recipe import Recipe
 
 GRID_FOLDS = 5
@@ -73,6 +74,13 @@ class Options:
     smoke: Annotated[
         bool, typer.Option("--smoke", help="Try the recipe for a few steps on made audio.")
     ] = False
+    devices: Annotated[
+        int, typer.Option(min=1, help="Processes on each machine: one a GPU, or parts of the CPU.")
+    ] = 1
+    nodes: Annotated[
+        int | None,
+        typer.Option(min=1, help="Machines that run this command.", show_default="torchrun's or 1"),
+    ] = None
 
 
 @spread(Options)
@@ -82,6 +90,7 @@ def command(options: Options) -> None:
     With --data alone, a small head is trained on the embedding of the embedded model. With
     --from-tags, a logistic one on all tracks, judged by folds that tear no artist or album apart.
     """
+    placement = _place(options)
     if options.from_tags:
         options = _label(options, options.from_tags)
     recipe = _recipe(options)
@@ -99,12 +108,30 @@ def command(options: Options) -> None:
     elif options.folds:
         _measure(recipe, options, folder)
         return
+    run = Run(recipe, folder, console.say, placement=placement)
     try:
-        model = Run(recipe, folder, console.say).train()
+        if placement.node_rank:
+            run.join()
+        else:
+            typer.echo(run.train().path)
     except KeyboardInterrupt:
         console.say(f"interrupted; go on with: genrekit train --resume {folder}")
         raise
-    typer.echo(model.path)
+
+
+def _place(options: Options) -> Placement:
+    """Return where this machine's processes stand among all."""
+    from genrekit.training import placement as placements
+
+    placement = placements.find(options.devices, options.nodes)
+    if placement.n_ranks > 1 and (options.folds or options.grid):
+        raise RecipeError(
+            "--folds and --grid train one network after the other by one process; leave out "
+            "--devices and --nodes"
+        )
+    if placement.n_nodes > 1 and not (options.out or options.resume):
+        raise RecipeError("several machines need one folder; give all the same --out or --resume")
+    return placement
 
 
 def _label(options: Options, folder: Path) -> Options:

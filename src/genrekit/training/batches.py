@@ -127,13 +127,34 @@ class Batch(NamedTuple):
     """One step: inputs (batch, ...), hard and soft targets (batch, n_labels), their weights.
 
     ``hard_weight`` (batch,) is the share of the loss that the labels have; the rest is the
-    teacher's, whose targets are ``soft``.
+    teacher's, whose targets are ``soft``. ``weight`` is what the mean over these rows is multiplied
+    by, so that the mean over all processes is the mean over the whole batch.
     """
 
     inputs: Tensor
     hard: Tensor
     soft: Tensor
     hard_weight: Tensor
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class Share:
+    """The part that one of several processes has: which one, and of how many."""
+
+    rank: int = 0
+    n_ranks: int = 1
+
+    def of(self, batch: Batch) -> Batch:
+        """Return this process's rows; the processes' rows in order are the batch."""
+        if self.n_ranks == 1:
+            return batch
+        n_rows = len(batch.inputs)
+        first, end = (n_rows * rank // self.n_ranks for rank in (self.rank, self.rank + 1))
+        rows = slice(first, end)
+        inputs, hard, soft, hard_weight, _ = batch
+        weight = (end - first) * self.n_ranks / n_rows
+        return Batch(inputs[rows], hard[rows], soft[rows], hard_weight[rows], weight)
 
 
 def draw_weights(tracks: Sequence[Track], targets: Integers, balance: str) -> NDArray[np.float64]:
@@ -176,6 +197,7 @@ class TrainingBatches:
     n_labels: int
     teacher: TeacherTargets | None = None
     n_recordings: int | None = None
+    share: Share = Share()
 
     @property
     def n_drawn(self) -> int:
@@ -193,6 +215,11 @@ class TrainingBatches:
     def n_steps(self) -> int:
         """Batches in one epoch."""
         return -(-self.n_drawn // self.recipe.sampling.batch_size)
+
+    @property
+    def n_fewest(self) -> int:
+        """Segments in the smallest batch."""
+        return self.n_drawn // self.n_steps
 
     def epoch(self, number: int) -> Epoch:
         """Return one epoch's batches; the same number gives the same ones."""
@@ -219,7 +246,8 @@ class TrainingBatches:
         arrays: tuple[Floats, ...] = (inputs, hard, soft, weight)
         if settings.mixup_alpha:
             arrays = augment.mixup(arrays, settings.mixup_alpha, rng)
-        return Batch(*(torch.from_numpy(np.ascontiguousarray(a, np.float32)) for a in arrays))
+        tensors = [torch.from_numpy(np.ascontiguousarray(a, np.float32)) for a in arrays]
+        return Batch(tensors[0], tensors[1], tensors[2], tensors[3])
 
     def _hard(self, tracks: Integers) -> tuple[Floats, Floats]:
         targets = self.targets[tracks]
@@ -232,7 +260,11 @@ class TrainingBatches:
 
 @dataclass(frozen=True)
 class Epoch:
-    """The batches of one epoch; every iteration gives the same ones."""
+    """The batches of one epoch; every iteration gives the same ones.
+
+    Every process draws and makes the whole batch and keeps its rows: whatever is random is then the
+    same, however many processes there are.
+    """
 
     batches: TrainingBatches
     number: int
@@ -245,7 +277,7 @@ class Epoch:
         tracks = self.batches.draw(rng)
         # Of almost equal sizes: batch norm cannot learn from a last batch of one.
         for batch in np.array_split(tracks, self.batches.n_steps):
-            yield self.batches.make(batch, rng)
+            yield self.batches.share.of(self.batches.make(batch, rng))
 
 
 class ValidationTrack(NamedTuple):
@@ -257,15 +289,22 @@ class ValidationTrack(NamedTuple):
 
 @dataclass(frozen=True)
 class ValidationTracks:
-    """Every validation track, whole."""
+    """Every validation track, whole; of several processes, each has its own tracks."""
 
     source: Source
     targets: Integers
+    share: Share = Share()
+
+    @property
+    def _tracks(self) -> range:
+        return range(self.share.rank, len(self.targets), self.share.n_ranks)
 
     def __len__(self) -> int:
-        return len(self.targets)
+        return len(self._tracks)
 
     def __iter__(self) -> Iterator[ValidationTrack]:
-        for track, target in enumerate(self.targets):
+        for track in self._tracks:
             segments = np.ascontiguousarray(self.source.segments(track), np.float32)
-            yield ValidationTrack(torch.from_numpy(segments), torch.tensor(int(target)))
+            yield ValidationTrack(
+                torch.from_numpy(segments), torch.tensor(int(self.targets[track]))
+            )

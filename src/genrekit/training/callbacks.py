@@ -109,12 +109,14 @@ class Keeper(pl.Callback):
         value = row[self.monitor] if self.monitor == "accuracy" else -row[self.monitor]
         is_best = value > self.best
         self.best, self.n_worse = (value, 0) if is_best else (self.best, self.n_worse + 1)
-        if is_best:
+        if is_best and trainer.is_global_zero:
             save(cast("GenreModule", module).kept_network.state_dict(), self.folder / BEST)
         trainer.should_stop = trainer.should_stop or self.gave_up
-        write_metrics(self.folder / METRICS, self.rows)
-        trainer.save_checkpoint(self.folder / LAST)
-        self.report(_line(row, trainer.max_epochs or 0, is_best))
+        if trainer.is_global_zero:
+            write_metrics(self.folder / METRICS, self.rows)
+        trainer.save_checkpoint(self.folder / LAST)  # all take part, the first writes
+        if trainer.is_global_zero:
+            self.report(_line(row, trainer.max_epochs or 0, is_best))
 
     def _row(self, trainer: pl.Trainer) -> dict[str, float]:
         seen = {k: float(v) for k, v in trainer.callback_metrics.items() if k in COLUMNS}
@@ -156,7 +158,7 @@ def write_metrics(
 
 
 class Bar(pl.Callback):
-    """A progress bar over all epochs with the time left, on a terminal only."""
+    """A progress bar over all epochs with the time left, on a terminal and by one process only."""
 
     def __init__(self) -> None:
         self._progress = bar()
@@ -167,7 +169,8 @@ class Bar(pl.Callback):
         n_steps = cast("GenreModule", module).batches.n_steps
         total = (trainer.max_epochs or 0) * n_steps
         self._progress.update(self._task, total=total, completed=trainer.global_step)
-        self._progress.start()
+        if trainer.is_global_zero:
+            self._progress.start()
 
     def on_train_batch_end(self, *_: Any) -> None:
         """Move on by one step."""

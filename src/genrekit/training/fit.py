@@ -23,6 +23,7 @@ import lightning.pytorch as pl  # isort: skip
 from lightning.pytorch.loggers import TensorBoardLogger  # isort: skip
 
 TENSORBOARD = "tensorboard"
+ONE_DEVICE = {"devices": 1}
 
 
 def precision(recipe: Recipe) -> Literal["32-true", "bf16-mixed", "16-mixed"]:
@@ -55,13 +56,19 @@ def _bf16_pays(recipe: Recipe) -> bool:
     return bool(has.get("avx512_bf16") or has.get("amx_bf16"))
 
 
-def fit(module: GenreModule, folder: Path, report: Callable[[str], None]) -> list[dict[str, float]]:
+def fit(
+    module: GenreModule,
+    folder: Path,
+    report: Callable[[str], None],
+    train: Callable[[GenreModule, callbacks.Keeper], None] | None = None,
+) -> list[dict[str, float]]:
     """Train, going on from the run folder's checkpoint where there is one.
 
     Args:
         module: what to train; afterwards its kept_network has the best epoch's weights.
         folder: the run's.
         report: called with one line an epoch.
+        train: leaves checkpoints in the keeper's folder; None trains in this process.
 
     Returns:
         One row an epoch.
@@ -72,20 +79,27 @@ def fit(module: GenreModule, folder: Path, report: Callable[[str], None]) -> lis
         OSError: the disk is full.
     """
     recipe = module.recipe
-    keeper = callbacks.Keeper(
-        folder, recipe.early_stopping.monitor, recipe.early_stopping.patience, report
-    )
-    checkpoint = folder / callbacks.LAST
-    is_done = _restore(keeper, checkpoint, recipe.schedule.n_epochs)
-    if not is_done:
-        _train(module, keeper, checkpoint)
+    keeper = keeper_of(recipe, folder, report)
+    if not restore(keeper, recipe.schedule.n_epochs):
+        (train or train_here)(module, keeper)
     callbacks.draw_curves(folder / "curves.png", keeper.rows)
     _load_best(module, folder / callbacks.BEST)
     return keeper.rows
 
 
-def _restore(keeper: callbacks.Keeper, checkpoint: Path, n_epochs: int) -> bool:
-    """Read how far an earlier run came; True where nothing is left to train."""
+def keeper_of(recipe: Recipe, folder: Path, report: Callable[[str], None]) -> callbacks.Keeper:
+    """Return what keeps the run's best weights and checkpoints."""
+    stopping = recipe.early_stopping
+    return callbacks.Keeper(folder, stopping.monitor, stopping.patience, report)
+
+
+def restore(keeper: callbacks.Keeper, n_epochs: int) -> bool:
+    """Read how far an earlier run came; True where nothing is left to train.
+
+    Raises:
+        ModelError: the checkpoint is damaged.
+    """
+    checkpoint = keeper.folder / callbacks.LAST
     if not checkpoint.exists():
         return False
     try:
@@ -98,10 +112,57 @@ def _restore(keeper: callbacks.Keeper, checkpoint: Path, n_epochs: int) -> bool:
     return keeper.gave_up or len(keeper.rows) >= n_epochs
 
 
-def _train(module: GenreModule, keeper: callbacks.Keeper, checkpoint: Path) -> None:
+def train_here(module: GenreModule, keeper: callbacks.Keeper, **placed: Any) -> None:
+    """Train in this process, or as one of several.
+
+    Args:
+        module: what to train.
+        keeper: writes the checkpoints.
+        placed: the trainer's options about devices, machines and strategy; one device without them.
+    """
     recipe = module.recipe
     module.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    options: dict[str, Any] = {
+    checkpoint = keeper.folder / callbacks.LAST
+    with _at_work(recipe):
+        _find_lr(module, keeper)
+        trainer = pl.Trainer(
+            max_epochs=recipe.schedule.n_epochs,
+            callbacks=[keeper, callbacks.Bar()],
+            plugins=[callbacks.WriteBeside()],
+            logger=TensorBoardLogger(keeper.folder, name=None, version=TENSORBOARD),
+            log_every_n_steps=1,
+            **_options(recipe),
+            **(placed or ONE_DEVICE),
+        )
+        path = str(checkpoint) if checkpoint.exists() else None
+        trainer.fit(module, ckpt_path=path, weights_only=True)
+
+
+def find_lr(module: GenreModule, keeper: callbacks.Keeper) -> None:
+    """Let the rate be found, where the recipe asks for it, before several processes need it.
+
+    Raises:
+        ModelError: see lr_finder.find.
+    """
+    with _at_work(module.recipe):
+        _find_lr(module, keeper)
+
+
+def _find_lr(module: GenreModule, keeper: callbacks.Keeper) -> None:
+    if module.recipe.optimiser.lr == "find":
+        options = _options(module.recipe) | ONE_DEVICE
+        module.lr = lr_finder.find(module, keeper.folder, keeper.report, logger=False, **options)
+
+
+@contextmanager
+def _at_work(recipe: Recipe) -> Iterator[None]:
+    n_threads = 1 if recipe.model.is_frozen else torch.get_num_threads()
+    with _quiet(), _interruptible(), _threads(n_threads), memory.kept():
+        yield
+
+
+def _options(recipe: Recipe) -> dict[str, Any]:
+    return {
         "precision": precision(recipe),
         "gradient_clip_val": recipe.optimiser.clip or None,
         "reload_dataloaders_every_n_epochs": 1,
@@ -109,24 +170,7 @@ def _train(module: GenreModule, keeper: callbacks.Keeper, checkpoint: Path) -> N
         "enable_checkpointing": False,
         "enable_progress_bar": False,
         "enable_model_summary": False,
-        "devices": 1,
     }
-    n_threads = 1 if recipe.model.is_frozen else torch.get_num_threads()
-    with _quiet(), _interruptible(), _threads(n_threads), memory.kept():
-        if recipe.optimiser.lr == "find":
-            module.lr = lr_finder.find(
-                module, keeper.folder, keeper.report, logger=False, **options
-            )
-        trainer = pl.Trainer(
-            max_epochs=recipe.schedule.n_epochs,
-            callbacks=[keeper, callbacks.Bar()],
-            plugins=[callbacks.WriteBeside()],
-            logger=TensorBoardLogger(keeper.folder, name=None, version=TENSORBOARD),
-            log_every_n_steps=1,
-            **options,
-        )
-        path = str(checkpoint) if checkpoint.exists() else None
-        trainer.fit(module, ckpt_path=path, weights_only=True)
 
 
 @contextmanager
@@ -176,6 +220,9 @@ def _quiet() -> Iterator[None]:
             warnings.filterwarnings("ignore", message=".*log_every_n_steps.*")
             warnings.filterwarnings("ignore", message=".*does not have many workers.*")
             warnings.filterwarnings("ignore", message=".*TensorBoard support.*")
+            warnings.filterwarnings("ignore", message=".*broadcast_buffers.*")
+            # Every process has the same validation numbers already.
+            warnings.filterwarnings("ignore", message=".*sync_dist=True.*")
             yield
     finally:
         for logger, level in zip(loggers, levels, strict=True):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -52,6 +52,8 @@ class GenreModule(pl.LightningModule):
         self.average = (
             AveragedModel(network, multi_avg_fn=_ema(decay), use_buffers=True) if decay else None
         )
+        if self.average:
+            self.average.requires_grad_(False)
         self._answers: list[tuple[NDArray[np.float64], int]] = []
 
     @property
@@ -70,22 +72,30 @@ class GenreModule(pl.LightningModule):
     def on_train_epoch_start(self) -> None:
         """Make dropout a function of the seed and the epoch, so that a resumed run repeats it.
 
-        Before schedule.frozen_epochs are over, only the head learns.
+        Before schedule.frozen_epochs are over, only the head learns. Of several processes each
+        has its own dropout.
         """
         frozen_epochs = self.recipe.schedule.frozen_epochs
         if frozen_epochs:
             self.network.backbone.requires_grad_(self.current_epoch >= frozen_epochs)
-        torch.manual_seed(
-            np.random.SeedSequence((self.recipe.seed, self.current_epoch)).generate_state(1)[0]
-        )
+        own = (self.global_rank,) if self.global_rank else ()
+        seeds = np.random.SeedSequence((self.recipe.seed, self.current_epoch, *own))
+        torch.manual_seed(seeds.generate_state(1)[0])
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
-        """Return the loss of one batch."""
+        """Return the loss of one batch, or of this process's rows of it."""
         del index
         logits, _ = self.network(batch.inputs)
         loss = distillation_loss(logits.float(), batch, self.recipe.teacher.temperature)
-        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(logits))
-        return loss
+        self.log(
+            "train_loss",
+            loss,
+            on_step=False,
+            on_epoch=True,
+            batch_size=len(logits),
+            sync_dist=self.batches.share.n_ranks > 1,
+        )
+        return loss * batch.weight
 
     def on_train_batch_end(self, *_: Any) -> None:
         """Move the running average."""
@@ -102,9 +112,10 @@ class GenreModule(pl.LightningModule):
         )
 
     def on_validation_epoch_end(self) -> None:
-        """Log the tracks' negative log-likelihood and accuracy."""
-        probabilities = np.stack([answer for answer, _ in self._answers])
-        true = np.array([target for _, target in self._answers])
+        """Log the negative log-likelihood and accuracy of all processes' tracks."""
+        answers = of_all_ranks(self._answers)
+        probabilities = np.stack([answer for answer, _ in answers])
+        true = np.array([target for _, target in answers])
         self._answers.clear()
         self.log("nll", float(metrics.log_losses(probabilities, true).mean()))
         self.log("accuracy", float((probabilities.argmax(1) == true).mean()))
@@ -118,6 +129,15 @@ class GenreModule(pl.LightningModule):
         schedule, n_steps = self.recipe.schedule, self.batches.n_steps
         cycle = optimisers.cycles(optimiser, schedule, n_steps)
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": cycle, "interval": "step"}}
+
+
+def of_all_ranks(answers: list[Any]) -> list[Any]:
+    """Return the answers of all processes, in the order of their ranks."""
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return list(answers)
+    parts: list[Any] = [None] * distributed.get_world_size()
+    distributed.all_gather_object(parts, answers)
+    return [answer for part in parts for answer in part]
 
 
 def _ema(decay: float) -> Any:

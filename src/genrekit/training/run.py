@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import platform
 import subprocess
@@ -23,13 +24,14 @@ from genrekit.models import registry
 from genrekit.models.card import ModelCard
 from genrekit.models.registry import CARD, ModelFolder
 from genrekit.models.runtime import LOGITS
-from genrekit.training import callbacks, cards, data, distill, export, fit, plans
+from genrekit.training import callbacks, cards, data, distill, export, fit, plans, ranks
 from genrekit.training import recipe as recipes
 from genrekit.training.batches import UNLABELLED, TrainingBatches, ValidationTracks, draw_weights
 from genrekit.training.data import TrainingSet
 from genrekit.training.hearing import FrozenNetwork, Heard, Listener, cut
 from genrekit.training.module import GenreModule
 from genrekit.training.out_of_fold import N_FOLDS
+from genrekit.training.placement import ALONE, Placement
 from genrekit.training.probe import ProbePlan
 from genrekit.training.progress import steps
 from genrekit.training.recipe import Recipe
@@ -47,13 +49,15 @@ N_CHECKED_SEGMENTS = 8
 class Run:
     """A recipe, the folder that keeps everything of the run, and where to say what happens.
 
-    ``split`` takes the place of the one that the recipe names.
+    ``split`` takes the place of the one that the recipe names. With several processes the first
+    of them calls ``report``, which must then be a module's function.
     """
 
     recipe: Recipe
     folder: Path
     report: Report
     split: Split | SegmentSplit | None = None
+    placement: Placement = ALONE
 
     @property
     def model_folder(self) -> Path:
@@ -70,6 +74,7 @@ class Run:
             KeyboardInterrupt: after Ctrl-C; train() again goes on.
             OSError: the disk is full.
         """
+        self._check_placement()
         prepared = data.prepare(self.recipe, self.split)
         self._open(prepared)
         plan = self._plan(prepared)
@@ -79,8 +84,30 @@ class Run:
             plan.solve(prepared)
             cost = f"one fit of {time.perf_counter() - began:.1f} s on {device()}"
             return self._finish(plan, prepared, cost)
-        unlabelled = [t for t in _unlabelled(self.recipe) if t.track_id not in plan.failures]
-        return self._finish(plan, prepared, self._fit(plan, prepared, unlabelled))
+        return self._finish(plan, prepared, self._fit(plan, prepared))
+
+    def join(self) -> None:
+        """Take this machine's part in a training whose model another machine writes.
+
+        Raises:
+            GenrekitError: see train.
+        """
+        self._check_placement()
+        prepared = data.prepare(self.recipe, self.split)
+        plan = self._plan(prepared)
+        if isinstance(plan, ProbePlan | TabularPlan):  # _check_placement has refused them
+            return
+        self._fit(plan, self._without(prepared, plan.failures))
+
+    def _check_placement(self) -> None:
+        if self.placement.n_ranks > 1 and (
+            self.recipe.model.is_tabular or self.recipe.model.is_frozen
+        ):
+            raise RecipeError(
+                f"model.backbone {self.recipe.model.backbone!r} is not trained itself, only what "
+                "stands on it, which one process does in little time; leave out --devices and "
+                "--nodes"
+            )
 
     def _plan(self, prepared: TrainingSet) -> plans.Plan | ProbePlan | TabularPlan:
         """Make the recipe's plan, which hears every track."""
@@ -101,8 +128,9 @@ class Run:
         self._open(data.prepare(self.recipe, self.split))
         return registry.read(self.model_folder)
 
-    def _fit(self, plan: plans.Plan, prepared: TrainingSet, unlabelled: Sequence[Track]) -> str:
+    def _fit(self, plan: plans.Plan, prepared: TrainingSet) -> str:
         """Train the plan's network epoch by epoch; return what it cost."""
+        unlabelled = [t for t in _unlabelled(self.recipe) if t.track_id not in plan.failures]
         module = GenreModule(
             plan.network,
             self.recipe,
@@ -111,11 +139,19 @@ class Run:
                 plan.source(prepared.validation), prepared.targets(prepared.validation)
             ),
         )
-        rows = fit.fit(module, self.folder, self.report)
+        if self.placement.node_rank:
+            keeper = fit.keeper_of(self.recipe, self.folder, self.report)
+            if not fit.restore(keeper, self.recipe.schedule.n_epochs):
+                ranks.train(module, keeper, self.placement)
+            return ""
+        several = functools.partial(ranks.train, placement=self.placement)
+        train = several if self.placement.n_ranks > 1 else None
+        rows = fit.fit(module, self.folder, self.report, train)
         plan.network.load_state_dict(module.kept_network.state_dict())
         seconds = sum(row["seconds"] for row in rows)
         spent = f"{seconds / 60:.1f} minutes" if seconds >= 60 else f"{seconds:.1f} seconds"
-        return f"{len(rows)} epochs in {spent} on {device()}"
+        by = f" by {self.placement}" if train else ""
+        return f"{len(rows)} epochs in {spent}{by} on {device()}"
 
     def _open(self, prepared: TrainingSet) -> None:
         """Write the recipe, the split and where this comes from into the folder."""
@@ -136,6 +172,7 @@ class Run:
             "seed": self.recipe.seed,
             "torch": torch.__version__,
             "device": device(),
+            "processes": self.placement.n_ranks,
             "dataset": prepared.dataset.name,
             "split": prepared.split.name,
             "split_sha256": prepared.split.sha256,
