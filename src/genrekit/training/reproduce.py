@@ -127,6 +127,7 @@ def run(its: Claimed, runs: Path, folder: Path, report: Report) -> Result:
             measured = measure.evaluate(recipe, kind, place / key, report, n_folds=n_folds or None)
             training = results.training(place / key)
             kept = results.measurement(measured, time.perf_counter() - began, training)
+            result = result.model_copy(update={"commit": fresh.commit, "device": fresh.device})
         result = result.model_copy(update={"measurements": {**result.measurements, key: kept}})
         results.save(result, folder)
         accuracy = kept.levels[recipe.claim.level].accuracy

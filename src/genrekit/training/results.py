@@ -89,7 +89,8 @@ class Measurement(Strict):
 class Result(Strict):
     """Everything that reproducing one recipe gave so far; measurements by protocol.
 
-    ``trained_by`` names the recipe whose models these are, where that is another one.
+    ``trained_by`` names the recipe whose models these are, where that is another one; ``commit``
+    and ``device`` are those of the last measurement.
     """
 
     name: str
