@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from genrekit import workers
 from genrekit.errors import AudioError, GenrekitError, ModelError
 from genrekit.workers import Failure, Pool
 
@@ -278,3 +279,13 @@ def _is_alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")")[-1].split()[0] != "Z"
     except OSError:
         return False
+
+
+def test_only_the_cores_that_the_process_may_use_are_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 64)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 5, 7}, raising=False)
+    assert workers.n_cores() == 3
+    monkeypatch.delattr("os.sched_getaffinity")
+    assert workers.n_cores() == 64

@@ -22,7 +22,7 @@ from genrekit.errors import AudioError, DatasetError
 from genrekit.features import FeatureSpec, handcrafted
 from genrekit.files import write_beside
 from genrekit.segments import cut_whole
-from genrekit.workers import Failure, Pool
+from genrekit.workers import Failure, Pool, n_cores
 
 HEADER = ("filename", "length", *handcrafted.COLUMNS, "label")
 MIN_SEGMENT_SECONDS = 0.1  # one window of the transform
@@ -86,7 +86,7 @@ def extract(
         for _ in range(result.n_resumed):
             advance()
         start = partial(_start_worker, segment_seconds)
-        n_workers = max(1, min(jobs or _n_cores(), len(pending)))
+        n_workers = max(1, min(jobs or n_cores(), len(pending)))
         with Pool(start, n_workers, item_seconds=_FILE_SECONDS) as pool:
             for path, found in zip(pending, pool.map(pending), strict=True):
                 if isinstance(found, Failure):
@@ -191,10 +191,6 @@ def _label(path: Path, by_folder: bool) -> str:
         return folder
     known = (labels.label_set(name) for name in ("gtzan", *labels.names()))
     return next((one.canonical(folder) for one in known if folder in one), "")
-
-
-def _n_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class _Journal:

@@ -26,7 +26,7 @@ from genrekit.models.card import ModelCard
 from genrekit.models.runtime import Network
 from genrekit.prediction import ModelReference, Prediction, SegmentPrediction
 from genrekit.segments import SegmentChoice
-from genrekit.workers import Failure, Pool
+from genrekit.workers import Failure, Pool, n_cores
 
 Waveform = NDArray[np.float32]
 # Called with segments as they are heard: starts in seconds, waveforms of shape (n, samples) and
@@ -487,8 +487,3 @@ def _start_worker(
 ) -> Callable[[str], Prediction]:
     audio.silence_decoders()
     return Classifier(model, segments=choice, min_precision=min_precision).predict_file
-
-
-def n_cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -25,7 +25,7 @@ from genrekit.errors import AudioError, DatasetError, GenrekitError, PictureErro
 from genrekit.features import FeatureSpec, picture
 from genrekit.features.picture import PUBLISHED, Drawing
 from genrekit.segments import cut_whole
-from genrekit.workers import Failure, Pool
+from genrekit.workers import Failure, Pool, n_cores
 
 MAX_PICTURE_SECONDS = 600.0
 _FILE_SECONDS = 3600.0  # a worker that takes longer for one file is stopped
@@ -142,7 +142,7 @@ def paint(
     """
     result = Painted(len(wanted))
     tasks = list(wanted.items())
-    n_workers = min(jobs or _n_cores(), len(tasks))
+    n_workers = min(jobs or n_cores(), len(tasks))
     with ExitStack() as stack:
         outcomes: Iterator[_Done | Failure[Task]] = map(partial(_attempt, style), tasks)
         if n_workers > 1:
@@ -252,7 +252,3 @@ def _n_there(target: Path, style: Style, origin: Mapping[str, Any]) -> int:
 
 def _part(target: Path, index: int) -> Path:
     return target.with_name(f"{target.stem}.{index}{target.suffix}")
-
-
-def _n_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -51,11 +51,11 @@ def figure(width_inches: float, height_inches: float) -> Figure:
     return Figure(figsize=(width_inches, height_inches), layout="constrained")
 
 
-def save(drawn: Figure, path: Path) -> None:
+def save(drawn: Figure, path: Path, dots_per_inch: int = 150) -> None:
     """Write a figure as PNG.
 
     Raises:
         OSError: path cannot be written.
     """
     with write_beside(path) as stream:
-        drawn.savefig(stream, format="png", dpi=150)
+        drawn.savefig(stream, format="png", dpi=dots_per_inch)

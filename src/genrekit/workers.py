@@ -56,6 +56,11 @@ class Failure(Generic[Item]):
     reason: Reason = "error"
 
 
+def n_cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 class Pool(Generic[Item, Result]):
     """Killable workers. Use it as a context manager, or call close.
 

@@ -59,7 +59,7 @@ def command(
         return
     if api_key == "":
         raise typer.BadParameter("the API key is empty; give one, or leave it out")
-    from genrekit.inference import n_cores
+    from genrekit.workers import n_cores
 
     try:
         from genrekit.server import app

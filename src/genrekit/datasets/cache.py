@@ -18,7 +18,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-import os
 import struct
 import time
 import zlib
@@ -35,7 +34,7 @@ from numpy.typing import NDArray
 from genrekit import audio, files
 from genrekit.errors import DatasetError, GenrekitError
 from genrekit.features import FeatureSpec, decibels, front_end, picture
-from genrekit.workers import Failure, Pool
+from genrekit.workers import Failure, Pool, n_cores
 
 if TYPE_CHECKING:
     from genrekit.datasets.base import Stretch, Track
@@ -300,7 +299,7 @@ def _run(tasks: list[_Task], jobs: int | None) -> Iterator[_Outcome]:
     """Work on the tasks; after a fatal outcome, finish what was begun and raise its reason."""
     fatal: list[_Outcome] = []
     begun = takewhile(lambda _: not fatal, tasks)
-    n_jobs = min(jobs or _n_cores(), len(tasks))
+    n_jobs = min(jobs or n_cores(), len(tasks))
     with ExitStack() as stack:
         outcomes: Iterator[_Outcome | Failure[_Task]] = map(_ensure, begun)
         if n_jobs > 1:
@@ -322,10 +321,6 @@ def _run(tasks: list[_Task], jobs: int | None) -> Iterator[_Outcome]:
 def _start_worker() -> Callable[[_Task], _Outcome]:
     audio.silence_decoders()
     return _ensure
-
-
-def _n_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager

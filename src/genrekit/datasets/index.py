@@ -12,6 +12,7 @@ from pathlib import Path
 
 from genrekit import files
 from genrekit.errors import DatasetError
+from genrekit.workers import n_cores
 
 Entry = tuple[int, int, str]
 
@@ -49,7 +50,7 @@ def hashes(
             advance()
         return found
 
-    with ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(jobs or n_cores()) as pool:
         entries = dict(zip(wanted, pool.map(entry, wanted), strict=True))
     if any(known.get(_key(path)) != its for path, its in entries.items()):
         _save(memory, {_key(path): its for path, its in entries.items()})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import numpy as np
 
 from genrekit.datasets.base import Problem, Track
 from genrekit.errors import AudioError
+from genrekit.workers import n_cores
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def listen(
             advance()
         return found
 
-    with ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(jobs or n_cores()) as pool:
         found = list(pool.map(heard, tracks))
     return Report(
         n_tracks=len(tracks),

@@ -7,7 +7,6 @@ is unusual for its genre, which is not always wrong: nothing is left out because
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -24,7 +23,7 @@ from genrekit.datasets.audit import Audit, Finding, grouped, hearing
 from genrekit.errors import DatasetError, GenrekitError, ModelError
 from genrekit.inference import Classifier
 from genrekit.models import registry
-from genrekit.workers import Failure, Pool
+from genrekit.workers import Failure, Pool, n_cores
 
 CHECK = "likely wrong label"
 N_FOLDS = 5
@@ -165,7 +164,7 @@ def _embed_all(
     """Return the embedding of each track that can be heard, by track_id."""
     folder = registry.find()
     start = partial(_start_worker, folder.path, memory / folder.card.onnx_sha256[:16])
-    n_jobs = max(1, min(jobs or os.cpu_count() or 1, len(tracks)))
+    n_jobs = max(1, min(jobs or n_cores(), len(tracks)))
     vectors = {}
     with Pool(start, n_jobs, item_seconds=hearing.ITEM_SECONDS) as pool:
         results = pool.map(track.path for track in tracks)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -16,7 +15,7 @@ from genrekit.evaluation.result import EvaluationResult, TrackResult
 from genrekit.inference import Classifier
 from genrekit.models.card import Change, Interval, Robustness
 from genrekit.models.registry import ModelFolder
-from genrekit.workers import Failure, Pool
+from genrekit.workers import Failure, Pool, n_cores
 
 CLEAN = "unchanged"
 TRACK_SECONDS = 600.0
@@ -70,7 +69,7 @@ def measure(
 def _hear(
     model: Path, tracks: Sequence[TrackResult], jobs: int | None
 ) -> Iterator[Answers | Failure[str]]:
-    n_jobs = min(jobs or os.cpu_count() or 1, len(tracks))
+    n_jobs = min(jobs or n_cores(), len(tracks))
     with Pool(partial(_start, model), n_jobs, item_seconds=TRACK_SECONDS) as pool:
         yield from pool.map(track.path for track in tracks)
 

@@ -14,7 +14,7 @@ from genrekit.server import problems, schemas, uploads
 from genrekit.server.jobs import Job
 from genrekit.server.metrics import Figures
 from genrekit.server.problems import ProblemError
-from genrekit.server.service import Service
+from genrekit.server.service import Order, Service
 
 JSON = "application/json"
 _FILE = {"type": "string", "format": "binary"}
@@ -70,6 +70,15 @@ def problem_answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
+def hearing_answers(answer: Any) -> dict[int | str, dict[str, Any]]:
+    """Return the OpenAPI descriptions of what a route that hears files may answer with."""
+    return {
+        200: {"model": answer},
+        202: {"model": schemas.JobAnswer, "description": "A job; Location says where"},
+        **problem_answers(400, 408, 413, 415, 422, 500, 503),
+    }
+
+
 def _reference(model: type) -> dict[str, str]:
     return {"$ref": f"#/components/schemas/{model.__name__}"}
 
@@ -80,11 +89,7 @@ def hearing_routes(service: Service) -> APIRouter:
 
     @router.post(
         "/predict",
-        responses={
-            200: {"model": schemas.PredictionAnswer | schemas.Results},
-            202: {"model": schemas.JobAnswer, "description": "A job; Location says where"},
-            **problem_answers(400, 408, 413, 415, 422, 500, 503),
-        },
+        responses=hearing_answers(schemas.PredictionAnswer | schemas.Results),
         openapi_extra={"requestBody": _BODY},
         response_class=Response,
     )
@@ -99,18 +104,11 @@ def hearing_routes(service: Service) -> APIRouter:
     ) -> Response:
         """Say the genre of one file (its prediction) or of several ({"results": [...]})."""
         order = service.order(model, min_precision, segments, include)
-        files = await uploads.receive(request, service.spool, service.settings.limits, filename)
-        later = "respond-async" in (prefer or "")
-        hearing = service.hear(files, order, later)
-        return _shown(request, await uploads.while_there(request, hearing))
+        return await _heard(service, request, order, filename, "respond-async" in (prefer or ""))
 
     @router.post(
         "/explain",
-        responses={
-            200: {"model": schemas.ExplanationAnswer | schemas.Results},
-            202: {"model": schemas.JobAnswer, "description": "A job; Location says where"},
-            **problem_answers(400, 408, 413, 415, 422, 500, 503),
-        },
+        responses=hearing_answers(schemas.ExplanationAnswer | schemas.Results),
         openapi_extra={"requestBody": _BODY},
         response_class=Response,
     )
@@ -122,9 +120,7 @@ def hearing_routes(service: Service) -> APIRouter:
     ) -> Response:
         """Say which seconds and which frequencies of a file speak for a genre."""
         order = service.explanation_order(model, genre)
-        files = await uploads.receive(request, service.spool, service.settings.limits, filename)
-        hearing = service.hear(files, order, False)
-        return _shown(request, await uploads.while_there(request, hearing))
+        return await _heard(service, request, order, filename)
 
     @router.get(
         "/jobs/{job_id}",
@@ -170,6 +166,15 @@ def state_routes(service: Service, figures: Figures) -> APIRouter:
         return Response(generate_latest(figures.registry), media_type=CONTENT_TYPE_LATEST)
 
     return router
+
+
+async def _heard(
+    service: Service, request: Request, order: Order, filename: str, later: bool = False
+) -> Response:
+    """Take in the files of a request, hear them and show the answer, or the job that it became."""
+    files = await uploads.receive(request, service.spool, service.settings.limits, filename)
+    hearing = service.hear(files, order, later)
+    return _shown(request, await uploads.while_there(request, hearing))
 
 
 def _shown(request: Request, outcome: str | Job) -> Response:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
+from genrekit import pictures
 from genrekit.files import write_beside
 from genrekit.models import torchvision_shim  # noqa: F401 - lightning imports torchvision
 from genrekit.training.progress import bar
@@ -195,13 +196,10 @@ def draw_curves(path: Path, rows: list[dict[str, float]], of: str = "validation 
 
     Raises:
         OSError: the file cannot be written.
+        GenrekitError: matplotlib is not installed.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9, 3.5), layout="constrained")
-    FigureCanvasAgg(figure)
-    left, right = figure.subplots(1, 2)
+    drawn = pictures.figure(9, 3.5)
+    left, right = drawn.subplots(1, 2)
     epochs = [row["epoch"] for row in rows]
     left.plot(epochs, [row["train_loss"] for row in rows], label="training loss")
     left.plot(epochs, [row["nll"] for row in rows], label=f"nll of {of}")
@@ -209,5 +207,4 @@ def draw_curves(path: Path, rows: list[dict[str, float]], of: str = "validation 
     for axes in (left, right):
         axes.set_xlabel("epoch")
         axes.legend()
-    with write_beside(path) as stream:
-        figure.savefig(stream, format="png", dpi=110)
+    pictures.save(drawn, path, 110)

@@ -7,7 +7,6 @@ run continues and the next recipe starts at once.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from genrekit.features import picture
 from genrekit.features.spec import FeatureSpec
 from genrekit.training import augment
 from genrekit.training.recipe import Augmentation
+from genrekit.workers import n_cores
 
 Floats = NDArray[np.float32]
 BATCH_SIZE = 16
@@ -107,7 +107,7 @@ class FrozenNetwork:
         self.model = model
         self.spec = spec
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = os.cpu_count() or 1
+        options.intra_op_num_threads = n_cores()
         options.log_severity_level = 3
         try:
             self._session = onnxruntime.InferenceSession(

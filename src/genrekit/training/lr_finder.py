@@ -15,6 +15,7 @@ from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from genrekit import pictures
 from genrekit.errors import ModelError
 from genrekit.files import write_beside
 from genrekit.models import torchvision_shim  # noqa: F401 - lightning imports torchvision
@@ -82,16 +83,11 @@ def _bar_on_a_terminal_only() -> Iterator[None]:
 
 
 def _draw(path: Path, results: dict[str, list[float]], lr: float) -> None:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(5, 3.5), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots()
+    drawn = pictures.figure(5, 3.5)
+    axes = drawn.subplots()
     axes.semilogx(results["lr"], results["loss"])
     axes.axvline(lr, color="tab:red", linestyle="--", label=f"suggestion {lr:.2g}")
     axes.set_xlabel("learning rate")
     axes.set_ylabel("smoothed training loss")
     axes.legend()
-    with write_beside(path) as stream:
-        figure.savefig(stream, format="png", dpi=110)
+    pictures.save(drawn, path, 110)

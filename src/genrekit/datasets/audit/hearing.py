@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -17,7 +16,7 @@ import numpy as np
 from genrekit import audio, files
 from genrekit.datasets.audit.fingerprint import SPEC, Landmarks, landmarks
 from genrekit.errors import AudioError, GenrekitError
-from genrekit.workers import Failure, Pool
+from genrekit.workers import Failure, Pool, n_cores
 
 # Raise it when what is remembered changes: old records are then left alone.
 _FORMAT = 1
@@ -76,7 +75,7 @@ def hear_all(
         What was heard, or why it cannot be, in the order of paths.
     """
     start = partial(_start_worker, memory or cache_folder())
-    n_jobs = max(1, min(jobs or os.cpu_count() or 1, len(paths)))
+    n_jobs = max(1, min(jobs or n_cores(), len(paths)))
     with Pool(start, n_jobs, item_seconds=ITEM_SECONDS) as pool:
         for found in pool.map(paths):
             if advance is not None:
