@@ -7,7 +7,8 @@
     ├── DatasetError    a dataset, split or manifest that cannot be used
     ├── RecipeError     a recipe with an unknown key or a value out of range
     ├── TagError        a tag that cannot be read or written
-    └── LibraryError    a library database or plan that cannot be used
+    ├── LibraryError    a library database or plan that cannot be used
+    └── RunError        a run over many files that cannot be started or continued
 
 Every message says what came, what is allowed and what to do. The command line prints it as one
 sentence and exits with ``exit_code``.
@@ -53,6 +54,10 @@ class TagError(GenrekitError):
 
 class LibraryError(GenrekitError):
     """A library database or a plan that cannot be used."""
+
+
+class RunError(GenrekitError):
+    """A run over many files whose list, output or cluster cannot be used."""
 
 
 def unknown_name(kind: str, name: str, allowed: Iterable[str]) -> str:

@@ -15,7 +15,7 @@ from genrekit import __version__, cli
 from genrekit.cli import main
 
 VERBS = main.verbs()
-HELPERS = {"console", "findings", "main", "options", "tables", "writers"}
+HELPERS = {"console", "findings", "main", "options", "running", "tables", "writers"}
 
 
 def run(*arguments: str) -> tuple[int, str]:

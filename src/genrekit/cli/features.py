@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from genrekit.cli import console
+from genrekit.cli import console, running
 from genrekit.cli.options import Jobs
 from genrekit.files import expand
 
@@ -26,9 +26,9 @@ def group() -> None:
 @app.command()
 def extract(
     paths: Annotated[list[str], typer.Argument(help="Files, folders or patterns.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The CSV file to write.")] = Path(
-        "features.csv"
-    ),
+    output: Annotated[
+        str, typer.Option("--output", "-o", help="The CSV file to write.")
+    ] = "features.csv",
     segment_seconds: Annotated[
         float | None,
         typer.Option(
@@ -44,6 +44,8 @@ def extract(
         ),
     ] = False,
     jobs: Jobs = None,
+    engine: running.EngineName = None,
+    ray_address: running.RayAddress = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write a summary as JSON.")] = False,
 ) -> None:
     """Write the 57 columns of the published GTZAN table; run it again to go on after a kill."""
@@ -54,17 +56,26 @@ def extract(
         extraction.MIN_SEGMENT_SECONDS <= segment_seconds <= longest
     ):
         raise typer.BadParameter(f"--segment-seconds is {segment_seconds}; allowed: 0.1 to 600")
+    worker = running.engine(engine, jobs, ray_address)
+    if running.is_run(engine, output):
+        if output.endswith(".csv"):
+            raise typer.BadParameter("a run writes -o NAME.jsonl, or a folder or URL for Parquet")
+        from genrekit.runs.work import Features
+
+        running.run(Features(segment_seconds), paths, output, worker, as_json)
+        return
+    target = Path(output)
     files = expand(paths)
     with console.progress("Extracting", len(files)) as advance:
         result = extraction.extract(
             files,
-            output,
+            target,
             segment_seconds,
             jobs=jobs,
             label_by_folder=label_by_folder,
             advance=advance,
         )
-    _report(result, output, as_json)
+    _report(result, target, as_json)
     if result.failures:
         raise typer.Exit(1)
 

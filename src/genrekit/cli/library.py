@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from genrekit.cli import console
+from genrekit.cli import console, running
 from genrekit.cli.options import AsJson, Db, Jobs, JsonLines, Model, Nice
 
 if TYPE_CHECKING:
@@ -57,11 +57,17 @@ def scan(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done; hear nothing.")
     ] = False,
+    engine: Annotated[
+        Literal["local", "ray"],
+        typer.Option(help="Who works: processes of this machine, or Ray (same paths everywhere)."),
+    ] = "local",
+    ray_address: running.RayAddress = None,
     as_json: AsJson = False,
 ) -> None:
     """Hear every new file once and remember it; stop it at any time, it goes on where it was."""
     from genrekit.library import database, scan
 
+    worker = running.engine(engine, jobs, ray_address)
     where = ":memory:" if dry_run and not (db or database.default_path()).exists() else db
     with database.opened(where) as connection:
         planned = scan.plan(connection, folders, model, retry=retry)
@@ -72,7 +78,7 @@ def scan(
             limits = scan.Limits(jobs, nice, deadline, memory << 20)
             total = sum(planned.n_todo.values())
             with console.progress("Scanning", total, unit="files") as advance:
-                report = scan.run(connection, planned, limits, advance)
+                report = scan.run(connection, planned, limits, advance, worker)
     _show_scan(planned, report, as_json)
     if report and report.failures:
         raise typer.Exit(1)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from genrekit.cli import console, writers
-from genrekit.cli.options import Jobs, JsonLines, MinPrecision, Model
+from genrekit.cli import console, running, writers
+from genrekit.cli.options import Jobs, JsonLines, MinPrecision, Model, spread
 from genrekit.files import expand
 
 if TYPE_CHECKING:
@@ -38,16 +39,19 @@ def parse_segments(text: str | None) -> Choice:
     raise typer.BadParameter(f"{text!r} came; allowed: all, or a whole number above 0")
 
 
-def command(
+@dataclass(frozen=True)
+class Options:
+    """What the verb takes."""
+
     paths: Annotated[
         list[str],
         typer.Argument(help="Files, folders or patterns; - reads a list from standard input."),
-    ],
-    model: Model = None,
+    ]
+    model: Model = None
     top: Annotated[
         int | None,
         typer.Option(min=1, help="Give this many genres.", show_default="3 in text, else all"),
-    ] = None,
+    ] = None
     timeline: Annotated[
         bool,
         typer.Option(
@@ -55,29 +59,67 @@ def command(
             help="Show the genres over time, of the whole track unless --segments says otherwise; "
             "-o FILE.csv, .json, .png or .txt (labels for Audacity) chooses the form.",
         ),
-    ] = False,
-    min_precision: MinPrecision = None,
-    as_json: JsonLines = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Write one CSV row a file.")] = False,
-    jobs: Jobs = None,
+    ] = False
+    min_precision: MinPrecision = None
+    as_json: JsonLines = False
+    as_csv: Annotated[bool, typer.Option("--csv", help="Write one CSV row a file.")] = False
+    jobs: Jobs = None
     segments: Annotated[
         str | None,
         typer.Option(
             help="Segments heard of a track: all, or a number spread evenly.",
             show_default="all of a track up to 60 s, 8 of a longer one",
         ),
-    ] = None,
+    ] = None
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write there, not on standard output.")
-    ] = None,
-) -> None:
+        str | None, typer.Option("--output", "-o", help="Write there, not on standard output.")
+    ] = None
+    engine: running.EngineName = None
+    ray_address: running.RayAddress = None
+    gpus_per_job: running.GpusPerJob = 0.0
+
+    def check(self) -> None:
+        """Refuse options that do not go together.
+
+        Raises:
+            typer.BadParameter: they do not, or one lies out of range.
+        """
+        if self.as_json and self.as_csv:
+            raise typer.BadParameter("give --json or --csv, not both")
+        if self.is_run and (self.timeline or self.as_csv):
+            raise typer.BadParameter(
+                "a run writes JSON lines or Parquet; leave --timeline and --csv out"
+            )
+
+    @property
+    def is_run(self) -> bool:
+        """Whether the output is a run, which can be gone on with."""
+        return running.is_run(self.engine, self.output)
+
+
+@spread(Options)
+def command(options: Options) -> None:
     """Say the genre of audio files, each with its probability."""
-    if as_json and as_csv:
-        raise typer.BadParameter("give --json or --csv, not both")
-    choice = parse_segments(segments)
-    files = expand([name for path in paths for name in (_listed() if path == "-" else [path])])
-    kind: writers.Kind = "json" if as_json else "csv" if as_csv else "text"
-    if timeline and output and kind == "text":
+    options.check()
+    choice = parse_segments(options.segments)
+    engine = running.engine(options.engine, options.jobs, options.ray_address, options.gpus_per_job)
+    if options.is_run:
+        from genrekit.runs.work import Predict
+
+        work = Predict.of(options.model, choice, options.min_precision, options.top)
+        running.run(work, options.paths, options.output, engine, options.as_json)
+    else:
+        _show(options, choice)
+
+
+def _show(options: Options, choice: Choice) -> None:
+    """Write what the model says of each file as soon as it and all before it are heard."""
+    files = expand(
+        [name for path in options.paths for name in (_listed() if path == "-" else [path])]
+    )
+    output = Path(options.output) if options.output else None
+    kind: writers.Kind = "json" if options.as_json else "csv" if options.as_csv else "text"
+    if options.timeline and output and kind == "text":
         kind = writers.timeline_kind(output)
     if kind in ("labels", "png") and len(files) != 1:
         raise typer.BadParameter(
@@ -89,12 +131,12 @@ def command(
     from genrekit.inference import Classifier
 
     audio.silence_decoders()
-    if timeline and choice is None:
+    if options.timeline and choice is None:
         choice = "all"
-    classifier = Classifier(model, segments=choice, min_precision=min_precision)
+    classifier = Classifier(options.model, segments=choice, min_precision=options.min_precision)
     with writers.opened(output, kind) as stream:
-        write = writers.writer(kind, stream, classifier.labels, top, timeline)
-        failures = _run(classifier, files, jobs, write)
+        write = writers.writer(kind, stream, classifier.labels, options.top, options.timeline)
+        failures = _run(classifier, files, options.jobs, write)
     for failure in failures:
         console.complain(failure.path, failure.error, as_given=True)
     console.count_failed(len(failures), len(files))

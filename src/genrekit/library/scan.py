@@ -9,19 +9,22 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
+from genrekit.engines import Engine, Local, Workers
 from genrekit.library import database, hearing, store, walk
 from genrekit.library.hearing import Heard, Identity, Job
 from genrekit.library.store import Todo
 from genrekit.models import registry
 from genrekit.models.registry import ModelFolder
-from genrekit.workers import Failure, Pool
+from genrekit.workers import Failure
 
-BATCH = 64  # files that are identified before those of them that are new are heard
+BATCH = 64  # files that are identified in one transaction
 ITEM_SECONDS = 120.0
 MEMORY_BYTES = 2 << 30
 
@@ -159,6 +162,7 @@ def run(
     planned: Plan,
     limits: Limits | None = None,
     advance: Advance = lambda n_files: None,
+    engine: Engine | None = None,
 ) -> Report:
     """Do what was planned on the same connection just before.
 
@@ -167,6 +171,8 @@ def run(
         planned: what plan returned.
         limits: how much of the machine may be taken.
         advance: called with a number of files when these are done.
+        engine: who works; None is the processes of this machine. The workers of another one must
+            see the files under the same paths.
 
     Raises:
         LibraryError: the database fails, such as by a full disk.
@@ -178,14 +184,13 @@ def run(
     report = Report()
     store.mark(connection, planned.absent)
     model = store.remember_model(connection, planned.model)
-    n_todo = sum(planned.n_todo.values())
-    n_workers = max(1, min(limits.jobs or _n_cores(), n_todo))
+    engine = engine or Local(limits.jobs)
     start = partial(hearing.start, planned.model.path, limits.niceness)
-    with Pool(
-        start, n_workers, item_seconds=limits.item_seconds, memory_bytes=limits.memory_bytes
-    ) as pool:
-        work = _Scan(connection, model, pool, report, advance)
-        for batch in store.todo(connection, model, retry=planned.retry, n_files=BATCH):
+    with engine.workers(
+        start, item_seconds=limits.item_seconds, memory_bytes=limits.memory_bytes
+    ) as workers:
+        work = _Scan(connection, model, workers, engine.block_items, report, advance)
+        for batch in store.todo(connection, model, retry=planned.retry, n_files=engine.map_items):
             work.do(batch)
     report.n_moved = store.forget_moved(connection, planned.absent)
     report.seconds = time.perf_counter() - began
@@ -198,7 +203,8 @@ class _Scan:
 
     connection: sqlite3.Connection
     model: int
-    pool: Pool[Job, Identity | Heard]
+    workers: Workers
+    block_items: int
     report: Report
     advance: Advance
 
@@ -208,23 +214,33 @@ class _Scan:
 
     def _identify(self, batch: Sequence[Todo]) -> None:
         jobs = [Job("identify", todo.file) for todo in batch]
-        results = list(self.pool.map(jobs, in_order=False))
-        with database.transaction(self.connection):
-            for result in results:
-                if isinstance(result, Identity):
-                    store.identified(self.connection, result)
-                elif isinstance(result, Failure) and os.path.lexists(result.item.file.path):
-                    self._fail([result.item.file.path], result)
-                    store.unidentified(
-                        self.connection, result.item.file, result.message, _is_deadly(result)
-                    )
+        results = self._map(jobs)
+        while answered := list(islice(results, BATCH)):
+            with database.transaction(self.connection):
+                for result in answered:
+                    self._keep_identity(result)
+
+    def _keep_identity(self, result: Any) -> None:
+        if isinstance(result, Identity):
+            store.identified(self.connection, result)
+        elif isinstance(result, Failure) and os.path.lexists(result.item.file.path):
+            self._fail([result.item.file.path], result)
+            store.unidentified(
+                self.connection, result.item.file, result.message, _is_deadly(result)
+            )
+
+    def _map(self, jobs: Sequence[Job]) -> Iterator[Any]:
+        """Give what becomes of each job, in any order."""
+        blocks = (jobs[i : i + self.block_items] for i in range(0, len(jobs), self.block_items))
+        for _, results in self.workers.map(blocks):
+            yield from results
 
     def _hear(self, batch: Sequence[Todo]) -> None:
         paths = [todo.file.path for todo in batch]
         unheard = store.unheard(self.connection, self.model, paths)
         jobs = [Job("hear", batch[index].file, audio) for audio, index in unheard.items()]
         self.advance(len(batch) - len(jobs))
-        for result in self.pool.map(jobs, in_order=False):
+        for result in self._map(jobs):
             if isinstance(result, Heard):
                 store.heard(self.connection, self.model, result)
                 self.report.n_heard += 1
@@ -242,7 +258,3 @@ class _Scan:
 
 def _is_deadly(failure: Failure[Job]) -> bool:
     return failure.reason != "error"
-
-
-def _n_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
