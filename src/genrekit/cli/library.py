@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from genrekit.cli import console, running
-from genrekit.cli.options import AsJson, Db, Jobs, JsonLines, Model, Nice
+from genrekit.cli.options import AsJson, Db, Jobs, JsonLines, Model, Nice, spread
 
 if TYPE_CHECKING:
     from genrekit.library.agreement import Agreement
@@ -38,48 +39,58 @@ Disagrees = Annotated[
 ]
 
 
-@app.command()
-def scan(
-    folders: Annotated[list[Path], typer.Argument(help="Folders, or single files.")],
-    model: Model = None,
-    db: Db = None,
-    jobs: Jobs = None,
-    nice: Nice = 0,
+@dataclass(frozen=True)
+class ScanOptions:
+    """What ``library scan`` takes."""
+
+    folders: Annotated[list[Path], typer.Argument(help="Folders, or single files.")]
+    model: Model = None
+    db: Db = None
+    jobs: Jobs = None
+    nice: Nice = 0
     deadline: Annotated[
         float, typer.Option(min=1, help="Seconds after which a file is given up.")
-    ] = 120,
+    ] = 120
     memory: Annotated[
         int, typer.Option(min=256, help="Megabytes beyond which a file is given up.")
-    ] = 2048,
+    ] = 2048
     retry: Annotated[
         bool, typer.Option("--retry", help="Try the files again that failed before.")
-    ] = False,
+    ] = False
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done; hear nothing.")
-    ] = False,
+    ] = False
     engine: Annotated[
         Literal["local", "ray"],
         typer.Option(help="Who works: processes of this machine, or Ray (same paths everywhere)."),
-    ] = "local",
-    ray_address: running.RayAddress = None,
-    as_json: AsJson = False,
-) -> None:
+    ] = "local"
+    ray_address: running.RayAddress = None
+    as_json: AsJson = False
+
+
+@app.command("scan")
+@spread(ScanOptions)
+def scan_command(options: ScanOptions) -> None:
     """Hear every new file once and remember it; stop it at any time, it goes on where it was."""
     from genrekit.library import database, scan
 
-    worker = running.engine(engine, jobs, ray_address)
-    where = ":memory:" if dry_run and not (db or database.default_path()).exists() else db
+    worker = running.engine(options.engine, options.jobs, options.ray_address)
+    where = (
+        ":memory:"
+        if options.dry_run and not (options.db or database.default_path()).exists()
+        else options.db
+    )
     with database.opened(where) as connection:
-        planned = scan.plan(connection, folders, model, retry=retry)
+        planned = scan.plan(connection, options.folders, options.model, retry=options.retry)
         for problem in planned.problems:
             console.warn(problem)
         report = None
-        if not dry_run:
-            limits = scan.Limits(jobs, nice, deadline, memory << 20)
+        if not options.dry_run:
+            limits = scan.Limits(options.jobs, options.nice, options.deadline, options.memory << 20)
             total = sum(planned.n_todo.values())
             with console.progress("Scanning", total, unit="files") as advance:
                 report = scan.run(connection, planned, limits, advance, worker)
-    _show_scan(planned, report, as_json)
+    _show_scan(planned, report, options.as_json)
     if report and report.failures:
         raise typer.Exit(1)
 
