@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from genrekit.errors import RunError
+from genrekit.errors import AudioError, RunError
 from genrekit.files import AUDIO_SUFFIXES, expand
 from genrekit.runs.places import file_system, is_remote, patient
 
@@ -201,6 +201,8 @@ def at_hand(source: Source) -> Iterator[Path]:
         with os.fdopen(handle, "wb") as target:
             patient(source.name, lambda: _fetch(source, target))
         yield Path(name)
+    except AudioError as error:  # it names the copy, which nobody knows
+        raise AudioError(str(error).replace(name, source.name)) from error
     finally:
         Path(name).unlink()
 
