@@ -5,8 +5,9 @@
 Files given are repeated until there are enough; without any, genrekit's made tracks are used.
 Every way runs in the same number of processes, one thread each, after a warm-up. The source
 projects' way is also shown as their notebooks run it: one process, every thread. Only the row
-"predict_files" includes the workers' start. Ratios are wall time over decoding alone: smaller is
-better.
+"predict_files" includes the workers' start. Ratios are over decoding alone, of wall time and of
+processor time (user and system, of all threads): smaller is better, and on a machine with other
+work the second is the one to believe.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ class Result:
     name: str
     n_files: int
     wall_seconds: float
-    peak_mb: float
+    peak_mb: float = 0.0
+    cpu_seconds: float = 0.0
 
     @property
     def seconds_per_file(self) -> float:
@@ -60,11 +62,10 @@ def measure(
     with context.Pool(n_processes, _start, (make, model, files[0])) as pool:
         pool.map(_one, files[: 2 * n_processes], chunksize=1)
         start = time.perf_counter()
-        for _ in pool.imap_unordered(_one, files, chunksize=1):
-            pass
+        cpu_seconds = sum(pool.imap_unordered(_one, files, chunksize=1))
         wall_seconds = time.perf_counter() - start
         peaks = pool.map(_peak_mb, range(4 * n_processes), chunksize=1)
-    return Result(name, len(files), wall_seconds, max(peaks))
+    return Result(name, len(files), wall_seconds, max(peaks), cpu_seconds)
 
 
 def _published() -> Run:
@@ -80,8 +81,11 @@ def _start(make: Callable[..., Run], model: str | None, first: Path) -> None:
     _run[0](first)
 
 
-def _one(path: Path) -> None:
+def _one(path: Path) -> float:
+    """Run one file; return the processor time it took."""
+    start = time.process_time()
     _run[0](path)
+    return time.process_time() - start
 
 
 def _peak_mb(_: int) -> float:
@@ -100,20 +104,21 @@ def measure_predict_files(model: str, files: list[Path]) -> Result:
     failed = [result for result in results if not hasattr(result, "label")]
     if failed:
         raise SystemExit(f"predict_files failed: {failed[0]}")
-    return Result(f"predict_files, {model}", len(files), wall_seconds, 0.0)
+    return Result(f"predict_files, {model}", len(files), wall_seconds)
 
 
 def tell(title: str, results: Sequence[Result]) -> None:
     """Print one set's table; the first result is decoding alone."""
-    limit = results[0].seconds_per_file
+    limit, cpu_limit = results[0].seconds_per_file, results[0].cpu_seconds / results[0].n_files
     print(f"\n## {title}\n")
-    print("| way | files/s | ms per file | x decoding alone | MB per process |")
-    print("|---|---:|---:|---:|---:|")
+    print("| way | files/s | ms per file | x decoding alone | processor time, x | MB per process |")
+    print("|---|---:|---:|---:|---:|---:|")
     for result in results:
         each = result.seconds_per_file
         peak = f"{result.peak_mb:.0f}" if result.peak_mb else ""
-        ratio = f"{each / limit:.2f}"
-        print(f"| {result.name} | {1 / each:.2f} | {1000 * each:.1f} | {ratio} | {peak} |")
+        cpu = result.cpu_seconds / result.n_files / cpu_limit
+        cells = (f"{1 / each:.2f}", f"{1000 * each:.1f}", f"{each / limit:.2f}")
+        print("|", " | ".join([result.name, *cells, f"{cpu:.2f}" if cpu else "", peak]), "|")
 
 
 def short_files(files: list[Path], models: list[str], n_slow: int) -> None:
@@ -121,6 +126,8 @@ def short_files(files: list[Path], models: list[str], n_slow: int) -> None:
     results = [measure("decoding alone", ways.decoding, None, files)]
     for model in models:
         results.append(measure(f"genrekit, {model}", ways.genrekit, model, files))
+        one = f"genrekit, {model}, one process"
+        results.append(measure(one, ways.genrekit, model, files[: len(files) // JOBS], 1))
         results.append(measure_predict_files(model, files))
         if missing := ways.missing(ways.PLAIN_NEEDS):
             print(f"skipped: the plain way needs {missing}", file=sys.stderr)
