@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from moto.server import ThreadedMotoServer
-
 if __name__ == "__main__":
+    from moto.server import ThreadedMotoServer
+
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     print(server.get_host_and_port()[1], flush=True)  # noqa: T201
