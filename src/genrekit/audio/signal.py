@@ -32,7 +32,7 @@ def downmix(waveform: Waveform, out: Waveform | None = None) -> Waveform:
     n_channels = waveform.shape[0]
     if n_channels == 1:
         return waveform
-    # Not as a product with weights: from 131,072 samples on OpenBLAS starts threads for that.
+    # Not as a product with weights: for pieces as long as a reader's OpenBLAS starts threads.
     mixed = np.add(waveform[:1], waveform[1:2], out=out)
     for channel in waveform[2:]:
         mixed += channel
