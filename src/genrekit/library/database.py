@@ -180,9 +180,11 @@ def _version(connection: sqlite3.Connection, path: Path) -> int:
     Raises:
         LibraryError: it is another program's, or a newer genrekit's.
     """
-    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
-    owner: int = connection.execute("PRAGMA application_id").fetchone()[0]
-    n_tables: int = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    # One statement sees one state, while another process may be making the database.
+    version, owner, n_tables = connection.execute(
+        "SELECT user_version, application_id, (SELECT count(*) FROM sqlite_master) "
+        "FROM pragma_user_version, pragma_application_id"
+    ).fetchone()
     if n_tables and owner != APPLICATION_ID:
         raise LibraryError(f"{path} is a database of another program; name another file with --db")
     if version > len(SCHEMA):
@@ -190,4 +192,4 @@ def _version(connection: sqlite3.Connection, path: Path) -> int:
             f"{path} was written by a newer genrekit (library version {version}; this one knows "
             f"{len(SCHEMA)}); install that genrekit, or name another file with --db"
         )
-    return version
+    return int(version)
