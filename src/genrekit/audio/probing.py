@@ -15,6 +15,7 @@ from genrekit.errors import AudioError
 
 # Streamed files write a length near 2^31 or 2^32 because they do not know it.
 _UNKNOWN_BYTES = 0x7FFFF000
+_END_SAMPLES = 1 << 14  # a block of FLAC has 4,096 or 4,608 samples as a rule
 _UNKNOWN_SAMPLES = 2**62
 _TAIL_SECONDS = 0.5
 # Containers round a track's length to their packets.
@@ -108,9 +109,13 @@ def _probe_soundfile(path: Path) -> AudioInfo:
 
 
 def _check_end(reader: SoundfileReader) -> None:
-    """Decode the last sample: a FLAC's header says a length that nobody checks."""
-    reader.seek(max(0, reader.n_samples_claimed - 1))
-    if reader.n_samples_claimed and reader.read(1).shape[1] == 0:
+    """Decode the last samples: a FLAC's header says a length that nobody checks.
+
+    libFLAC decodes the whole file to find a sample of its short last block, hence one before it.
+    """
+    n_end = min(reader.n_samples_claimed, _END_SAMPLES)
+    reader.seek(reader.n_samples_claimed - n_end)
+    if reader.read(n_end).shape[1] < n_end:
         raise DecodeError("it ends before the length in its header")
 
 
