@@ -1,4 +1,4 @@
-"""The entry point: find the verbs, run one, turn errors into one sentence and an exit code."""
+"""The entry point: find the verb, run it, turn errors into one sentence and an exit code."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Annotated, Any
 
 import typer
+import typer.main
 from typer.core import TyperGroup
 
 from genrekit import __version__, cli
@@ -18,10 +19,51 @@ from genrekit.cli import console
 from genrekit.errors import GenrekitError
 
 INTERRUPTED = 130
+# Help as plain text: importing and drawing rich's frames takes longer than everything else of it.
+PLAIN = None
+HELP_WIDTH = 120  # at most; narrower on a narrower terminal
 
 
 class Verbs(TyperGroup):
-    """The group of all verbs: expected errors end in one line on standard error."""
+    """The group of all verbs: each is imported when it is asked for.
+
+    Expected errors end in one line on standard error.
+    """
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of all verbs."""
+        del ctx
+        return list(verbs())
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Import one verb and return its command; None where there is none of this name."""
+        del ctx
+        module = _verb(cmd_name)
+        if module is None:
+            return None
+        alone = typer.Typer(rich_markup_mode=PLAIN)
+        alone.callback()(root)  # so that one command stays a group of one
+        if hasattr(module, "command"):
+            alone.command(cmd_name)(module.command)
+        else:
+            alone.add_typer(module.app, name=cmd_name)
+        return typer.main.get_group(alone).commands[cmd_name]
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """List the verbs by the first line of their help; their options are not looked at."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, _summary(module)) for name, module in verbs().items()])
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the verb that the arguments start with.
+
+        Raises:
+            UsageError: there is none; the nearest names, which typer takes from commands, are said.
+        """
+        if self.get_command(ctx, args[0]) is None:
+            self.commands = {name: self.get_command(ctx, name) for name in verbs()}
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the verb.
@@ -64,25 +106,35 @@ def root(
 
 def verbs() -> dict[str, ModuleType]:
     """Return every module of genrekit.cli that is a verb, by the verb's name."""
-    modules = {}
-    for info in pkgutil.iter_modules(cli.__path__):
-        if info.name == "main":
-            continue
-        module = importlib.import_module(f"genrekit.cli.{info.name}")
-        if hasattr(module, "command") or hasattr(module, "app"):
-            modules[info.name.replace("_", "-")] = module
-    return modules
+    names = [info.name.replace("_", "-") for info in pkgutil.iter_modules(cli.__path__)]
+    found = {name: _verb(name) for name in names}
+    return {name: module for name, module in found.items() if module}
+
+
+def _verb(name: str) -> ModuleType | None:
+    """Import a verb's module; None where no module has this name, or a helper has."""
+    file = name.replace("-", "_")
+    if file == "main" or file not in {info.name for info in pkgutil.iter_modules(cli.__path__)}:
+        return None
+    module = importlib.import_module(f"genrekit.cli.{file}")
+    return module if hasattr(module, "command") or hasattr(module, "app") else None
+
+
+def _summary(module: ModuleType) -> str:
+    text = module.command.__doc__ if hasattr(module, "command") else module.app.info.help
+    return str(text).strip().partition("\n")[0]
 
 
 def build() -> typer.Typer:
-    """Return the application with every verb registered."""
-    application = typer.Typer(cls=Verbs, no_args_is_help=True, pretty_exceptions_enable=False)
+    """Return the application, which finds its verbs itself."""
+    application = typer.Typer(
+        cls=Verbs,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=PLAIN,
+        context_settings={"max_content_width": HELP_WIDTH},
+    )
     application.callback()(root)
-    for name, module in verbs().items():
-        if hasattr(module, "command"):
-            application.command(name)(module.command)
-        else:
-            application.add_typer(module.app, name=name)
     return application
 
 
