@@ -19,6 +19,7 @@ from genrekit.datasets.base import Track
 from genrekit.datasets.cache import CachedFeatures, SpectrogramCache
 from genrekit.errors import DatasetError, ModelError
 from genrekit.features import FeatureSpec, compute, log_mel
+from genrekit.features.level import level_db, lift_db
 
 SPEC = FeatureSpec(sample_rate=8000, n_fft=512, hop_length=128, n_mels=32, segment_seconds=0.5)
 
@@ -123,6 +124,20 @@ def test_mean_and_std_see_the_given_tracks_only(tmp_path: Path, tracks: list[Tra
     )
     record_of(cached, "noise.1").unlink()
     cached.mean_std(["noise.0", "noise.2"])
+
+
+def test_a_level_moves_crops_and_statistics_but_no_record(
+    tmp_path: Path, tracks: list[Track]
+) -> None:
+    plain = build(tmp_path / "cache", tracks)
+    levelled = plain.with_spec(SPEC.model_copy(update={"level_db": -12.0}))
+    crop = levelled.crop("noise.0", 5, 20)
+    np.testing.assert_allclose(level_db(crop), -12.0, atol=1e-3)
+    lifted = plain.features("noise.0") + lift_db(plain.features("noise.0"), -12.0)
+    assert levelled.mean_std(["noise.0"]) == pytest.approx(
+        (lifted.mean(dtype=np.float64), lifted.std(dtype=np.float64)), abs=1e-3
+    )
+    np.testing.assert_array_equal(levelled.features("noise.0"), plain.features("noise.0"))
 
 
 def test_mean_and_std_need_sound(tmp_path: Path) -> None:

@@ -332,7 +332,7 @@ class Classifier:
                 f"{first} is drawn in another way than the pictures of model {self.card.name!r}; "
                 "give pictures as it was trained on"
             )
-        computed = (seen.decibels - np.float32(spec.mean)) / np.float32(spec.std)
+        computed = features.normalise(seen.decibels.astype(np.float32), spec)
         starts = [index * spec.segment_seconds for index in range(len(computed))]
         heard = _Heard(len(computed) * spec.segment_seconds, starts)
         logits, embeddings = self._network.hear(computed)

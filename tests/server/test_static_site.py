@@ -85,6 +85,7 @@ def _sent(argument: object) -> dict[str, object]:
         FeatureSpec(sample_rate=16000, n_fft=512, hop_length=256, n_mels=96),
         FeatureSpec(mel_scale="htk", padding="zeros", f_min=20.0, f_max=8000.0, mean=-40, std=20),
         FeatureSpec(kind="log_stft", n_fft=1024, hop_length=441),
+        FeatureSpec(sample_rate=16000, n_fft=512, hop_length=256, n_mels=96, level_db=-10.0),
     ],
 )
 def test_the_front_end_agrees(call: Call, spec: FeatureSpec) -> None:

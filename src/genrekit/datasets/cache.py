@@ -33,7 +33,8 @@ from numpy.typing import NDArray
 
 from genrekit import audio, files
 from genrekit.errors import DatasetError, GenrekitError
-from genrekit.features import FeatureSpec, decibels, front_end, picture
+from genrekit.features import FeatureSpec, decibels, front_end, normalise, picture
+from genrekit.features.level import lift_db
 from genrekit.workers import Failure, Pool, n_cores
 
 if TYPE_CHECKING:
@@ -47,7 +48,14 @@ _HEADER_BYTES = 64  # so that the codes start on a cache line
 _STEPS_PER_DB = 256.0
 _HIGHEST_CODE = 65535
 # These fields do not touch the stored decibels.
-_LATER_FIELDS = {"mean", "std", "segment_seconds", "segment_hop_seconds", "heard_seconds"}
+_LATER_FIELDS = {
+    "mean",
+    "std",
+    "segment_seconds",
+    "segment_hop_seconds",
+    "heard_seconds",
+    "level_db",
+}
 # A worker that needs longer for one track is stuck; the track is listed and the build goes on.
 _TRACK_SECONDS = 600.0
 _STALE_SECONDS = 3600.0
@@ -156,10 +164,10 @@ class CachedFeatures:
         Raises:
             DatasetError: the track is not in the cache, or its record is missing or damaged.
         """
-        return _decode(self._codes(track_id), self.spec.floor_db, 0.0, 1.0)
+        return _decode(self._codes(track_id), self.spec.floor_db)
 
     def crop(self, track_id: str, start_frame: int, n_frames: int) -> NDArray[np.float32]:
-        """Return a part of a track, normalised with spec.mean and spec.std.
+        """Return a part of a track, normalised as features.normalise does.
 
         Args:
             track_id: one of track_ids.
@@ -183,10 +191,12 @@ class CachedFeatures:
         part = codes[start_frame : start_frame + n_frames]
         if len(part) < n_frames:
             part = codes[np.arange(start_frame, start_frame + n_frames) % len(codes)]
-        return _decode(part, self.spec.floor_db, self.spec.mean, self.spec.std)
+        return normalise(_decode(part, self.spec.floor_db), self.spec)
 
     def mean_std(self, track_ids: Iterable[str]) -> tuple[float, float]:
         """Return the mean and standard deviation over every value of some tracks, in dB.
+
+        Where spec has a level_db each track as a whole is brought there first.
 
         Args:
             track_ids: the training tracks, and no others: statistics must not see the test.
@@ -197,6 +207,9 @@ class CachedFeatures:
         n_values, total, squares = 0, 0.0, 0.0
         for track_id in track_ids:
             codes = self._codes(track_id).astype(np.float64)
+            if self.spec.level_db is not None:
+                features = self.features(track_id)
+                codes += _STEPS_PER_DB * float(lift_db(features, self.spec.level_db).item())
             n_values += codes.size
             # Sums of 16-bit integers and of their squares are exact in float64 up to 2 million.
             total += float(codes.sum())
@@ -393,11 +406,11 @@ def _encode(features: NDArray[np.float32], floor_db: float) -> Codes:
     return np.ascontiguousarray(np.clip(steps, 0, _HIGHEST_CODE), dtype="<u2")
 
 
-def _decode(codes: Codes, floor_db: float, mean: float, std: float) -> NDArray[np.float32]:
-    """Turn codes of shape (n_frames, n_bins) into (dB - mean) / std of shape (n_bins, n_frames)."""
+def _decode(codes: Codes, floor_db: float) -> NDArray[np.float32]:
+    """Turn codes of shape (n_frames, n_bins) into decibels of shape (n_bins, n_frames)."""
     features = np.empty(codes.shape[::-1], np.float32)
-    np.multiply(codes.T, np.float32(1.0 / (_STEPS_PER_DB * std)), out=features)
-    features += np.float32((floor_db - mean) / std)
+    np.multiply(codes.T, np.float32(1.0 / _STEPS_PER_DB), out=features)
+    features += np.float32(floor_db)
     return features
 
 

@@ -16,11 +16,21 @@ from numpy.typing import NDArray
 
 from genrekit.errors import ModelError, unknown_name
 from genrekit.features import handcrafted
+from genrekit.features.level import normalise
 from genrekit.features.log_mel import log_mel
 from genrekit.features.spec import FeatureSpec
 from genrekit.features.stft import log_stft
 
-__all__ = ["FeatureSpec", "compute", "decibels", "front_end", "handcrafted", "log_mel", "log_stft"]
+__all__ = [
+    "FeatureSpec",
+    "compute",
+    "decibels",
+    "front_end",
+    "handcrafted",
+    "log_mel",
+    "log_stft",
+    "normalise",
+]
 
 FrontEnd = Callable[[NDArray[Any], FeatureSpec], NDArray[np.float32]]
 
@@ -66,8 +76,8 @@ def compute(segments: NDArray[Any], spec: FeatureSpec) -> NDArray[np.float32]:
         spec: the front end, with the mean and std of its training tracks.
 
     Returns:
-        (decibels - spec.mean) / spec.std. Shape (..., n_bins, frames); frames is spec.n_frames for
-        segments of spec.segment_samples. Of kind "handcrafted" the columns as they are, not
+        What normalise makes of their decibels. Shape (..., n_bins, frames); frames is spec.n_frames
+        for segments of spec.segment_samples. Of kind "handcrafted" the columns as they are, not
         normalised, of shape (..., 57, 1).
 
     Raises:
@@ -75,7 +85,4 @@ def compute(segments: NDArray[Any], spec: FeatureSpec) -> NDArray[np.float32]:
     """
     if spec.kind == "handcrafted":
         return handcrafted.values(segments).astype(np.float32)[..., None]
-    features = decibels(segments, spec)
-    features -= np.float32(spec.mean)
-    features /= np.float32(spec.std)
-    return features
+    return normalise(decibels(segments, spec), spec)

@@ -41,7 +41,7 @@ _TIE = 1e-9
 MIN_SIDE, MAX_SIDE = 16, 30000
 Side = Annotated[int, Field(ge=MIN_SIDE, le=MAX_SIDE)]
 # What of a front end a picture does not show.
-_NOT_DRAWN = {"mean", "std", "segment_hop_seconds", "heard_seconds"}
+_NOT_DRAWN = {"mean", "std", "segment_hop_seconds", "heard_seconds", "level_db"}
 # A palette of 256 colours moves a colour by less than this (squared distance in RGB).
 _MAX_DISTANCE = 150
 

@@ -16,7 +16,8 @@ class FeatureSpec(BaseModel):
 
     A trained model carries its FeatureSpec in ``card.json``; training, evaluation and prediction
     read the same one, so there is one front end, not two. With ``heard_seconds`` only the start of
-    a track, of that length, is heard.
+    a track, of that length, is heard. With ``level_db`` every segment is brought to that mean power
+    of its spectrogram, in decibels re 1.0, so that a volume knob changes nothing.
 
     >>> spec = FeatureSpec(sample_rate=16000, n_fft=512, hop_length=256, n_mels=96)
     >>> spec.segment_samples, spec.n_frames, spec.n_bins
@@ -41,6 +42,7 @@ class FeatureSpec(BaseModel):
     segment_seconds: PositiveSeconds = 3.0
     segment_hop_seconds: PositiveSeconds = 3.0
     heard_seconds: PositiveSeconds | None = None
+    level_db: Annotated[float, Field(allow_inf_nan=False)] | None = None
 
     @model_validator(mode="after")
     def _check_kind(self) -> FeatureSpec:

@@ -171,6 +171,7 @@ def _input(card: ModelCard) -> str:
     bias = ", with a bias per label" if calibration.bias else ""
     only = spec.heard_seconds
     heard = f"Only the first {only:g} s of a track are heard. " if only else ""
+    level = f"Each is brought to {spec.level_db:g} dB. " if spec.level_db is not None else ""
     fitted = f", fitted on {calibration.fitted_on}" if calibration.fitted_on else ""
     pictures = {
         "none": "",
@@ -181,7 +182,7 @@ def _input(card: ModelCard) -> str:
         "## Input and output\n\n"
         f"Segments of {spec.segment_seconds:g} s at {spec.sample_rate} Hz as {spec.kind} ({size}; "
         f"n_fft {spec.n_fft}, hop {spec.hop_length}), one every {spec.segment_hop_seconds:g} s. "
-        f"{heard}{pictures}"
+        f"{heard}{level}{pictures}"
         f"Segments are joined by {card.aggregation.replace('_', ' ')}; temperature "
         f"{calibration.temperature:g}{track}{bias}{fitted}.\n"
         f"sha256 of model.onnx: `{card.onnx_sha256}`."

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from genrekit.features.level import lift_db
+
 if TYPE_CHECKING:
     from genrekit.features.spec import FeatureSpec
     from genrekit.training.recipe import Augmentation
@@ -91,13 +93,19 @@ def mask(
 def spectral(
     features: Floats, spec: FeatureSpec, settings: Augmentation, rng: np.random.Generator
 ) -> Floats:
-    """Apply shift, equaliser, gain and masks by the recipe. Shape (batch, n_bins, n_frames)."""
+    """Apply shift, equaliser, gain and masks by the recipe. Shape (batch, n_bins, n_frames).
+
+    Where spec has a level_db, what was shifted and equalised is brought there again.
+    """
     if settings.shift_bins:
         features = shift_frequency(features, settings.shift_bins, rng)
     if settings.equaliser_db:
         features = equalise(features, spec, settings.equaliser_db, rng)
     if settings.gain_db:
         features = change_gain(features, spec, settings.gain_db, rng)
+    if spec.level_db is not None:
+        lift = lift_db(features * np.float32(spec.std) + np.float32(spec.mean), spec.level_db)
+        features = features + lift / np.float32(spec.std)
     if settings.frequency_masks:
         bins = settings.frequency_mask_bins
         features = mask(features, 1, settings.frequency_masks, bins, rng)

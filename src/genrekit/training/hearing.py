@@ -51,9 +51,10 @@ def cut(path: Path, spec: FeatureSpec, *, whole: bool = False) -> tuple[Floats, 
         AudioError: the file cannot be heard.
     """
     if picture.is_picture(path):
-        computed = (picture.read_track(path, spec).decibels - spec.mean) / spec.std
+        decibels = picture.read_track(path, spec).decibels.astype(np.float32)
+        computed = features.normalise(decibels, spec)
         starts = np.arange(len(computed)) * spec.segment_seconds
-        return starts.astype(np.float32), computed.astype(np.float32)
+        return starts.astype(np.float32), computed
     duration_seconds = audio.probe(path).duration_seconds
     n_spread = None if whole else segments.n_spread(duration_seconds, spec, None)
     if n_spread is not None:

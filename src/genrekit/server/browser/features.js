@@ -1,6 +1,8 @@
 // The front end: decibels of a segment, as genrekit.features computes them.
 
-/** Return (decibels - mean) / std of a segment, n_bins rows of n_frames. */
+const MOST_LIFT_DB = 40; // as in genrekit.features.level
+
+/** Return (decibels, brought to level_db, - mean) / std of a segment, n_bins rows of n_frames. */
 export class FrontEnd {
   constructor(spec) {
     this.spec = spec;
@@ -16,7 +18,16 @@ export class FrontEnd {
   compute(segment) {
     const values = this.decibels(segment);
     const { mean, std } = this.spec;
-    return values.map((value) => (value - mean) / std);
+    const lift = this.#lift(values);
+    return values.map((value) => (value + lift - mean) / std);
+  }
+
+  /** What brings a segment to the mean power of level_db when it is added. */
+  #lift(values) {
+    const wished = this.spec.level_db;
+    if (wished === null || wished === undefined) return 0;
+    const power = values.reduce((sum, value) => sum + 10 ** (value / 10), 0) / values.length;
+    return Math.min(wished - 10 * Math.log10(power), MOST_LIFT_DB);
   }
 
   decibels(segment) {

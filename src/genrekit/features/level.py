@@ -1,0 +1,62 @@
+"""From decibels to a network's input: one level for all segments, then a scale."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genrekit.features.spec import FeatureSpec
+
+Floats = NDArray[np.float32]
+MOST_LIFT_DB = 40.0  # so that silence stays quiet
+_NEPERS_PER_DB = np.float32(np.log(10) / 10)
+
+
+def level_db(decibels: Floats) -> Floats:
+    """Return the mean power of spectrograms, in decibels.
+
+    Args:
+        decibels: shape (..., n_bins, frames).
+
+    Returns:
+        Shape (..., 1, 1).
+
+    >>> level_db(np.full((2, 3), -20.0, np.float32)).round(3).tolist()
+    [[-20.0]]
+    """
+    # The loudest value comes first, so that no power overflows and the mean is never zero.
+    loudest = decibels.max(axis=(-2, -1), keepdims=True)
+    power = np.exp((decibels - loudest) * _NEPERS_PER_DB).mean(axis=(-2, -1), keepdims=True)
+    level: Floats = loudest + np.log(power) / _NEPERS_PER_DB
+    return level
+
+
+def lift_db(decibels: Floats, wished_db: float) -> Floats:
+    """Return what brings spectrograms to a mean power when it is added, at most MOST_LIFT_DB.
+
+    Args:
+        decibels: shape (..., n_bins, frames); each spectrogram is brought there by itself.
+        wished_db: the mean power, in decibels.
+
+    Returns:
+        Shape (..., 1, 1).
+    """
+    lift: Floats = np.minimum(np.float32(wished_db) - level_db(decibels), np.float32(MOST_LIFT_DB))
+    return lift
+
+
+def normalise(decibels: Floats, spec: FeatureSpec) -> Floats:
+    """Turn decibels into a network's input, in place.
+
+    Args:
+        decibels: of segments. Shape (..., n_bins, frames).
+        spec: the front end, with the mean and std of its training tracks.
+
+    Returns:
+        (decibels brought to spec.level_db - spec.mean) / spec.std, in the memory that came.
+    """
+    if spec.level_db is not None:
+        decibels += lift_db(decibels, spec.level_db)
+    decibels -= np.float32(spec.mean)
+    decibels /= np.float32(spec.std)
+    return decibels
