@@ -4,10 +4,11 @@
 
 Files given are repeated until there are enough; without any, genrekit's made tracks are used.
 Every way runs in the same number of processes, one thread each, after a warm-up. The source
-projects' way is also shown as their notebooks run it: one process, every thread. Only the row
-"predict_files" includes the workers' start. Ratios are over decoding alone, of wall time and of
-processor time (user and system, of all threads): smaller is better, and on a machine with other
-work the second is the one to believe.
+projects' ways (a mel picture of each of ten parts; one picture of the STFT, cut in ten) are also
+shown as their notebooks run them: one process, every thread. Only the row "predict_files" includes
+the workers' start. Ratios are over decoding alone, of wall time and of processor time (user and
+system, of all threads): smaller is better, and on a machine with other work the second is the one
+to believe.
 """
 
 from __future__ import annotations
@@ -69,9 +70,18 @@ def measure(
 
 
 def _published() -> Run:
+    _use_every_core()
+    return ways.source(os.cpu_count() or 1)
+
+
+def _published_cut() -> Run:
+    _use_every_core()
+    return ways.source_cut(os.cpu_count() or 1)
+
+
+def _use_every_core() -> None:
     for variable in THREADS:
         os.environ.pop(variable)
-    return ways.source_as_published()
 
 
 def _start(make: Callable[..., Run], model: str | None, first: Path) -> None:
@@ -137,8 +147,12 @@ def short_files(files: list[Path], models: list[str], n_slow: int) -> None:
         print(f"skipped: the source projects' way needs {missing}", file=sys.stderr)
     else:
         few = files[: 4 * JOBS]
-        results.append(measure("source projects' way, one process", _published, None, few, 1))
-        results.append(measure("source projects' way, all processes", ways.source, None, few))
+        for name, alone, each in (
+            ("source projects' way, mel of ten parts", _published, ways.source),
+            ("source projects' way, STFT cut in ten", _published_cut, ways.source_cut),
+        ):
+            results.append(measure(f"{name}, one process", alone, None, few, 1))
+            results.append(measure(f"{name}, all processes", each, None, few))
     tell("30-s MP3s, stereo, 44.1 kHz, every second heard", results)
     slow = {r.name: r.seconds_per_file for r in results if r.name.startswith(("plain", "source"))}
     for result in results:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import importlib.util
 import io
-import os
+import itertools
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 Run = Callable[[Path], object]
 
@@ -93,46 +97,73 @@ def plain(model: str) -> Run:
 
 
 def source(n_threads: int = 1) -> Run:
-    """What the source projects do: ten parts, each a picture by matplotlib, through ResNet18."""
+    """Ten parts, each a mel picture by matplotlib, through ResNet18."""
     import librosa
-    import librosa.display
-    import matplotlib
-    import torch
 
-    from genrekit.models import torchvision_shim  # noqa: F401 - timm needs it with a CPU-only torch
-
-    matplotlib.use("Agg")
-    import timm
-    from matplotlib import pyplot
-    from PIL import Image
-
-    torch.set_num_threads(n_threads)
-    network = timm.create_model("resnet18", num_classes=10).eval()
-
-    def picture(waveform: np.ndarray) -> np.ndarray:
-        mel = librosa.power_to_db(librosa.feature.melspectrogram(y=waveform, sr=22050), ref=np.max)
-        figure = pyplot.figure(figsize=(6, 4), dpi=72)  # the published pictures' 432 x 288
-        axes = figure.add_axes((0, 0, 1, 1))
-        axes.axis("off")
-        librosa.display.specshow(mel, sr=22050, ax=axes)
-        stream = io.BytesIO()
-        figure.savefig(stream, format="png")
-        pyplot.close(figure)
-        stream.seek(0)
-        resized = Image.open(stream).convert("RGB").resize((224, 224))
-        return np.asarray(resized, np.float32) / 255
+    judge = _resnet18(n_threads)
 
     def run(path: Path) -> object:
         waveform, _ = librosa.load(path, sr=22050)
         size = len(waveform) // N_PARTS
-        parts = [picture(waveform[i * size : (i + 1) * size]) for i in range(N_PARTS)]
-        with torch.inference_mode():
-            images = torch.from_numpy(np.stack(parts)).permute(0, 3, 1, 2)
-            return network(images).softmax(1).mean(0)
+        parts = [waveform[i * size : (i + 1) * size] for i in range(N_PARTS)]
+        mels = [librosa.feature.melspectrogram(y=part, sr=22050) for part in parts]
+        return judge([_drawn(librosa.power_to_db(mel, ref=np.max)) for mel in mels])
 
     return run
 
 
-def source_as_published() -> Run:
-    """The same as their notebooks run it: one process, in which torch may use every core."""
-    return source(os.cpu_count() or 1)
+def source_cut(n_threads: int = 1) -> Run:
+    """One picture of the decibels of the whole STFT by matplotlib, cut in ten, through ResNet18."""
+    import librosa
+
+    judge = _resnet18(n_threads)
+
+    def run(path: Path) -> object:
+        waveform, _ = librosa.load(path, sr=22050)
+        decibels = librosa.amplitude_to_db(np.abs(librosa.stft(waveform)), ref=np.max)
+        picture = _drawn(decibels)
+        edges = np.linspace(0, picture.width, N_PARTS + 1).round().astype(int).tolist()
+        return judge(
+            [picture.crop((a, 0, b, picture.height)) for a, b in itertools.pairwise(edges)]
+        )
+
+    return run
+
+
+def _drawn(decibels: np.ndarray) -> Image:
+    """Draw a spectrogram with matplotlib as large as the published pictures, and read it back."""
+    import librosa.display
+    import matplotlib
+    import PIL.Image
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure = pyplot.figure(figsize=(6, 4), dpi=72)  # 432 x 288
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.axis("off")
+    librosa.display.specshow(decibels, sr=22050, ax=axes)
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png")
+    pyplot.close(figure)
+    stream.seek(0)
+    return PIL.Image.open(stream).convert("RGB")
+
+
+def _resnet18(n_threads: int) -> Callable[[list[Image]], object]:
+    import torch
+
+    from genrekit.models import torchvision_shim  # noqa: F401 - timm needs it with a CPU-only torch
+
+    import timm  # isort: skip
+
+    torch.set_num_threads(n_threads)
+    network = timm.create_model("resnet18", num_classes=10).eval()
+
+    def judge(parts: list[Image]) -> object:
+        resized = [np.asarray(part.resize((224, 224)), np.float32) / 255 for part in parts]
+        with torch.inference_mode():
+            images = torch.from_numpy(np.stack(resized)).permute(0, 3, 1, 2)
+            return network(images).softmax(1).mean(0)
+
+    return judge

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from pathlib import Path
@@ -89,6 +90,14 @@ def test_write_beside_leaves_the_old_file_when_the_block_fails(tmp_path: Path) -
         _write_half(path)
     assert path.read_bytes() == b"old"
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_full_disk_names_the_file_and_the_way_out(tmp_path: Path) -> None:
+    path = tmp_path / "file.bin"
+    sentence = r"No space left on device; free some space or write elsewhere: '.*file\.bin'"
+    with pytest.raises(OSError, match=sentence), write_beside(path):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_sha256(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import hashlib
 import os
@@ -16,6 +17,7 @@ _SUFFIXES = """
     .oga .ogg .opus .ra .snd .tta .w64 .wav .webm .wma .wv
 """
 AUDIO_SUFFIXES = frozenset(_SUFFIXES.split())
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def expand(arguments: Iterable[str]) -> list[Path]:
@@ -86,7 +88,7 @@ def write_beside(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
         mode: "wb" or "w" (UTF-8 text).
 
     Raises:
-        OSError: the folder cannot be written or the disk is full.
+        OSError: the folder cannot be written, or the disk is full: then it names path.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=".part", dir=path.parent)
@@ -97,9 +99,12 @@ def write_beside(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
             os.fsync(stream.fileno())
         os.chmod(name, 0o666 & ~_umask())  # noqa: PTH101 - mkstemp makes private files
         os.replace(name, path)  # noqa: PTH105
-    except BaseException:
+    except BaseException as error:
         with suppress(FileNotFoundError):
             os.unlink(name)  # noqa: PTH108
+        if isinstance(error, OSError) and error.errno in FULL and error.filename is None:
+            advice = f"{error.strerror}; free some space or write elsewhere"
+            raise OSError(error.errno, advice, os.fspath(path)) from error
         raise
 
 

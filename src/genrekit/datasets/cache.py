@@ -15,7 +15,6 @@ the segment's padding.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import struct
@@ -386,7 +385,7 @@ def _prepare(folder: Path, spec: FeatureSpec) -> None:
 
 
 def _unwritable(folder: Path, error: OSError) -> str:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in files.FULL:
         return (
             f"the disk of the cache folder {folder} is full; the records made so far stay valid; "
             "free some space or pass --cache with another folder"

@@ -28,7 +28,8 @@ from genrekit.workers import Failure, Pool, n_cores
 CHECK = "likely wrong label"
 N_FOLDS = 5
 # Penalty on the standardised weights, relative to the mean loss of a track. Of 1e-4 to 0.1 in C for
-# GTZAN's 703 tracks, C = 0.01 (this penalty) had the highest accuracy by artist, 83.8 %.
+# GTZAN's 703 tracks, C = 0.01 (this penalty) had the highest accuracy by artist: 83.8 % with the
+# embedding of fast 1.
 L2 = 0.18
 MAX_ITERATIONS = 500
 

@@ -231,10 +231,19 @@ def _identity(path: Path) -> object:
 
 
 def albums(connection: sqlite3.Connection, model_id: int) -> Albums:
-    """Let the tracks of each album vote; album_of names them."""
-    means = Albums()
-    query = _ENTRIES + "WHERE files.album IS NOT NULL AND p.probabilities IS NOT NULL"
+    """Let the recordings of each album vote, once each; album_of names them.
+
+    A file that is gone has no vote, and neither has a second copy of the same audio.
+    """
+    means, seen = Albums(), set()
+    query = _ENTRIES + (
+        "WHERE files.album IS NOT NULL AND NOT files.is_missing AND p.probabilities IS NOT NULL"
+    )
     for row in connection.execute(query, {"model": model_id}):
+        vote = (album_of(row), row["audio_id"])
+        if vote in seen:
+            continue
+        seen.add(vote)
         means.add(album_of(row), np.frombuffer(row["probabilities"], "<f4").astype(np.float64))
     return means
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 import zipfile
@@ -170,14 +169,12 @@ def _staged(parent: Path) -> Iterator[Path]:
 def _fill(folder: Path, content: dict[str, Opener]) -> None:
     left = MAX_BYTES
     for name, open_source in content.items():
-        with open_source() as source, (folder / name).open("wb") as target:
+        with open_source() as source, write_beside(folder / name) as target:
             while block := source.read(_BLOCK_BYTES):
                 left -= len(block)
                 if left < 0:
                     raise ModelError(f"{name} is larger than it says; at most {MAX_BYTES} bytes")
                 target.write(block)
-            target.flush()
-            os.fsync(target.fileno())
 
 
 def _downloaded(model_id: str) -> Path:
