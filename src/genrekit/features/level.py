@@ -26,8 +26,10 @@ def level_db(decibels: Floats) -> Floats:
     """
     # The loudest value comes first, so that no power overflows and the mean is never zero.
     loudest = decibels.max(axis=(-2, -1), keepdims=True)
-    power = np.exp((decibels - loudest) * _NEPERS_PER_DB).mean(axis=(-2, -1), keepdims=True)
-    level: Floats = loudest + np.log(power) / _NEPERS_PER_DB
+    power = decibels - loudest
+    power *= _NEPERS_PER_DB
+    np.exp(power, out=power)
+    level: Floats = loudest + np.log(power.mean(axis=(-2, -1), keepdims=True)) / _NEPERS_PER_DB
     return level
 
 
