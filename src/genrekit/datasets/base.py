@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -167,7 +168,7 @@ class Dataset:
             k for k, split in self.fixed.items() if present & set(split.assignment)
         )
 
-    @property
+    @cached_property
     def groups(self) -> dict[str, str]:
         """track_id -> group that must not be torn apart: one artist, or one repeated recording.
 
