@@ -62,7 +62,7 @@ class Verbs(TyperGroup):
         Raises:
             UsageError: there is none; the nearest names, which typer takes from commands, are said.
         """
-        if self.get_command(ctx, args[0]) is None:
+        if _verb(args[0]) is None:
             self.commands = {name: self.get_command(ctx, name) for name in verbs()}
         return super().resolve_command(ctx, args)
 
