@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from genrekit.features.level import lift_db
+from genrekit.features.level import normalise
 
 if TYPE_CHECKING:
     from genrekit.features.spec import FeatureSpec
@@ -104,8 +104,7 @@ def spectral(
     if settings.gain_db:
         features = change_gain(features, spec, settings.gain_db, rng)
     if spec.level_db is not None:
-        lift = lift_db(features * np.float32(spec.std) + np.float32(spec.mean), spec.level_db)
-        features = features + lift / np.float32(spec.std)
+        features = normalise(features * np.float32(spec.std) + np.float32(spec.mean), spec)
     if settings.frequency_masks:
         bins = settings.frequency_mask_bins
         features = mask(features, 1, settings.frequency_masks, bins, rng)
