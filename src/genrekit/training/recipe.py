@@ -258,9 +258,7 @@ class Recipe(Section):
             )
         self._check_picture()
         if self.augmentation.gain_db and self.features.level_db is not None:
-            raise ValueError(
-                "features.level_db undoes what augmentation.gain_db does; leave one of them out"
-            )
+            raise ValueError("features.level_db undoes what augmentation.gain_db does; give one")
         if self.teacher.unlabelled and not self.teacher.model:
             raise ValueError("teacher.unlabelled needs teacher.model, which gives the labels")
         return self
