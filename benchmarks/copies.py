@@ -48,20 +48,30 @@ CHANGED = {
 }
 
 
-def measure(
-    classifier: Classifier, songs: Sequence[Path], kind: tuple[str, str], folder: Path
-) -> tuple[int, list[float]]:
-    """Return how many songs keep their genre, and the largest change of each."""
-    suffix, options = kind
-    copies = [folder / f"{index}.{suffix}" for index in range(len(songs))]
-    for song, copy in zip(songs, copies, strict=True):
-        command = ["ffmpeg", "-v", "error", "-nostdin", "-y", "-i", str(song), "-map", "0:a"]
-        subprocess.run([*command, *options.split(), str(copy)], check=True)
-    answers = list(classifier.predict_files([*songs, *copies]))
+def hear(classifier: Classifier, paths: Sequence[Path]) -> list[Prediction]:
+    """Return what is said of each file; stop where one cannot be heard."""
+    answers = list(classifier.predict_files(paths))
     heard = [answer for answer in answers if isinstance(answer, Prediction)]
     if len(heard) < len(answers):
         raise SystemExit(next(str(a) for a in answers if not isinstance(a, Prediction)))
-    pairs = list(zip(heard[: len(songs)], heard[len(songs) :], strict=True))
+    return heard
+
+
+def copy(songs: Sequence[Path], kind: tuple[str, str], folder: Path) -> list[Path]:
+    """Write a copy of each song into the folder."""
+    suffix, options = kind
+    copies = [folder / f"{index}.{suffix}" for index in range(len(songs))]
+    for song, target in zip(songs, copies, strict=True):
+        command = ["ffmpeg", "-v", "error", "-nostdin", "-y", "-i", str(song), "-map", "0:a"]
+        subprocess.run([*command, *options.split(), str(target)], check=True)
+    return copies
+
+
+def compare(
+    originals: Sequence[Prediction], copies: Sequence[Prediction]
+) -> tuple[int, list[float]]:
+    """Return how many songs keep their genre, and the largest change of each."""
+    pairs = list(zip(originals, copies, strict=True))
     changes = [
         max(abs(old.probabilities[label] - new.probabilities[label]) for label in old.probabilities)
         for old, new in pairs
@@ -76,12 +86,14 @@ def main() -> None:
     parser.add_argument("--model", help="default: the embedded model")
     options = parser.parse_args()
     classifier, n = Classifier(options.model), len(options.songs)
+    originals = hear(classifier, options.songs)
     print("| copy | same top genre | change, mean | change, worst |\n|---|---|---|---|")
     for kinds in (LOSSLESS, CHANGED):
         n_same = 0
         for name, kind in kinds.items():
             with tempfile.TemporaryDirectory() as folder:
-                same, changes = measure(classifier, options.songs, kind, Path(folder))
+                copies = copy(options.songs, kind, Path(folder))
+                same, changes = compare(originals, hear(classifier, copies))
             n_same += same
             mean, worst = sum(changes) / n, max(changes)
             print(f"| {name} | {same} of {n} | {mean:.3f} | {worst:.3f} |", flush=True)

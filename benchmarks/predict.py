@@ -23,6 +23,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import material
@@ -69,19 +70,10 @@ def measure(
     return Result(name, len(files), wall_seconds, max(peaks), cpu_seconds)
 
 
-def _published() -> Run:
-    _use_every_core()
-    return ways.source(os.cpu_count() or 1)
-
-
-def _published_cut() -> Run:
-    _use_every_core()
-    return ways.source_cut(os.cpu_count() or 1)
-
-
-def _use_every_core() -> None:
+def _with_every_core(make: Callable[[int], Run]) -> Run:
     for variable in THREADS:
         os.environ.pop(variable)
+    return make(os.cpu_count() or 1)
 
 
 def _start(make: Callable[..., Run], model: str | None, first: Path) -> None:
@@ -147,12 +139,13 @@ def short_files(files: list[Path], models: list[str], n_slow: int) -> None:
         print(f"skipped: the source projects' way needs {missing}", file=sys.stderr)
     else:
         few = files[: 4 * JOBS]
-        for name, alone, each in (
-            ("source projects' way, mel of ten parts", _published, ways.source),
-            ("source projects' way, STFT cut in ten", _published_cut, ways.source_cut),
+        for name, make in (
+            ("source projects' way, mel of ten parts", ways.source),
+            ("source projects' way, STFT cut in ten", ways.source_cut),
         ):
-            results.append(measure(f"{name}, one process", alone, None, few, 1))
-            results.append(measure(f"{name}, all processes", each, None, few))
+            as_published = partial(_with_every_core, make)
+            results.append(measure(f"{name}, one process", as_published, None, few, 1))
+            results.append(measure(f"{name}, all processes", make, None, few))
     tell("30-s MP3s, stereo, 44.1 kHz, every second heard", results)
     slow = {r.name: r.seconds_per_file for r in results if r.name.startswith(("plain", "source"))}
     for result in results:
