@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 from zipfile import BadZipFile
@@ -106,6 +106,7 @@ class FrozenNetwork:
         import onnxruntime
 
         self.model = model
+        self.hash = hashlib.sha256(model)  # half a second for VGG16: once, not for every track
         self.spec = spec
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = n_cores()
@@ -158,6 +159,8 @@ class Listener:
     memory: Path
     whole: bool = False
     alteration: Alteration | None = None
+    # The last file heard for its stretches, which come one after another: seconds, and what of it.
+    _last: dict[Path, tuple[float, Heard]] = field(default_factory=dict, init=False, repr=False)
 
     def hear(self, track: Track) -> Heard:
         """Return what the network says of a track, from memory where it has been heard before.
@@ -169,15 +172,20 @@ class Listener:
         """
         if track.stretch is None:
             return self._hear(track.path, self.whole)
-        spec = self.network.spec
-        duration_seconds = _duration_seconds(track.path, spec)
-        spread = segments.n_spread(duration_seconds, spec, None) is not None
-        heard = self._hear(track.path, self.whole or spread)
-        middles = heard.starts_seconds + spec.segment_seconds / 2
+        duration_seconds, heard = self._hear_for_stretches(track.path)
+        middles = heard.starts_seconds + self.network.spec.segment_seconds / 2
         inside = [track.stretch.holds(middle, duration_seconds) for middle in middles.tolist()]
         if not any(inside):
             raise AudioError(f"{track.track_id}: the network hears no segment in this part")
         return Heard(heard.starts_seconds[inside], heard.output[inside])
+
+    def _hear_for_stretches(self, path: Path) -> tuple[float, Heard]:
+        if path not in self._last:
+            self._last.clear()
+            duration_seconds = _duration_seconds(path, self.network.spec)
+            spread = segments.n_spread(duration_seconds, self.network.spec, None) is not None
+            self._last[path] = duration_seconds, self._hear(path, self.whole or spread)
+        return self._last[path]
 
     def _hear(self, path: Path, whole: bool) -> Heard:
         digest = picture.sha256(path) if picture.is_picture(path) else files.sha256(path)
@@ -216,7 +224,9 @@ class Listener:
 
     def _key(self, whole: bool) -> str:
         parts = (self.network.spec.digest(), self.output, str(whole), str(self.alteration))
-        return hashlib.sha256(self.network.model + "".join(parts).encode()).hexdigest()[:16]
+        key = self.network.hash.copy()
+        key.update("".join(parts).encode())
+        return key.hexdigest()[:16]
 
 
 def _duration_seconds(path: Path, spec: FeatureSpec) -> float:
