@@ -1,20 +1,11 @@
-"""Recipe: one TOML file that holds only what differs from the typed defaults below.
-
-The defaults are themselves a recipe: a small head on the embedding of the embedded model, which
-trains in minutes on two cores from one folder per genre.
-"""
+"""What a recipe may say, with its defaults, and which of its keys go together."""
 
 from __future__ import annotations
 
-import json
-import tomllib
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from genrekit.errors import RecipeError, unknown_name
 from genrekit.features.spec import FeatureSpec
 from genrekit.models import registry
 from genrekit.training.claim import Claim
@@ -48,7 +39,6 @@ GRADUAL = frozenset(
     }
 )
 TABULAR_KEYS = frozenset({"backbone", "parameters"})
-UNION_BRANCHES = ("constrained-", "literal[")  # how pydantic calls the types of one key
 
 
 class Section(BaseModel):
@@ -337,164 +327,3 @@ class Recipe(Section):
                 f"model.backbone {model.backbone!r} is fitted to rows at once and has no use for "
                 f"{', '.join(useless)}; leave it out, and give model.parameters"
             )
-
-
-def load(
-    path: Path | None = None, overrides: Sequence[str] = (), source: str | None = None
-) -> Recipe:
-    """Read a recipe and apply dotted overrides.
-
-    Args:
-        path: a TOML file; None starts from the defaults.
-        overrides: "section.key=value", the value written as in TOML; bare words are strings.
-        source: the dataset; None leaves it to the file and the overrides.
-
-    Raises:
-        RecipeError: the file is missing or no TOML, a key is unknown (the nearest one is named), or
-            a value has the wrong type or lies out of range.
-    """
-    return resolve(changed(_read(path) if path else {}, overrides, source))
-
-
-def changed(fields: dict[str, Any], overrides: Sequence[str], source: str | None) -> dict[str, Any]:
-    """Return the differences of a recipe with overrides applied; arguments and errors as of load.
-
-    ``fields`` is changed too.
-    """
-    for override in overrides:
-        _apply(fields, override)
-    if source is not None:
-        _set(fields, "data.source", source)
-    return fields
-
-
-def resolve(fields: dict[str, Any]) -> Recipe:
-    """Check the differences and fill in the defaults.
-
-    Raises:
-        RecipeError: see load.
-
-    >>> resolve({"schedule": {"epochs": 3}}).schedule.epochs
-    3
-    """
-    try:
-        return Recipe.model_validate_json(json.dumps(fields), strict=True)
-    except ValidationError as error:
-        raise RecipeError("; ".join(_sentences(error))) from error
-    except (TypeError, ValueError) as error:  # dates and times, which TOML has and recipes do not
-        raise RecipeError(
-            f"a value of the recipe is neither text, number nor list: {error}"
-        ) from error
-
-
-def with_values(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
-    """Return the recipe with other values of some dotted keys.
-
-    Raises:
-        RecipeError: a key is unknown, or a value wrong; see load.
-    """
-    fields = recipe.model_dump(mode="json", exclude_unset=True)
-    for dotted, value in values.items():
-        _set(fields, dotted, value)
-    return resolve(fields)
-
-
-def to_toml(recipe: Recipe) -> str:
-    """Write the whole resolved recipe as TOML; load reads it back as an equal recipe.
-
-    What the model has no use for is left out, since it may not be given.
-    """
-    lines: list[str] = []
-    sections: list[str] = []
-    for name, value in recipe.model_dump(exclude=_unused(recipe)).items():
-        if isinstance(value, dict):
-            sections += _toml_section(name, value)
-        else:
-            lines.append(f"{name} = {_toml_value(value)}")
-    return "\n".join([*lines, *sections]) + "\n"
-
-
-def _unused(recipe: Recipe) -> dict[str, Any]:
-    if recipe.model.is_tabular:
-        keys = set(Model.model_fields) - TABULAR_KEYS
-        return {**dict.fromkeys(GRADUAL, True), "model": keys}
-    without = {"features": True} if recipe.model.backbone.startswith(EMBEDDED) else {}
-    return {**without, "model": {"parameters"}}
-
-
-def _toml_section(name: str, fields: dict[str, Any]) -> Iterator[str]:
-    yield from ("", f"[{name}]")
-    inner = {key: value for key, value in fields.items() if isinstance(value, dict)}
-    for key, value in fields.items():
-        if key not in inner and value is not None:
-            yield f"{key} = {_toml_value(value)}"
-    for key, value in inner.items():
-        yield from _toml_section(f"{name}.{key}", value)
-
-
-def _toml_value(value: object) -> str:
-    # JSON's strings, numbers, booleans and lists of them are valid TOML.
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise RecipeError(
-            f"{path}: no recipe can be read there ({error.strerror}); give a .toml file or "
-            "--data FOLDER"
-        ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path}: not valid TOML: {error}") from error
-
-
-def _apply(fields: dict[str, Any], override: str) -> None:
-    dotted, equals, text = override.partition("=")
-    keys = dotted.strip().split(".")
-    if not equals or not all(keys):
-        raise RecipeError(
-            f"{override!r} is no override; write section.key=value, such as optimiser.lr=1e-3"
-        )
-    _set(fields, dotted.strip(), parse(text.strip()))
-
-
-def _set(fields: dict[str, Any], dotted: str, value: Any) -> None:
-    *sections, last = dotted.split(".")
-    for key in sections:
-        fields = fields.setdefault(key, {})
-        if not isinstance(fields, dict):
-            raise RecipeError(f"{dotted}: {key} is a value, not a section")
-    fields[last] = value
-
-
-def parse(text: str) -> Any:
-    """Read a value written as in TOML; anything else is a string."""
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
-
-
-def _sentences(error: ValidationError) -> Iterator[str]:
-    """Say each problem once; of a key that takes several types, every reason in one sentence."""
-    reasons: dict[str, list[str]] = {}
-    for problem in error.errors():
-        keys = [str(key) for key in problem["loc"]]
-        if problem["type"] == "extra_forbidden":
-            yield _unknown_key(keys)
-        else:
-            own = [key for key in keys if not key.startswith(UNION_BRANCHES)]
-            place = f"{'.'.join(own)} = {problem['input']!r}: " if own else ""
-            message = problem["msg"].removeprefix("Value error, ")
-            reasons.setdefault(place, []).append(message)
-    for place, messages in reasons.items():
-        yield place + ", or: ".join(messages)
-
-
-def _unknown_key(keys: list[str]) -> str:
-    model: type[BaseModel] = Recipe
-    for key in keys[:-1]:
-        model = model.model_fields[key].annotation  # type: ignore[assignment]
-    prefix = "".join(f"{key}." for key in keys[:-1])
-    return unknown_name("recipe key", prefix + keys[-1], [prefix + k for k in model.model_fields])
