@@ -4,11 +4,11 @@
 
 Files given are repeated until there are enough; without any, genrekit's made tracks are used.
 Every way runs in the same number of processes, one thread each, after a warm-up. The source
-projects' ways (a mel picture of each of ten parts; one picture of the STFT, cut in ten) are also
-shown as their notebooks run them: one process, every thread. Only the row "predict_files" includes
-the workers' start. Ratios are over decoding alone, of wall time and of processor time (user and
-system, of all threads): smaller is better, and on a machine with other work the second is the one
-to believe.
+projects' ways (a mel picture of each of ten parts, with axes or without; one picture of the STFT,
+cut in ten) are also shown as their notebooks run them: one process, every thread. Only the row
+"predict_files" includes the workers' start. Ratios are over decoding alone, of wall time and of
+processor time (user and system, of all threads): smaller is better, and on a machine with other
+work the second is the one to believe.
 """
 
 from __future__ import annotations
@@ -32,6 +32,11 @@ from genrekit.models import registry
 
 Run = Callable[[Path], object]
 _run: list[Run] = []
+SOURCE_WAYS: dict[str, Callable[..., Run]] = {
+    "source projects' way, ten mel figures": partial(ways.source, ways.documented_figure),
+    "source projects' way, ten mel pictures": partial(ways.source, ways.published_picture),
+    "source projects' way, STFT cut in ten": ways.source_cut,
+}
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -139,10 +144,7 @@ def short_files(files: list[Path], models: list[str], n_slow: int) -> None:
         print(f"skipped: the source projects' way needs {missing}", file=sys.stderr)
     else:
         few = files[: 4 * JOBS]
-        for name, make in (
-            ("source projects' way, mel of ten parts", ways.source),
-            ("source projects' way, STFT cut in ten", ways.source_cut),
-        ):
+        for name, make in SOURCE_WAYS.items():
             as_published = partial(_with_every_core, make)
             results.append(measure(f"{name}, one process", as_published, None, few, 1))
             results.append(measure(f"{name}, all processes", make, None, few))

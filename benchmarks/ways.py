@@ -7,7 +7,7 @@ import io
 import itertools
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,10 +15,12 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 Run = Callable[[Path], object]
+Draw = Callable[[np.ndarray], "Image"]
 
 PLAIN_NEEDS = ("librosa", "torch")
 SOURCE_NEEDS = ("librosa", "matplotlib", "timm", "torch")
 N_PARTS = 10
+SOURCE_HZ = 22050
 _BLOCK_SAMPLES = 1 << 16
 
 
@@ -96,18 +98,18 @@ def plain(model: str) -> Run:
     return run
 
 
-def source(n_threads: int = 1) -> Run:
+def source(draw: Draw, n_threads: int = 1) -> Run:
     """Ten parts, each a mel picture by matplotlib, through ResNet18."""
     import librosa
 
     judge = _resnet18(n_threads)
 
     def run(path: Path) -> object:
-        waveform, _ = librosa.load(path, sr=22050)
+        waveform, _ = librosa.load(path, sr=SOURCE_HZ)
         size = len(waveform) // N_PARTS
         parts = [waveform[i * size : (i + 1) * size] for i in range(N_PARTS)]
-        mels = [librosa.feature.melspectrogram(y=part, sr=22050) for part in parts]
-        return judge([_drawn(librosa.power_to_db(mel, ref=np.max)) for mel in mels])
+        mels = [librosa.feature.melspectrogram(y=part, sr=SOURCE_HZ) for part in parts]
+        return judge([draw(librosa.power_to_db(mel, ref=np.max)) for mel in mels])
 
     return run
 
@@ -119,9 +121,9 @@ def source_cut(n_threads: int = 1) -> Run:
     judge = _resnet18(n_threads)
 
     def run(path: Path) -> object:
-        waveform, _ = librosa.load(path, sr=22050)
+        waveform, _ = librosa.load(path, sr=SOURCE_HZ)
         decibels = librosa.amplitude_to_db(np.abs(librosa.stft(waveform)), ref=np.max)
-        picture = _drawn(decibels)
+        picture = published_picture(decibels)
         edges = np.linspace(0, picture.width, N_PARTS + 1).round().astype(int).tolist()
         return judge(
             [picture.crop((a, 0, b, picture.height)) for a, b in itertools.pairwise(edges)]
@@ -130,22 +132,46 @@ def source_cut(n_threads: int = 1) -> Run:
     return run
 
 
-def _drawn(decibels: np.ndarray) -> Image:
-    """Draw a spectrogram with matplotlib as large as the published pictures, and read it back."""
+def published_picture(decibels: np.ndarray) -> Image:
+    """A spectrogram alone, 432 x 288 pixels: as large as GTZAN's published pictures."""
     import librosa.display
+
+    pyplot = _pyplot()
+    figure = pyplot.figure(figsize=(6, 4), dpi=72)
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.axis("off")
+    librosa.display.specshow(decibels, sr=SOURCE_HZ, ax=axes)
+    return _read_back(figure)
+
+
+def documented_figure(decibels: np.ndarray) -> Image:
+    """A spectrogram with axes and colour bar, as librosa 0.7's page on melspectrogram draws it."""
+    import librosa.display
+
+    pyplot = _pyplot()
+    figure = pyplot.figure(figsize=(10, 4))
+    librosa.display.specshow(decibels, sr=SOURCE_HZ, x_axis="time", y_axis="mel")
+    pyplot.colorbar(format="%+2.0f dB")
+    pyplot.title("Mel-frequency spectrogram")
+    pyplot.tight_layout()
+    return _read_back(figure)
+
+
+def _pyplot() -> Any:
     import matplotlib
-    import PIL.Image
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure = pyplot.figure(figsize=(6, 4), dpi=72)  # 432 x 288
-    axes = figure.add_axes((0, 0, 1, 1))
-    axes.axis("off")
-    librosa.display.specshow(decibels, sr=22050, ax=axes)
+    return pyplot
+
+
+def _read_back(figure: Any) -> Image:
+    import PIL.Image
+
     stream = io.BytesIO()
     figure.savefig(stream, format="png")
-    pyplot.close(figure)
+    _pyplot().close(figure)
     stream.seek(0)
     return PIL.Image.open(stream).convert("RGB")
 
