@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from genrekit import features
+from genrekit.features.bins import bin_hz
+from genrekit.features.level import level_db
 from genrekit.features.spec import FeatureSpec
 from genrekit.training import augment
 from genrekit.training.recipe import Augmentation
@@ -74,3 +77,49 @@ def test_the_same_generator_gives_the_same_batch() -> None:
     first, second = (augment.spectral(features, FeatureSpec(), settings, rng()) for _ in range(2))
     np.testing.assert_array_equal(first, second)
     assert (first != features).any()
+
+
+def test_low_pass_falls_to_the_floor_above_one_cutoff_a_segment() -> None:
+    spec = FeatureSpec(floor_db=-100.0)
+    centres = bin_hz(spec)
+    decibels = np.zeros((50, spec.n_bins, 4), np.float32)
+    passed = augment.low_pass(decibels, spec, (2000.0, 4000.0), rng())
+    assert set(np.unique(passed)) == {-100.0, 0.0}
+    assert (passed[:, centres < 2000] == 0).all()
+    assert (passed[:, centres > 4000] == -100).all()
+    n_left = (passed[:, :, 0] == 0).sum(axis=1)
+    assert len(np.unique(n_left)) > 5
+    assert (np.diff(passed, axis=1) <= 0).all()
+
+
+@pytest.mark.parametrize("kind", ["log_mel", "log_stft"])
+def test_noise_lies_where_white_noise_of_that_power_would(kind: str) -> None:
+    spec = FeatureSpec(kind=kind)
+    time = np.arange(spec.segment_samples) / spec.sample_rate
+    tone = np.sin(2 * np.pi * 1000 * time).astype(np.float32)
+    clean = features.decibels(tone[None].repeat(3, 0), spec)
+    snr_db = 20.0
+    noisy = augment.add_noise(clean, spec, (snr_db, snr_db), rng())
+    # The powers add up: 1 + 10^-2 of the tone's mean power.
+    more_db = (level_db(noisy) - level_db(clean)).ravel()
+    np.testing.assert_allclose(more_db, 10 * np.log10(1 + 10 ** (-snr_db / 10)), atol=0.01)
+    # Far from the tone the noise is all there is, and as flat as the front end shows white noise.
+    white = features.decibels(rng().standard_normal(time.shape).astype(np.float32), spec)
+    far = bin_hz(spec) > 4000
+    shown, expected = (10 ** (x[far] / 10) for x in (noisy[0], white))
+    ratios_db = 10 * np.log10(shown.mean(axis=1) / expected.mean(axis=1))
+    assert np.std(ratios_db) < 1.0
+
+
+def test_low_pass_and_noise_change_their_share_and_come_back_to_the_level() -> None:
+    spec = FeatureSpec(mean=-40.0, std=20.0, level_db=-4.0)
+    segments = rng().normal(0, 0.1, (40, spec.segment_samples)).astype(np.float32)
+    before = features.compute(segments, spec)
+    noise = Augmentation(noise_share=0.5, noise_snr_db=(0.0, 10.0))
+    for settings in (Augmentation(low_pass_share=0.5), noise):
+        after = augment.spectral(before, spec, settings, rng())
+        np.testing.assert_allclose(level_db(after * 20 - 40), -4.0, atol=0.01)
+        changed = np.abs(after - before).max(axis=(1, 2)) > 0.05
+        assert 10 < changed.sum() < 30
+    nobody = augment.spectral(before[:1], spec, Augmentation(noise_share=1e-9), rng())
+    np.testing.assert_allclose(nobody, before[:1], atol=1e-5)

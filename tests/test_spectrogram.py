@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from genrekit import Classifier, demo, spectrogram
+from genrekit.features.bins import bin_hz
 from genrekit.features.spec import FeatureSpec
 
 TINY = Path(__file__).parent / "golden" / "tiny"
@@ -34,7 +35,7 @@ def test_the_picture_is_what_the_network_saw(tmp_path: Path) -> None:
 
 def test_a_tone_is_bright_at_its_frequency() -> None:
     spec = FeatureSpec(n_mels=96)
-    centres = spectrogram.bin_hz(spec)
+    centres = bin_hz(spec)
     assert np.all(np.diff(centres) > 0)
     time = np.arange(spec.segment_samples) / spec.sample_rate
     tone = np.sin(2 * np.pi * 3000 * time).astype(np.float32)[None]

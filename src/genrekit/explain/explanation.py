@@ -15,10 +15,11 @@ from genrekit.explain import curves, inside, occlusion
 from genrekit.explain.curves import Curves
 from genrekit.explain.occlusion import Evidence, Floats, Grid
 from genrekit.features import handcrafted
+from genrekit.features.bins import bin_hz
 from genrekit.features.spec import FeatureSpec
 from genrekit.inference import Classifier, PathLike
 from genrekit.prediction import Prediction
-from genrekit.spectrogram import Spectrogram, bin_hz
+from genrekit.spectrogram import Spectrogram
 
 if TYPE_CHECKING:
     from genrekit.models.gradcam import GradCam

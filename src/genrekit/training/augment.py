@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from genrekit.features.level import normalise
+from genrekit import features as front_ends
+from genrekit.features.bins import bin_hz
+from genrekit.features.level import level_db
 
 if TYPE_CHECKING:
     from genrekit.features.spec import FeatureSpec
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float32]
 N_KNOTS = 6
+_LOG_POWER_PER_DB = np.float32(np.log(10) / 10)
 
 
 def change_gain(
@@ -68,6 +71,44 @@ def shift_frequency(features: Floats, shift_bins: int, rng: np.random.Generator)
     return np.take_along_axis(features, rows[:, :, None], axis=1)
 
 
+def low_pass(
+    decibels: Floats, spec: FeatureSpec, cutoff_hz: tuple[float, float], rng: np.random.Generator
+) -> Floats:
+    """Leave out what lies above a frequency, as a low sample rate or an old recording does.
+
+    Args:
+        decibels: of segments. Shape (batch, n_bins, n_frames).
+        spec: gives the bins' frequencies and the floor, to which those above the cutoff fall.
+        cutoff_hz: lowest and highest cutoff.
+        rng: draws one cutoff a segment, uniformly in its logarithm.
+    """
+    low, high = np.log(cutoff_hz)
+    cutoffs = np.exp(rng.uniform(low, high, (len(decibels), 1)))
+    is_above = bin_hz(spec) > cutoffs  # (batch, n_bins)
+    return np.where(is_above[:, :, None], np.float32(spec.floor_db), decibels)
+
+
+def add_noise(
+    decibels: Floats, spec: FeatureSpec, snr_db: tuple[float, float], rng: np.random.Generator
+) -> Floats:
+    """Add the spectrogram of white noise, as power: what the two have in common is left out.
+
+    Args:
+        decibels: of segments. Shape (batch, n_bins, n_frames).
+        spec: the front end, which the noise goes through.
+        snr_db: lowest and highest distance of the noise's mean power below the segment's.
+        rng: draws the noise and one distance a segment, uniformly.
+    """
+    n_segments, _, n_frames = decibels.shape
+    distances = rng.uniform(*snr_db, (n_segments, 1, 1)).astype(np.float32)
+    waveforms = rng.standard_normal((n_segments, spec.segment_samples), np.float32)
+    noise = front_ends.decibels(waveforms, spec)[:, :, :n_frames]
+    noise += level_db(decibels) - level_db(noise) - distances
+    log_power = np.logaddexp(decibels * _LOG_POWER_PER_DB, noise * _LOG_POWER_PER_DB)
+    noisy: Floats = log_power / _LOG_POWER_PER_DB
+    return noisy
+
+
 def mask(
     features: Floats, axis: int, n_masks: int, max_width: int, rng: np.random.Generator
 ) -> Floats:
@@ -93,9 +134,10 @@ def mask(
 def spectral(
     features: Floats, spec: FeatureSpec, settings: Augmentation, rng: np.random.Generator
 ) -> Floats:
-    """Apply shift, equaliser, gain and masks by the recipe. Shape (batch, n_bins, n_frames).
+    """Change a batch by the recipe. Shape (batch, n_bins, n_frames).
 
-    Where spec has a level_db, what was shifted and equalised is brought there again.
+    Shift, equaliser and gain, then low pass and noise, each on its own share of the segments, then
+    masks. Where spec has a level_db, what was changed is brought there again before the masks.
     """
     if settings.shift_bins:
         features = shift_frequency(features, settings.shift_bins, rng)
@@ -103,8 +145,15 @@ def spectral(
         features = equalise(features, spec, settings.equaliser_db, rng)
     if settings.gain_db:
         features = change_gain(features, spec, settings.gain_db, rng)
-    if spec.level_db is not None:
-        features = normalise(features * np.float32(spec.std) + np.float32(spec.mean), spec)
+    if settings.low_pass_share or settings.noise_share or spec.level_db is not None:
+        decibels = features * np.float32(spec.std) + np.float32(spec.mean)
+        if settings.low_pass_share:
+            drawn = rng.random(len(decibels)) < settings.low_pass_share
+            decibels[drawn] = low_pass(decibels[drawn], spec, settings.low_pass_hz, rng)
+        if settings.noise_share:
+            drawn = rng.random(len(decibels)) < settings.noise_share
+            decibels[drawn] = add_noise(decibels[drawn], spec, settings.noise_snr_db, rng)
+        features = front_ends.normalise(decibels, spec)
     if settings.frequency_masks:
         bins = settings.frequency_mask_bins
         features = mask(features, 1, settings.frequency_masks, bins, rng)

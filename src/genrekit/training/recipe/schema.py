@@ -14,6 +14,7 @@ Count = Annotated[int, Field(ge=0)]
 PositiveCount = Annotated[int, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Parameter = bool | int | float | str | tuple[int, ...]
 
@@ -166,15 +167,28 @@ class Augmentation(Section):
     gain_db: NotNegative = 0.0
     equaliser_db: NotNegative = 0.0
     shift_bins: Count = 0
+    low_pass_share: Share = 0.0
+    low_pass_hz: tuple[Positive, Positive] = (2500.0, 8000.0)
+    noise_share: Share = 0.0
+    noise_snr_db: tuple[Finite, Finite] = (5.0, 40.0)
     altered_copies: Count = 0
     mixup_alpha: NotNegative = 0.2
     label_smoothing: Share = 0.1
+
+    @model_validator(mode="after")
+    def _check_ranges(self) -> Augmentation:
+        for name in ("low_pass_hz", "noise_snr_db"):
+            low, high = getattr(self, name)
+            if low > high:
+                raise ValueError(f"{name} = [{low}, {high}]: give the lower number first")
+        return self
 
     @property
     def needs_spectrograms(self) -> bool:
         """Whether something here changes the network's input itself."""
         masks = self.frequency_masks or self.time_masks
-        return bool(masks or self.gain_db or self.equaliser_db or self.shift_bins)
+        colour = self.gain_db or self.equaliser_db or self.shift_bins
+        return bool(masks or colour or self.low_pass_share or self.noise_share)
 
 
 class Sampling(Section):
@@ -275,8 +289,9 @@ class Recipe(Section):
         alters = augmentation.needs_spectrograms
         if model.is_frozen and alters != bool(augmentation.altered_copies):
             raise ValueError(
-                f"model.backbone {model.backbone!r} is frozen: gain_db, equaliser_db, shift_bins "
-                "and masks change its augmentation.altered_copies; give both or neither"
+                f"model.backbone {model.backbone!r} is frozen: gain_db, equaliser_db, shift_bins, "
+                "low pass, noise and masks change its augmentation.altered_copies; give both or "
+                "neither"
             )
         if model.is_frozen and self.schedule.frozen_epochs:
             raise ValueError(
