@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,15 @@ collect_ignore_glob = ["golden/make_*.py"]
 
 FULL = os.environ.get("GENREKIT_FULL") == "1"
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+def pytest_configure() -> None:
+    """Give the tests, and all that they start, a home of their own: the user's may be read-only."""
+    if "PYTEST_XDIST_WORKER" in os.environ:  # it has its parent's
+        return
+    home = tempfile.mkdtemp(prefix="genrekit-home-")
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
+    os.environ.update(HOME=home, XDG_CACHE_HOME=f"{home}/cache", XDG_DATA_HOME=f"{home}/data")
 
 
 @pytest.fixture(scope="session")

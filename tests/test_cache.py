@@ -289,14 +289,14 @@ def test_a_kind_without_front_end_is_refused(tmp_path: Path, tracks: list[Track]
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path, tracks: list[Track]) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(DatasetError, match=r"cannot be written.*pass --cache"):
+    with pytest.raises(DatasetError, match=r"cannot be written.*name .* by data.cache=FOLDER"):
         build(tmp_path / "file" / "cache", tracks)
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write everywhere")
 def test_a_read_only_folder(tmp_path: Path, tracks: list[Track]) -> None:
     (tmp_path / "home").mkdir(mode=0o555)
-    with pytest.raises(DatasetError, match=r"cannot be written.*pass --cache"):
+    with pytest.raises(DatasetError, match=r"cannot be written.*name .* by data.cache=FOLDER"):
         build(tmp_path / "home" / "cache", tracks)
 
 
@@ -330,7 +330,9 @@ def test_a_full_disk_ends_the_build_cleanly(
 ) -> None:
     larger = SPEC.model_copy(update={"n_mels": 128})  # 16 to 26 KB a track
     cache = SpectrogramCache(small_disk)
-    with pytest.raises(DatasetError, match=r"is full.*free some space or pass --cache"):
+    with pytest.raises(
+        DatasetError, match=r"is full.*free some space, or name .* by data.cache=FOLDER"
+    ):
         cache.build(tracks, larger, jobs=jobs, progress=False)
     assert not list(small_disk.rglob("*.part"))
     kept = record_times(small_disk)

@@ -79,6 +79,17 @@ def test_no_cluster_at_the_address(songs: Path, tmp_path: Path) -> None:
         assert done.stderr.count("\n") == 1
 
 
+def test_a_home_that_cannot_be_written_is_said(
+    songs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "/proc/nobody")
+    done = genrekit("predict", songs, "--model", TINY, "--engine", "ray", "-o", tmp_path / "o")
+    assert done.returncode == 1
+    assert "genrekit: error: Ray cannot start here:" in done.stderr
+    assert "set HOME to one that can be written" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 def test_without_ray_it_says_how_to_install_it(songs: Path, tmp_path: Path) -> None:
     code = "import sys; sys.modules['ray'] = None; from genrekit.cli.main import main; main()"
     arguments = ["predict", str(songs), "--engine", "ray", "-o", str(tmp_path / "o.jsonl")]

@@ -388,11 +388,11 @@ def _unwritable(folder: Path, error: OSError) -> str:
     if error.errno in files.FULL:
         return (
             f"the disk of the cache folder {folder} is full; the records made so far stay valid; "
-            "free some space or pass --cache with another folder"
+            "free some space, or name another folder by data.cache=FOLDER or XDG_CACHE_HOME"
         )
     return (
         f"the cache folder {folder} cannot be written ({error.strerror}); "
-        "pass --cache with a folder that can"
+        "name one that can by data.cache=FOLDER or XDG_CACHE_HOME"
     )
 
 

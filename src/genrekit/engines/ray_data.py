@@ -69,7 +69,7 @@ class RayData:
         """Return workers; see ``Engine.workers``.
 
         Raises:
-            GenrekitError: no cluster answers at the address.
+            GenrekitError: no cluster answers at the address, or Ray cannot start here.
         """
         with _connected(self.address, self.jobs):
             arguments = (pickle.dumps(start), item_seconds, memory_bytes)
@@ -86,7 +86,13 @@ def _connected(address: str | None, jobs: int | None) -> Iterator[None]:
     _quieten()
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address is None:
-        ray.init(num_cpus=jobs, include_dashboard=False, **quiet)
+        try:
+            ray.init(num_cpus=jobs, include_dashboard=False, **quiet)
+        except OSError as error:  # such as its access token in a home that is read-only
+            raise GenrekitError(
+                f"Ray cannot start here: {error}; it writes to the home folder: set HOME to one "
+                "that can be written, or leave out --engine ray"
+            ) from error
     else:
         _knock(address)
         try:
