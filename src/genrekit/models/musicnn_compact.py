@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from genrekit.models.musicnn import N_EMBEDDING, N_MIDDLE, N_TAGS, Musicnn
 
-SHIFTS_IN_FREQUENCY = 8
+SHIFTS_IN_FREQUENCY = 6  # the 59 and 30 places of musicnn's filters fill 10 and 5 blocks of 6
 SHIFTS_IN_TIME = 16
 LIVE_NORM = 1e-5
 QUANTISED = ("front.", "middle.")  # how the exported weights of its convolutions are called
@@ -36,9 +36,9 @@ class TimbreFilters(nn.Module):
         super().__init__()
         n_filters, n_bins, n_frames = kernel.shape
         self.n_block_bins = n_bins + SHIFTS_IN_FREQUENCY - 1
-        copies = torch.zeros(n_filters, SHIFTS_IN_FREQUENCY, self.n_block_bins, n_frames)
+        copies = torch.zeros(n_filters, SHIFTS_IN_FREQUENCY, self.n_block_bins, 1, n_frames)
         for shift in range(SHIFTS_IN_FREQUENCY):
-            copies[:, shift, shift : shift + n_bins] = kernel
+            copies[:, shift, shift : shift + n_bins, 0] = kernel
         last = n_mels - self.n_block_bins
         self.starts = [*range(0, last, SHIFTS_IN_FREQUENCY), last]
         self.padding = ((n_frames - 1) // 2, n_frames // 2)  # TensorFlow's "same"
@@ -49,11 +49,12 @@ class TimbreFilters(nn.Module):
         """Shape (batch, n_mels, n_frames) -> (batch, filters, n_frames)."""
         padded = functional.pad(log_power, self.padding)
         blocks = [padded[:, start : start + self.n_block_bins] for start in self.starts]
-        stacked = torch.stack(blocks, 1).flatten(0, 1)  # (batch * blocks, block bins, frames)
-        maps = functional.conv1d(stacked, self.kernel, self.bias)
-        shape = (-1, len(self.starts), maps.shape[1] // SHIFTS_IN_FREQUENCY, SHIFTS_IN_FREQUENCY)
-        # One axis at a time: ONNX Runtime has a fast way for one, and none for two that lie apart.
-        return maps.view(*shape, maps.shape[2]).amax(1).amax(2)
+        stacked = torch.stack(blocks, 2)  # (batch, block bins, blocks, frames)
+        maps = functional.conv2d(stacked, self.kernel, self.bias)
+        # As pooling, so that ONNX Runtime takes the maximum of the int8 maps, in their layout.
+        loudest = functional.max_pool2d(maps, (len(self.starts), 1))[:, :, 0]
+        n_filters = loudest.shape[1] // SHIFTS_IN_FREQUENCY
+        return loudest.view(-1, n_filters, SHIFTS_IN_FREQUENCY, loudest.shape[2]).amax(2)
 
 
 class TimeFilters(nn.Module):
@@ -80,8 +81,7 @@ class TimeFilters(nn.Module):
         right = n_blocks * SHIFTS_IN_TIME + self.n_kernel_frames - 1 - left - n_frames
         padded = functional.pad(log_power, (left, right))[:, None]
         maps = functional.conv2d(padded, self.kernel, self.bias, stride=(1, SHIFTS_IN_TIME))
-        # As pooling, so that ONNX Runtime takes the maximum of the int8 maps, in their layout.
-        loudest = functional.max_pool2d(maps, (maps.shape[2], 1))[:, :, 0]
+        loudest = functional.max_pool2d(maps, (maps.shape[2], 1))[:, :, 0]  # see TimbreFilters
         n_filters = loudest.shape[1] // SHIFTS_IN_TIME
         loudest = loudest.view(-1, n_filters, SHIFTS_IN_TIME, n_blocks)
         return loudest.transpose(2, 3).flatten(2)[:, :, :n_frames]
@@ -134,8 +134,9 @@ class CompactMusicnn(nn.Module):
 
     def _hear(self, features: Tensor) -> Tensor:
         # log10(10^(dB / 10 + 4) + 1); ONNX Runtime's Softplus is four times as slow as Exp and Log.
-        decibels = features * self.std + self.mean
-        log_power = torch.log(torch.exp((decibels / 10 + 4) * math.log(10)) + 1)
+        per_db = math.log(10) / 10
+        exponent = features * (self.std * per_db) + (self.mean + 40) * per_db
+        log_power = torch.log(torch.exp(exponent) + 1)
         log_power = log_power * (self.input_scale / math.log(10)) + self.input_offset
         loudest = torch.cat([filters(log_power) for filters in self.front], 1)
         # The filters carry the sign of the norm's scale, see Musicnn._front.
