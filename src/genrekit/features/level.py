@@ -9,7 +9,7 @@ from genrekit.features.spec import FeatureSpec
 
 Floats = NDArray[np.float32]
 MOST_LIFT_DB = 40.0  # so that silence stays quiet
-_LOG_POWER_PER_DB = np.float32(np.log(10) / 10)
+LOG_POWER_PER_DB = np.float32(np.log(10) / 10)
 
 
 def level_db(decibels: Floats) -> Floats:
@@ -27,9 +27,9 @@ def level_db(decibels: Floats) -> Floats:
     # The loudest value comes first, so that no power overflows and the mean is never zero.
     loudest = decibels.max(axis=(-2, -1), keepdims=True)
     power = decibels - loudest
-    power *= _LOG_POWER_PER_DB
+    power *= LOG_POWER_PER_DB
     np.exp(power, out=power)
-    level: Floats = loudest + np.log(power.mean(axis=(-2, -1), keepdims=True)) / _LOG_POWER_PER_DB
+    level: Floats = loudest + np.log(power.mean(axis=(-2, -1), keepdims=True)) / LOG_POWER_PER_DB
     return level
 
 

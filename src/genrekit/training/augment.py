@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from genrekit import features as front_ends
 from genrekit.features.bins import bin_hz
-from genrekit.features.level import level_db
+from genrekit.features.level import LOG_POWER_PER_DB, level_db
 
 if TYPE_CHECKING:
     from genrekit.features.spec import FeatureSpec
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float32]
 N_KNOTS = 6
-_LOG_POWER_PER_DB = np.float32(np.log(10) / 10)
 
 
 def change_gain(
@@ -104,8 +103,8 @@ def add_noise(
     waveforms = rng.standard_normal((n_segments, spec.segment_samples), np.float32)
     noise = front_ends.decibels(waveforms, spec)[:, :, :n_frames]
     noise += level_db(decibels) - level_db(noise) - distances
-    log_power = np.logaddexp(decibels * _LOG_POWER_PER_DB, noise * _LOG_POWER_PER_DB)
-    noisy: Floats = log_power / _LOG_POWER_PER_DB
+    log_power = np.logaddexp(decibels * LOG_POWER_PER_DB, noise * LOG_POWER_PER_DB)
+    noisy: Floats = log_power / LOG_POWER_PER_DB
     return noisy
 
 
