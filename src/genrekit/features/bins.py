@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from genrekit.features.mel import hz_to_mel, mel_to_hz
+from genrekit.features.mel import band_edges_hz
 from genrekit.features.spec import FeatureSpec
 
 
@@ -17,6 +17,4 @@ def bin_hz(spec: FeatureSpec) -> NDArray[np.float64]:
     """
     if spec.kind == "log_stft":
         return np.arange(spec.n_bins, dtype=np.float64) * (spec.sample_rate / spec.n_fft)
-    f_max = spec.sample_rate / 2 if spec.f_max is None else spec.f_max
-    low, high = hz_to_mel(np.array([spec.f_min, f_max]), spec.mel_scale)
-    return mel_to_hz(np.linspace(low, high, spec.n_mels + 2), spec.mel_scale)[1:-1]
+    return band_edges_hz(spec)[1:-1]

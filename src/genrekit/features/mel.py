@@ -68,6 +68,19 @@ def mel_to_hz(mel: NDArray[np.float64] | float, scale: str = "slaney") -> NDArra
     return np.where(mel < _SLANEY_BREAK_MEL, mel * _SLANEY_HZ_PER_MEL, _SLANEY_BREAK_HZ * above)
 
 
+def band_edges_hz(spec: FeatureSpec) -> NDArray[np.float64]:
+    """Return where the mel bands begin, have their centre and end, in Hz. Shape (n_mels + 2,).
+
+    Band i begins at edge i, has its centre at edge i + 1 and ends at edge i + 2.
+
+    Args:
+        spec: gives n_mels, f_min, f_max (None: half of sample_rate), sample_rate, mel_scale.
+    """
+    f_max = spec.sample_rate / 2 if spec.f_max is None else spec.f_max
+    low, high = hz_to_mel(np.array([spec.f_min, f_max]), spec.mel_scale)
+    return mel_to_hz(np.linspace(low, high, spec.n_mels + 2), spec.mel_scale)
+
+
 def mel_filters(spec: FeatureSpec) -> NDArray[np.float32]:
     """Return the triangular filters of a spec, each of unit area in Hz (Slaney's norm).
 
@@ -80,9 +93,7 @@ def mel_filters(spec: FeatureSpec) -> NDArray[np.float32]:
 
     Source: Slaney (1998), Auditory Toolbox, mfcc.m; the same as librosa.filters.mel(norm="slaney").
     """
-    f_max = spec.sample_rate / 2 if spec.f_max is None else spec.f_max
-    low, high = hz_to_mel(np.array([spec.f_min, f_max]), spec.mel_scale)
-    edges_hz = mel_to_hz(np.linspace(low, high, spec.n_mels + 2), spec.mel_scale)
+    edges_hz = band_edges_hz(spec)
     bins_hz = np.arange(1 + spec.n_fft // 2) * (spec.sample_rate / spec.n_fft)
     left, centre, right = (edges_hz[i : i + spec.n_mels, None] for i in range(3))
     rising = (bins_hz - left) / (centre - left)

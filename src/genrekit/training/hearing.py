@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from zipfile import BadZipFile
 
 import numpy as np
@@ -106,7 +107,6 @@ class FrozenNetwork:
         import onnxruntime
 
         self.model = model
-        self.hash = hashlib.sha256(model)  # half a second for VGG16: once, not for every track
         self.spec = spec
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = n_cores()
@@ -118,6 +118,11 @@ class FrozenNetwork:
         except Exception as error:  # its exceptions share no public base class
             raise ModelError(f"the frozen network cannot be loaded: {error}") from error
         self.outputs = [output.name for output in self._session.get_outputs()]
+
+    @cached_property
+    def model_sha256(self) -> Any:
+        """The hash of the model so far, to copy and go on: it takes half a second for VGG16."""
+        return hashlib.sha256(self.model)
 
     def width(self, output: str) -> int:
         """Return how many values an output has for one segment.
@@ -224,9 +229,10 @@ class Listener:
 
     def _key(self, whole: bool) -> str:
         parts = (self.network.spec.digest(), self.output, str(whole), str(self.alteration))
-        key = self.network.hash.copy()
+        key = self.network.model_sha256.copy()
         key.update("".join(parts).encode())
-        return key.hexdigest()[:16]
+        digest: str = key.hexdigest()
+        return digest[:16]
 
 
 def _duration_seconds(path: Path, spec: FeatureSpec) -> float:
