@@ -17,15 +17,15 @@ import time
 from pathlib import Path
 
 import material
-from genrekit.engines import Engine, Name, named
-from genrekit.runs.sources import Source
-from genrekit.runs.work import Predict
+from genrekit.batch.engines import Engine, Name, named
+from genrekit.batch.sources import BatchSource
+from genrekit.batch.tasks import Predict
 
 BLOCK_FILES = 8
 ITEM_SECONDS = 600.0
 
 
-def files_per_second(engine: Engine, blocks: list[list[Source]]) -> float:
+def files_per_second(engine: Engine, blocks: list[list[BatchSource]]) -> float:
     """Return the steady rate: files after the first block done, over the time since then."""
     work = Predict.of(None)
     done: list[tuple[float, int]] = []
@@ -47,7 +47,7 @@ def main() -> None:
     rates: dict[str, list[float]] = {f"{name} {jobs}": [] for name in engines for jobs in (1, 2)}
     with tempfile.TemporaryDirectory() as folder:
         paths = material.short_mp3s(options.songs, options.files, Path(folder))
-        listed = [Source(str(path)) for path in paths]
+        listed = [BatchSource(str(path)) for path in paths]
         blocks = [listed[i : i + BLOCK_FILES] for i in range(0, len(listed), BLOCK_FILES)]
         for _ in range(options.rounds):
             for name in engines:

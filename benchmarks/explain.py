@@ -12,9 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from genrekit import Classifier, audio, datasets, timeline
+from genrekit import Classifier, audio, datasets
 from genrekit.datasets import Track
 from genrekit.explain import explain
+from genrekit.inference import timeline
 from genrekit.prediction import Prediction
 
 PENALTIES = (0, 0.5, 1, 1.5, 2, 3, 4)

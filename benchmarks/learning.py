@@ -25,12 +25,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrekit import datasets
-from genrekit.datasets.base import Dataset, Track
+from genrekit.datasets.dataset import Dataset, Track
 from genrekit.library import database, query, scan
 from genrekit.library.agreement import Agreement, Albums
 from genrekit.models import registry
 from genrekit.models.registry import ModelFolder
-from genrekit.training import addition, export, graft, logistic
+from genrekit.training import export, few_shot, logistic, onnx_head
 
 Floats = NDArray[np.float32]
 DRAWS = 3
@@ -126,7 +126,7 @@ def without(library: Library, train: Sequence[Track], genre: str, target: Path) 
     rows = np.stack([library.embeddings[track.track_id] for track in known])
     index = np.array([labels.index(track.genre) for track in known])
     head = logistic.fit(rows, index, len(labels), [rows.shape[1]], [L2])
-    model = graft.graft(library.model.onnx_path.read_bytes(), [head])
+    model = onnx_head.graft(library.model.onnx_path.read_bytes(), [head])
     card = library.model.card.model_copy(update={"labels": labels})
     return registry.read(export.write_folder(target, model, card))
 
@@ -149,7 +149,7 @@ def teach(
         for name, tracks in (("examples", examples), ("others", others), ("test", test))
     }
     groups = [group_of(track) for track in examples]
-    added = addition.add(nine, genre, vectors["examples"], groups, vectors["others"])
+    added = few_shot.add(nine, genre, vectors["examples"], groups, vectors["others"])
     true = np.array([track.genre for track in test])
     before = said(nine.onnx_path.read_bytes(), nine.card.labels, vectors["test"])
     after = said(added.model, added.card.labels, vectors["test"])
@@ -160,7 +160,7 @@ def teach(
 
 def said(model: bytes, labels: Sequence[str], embeddings: Floats) -> NDArray[np.str_]:
     """Return the label that a model's head gives each embedding."""
-    best = graft.run_head(model, embeddings).argmax(axis=1)
+    best = onnx_head.run_head(model, embeddings).argmax(axis=1)
     return np.array([labels[index] for index in best])
 
 
@@ -178,7 +178,7 @@ def scanned(folder: Path, jobs: int) -> Library:
         database.opened(Path(place) / "gtzan.sqlite3") as connection,
     ):
         paths = [track.path for track in dataset.tracks]
-        scan.run(connection, scan.plan(connection, paths), scan.Limits(jobs))
+        scan.run(connection, scan.plan(connection, paths), scan.ScanLimits(jobs))
         used = query.used_model(connection)
         entries = query.entries(connection, used)
         heard = {entry.path: entry.probabilities for entry in entries if entry.probabilities}

@@ -52,7 +52,7 @@ def scan_once(paths: list[Path], db: Path, jobs: int) -> tuple[float, int]:
     """Return what one scan took in seconds, and how many tracks were heard."""
     began = time.perf_counter()
     with database.opened(db) as connection:
-        report = scan.run(connection, scan.plan(connection, paths), scan.Limits(jobs))
+        report = scan.run(connection, scan.plan(connection, paths), scan.ScanLimits(jobs))
     return time.perf_counter() - began, report.n_heard
 
 

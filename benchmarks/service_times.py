@@ -26,7 +26,8 @@ from pathlib import Path
 from typing import Any
 
 import material
-from genrekit import Classifier, audio, features, segments
+from genrekit import Classifier, audio, features
+from genrekit.inference import segments
 from genrekit.models import registry
 from genrekit.models.runtime import Network
 

@@ -66,7 +66,7 @@ def plain(model: str) -> Run:
     import torch
 
     from genrekit.models import registry
-    from genrekit.models.musicnn import Musicnn
+    from genrekit.networks.musicnn import Musicnn
 
     spec = registry.find(model).card.features
     torch.set_num_threads(1)
@@ -179,7 +179,7 @@ def _read_back(figure: Any) -> Image:
 def _resnet18(n_threads: int) -> Callable[[list[Image]], object]:
     import torch
 
-    from genrekit.models import torchvision_shim  # noqa: F401 - timm needs it with a CPU-only torch
+    from genrekit.networks import torchvision_shim  # noqa: F401 - timm needs it with a CPU-only torch
 
     import timm  # isort: skip
 

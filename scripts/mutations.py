@@ -52,7 +52,7 @@ MUTATIONS = (
         "src/genrekit/features/stft.py",
         ":: spec.hop_length]",
         ":: spec.hop_length + 1]",
-        ("tests/test_features.py",),
+        ("tests/features/test_features.py",),
     ),
     Mutation(
         "two labels swapped",
@@ -66,14 +66,14 @@ MUTATIONS = (
         "src/genrekit/datasets/splits/gtzan_fault_filtered.tsv",
         "blues.00000\tvalidation\n",
         "blues.00000\tvalidation\nblues.00000\ttest\n",
-        ("tests/test_leaks.py", "tests/test_splits.py"),
+        ("tests/datasets/test_leaks.py", "tests/datasets/test_splits.py"),
     ),
     Mutation(
         "a loader that returns int16",
         "src/genrekit/audio/readers.py",
         'self._file.read(n_samples, dtype="float32", always_2d=True)',
         'self._file.read(n_samples, dtype="int16", always_2d=True)',
-        ("tests/golden", "tests/test_inference.py"),
+        ("tests/golden", "tests/inference/test_inference.py"),
     ),
     Mutation(
         "exit code 0 after a failed file",

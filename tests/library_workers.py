@@ -9,16 +9,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from genrekit.library import hearing
+from genrekit.library import analysis
 
 LOG = "GENREKIT_TEST_LOG"
 
 
-def start(model: Path, niceness: int) -> Callable[[hearing.Job], Any]:
+def start(model: Path, niceness: int) -> Callable[[analysis.AnalysisRequest], Any]:
     """As hearing.start; every file heard is written down before the answer is given."""
-    work = hearing.start(model, niceness)
+    work = analysis.start(model, niceness)
 
-    def noting(job: hearing.Job) -> Any:
+    def noting(job: analysis.AnalysisRequest) -> Any:
         result = work(job)
         if job.task == "hear":
             with open(os.environ[LOG], "ab", buffering=0) as log:  # noqa: PTH123
@@ -28,11 +28,11 @@ def start(model: Path, niceness: int) -> Callable[[hearing.Job], Any]:
     return noting
 
 
-def start_badly(model: Path, niceness: int) -> Callable[[hearing.Job], Any]:
+def start_badly(model: Path, niceness: int) -> Callable[[analysis.AnalysisRequest], Any]:
     """As hearing.start; it hangs at files called hang, dies at crash and eats memory at eat."""
-    work = hearing.start(model, niceness)
+    work = analysis.start(model, niceness)
 
-    def misbehaving(job: hearing.Job) -> Any:
+    def misbehaving(job: analysis.AnalysisRequest) -> Any:
         name = os.path.basename(job.file.path)  # noqa: PTH119
         if name.startswith(b"hang"):
             time.sleep(600)

@@ -36,7 +36,7 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
     )
 
 
-def of(check: str) -> list[doctor.Finding]:
+def of(check: str) -> list[doctor.Check]:
     return list(doctor.CHECKS[check](check))
 
 

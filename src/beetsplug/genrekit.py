@@ -27,10 +27,10 @@ from beets.plugins import BeetsPlugin
 
 from genrekit import Classifier
 from genrekit.errors import GenrekitError
-from genrekit.inference import FailedFile
-from genrekit.library import policy
-from genrekit.library.formats.base import PROVENANCE
+from genrekit.inference.classifier import FailedFile
 from genrekit.prediction import Prediction
+from genrekit.tagging import policy
+from genrekit.tags.formats.contents import PROVENANCE
 
 
 class GenrekitPlugin(BeetsPlugin):

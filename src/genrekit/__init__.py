@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from genrekit.errors import GenrekitError
     from genrekit.features.spec import FeatureSpec
-    from genrekit.inference import Classifier
+    from genrekit.inference.classifier import Classifier
     from genrekit.prediction import Prediction, SegmentPrediction
 
 # ONNX Runtime from 1.29 on sends usage data to its maker and writes a device id into the home
@@ -21,7 +21,7 @@ __version__ = "0.1.0"
 __all__ = ["Classifier", "FeatureSpec", "GenrekitError", "Prediction", "SegmentPrediction"]
 
 _HOME = {
-    "Classifier": "genrekit.inference",
+    "Classifier": "genrekit.inference.classifier",
     "FeatureSpec": "genrekit.features.spec",
     "GenrekitError": "genrekit.errors",
     "Prediction": "genrekit.prediction",

@@ -29,7 +29,7 @@ _PACKAGES = ("numpy", "soundfile", "av", "soxr", "onnxruntime", "mutagen")
 
 
 @dataclass(frozen=True)
-class Finding:
+class Check:
     """What one check found: fine, worth a note, or a problem with what to do about it."""
 
     check: str
@@ -37,7 +37,7 @@ class Finding:
     text: str
 
 
-def examine() -> Iterator[Finding]:
+def examine() -> Iterator[Check]:
     """Run every check, each as far as it gets.
 
     Yields:
@@ -47,17 +47,17 @@ def examine() -> Iterator[Finding]:
         try:
             yield from check(name)
         except (GenrekitError, ImportError, OSError, ValueError) as error:
-            yield Finding(name, "problem", f"{error} ({type(error).__name__})")
+            yield Check(name, "problem", f"{error} ({type(error).__name__})")
 
 
-def versions(check: str) -> Iterator[Finding]:
+def versions(check: str) -> Iterator[Check]:
     """Name the versions that a report of a fault should name."""
     system = f"Python {platform.python_version()} on {platform.system()} {platform.machine()}"
-    yield Finding(check, "ok", f"genrekit {genrekit.__version__}, {system}")
-    yield Finding(check, "ok", ", ".join(f"{name} {_version(name)}" for name in _PACKAGES))
+    yield Check(check, "ok", f"genrekit {genrekit.__version__}, {system}")
+    yield Check(check, "ok", ", ".join(f"{name} {_version(name)}" for name in _PACKAGES))
 
 
-def libsndfile(check: str) -> Iterator[Finding]:
+def libsndfile(check: str) -> Iterator[Check]:
     """Decode a made FLAC by libsndfile and list its formats."""
     import soundfile
 
@@ -68,12 +68,12 @@ def libsndfile(check: str) -> Iterator[Finding]:
     text = (
         f"libsndfile {soundfile.__libsndfile_version__}, {len(samples):,} samples decoded; reads "
     )
-    yield Finding(check, "ok", text + ", ".join(name for name in wanted if name in formats))
+    yield Check(check, "ok", text + ", ".join(name for name in wanted if name in formats))
     if missing:
-        yield Finding(check, "note", f"without {', '.join(missing)}: PyAV decodes them, slower")
+        yield Check(check, "note", f"without {', '.join(missing)}: PyAV decodes them, slower")
 
 
-def ffmpeg(check: str) -> Iterator[Finding]:
+def ffmpeg(check: str) -> Iterator[Check]:
     """Decode the same made FLAC by FFmpeg's libraries through PyAV."""
     import av
 
@@ -84,14 +84,12 @@ def ffmpeg(check: str) -> Iterator[Finding]:
     text = (
         f"FFmpeg {av.ffmpeg_version_info} in PyAV {av.__version__}, {n_samples:,} samples decoded"
     )
-    yield Finding(check, "ok", text)
+    yield Check(check, "ok", text)
     if missing:
-        yield Finding(
-            check, "note", f"this FFmpeg lacks {', '.join(missing)}; reinstall av for them"
-        )
+        yield Check(check, "note", f"this FFmpeg lacks {', '.join(missing)}; reinstall av for them")
 
 
-def models(check: str) -> Iterator[Finding]:
+def models(check: str) -> Iterator[Check]:
     """Verify the SHA-256 of every model that can be found."""
     from genrekit.models import registry
 
@@ -99,19 +97,19 @@ def models(check: str) -> Iterator[Finding]:
     names = registry.names()
     if not any(registry.locate(name).parent == embedded for name in names):
         text = f"no model is embedded in {embedded}; install a release of genrekit, or train one"
-        yield Finding(check, "problem", text)
+        yield Check(check, "problem", text)
     for name in names:
         try:
             model = registry.find(name)
         except GenrekitError as error:
-            yield Finding(check, "problem", str(error))
+            yield Check(check, "problem", str(error))
             continue
         card = model.card
         text = f"{name} {card.version}, sha256 {card.onnx_sha256[:12]} verified, {model.path}"
-        yield Finding(check, "ok", text)
+        yield Check(check, "ok", text)
 
 
-def golden(check: str) -> Iterator[Finding]:
+def golden(check: str) -> Iterator[Check]:
     """Compare each embedded model's answers on the made tracks with the recorded ones."""
     from genrekit.models import registry
 
@@ -122,7 +120,7 @@ def golden(check: str) -> Iterator[Finding]:
         sha256 = registry.find(name).card.onnx_sha256
         if recorded.get(name, {}).get("onnx_sha256") != sha256:
             text = f"{GOLDEN.name} holds no answers of {name} {sha256[:12]}; reinstall genrekit"
-            yield Finding(check, "problem", text)
+            yield Check(check, "problem", text)
             continue
         yield _compare(check, name, recorded[name]["probabilities"], predict_demo(name))
 
@@ -140,7 +138,7 @@ def predict_demo(model: str) -> dict[str, dict[str, float]]:
         ModelError: the model cannot be found or used.
     """
     from genrekit import demo
-    from genrekit.inference import Classifier
+    from genrekit.inference.classifier import Classifier
 
     classifier = Classifier(model)
     return {
@@ -149,22 +147,22 @@ def predict_demo(model: str) -> dict[str, dict[str, float]]:
     }
 
 
-def gpu(check: str) -> Iterator[Finding]:
+def gpu(check: str) -> Iterator[Check]:
     """Name the GPUs that prediction and training would use; having none is fine."""
     import onnxruntime
 
     providers = [name.removesuffix("ExecutionProvider") for name in _providers(onnxruntime)]
-    yield Finding(check, "ok", f"prediction runs on: {', '.join(providers)}")
+    yield Check(check, "ok", f"prediction runs on: {', '.join(providers)}")
     if importlib.util.find_spec("torch") is None:
-        yield Finding(check, "note", "torch is not installed: no training (genrekit[train] has it)")
+        yield Check(check, "note", "torch is not installed: no training (genrekit[train] has it)")
         return
     import torch
 
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "the CPU"
-    yield Finding(check, "ok", f"training runs on: {device} (torch {torch.__version__})")
+    yield Check(check, "ok", f"training runs on: {device} (torch {torch.__version__})")
 
 
-def folders(check: str) -> Iterator[Finding]:
+def folders(check: str) -> Iterator[Check]:
     """Try to write where genrekit would write, without leaving anything there."""
     from platformdirs import user_cache_path
 
@@ -179,13 +177,13 @@ def folders(check: str) -> Iterator[Finding]:
     for purpose, (folder, advice) in places.items():
         try:
             with tempfile.TemporaryFile(dir=_nearest(folder)):
-                yield Finding(check, "ok", f"{purpose}: {folder} can be written")
+                yield Check(check, "ok", f"{purpose}: {folder} can be written")
         except OSError as error:
             text = f"{purpose}: {folder} cannot be written ({error.strerror}); {advice}"
-            yield Finding(check, "problem", text)
+            yield Check(check, "problem", text)
 
 
-CHECKS: dict[str, Callable[[str], Iterator[Finding]]] = {
+CHECKS: dict[str, Callable[[str], Iterator[Check]]] = {
     "versions": versions,
     "libsndfile": libsndfile,
     "ffmpeg": ffmpeg,
@@ -219,7 +217,7 @@ def _compare(
     model: str,
     recorded: dict[str, dict[str, float]],
     found: dict[str, dict[str, float]],
-) -> Finding:
+) -> Check:
     """Compare two sets of answers; a label or track on one side only is as wrong as can be."""
     pairs = {
         (track, label) for side in (recorded, found) for track in side for label in side[track]
@@ -230,12 +228,12 @@ def _compare(
     )
     text = f"{model}: probabilities of {len(found)} made tracks within {worst:.4f} of the recorded"
     if worst <= GOLDEN_TOLERANCE:
-        return Finding(check, "ok", text)
+        return Check(check, "ok", text)
     text = (
         f"{model}: probability of {label!r} on the made track {track!r} is off by {worst:.3f} "
         f"(allowed: {GOLDEN_TOLERANCE}); reinstall genrekit, and report it if that does not help"
     )
-    return Finding(check, "problem", text)
+    return Check(check, "problem", text)
 
 
 def _providers(onnxruntime: Any) -> list[str]:

@@ -30,7 +30,7 @@ class AudioError(GenrekitError):
     """A file or a waveform that cannot be heard: unreadable, empty or not finite."""
 
 
-class PictureError(AudioError):
+class ImageError(AudioError):
     """A picture that is damaged, or that cannot stand for audio where it came."""
 
 
@@ -56,7 +56,7 @@ class LibraryError(GenrekitError):
     """A library database or a plan that cannot be used."""
 
 
-class RunError(GenrekitError):
+class BatchError(GenrekitError):
     """A run over many files whose list, output or cluster cannot be used."""
 
 

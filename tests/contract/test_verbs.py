@@ -16,7 +16,7 @@ from genrekit import __version__, cli
 from genrekit.cli import main
 
 VERBS = main.verbs()
-HELPERS = {"console", "findings", "main", "options", "running", "tables", "writers"}
+HELPERS = {"audit_tables", "batch_options", "console", "main", "options", "tables", "writers"}
 
 
 def run(*arguments: str) -> tuple[int, str]:

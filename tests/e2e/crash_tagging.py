@@ -22,7 +22,9 @@ from pathlib import Path
 
 from genrekit.audio import packets
 from genrekit.errors import LibraryError
-from genrekit.library import applying, database, formats, journal, plans
+from genrekit.library import database
+from genrekit.tagging import applying, journal, plan_files
+from genrekit.tags import formats
 
 CALLS = {"open", "write", "flush", "close", "__exit__", "fsync", "truncate", "replace", "rename"}
 CALLS |= {"unlink", "utime", "chmod", "chown", "setxattr", "execute", "fetchone"}
@@ -34,12 +36,12 @@ def content(folder: Path) -> Content:
     return {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()}
 
 
-def plan(folder: Path) -> plans.Plan:
+def plan(folder: Path) -> plan_files.TagPlan:
     entries = []
     for path in sorted(folder.iterdir()):
         status = path.stat()
         entries.append(
-            plans.Entry(
+            plan_files.PlanEntry(
                 path=str(path),
                 audio_sha256=packets.digest(path),
                 size_bytes=status.st_size,
@@ -50,7 +52,7 @@ def plan(folder: Path) -> plans.Plan:
                 provenance='{"model": "x"}',
             )
         )
-    return plans.Plan("standard", tuple(entries), "0" * 64)
+    return plan_files.TagPlan("standard", tuple(entries), "0" * 64)
 
 
 def hooked(at: int | None, action: Action) -> int:

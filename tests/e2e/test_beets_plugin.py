@@ -13,7 +13,7 @@ import mutagen
 import pytest
 
 from genrekit import demo
-from genrekit.library import formats
+from genrekit.tags import formats
 
 pytest.importorskip("beets")
 TINY = Path(__file__).parents[1] / "golden" / "tiny"

@@ -15,7 +15,8 @@ import pytest
 import soundfile
 from typer.testing import CliRunner
 
-from genrekit import datasets, extraction
+from genrekit import datasets
+from genrekit.batch import feature_tables
 from genrekit.cli import main
 from genrekit.errors import AudioError
 from genrekit.features import handcrafted
@@ -53,7 +54,7 @@ def test_one_row_a_file(tmp_path: Path) -> None:
     code, output = extract(tmp_path / "in", "-o", table)
     assert (code, output) == (0, f"{table}: 2 rows of 2 files\n")
     first, second = read(table)
-    assert tuple(first) == extraction.HEADER
+    assert tuple(first) == feature_tables.HEADER
     assert (first["filename"], first["length"], first["label"]) == ("a.wav", "15435", "hiphop")
     assert (second["filename"], second["label"]) == ("b.flac", "")
     assert numbers(first) == handcrafted.values(heard).tolist()
@@ -114,10 +115,10 @@ def test_segments_of_impossible_length_are_wrong_usage(tmp_path: Path, seconds: 
 def test_a_file_too_long_for_one_row_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(extraction, "MAX_ROW_SECONDS", 1.0)
+    monkeypatch.setattr(feature_tables, "MAX_ROW_SECONDS", 1.0)
     write(tmp_path / "long.wav", 1.2)
     with pytest.raises(AudioError, match="ask for a row a segment"):
-        extraction.rows(tmp_path / "long.wav")
+        feature_tables.rows(tmp_path / "long.wav")
 
 
 def test_a_journal_of_other_segments_is_not_read(tmp_path: Path) -> None:
@@ -140,7 +141,7 @@ def test_a_table_that_could_not_be_written_resumes_but_for_changed_files(
         raise OSError(28, "No space left on device", str(path))
 
     with monkeypatch.context() as patch:
-        patch.setattr(extraction, "write_beside", full_disk)
+        patch.setattr(feature_tables, "write_beside", full_disk)
         code, output = extract(tmp_path / "in", "-o", table)
     assert code == 1
     assert "No space left" in output

@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from genrekit import Classifier, painting
+from genrekit import Classifier
+from genrekit.batch import images
 from genrekit.errors import ModelError
 from genrekit.models import registry
 from genrekit.training import smoke
@@ -61,8 +62,8 @@ def audio(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def pictures(audio: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("pictures")
-    wanted = painting.targets(str(audio), out)
-    painted = painting.paint(wanted, painting.Style(segment_seconds=SECONDS), jobs=1)
+    wanted = images.targets(str(audio), out)
+    painted = images.paint(wanted, images.Style(segment_seconds=SECONDS), jobs=1)
     assert painted.n_pictures == 2 * len(wanted)
     return out
 

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from genrekit import demo
 from genrekit.cli import main
-from genrekit.server.settings import Limits, parse_limits
+from genrekit.server.settings import ServerLimits, parse_limits
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8")
@@ -90,7 +90,7 @@ def test_the_table_of_limits_is_the_code() -> None:
         split = values.split(", ") if ", " in values else [values]
         for name, value in zip(re.findall(r"\w+", names), split, strict=True):
             stated[name] = float(value.replace(",", ""))
-    assert stated == {name: float(value) for name, value in Limits().model_dump().items()}
+    assert stated == {name: float(value) for name, value in ServerLimits().model_dump().items()}
 
 
 def test_every_option_and_limit_that_is_named_exists() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from genrekit.server.jobs import Job, Jobs, JobsFullError
-from genrekit.server.settings import Limits
+from genrekit.server.settings import ServerLimits
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
@@ -35,7 +35,7 @@ def test_a_job_runs_and_is_found_until_it_is_too_old(monkeypatch: pytest.MonkeyP
 
     async def check() -> None:
         nonlocal now
-        jobs = Jobs(Limits(job_seconds=60))
+        jobs = Jobs(ServerLimits(job_seconds=60))
         job = jobs.start(answer("x"))
         assert not job.is_done
         await done(job)
@@ -50,7 +50,7 @@ def test_a_job_runs_and_is_found_until_it_is_too_old(monkeypatch: pytest.MonkeyP
 
 def test_too_many_running_jobs_are_refused() -> None:
     async def check() -> None:
-        jobs, go = Jobs(Limits(max_jobs=2)), asyncio.Event()
+        jobs, go = Jobs(ServerLimits(max_jobs=2)), asyncio.Event()
         running = [jobs.start(answer("x", go)) for _ in range(2)]
         with pytest.raises(JobsFullError):
             jobs.start(answer("y"))
@@ -66,7 +66,7 @@ def test_too_many_running_jobs_are_refused() -> None:
 
 def test_the_oldest_answers_go_where_they_are_too_large() -> None:
     async def check() -> None:
-        jobs = Jobs(Limits(job_bytes=10))
+        jobs = Jobs(ServerLimits(job_bytes=10))
         kept = []
         for size in (4, 4, 4, 40):
             kept.append(jobs.start(answer("x" * size)))

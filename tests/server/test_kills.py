@@ -15,7 +15,7 @@ import pytest
 from serving import Later, Server, wait_for
 from test_limits import needs_proc
 
-from genrekit.server.spool import PREFIX
+from genrekit.server.upload_folder import PREFIX
 
 Serve = Callable[..., Server]
 pytestmark = needs_proc

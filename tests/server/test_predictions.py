@@ -13,9 +13,10 @@ import pytest
 import soundfile
 from serving import TINY, Server, problem, wait_for
 
-from genrekit import Classifier, timeline
+from genrekit import Classifier
+from genrekit.explain.spectrogram import spectrogram
+from genrekit.inference import timeline
 from genrekit.server import schemas
-from genrekit.spectrogram import spectrogram
 
 
 def silence(seconds: float, sample_rate: int = 8000) -> bytes:

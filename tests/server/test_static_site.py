@@ -15,10 +15,11 @@ import pytest
 from browser import opened
 
 import genrekit
-from genrekit import Classifier, audio, demo, features, timeline
+from genrekit import Classifier, audio, demo, features
 from genrekit.errors import GenrekitError, ModelError
 from genrekit.explain import explain
 from genrekit.features.spec import FeatureSpec
+from genrekit.inference import timeline
 from genrekit.server import static_site
 
 TINY = Path(__file__).parents[1] / "golden" / "tiny"
@@ -137,7 +138,7 @@ def test_the_same_segments_are_cut(call: Call, seconds: float, heard_seconds: fl
         heard_seconds=heard_seconds,
     )
     waveform = np.arange(round(1000 * seconds), dtype=np.float32) / 1e5
-    from genrekit import segments
+    from genrekit.inference import segments
 
     expected = [
         (first + index * 1500, row)

@@ -14,8 +14,9 @@ from genrekit.errors import AudioError
 Waveform = NDArray[np.float32]
 
 QUALITY = "HQ"
-# soxr's HQ filter reaches this many samples of the lower rate to each side, well rounded up: with
-# 400 a part resampled by itself equals the same part of the whole to 1e-6 (tests/test_audio.py).
+# soxr's HQ filter reaches this many samples of the lower rate to each side, well rounded up:
+# with 400 a part resampled by itself equals the same part of the whole to 1e-6
+# (tests/audio/test_audio.py).
 MARGIN_SAMPLES = 400
 
 

@@ -17,7 +17,7 @@ from genrekit.cli.options import AsJson, Jobs
 if TYPE_CHECKING:
     from genrekit.datasets import Dataset, Split
     from genrekit.datasets.download import Progress
-    from genrekit.datasets.listening import Report
+    from genrekit.datasets.readability import ReadabilityReport
 
 app = typer.Typer(
     name="datasets", help="List, inspect, check and download datasets.", no_args_is_help=True
@@ -82,7 +82,7 @@ def info(data: Data, as_json: AsJson = False) -> None:
 def check(data: Data, jobs: Threads = None, as_json: AsJson = False) -> None:
     """Decode every file to its end and name each bad one; exit 1 if there is any."""
     from genrekit import datasets
-    from genrekit.datasets import index, listening
+    from genrekit.datasets import index, readability
 
     dataset = datasets.open_dataset(data)
     if not dataset.has_audio:
@@ -94,7 +94,7 @@ def check(data: Data, jobs: Threads = None, as_json: AsJson = False) -> None:
     with console.progress("reading", len(tracks), shown=not as_json) as advance:
         hashes = index.hashes((track.path for track in tracks), jobs, advance)
     with console.progress("listening", len(tracks), shown=not as_json) as advance:
-        report = listening.listen(tracks, hashes, jobs, advance)
+        report = readability.listen(tracks, hashes, jobs, advance)
     if as_json:
         typer.echo(json.dumps(_report(dataset, report), ensure_ascii=False))
     else:
@@ -132,15 +132,15 @@ def audit(
 ) -> None:
     """Find faulty files, repeated recordings, double labels and what a split tears apart."""
     from genrekit import datasets
-    from genrekit.cli import findings
-    from genrekit.datasets import audit as audits
-    from genrekit.evaluation import mislabels
+    from genrekit import quality as audits
+    from genrekit.cli import audit_tables
+    from genrekit.quality import mislabels
 
     if labels:
         mislabels.require()
     dataset = datasets.open_dataset(data)
     splits = [_split(dataset, split)] if split else []
-    limits = audits.Limits(min_seconds, max_seconds)
+    limits = audits.FaultLimits(min_seconds, max_seconds)
     with console.progress("listening", len(dataset.tracks), shown=not as_json) as advance:
         found = audits.audit(dataset, splits, limits=limits, jobs=jobs, advance=advance)
     if labels:
@@ -152,7 +152,7 @@ def audit(
     if as_json:
         typer.echo(json.dumps(found.to_dict(), ensure_ascii=False))
     else:
-        findings.show(found)
+        audit_tables.show(found)
 
 
 @app.command()
@@ -263,7 +263,7 @@ def _split_cells(splits: dict[str, dict[str, Any]]) -> list[list[str]]:
     return rows
 
 
-def _report(dataset: Dataset, report: Report) -> dict[str, Any]:
+def _report(dataset: Dataset, report: ReadabilityReport) -> dict[str, Any]:
     return {
         "name": dataset.name,
         "path": str(dataset.path),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from genrekit.doctor import Finding
+    from genrekit.doctor import Check
 
 _COLOURS = {"ok": "green", "note": "yellow", "problem": "red"}
 
@@ -36,6 +36,6 @@ def command(
         raise typer.Exit(1)
 
 
-def _show(finding: Finding) -> None:
+def _show(finding: Check) -> None:
     status = typer.style(f"{finding.status:<8}", fg=_COLOURS[finding.status])
     typer.echo(f"{status} {finding.check}: {finding.text}")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Options:
+class EvaluateOptions:
     """What ``genrekit evaluate`` takes."""
 
     data: Annotated[str, typer.Option(help="A dataset's folder, manifest or name.")]
@@ -112,8 +112,8 @@ class Options:
         return (self.named or "").endswith(".toml")
 
 
-@spread(Options)
-def command(options: Options) -> None:
+@spread(EvaluateOptions)
+def command(options: EvaluateOptions) -> None:
     """Measure a model, or a recipe trained anew, with 95 % intervals over artists.
 
     Every segment of the split's tracks is heard, by the code that `genrekit predict` runs.
@@ -138,7 +138,7 @@ def command(options: Options) -> None:
         raise typer.Exit(1)
 
 
-def _check(options: Options) -> None:
+def _check(options: EvaluateOptions) -> None:
     """Refuse options that do not go together."""
     if options.is_recipe:
         if options.update_card or options.robustness:
@@ -156,14 +156,14 @@ def _check(options: Options) -> None:
         )
 
 
-def _find(options: Options) -> ModelFolder:
+def _find(options: EvaluateOptions) -> ModelFolder:
     from genrekit.models import registry
 
     return registry.find(options.named)
 
 
 @contextmanager
-def _runs_folder(options: Options) -> Iterator[Path]:
+def _runs_folder(options: EvaluateOptions) -> Iterator[Path]:
     """Keep the runs beside the report, where a later call finds them, or nowhere."""
     if options.out:
         yield options.out / "runs"
@@ -172,12 +172,12 @@ def _runs_folder(options: Options) -> Iterator[Path]:
         yield Path(folder)
 
 
-def _model(options: Options, folder: ModelFolder) -> EvaluationResult:
-    from genrekit.evaluation import divisions, protocol
-    from genrekit.inference import Classifier
+def _model(options: EvaluateOptions, folder: ModelFolder) -> EvaluationResult:
+    from genrekit.evaluation import protocol, splitting
+    from genrekit.inference.classifier import Classifier
 
     dataset = options.open()
-    (split,) = divisions.divide(dataset, options.split, seed=options.seed)
+    (split,) = splitting.divide(dataset, options.split, seed=options.seed)
     n_tracks = len({key if isinstance(key, str) else key[0] for key in split.ids(options.part)})
     with console.progress("Listening", n_tracks) as advance:
         return protocol.evaluate(
@@ -192,17 +192,17 @@ def _model(options: Options, folder: ModelFolder) -> EvaluationResult:
 
 
 def _training() -> ModuleType:
-    """Return genrekit.training.measure, if what training needs is installed."""
+    """Return genrekit.training.experiments, if what training needs is installed."""
     try:
-        from genrekit.training import measure
+        from genrekit.training import experiments
     except ImportError as error:
         raise GenrekitError(
             f"training needs {error.name}; pip install 'genrekit[train]'"
         ) from error
-    return measure
+    return experiments
 
 
-def _recipe(options: Options, runs: Path) -> EvaluationResult:
+def _recipe(options: EvaluateOptions, runs: Path) -> EvaluationResult:
     result: EvaluationResult = _training().evaluate(
         _resolved(options, None),
         options.split,
@@ -215,7 +215,7 @@ def _recipe(options: Options, runs: Path) -> EvaluationResult:
     return result
 
 
-def _leak_meter(options: Options, folder: ModelFolder | None, runs: Path) -> LeakMeter:
+def _leak_meter(options: EvaluateOptions, folder: ModelFolder | None, runs: Path) -> LeakMeter:
     meter: LeakMeter = _training().leak_meter(
         _resolved(options, folder),
         runs,
@@ -227,7 +227,7 @@ def _leak_meter(options: Options, folder: ModelFolder | None, runs: Path) -> Lea
     return meter
 
 
-def _resolved(options: Options, folder: ModelFolder | None) -> Recipe:
+def _resolved(options: EvaluateOptions, folder: ModelFolder | None) -> Recipe:
     """Return the recipe that was named, or the one in the model's card."""
     if folder:
         changed: Recipe = _training().recipe_of(folder.card, options.data, options.overrides)
@@ -237,7 +237,9 @@ def _resolved(options: Options, folder: ModelFolder | None) -> Recipe:
     return recipe.load(Path(options.named or ""), options.overrides, options.data)
 
 
-def _robustness(options: Options, folder: ModelFolder, result: EvaluationResult) -> Robustness:
+def _robustness(
+    options: EvaluateOptions, folder: ModelFolder, result: EvaluationResult
+) -> Robustness:
     from genrekit.evaluation import robustness
 
     with console.progress("Changing the audio", result.n_tracks) as advance:
@@ -257,7 +259,7 @@ def _show(result: EvaluationResult, as_json: bool) -> None:
 
 def _write(result: EvaluationResult, out: Path, model: ModelFolder | None) -> bool:
     """Write the folder; say on standard error what was written, and return whether all was."""
-    from genrekit import pictures
+    from genrekit import plotting
     from genrekit.evaluation import plots, report
 
     trained = [model.path.parent] if model else list((out / "runs").glob("*"))
@@ -265,5 +267,5 @@ def _write(result: EvaluationResult, out: Path, model: ModelFolder | None) -> bo
     for path in report.write_folder(result, out, curves):
         console.say(f"wrote {path}")
     if not plots.available():
-        console.warn(pictures.MISSING)
+        console.warn(plotting.MISSING)
     return plots.available()

@@ -14,7 +14,7 @@ from genrekit.errors import GenrekitError, unknown_name
 
 if TYPE_CHECKING:
     from genrekit.explain import Explanation
-    from genrekit.models.gradcam import GradCam
+    from genrekit.networks.gradcam import GradCam
 
 FORMS = (".html", ".json", ".png", ".wav")
 
@@ -46,8 +46,8 @@ def command(
     if output and output.suffix.lower() not in FORMS:
         raise typer.BadParameter(f"{output} came; allowed are {', '.join(FORMS)}")
     from genrekit import audio
-    from genrekit.explain import explain, writing
-    from genrekit.inference import Classifier
+    from genrekit.explain import explain, saving
+    from genrekit.inference.classifier import Classifier
 
     audio.silence_decoders()
     gradcam, folder = _gradcam(model) if method == "gradcam" else (None, model)
@@ -57,9 +57,9 @@ def command(
     with console.progress("Taking parts away", None) as advance:
         found = explain(classifier, path, genre, advance, gradcam)
     if output:
-        writing.write(found, path, output)
+        saving.write(found, path, output)
     if as_json:
-        typer.echo(writing.to_json(found))
+        typer.echo(saving.to_json(found))
     elif not output:
         _show(found)
 
@@ -69,7 +69,7 @@ def _gradcam(model: str | None) -> tuple[GradCam, Path]:
     if model is None:
         raise typer.BadParameter("--method gradcam needs --model RUN, a folder of `genrekit train`")
     try:
-        from genrekit.models.gradcam import GradCam
+        from genrekit.networks.gradcam import GradCam
         from genrekit.training import restore
     except ModuleNotFoundError as error:
         raise GenrekitError(

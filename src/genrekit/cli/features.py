@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from genrekit.cli import console, running
+from genrekit.cli import batch_options, console
 from genrekit.cli.options import Jobs
 from genrekit.files import expand
 
 if TYPE_CHECKING:
-    from genrekit.extraction import Extraction
+    from genrekit.batch.feature_tables import Extraction
 
 app = typer.Typer(name="features", help="Make tables of hand-crafted features.")
 
@@ -44,30 +44,30 @@ def extract(
         ),
     ] = False,
     jobs: Jobs = None,
-    engine: running.EngineName = None,
-    ray_address: running.RayAddress = None,
+    engine: batch_options.EngineName = None,
+    ray_address: batch_options.RayAddress = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write a summary as JSON.")] = False,
 ) -> None:
     """Write the 57 columns of the published GTZAN table; run it again to go on after a kill."""
-    from genrekit import extraction
+    from genrekit.batch import feature_tables
 
-    longest = extraction.MAX_ROW_SECONDS
+    longest = feature_tables.MAX_ROW_SECONDS
     if segment_seconds is not None and not (
-        extraction.MIN_SEGMENT_SECONDS <= segment_seconds <= longest
+        feature_tables.MIN_SEGMENT_SECONDS <= segment_seconds <= longest
     ):
         raise typer.BadParameter(f"--segment-seconds is {segment_seconds}; allowed: 0.1 to 600")
-    worker = running.engine(engine, jobs, ray_address)
-    if running.is_run(engine, output):
+    worker = batch_options.engine(engine, jobs, ray_address)
+    if batch_options.is_run(engine, output):
         if output.endswith(".csv"):
             raise typer.BadParameter("a run writes -o NAME.jsonl, or a folder or URL for Parquet")
-        from genrekit.runs.work import Features
+        from genrekit.batch.tasks import Features
 
-        running.run(Features(segment_seconds), paths, output, worker, as_json)
+        batch_options.run(Features(segment_seconds), paths, output, worker, as_json)
         return
     target = Path(output)
     files = expand(paths)
     with console.progress("Extracting", len(files)) as advance:
-        result = extraction.extract(
+        result = feature_tables.extract(
             files,
             target,
             segment_seconds,

@@ -35,7 +35,7 @@ def add(
     from genrekit.files import expand
     from genrekit.library import database, learning
     from genrekit.models import registry
-    from genrekit.training import addition, export
+    from genrekit.training import export, few_shot
 
     folder = registry.find(model)
     paths = expand(examples)
@@ -43,7 +43,7 @@ def add(
         with console.progress("Listening", len(paths)) as advance:
             heard = learning.hear(folder, paths, advance)
         others = learning.others(connection, folder.card.onnx_sha256, name, heard)
-    added = addition.add(folder, name, heard.embeddings, heard.groups, others)
+    added = few_shot.add(folder, name, heard.embeddings, heard.groups, others)
     target = export.write_folder(out or Path("models") / added.card.name, added.model, added.card)
     console.say(added.summary)
     typer.echo(target)

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from genrekit.cli import console, running
+from genrekit.cli import batch_options, console
 from genrekit.cli.options import AsJson, Db, Jobs, JsonLines, Model, Nice, spread
 
 if TYPE_CHECKING:
     from genrekit.library.agreement import Agreement
-    from genrekit.library.query import Entry
-    from genrekit.library.scan import Plan, Report
+    from genrekit.library.query import LibraryEntry
+    from genrekit.library.scan import ScanPlan, ScanReport
 
 LEAST_SHOWN = 0.005
 app = typer.Typer(help="Scan a music library, and look at what was heard.", no_args_is_help=True)
@@ -64,7 +64,7 @@ class ScanOptions:
         Literal["local", "ray"],
         typer.Option(help="Who works: processes of this machine, or Ray (same paths everywhere)."),
     ] = "local"
-    ray_address: running.RayAddress = None
+    ray_address: batch_options.RayAddress = None
     as_json: AsJson = False
 
 
@@ -74,7 +74,7 @@ def scan_command(options: ScanOptions) -> None:
     """Hear every new file once and remember it; stop it at any time, it goes on where it was."""
     from genrekit.library import database, scan
 
-    worker = running.engine(options.engine, options.jobs, options.ray_address)
+    worker = batch_options.engine(options.engine, options.jobs, options.ray_address)
     where = (
         ":memory:"
         if options.dry_run and not (options.db or database.default_path()).exists()
@@ -86,7 +86,9 @@ def scan_command(options: ScanOptions) -> None:
             console.warn(problem)
         report = None
         if not options.dry_run:
-            limits = scan.Limits(options.jobs, options.nice, options.deadline, options.memory << 20)
+            limits = scan.ScanLimits(
+                options.jobs, options.nice, options.deadline, options.memory << 20
+            )
             total = sum(planned.n_todo.values())
             with console.progress("Scanning", total, unit="files") as advance:
                 report = scan.run(connection, planned, limits, advance, worker)
@@ -95,7 +97,7 @@ def scan_command(options: ScanOptions) -> None:
         raise typer.Exit(1)
 
 
-def _show_scan(planned: Plan, report: Report | None, as_json: bool) -> None:
+def _show_scan(planned: ScanPlan, report: ScanReport | None, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(planned.to_dict() | (report.to_dict() if report else {})))
         return
@@ -214,7 +216,7 @@ def show(
         _show_agreement(entry.agreement)
 
 
-def _heard(entry: Entry) -> str:
+def _heard(entry: LibraryEntry) -> str:
     """Return the three most probable labels of the audio, without those that would read 0 %."""
     ordered = sorted((entry.probabilities or {}).items(), key=lambda item: -item[1])[:3]
     return ", ".join(f"{label} {p:.0%}" for label, p in ordered if p >= LEAST_SHOWN)
@@ -312,7 +314,7 @@ def export(
         raise typer.Exit(1)
 
 
-def line(entry: Entry) -> str:
+def line(entry: LibraryEntry) -> str:
     """Return one file as a line: what was heard, the tag, a mark where they disagree, the path."""
     path = str(entry.path)
     if entry.agreement is None or entry.probability is None:

@@ -121,7 +121,7 @@ def weights(
 ) -> None:
     """Fetch the public weights that training starts from."""
     from genrekit.errors import ModelError, unknown_name
-    from genrekit.models import checkpoints
+    from genrekit.networks import checkpoints
 
     if name != "musicnn":
         raise ModelError(unknown_name("weights", name, ["musicnn"]))

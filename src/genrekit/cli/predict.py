@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from genrekit.cli import console, running, writers
+from genrekit.cli import batch_options, console, writers
 from genrekit.cli.options import Jobs, JsonLines, MinPrecision, Model, spread
 from genrekit.files import expand
 
 if TYPE_CHECKING:
-    from genrekit.inference import Classifier, FailedFile
+    from genrekit.inference.classifier import Classifier, FailedFile
     from genrekit.prediction import Prediction
 
 Choice = int | Literal["all"] | None
@@ -40,7 +40,7 @@ def parse_segments(text: str | None) -> Choice:
 
 
 @dataclass(frozen=True)
-class Options:
+class PredictOptions:
     """What the verb takes."""
 
     paths: Annotated[
@@ -74,9 +74,9 @@ class Options:
     output: Annotated[
         str | None, typer.Option("--output", "-o", help="Write there, not on standard output.")
     ] = None
-    engine: running.EngineName = None
-    ray_address: running.RayAddress = None
-    gpus_per_job: running.GpusPerJob = 0.0
+    engine: batch_options.EngineName = None
+    ray_address: batch_options.RayAddress = None
+    gpus_per_job: batch_options.GpusPerJob = 0.0
 
     def check(self) -> None:
         """Refuse options that do not go together.
@@ -94,25 +94,27 @@ class Options:
     @property
     def is_run(self) -> bool:
         """Whether the output is a run, which can be gone on with."""
-        return running.is_run(self.engine, self.output)
+        return batch_options.is_run(self.engine, self.output)
 
 
-@spread(Options)
-def command(options: Options) -> None:
+@spread(PredictOptions)
+def command(options: PredictOptions) -> None:
     """Say the genre of audio files, each with its probability."""
     options.check()
     choice = parse_segments(options.segments)
-    engine = running.engine(options.engine, options.jobs, options.ray_address, options.gpus_per_job)
+    engine = batch_options.engine(
+        options.engine, options.jobs, options.ray_address, options.gpus_per_job
+    )
     if options.is_run:
-        from genrekit.runs.work import Predict
+        from genrekit.batch.tasks import Predict
 
         work = Predict.of(options.model, choice, options.min_precision, options.top)
-        running.run(work, options.paths, options.output, engine, options.as_json)
+        batch_options.run(work, options.paths, options.output, engine, options.as_json)
     else:
         _show(options, choice)
 
 
-def _show(options: Options, choice: Choice) -> None:
+def _show(options: PredictOptions, choice: Choice) -> None:
     """Write what the model says of each file as soon as it and all before it are heard."""
     files = expand(
         [name for path in options.paths for name in (_listed() if path == "-" else [path])]
@@ -128,7 +130,7 @@ def _show(options: Options, choice: Choice) -> None:
         )
 
     from genrekit import audio
-    from genrekit.inference import Classifier
+    from genrekit.inference.classifier import Classifier
 
     audio.silence_decoders()
     if options.timeline and choice is None:
@@ -158,7 +160,7 @@ def _run(
     write: Callable[[Prediction | FailedFile], None],
 ) -> list[FailedFile]:
     """Predict and write every file; return those that failed."""
-    from genrekit.inference import FailedFile
+    from genrekit.inference.classifier import FailedFile
 
     failures = []
     many = len(files) >= SHOW_PROGRESS_FROM

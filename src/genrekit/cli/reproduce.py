@@ -12,8 +12,8 @@ from genrekit.cli import console
 from genrekit.errors import GenrekitError
 
 if TYPE_CHECKING:
-    from genrekit.training.reproduce import Claimed
-    from genrekit.training.results import Result
+    from genrekit.reproduction.results import Result
+    from genrekit.reproduction.runner import Claimed
 
 
 def command(
@@ -50,16 +50,16 @@ def command(
 
     What was measured before is kept: run it again to go on where it stopped.
     """
-    from genrekit.training import reproduce, results
+    from genrekit.reproduction import results, runner
 
-    claims = reproduce.claims(recipes, data, weights)
+    claims = runner.claims(recipes, data, weights)
     if list_only or not names:
         _show(claims, results.load(out), as_json, has_data=data is not None)
         return
     failed = []
-    for name, its in reproduce.choose(claims, names).items():
+    for name, its in runner.choose(claims, names).items():
         try:
-            result = reproduce.run(its, runs, out, console.say)
+            result = runner.run(its, runs, out, console.say)
         except GenrekitError as error:
             failed.append(f"{name}: {error}")
             console.say(failed[-1])

@@ -13,7 +13,7 @@ from genrekit.cli import console
 from genrekit.cli.options import Jobs
 
 if TYPE_CHECKING:
-    from genrekit.painting import Painted
+    from genrekit.batch.images import RenderedImage
 
 
 def command(
@@ -56,16 +56,16 @@ def command(
 
     Run it again to go on after a kill: what is there already stays.
     """
-    from genrekit import painting
+    from genrekit.batch import images
 
-    style = painting.Style(_seconds(segment_seconds), plain, _size(size))
-    wanted = painting.targets(path, output)
+    style = images.Style(_seconds(segment_seconds), plain, _size(size))
+    wanted = images.targets(path, output)
     if dry_run:
         for target in wanted.values():
             typer.echo(target)
         return
     with console.progress("Drawing", len(wanted), unit="files") as advance:
-        result = painting.paint(wanted, style, jobs=jobs, advance=advance)
+        result = images.paint(wanted, style, jobs=jobs, advance=advance)
     _report(result, output, as_json)
     if result.failures:
         raise typer.Exit(1)
@@ -78,7 +78,7 @@ def _seconds(segment_seconds: float | None) -> float | None:
 
 
 def _size(text: str | None) -> tuple[int, int] | None:
-    from genrekit.features.picture import MAX_SIDE, MIN_SIDE
+    from genrekit.features.image import MAX_SIDE, MIN_SIDE
 
     if text is None:
         return None
@@ -92,7 +92,7 @@ def _size(text: str | None) -> tuple[int, int] | None:
     return width, height
 
 
-def _report(result: Painted, output: Path, as_json: bool) -> None:
+def _report(result: RenderedImage, output: Path, as_json: bool) -> None:
     if as_json:
         facts = {
             "output": str(output),

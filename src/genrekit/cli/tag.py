@@ -15,9 +15,9 @@ from genrekit.cli import console
 from genrekit.cli.options import AsJson, Db, Jobs, Model, Nice, check_share, spread
 
 if TYPE_CHECKING:
-    from genrekit.library.applying import Report
-    from genrekit.library.planning import Proposal
-    from genrekit.library.policy import Mode
+    from genrekit.tagging.applying import ApplyReport
+    from genrekit.tagging.planning import Proposal
+    from genrekit.tagging.policy import Mode
 
 app = typer.Typer(help="Write genres into files: plan, apply, verify, undo.", no_args_is_help=True)
 
@@ -87,7 +87,9 @@ class PlanOptions:
 def plan(options: PlanOptions) -> None:
     """Say which genres would be written into which files; files are heard where they were not."""
     mode = options.mode
-    from genrekit.library import database, planning, plans, policy, profiles, scan
+    from genrekit.library import database, scan
+    from genrekit.tagging import plan_files, planning, policy
+    from genrekit.tags import profiles
 
     profile = profiles.find(options.profile)
     genre_map = policy.read_map(options.map_file) if options.map_file else None
@@ -98,10 +100,10 @@ def plan(options: PlanOptions) -> None:
         wishes = policy.Policy(mode, options.top, least_probability, genre_map, options.by_album)
         total = sum(planned.n_todo.values())
         with console.progress("Listening", total, unit="files") as advance:
-            scan.run(connection, planned, scan.Limits(options.jobs, options.nice), advance)
+            scan.run(connection, planned, scan.ScanLimits(options.jobs, options.nice), advance)
         proposal = planning.propose(connection, options.folders, card, wishes, profile)
     if options.output:
-        plans.write(options.output, profile.name, proposal.entries)
+        plan_files.write(options.output, profile.name, proposal.entries)
     for problem in planned.problems:
         console.warn(problem)
     _show_proposal(proposal, options.output, options.as_json)
@@ -152,9 +154,10 @@ def apply(
     as_json: AsJson = False,
 ) -> None:
     """Write what a plan says; `genrekit tag undo` takes it back. Run it again after a crash."""
-    from genrekit.library import applying, database, plans
+    from genrekit.library import database
+    from genrekit.tagging import applying, plan_files
 
-    planned = plans.read(plan_file)
+    planned = plan_files.read(plan_file)
     with (
         database.opened(db) as connection,
         console.progress("Writing", len(planned.entries), shown=not dry_run) as advance,
@@ -168,9 +171,9 @@ def apply(
 @app.command()
 def verify(plan_file: PlanFile, as_json: AsJson = False) -> None:
     """Check that each file of a plan holds its genres, and the same audio as before."""
-    from genrekit.library import applying, plans
+    from genrekit.tagging import applying, plan_files
 
-    planned = plans.read(plan_file)
+    planned = plan_files.read(plan_file)
     with console.progress("Checking", len(planned.entries)) as advance:
         report = applying.verify(planned, advance=advance)
     _show(report, "", "as planned", as_json)
@@ -189,7 +192,8 @@ def undo(
     as_json: AsJson = False,
 ) -> None:
     """Give files back every byte that they had before a plan was applied."""
-    from genrekit.library import applying, database, journal
+    from genrekit.library import database
+    from genrekit.tagging import applying, journal
 
     with database.opened(db, must_exist=True) as connection:
         changes = journal.chosen(connection, what)
@@ -203,7 +207,8 @@ def runs(db: Db = None, as_json: AsJson = False) -> None:
     """List the plans that were applied, the latest first."""
     from dataclasses import asdict
 
-    from genrekit.library import database, journal
+    from genrekit.library import database
+    from genrekit.tagging import journal
 
     with database.opened(db, must_exist=True) as connection:
         found = journal.runs(connection)
@@ -217,7 +222,7 @@ def runs(db: Db = None, as_json: AsJson = False) -> None:
     console.stdout().print(console.table(["run", "started", "files"], cells))
 
 
-def _show(report: Report, done: str, unchanged: str, as_json: bool) -> None:
+def _show(report: ApplyReport, done: str, unchanged: str, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(report.to_dict()))
     else:

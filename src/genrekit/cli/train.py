@@ -21,7 +21,7 @@ GRID_FOLDS = 5
 
 
 @dataclass(frozen=True)
-class Options:
+class TrainOptions:
     """What ``genrekit train`` takes."""
 
     arguments: Annotated[
@@ -83,8 +83,8 @@ class Options:
     ] = None
 
 
-@spread(Options)
-def command(options: Options) -> None:
+@spread(TrainOptions)
+def command(options: TrainOptions) -> None:
     """Train a model; it ends in RUN/model, which `genrekit predict --model` takes.
 
     With --data alone, a small head is trained on the embedding of the embedded model. With
@@ -98,7 +98,7 @@ def command(options: Options) -> None:
         _show(recipe)
         return
     from genrekit.training import smoke as smoke_runs
-    from genrekit.training.run import Run
+    from genrekit.training.run import TrainingRun
 
     folder = options.resume or options.out or _new_folder(recipe.name)
     if options.smoke:
@@ -108,7 +108,7 @@ def command(options: Options) -> None:
     elif options.folds:
         _measure(recipe, options, folder)
         return
-    run = Run(recipe, folder, console.say, placement=placement)
+    run = TrainingRun(recipe, folder, console.say, placement=placement)
     try:
         if placement.node_rank:
             run.join()
@@ -119,7 +119,7 @@ def command(options: Options) -> None:
         raise
 
 
-def _place(options: Options) -> Placement:
+def _place(options: TrainOptions) -> Placement:
     """Return where this machine's processes stand among all."""
     from genrekit.training import placement as placements
 
@@ -134,7 +134,7 @@ def _place(options: Options) -> Placement:
     return placement
 
 
-def _label(options: Options, folder: Path) -> Options:
+def _label(options: TrainOptions, folder: Path) -> TrainOptions:
     """Write what the tags of a folder say as a manifest into the run's folder, to train on it."""
     from genrekit.library import labelling
     from genrekit.training.recipe import FROM_TAGS
@@ -157,7 +157,7 @@ def _label(options: Options, folder: Path) -> Options:
     return replace(options, out=out, data=str(target), arguments=arguments)
 
 
-def _recipe(options: Options) -> Recipe:
+def _recipe(options: TrainOptions) -> Recipe:
     from genrekit.training import recipe as recipes
 
     arguments = [*(options.arguments or []), *_chosen(options)]
@@ -175,7 +175,7 @@ def _recipe(options: Options) -> Recipe:
     return recipes.load(Path(files[0]) if files else None, overrides, options.data)
 
 
-def _chosen(options: Options) -> list[str]:
+def _chosen(options: TrainOptions) -> list[str]:
     """Return what --exclude and --genres override in the recipe."""
     overrides = []
     if options.exclude:
@@ -199,11 +199,11 @@ def _show(recipe: Recipe) -> None:
         console.say(str(problem))
 
 
-def _measure(recipe: Recipe, options: Options, folder: Path) -> None:
+def _measure(recipe: Recipe, options: TrainOptions, folder: Path) -> None:
     from genrekit.evaluation import report
-    from genrekit.training import measure
+    from genrekit.training import experiments
 
-    result = measure.evaluate(recipe, options.split, folder, console.say, n_folds=options.folds)
+    result = experiments.evaluate(recipe, options.split, folder, console.say, n_folds=options.folds)
     for path in report.write_folder(result, folder):
         console.say(f"wrote {path}")
     if options.as_json:
@@ -218,7 +218,7 @@ def _measure(recipe: Recipe, options: Options, folder: Path) -> None:
     console.stdout().print(console.table(["fold", "accuracy %"], rows, title))
 
 
-def _search(recipe: Recipe, options: Options, folder: Path) -> Recipe:
+def _search(recipe: Recipe, options: TrainOptions, folder: Path) -> Recipe:
     from genrekit.training import grid as grids
 
     n_folds = options.folds or GRID_FOLDS

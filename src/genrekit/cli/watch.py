@@ -25,7 +25,8 @@ def command(
     as_json: JsonLines = False,
 ) -> None:
     """List or tag new files as they arrive, after they have stopped growing; end by Ctrl-C."""
-    from genrekit.library import database, scan, watching
+    from genrekit.library import database, scan
+    from genrekit.tagging import watching
 
     with database.opened(db) as connection:
         found = watching.watch(
@@ -33,7 +34,7 @@ def command(
             folder,
             model,
             interval_seconds=interval,
-            limits=scan.Limits(jobs, nice),
+            limits=scan.ScanLimits(jobs, nice),
             on_tag_failure=console.warn if tag else None,
         )
         try:

@@ -20,7 +20,7 @@ from genrekit.files import write_beside
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from genrekit.inference import FailedFile
+    from genrekit.inference.classifier import FailedFile
     from genrekit.prediction import Prediction
 
 TOP_IN_TEXT = 3
@@ -95,7 +95,7 @@ def writer(
 
 
 def _json_lines(stream: IO[str], top: int | None, timeline: bool) -> Write:
-    from genrekit import timeline as timelines
+    from genrekit.inference import timeline as timelines
     from genrekit.prediction import Prediction
 
     def write(result: Prediction | FailedFile) -> None:
@@ -110,7 +110,7 @@ def _json_lines(stream: IO[str], top: int | None, timeline: bool) -> Write:
 
 def _timelines(kind: Kind, stream: IO[Any]) -> Write:
     """Write timelines as CSV, or one as a picture or a label track; failures are told elsewhere."""
-    from genrekit import timeline as timelines
+    from genrekit.inference import timeline as timelines
     from genrekit.prediction import Prediction
 
     header = True
@@ -172,7 +172,7 @@ def _lines(prediction: Prediction, top: int, timeline: bool) -> Iterator[Text]:
     for label, probability in prediction.genres[:top]:
         yield _bar_line(f"  {label:<{width}}  ", probability)
     if timeline:
-        from genrekit import timeline as timelines
+        from genrekit.inference import timeline as timelines
 
         for span in timelines.of(prediction).spans:
             times = f"{clock(span.start_seconds)} - {clock(span.end_seconds)}"

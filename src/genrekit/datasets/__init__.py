@@ -12,7 +12,7 @@ import pkgutil
 from pathlib import Path
 
 from genrekit.datasets import exclusions
-from genrekit.datasets.base import Dataset, Layout, Problem, Stretch, Track
+from genrekit.datasets.dataset import Dataset, Layout, Problem, Track, TrackPart
 from genrekit.datasets.split import SegmentSplit, Split
 from genrekit.errors import DatasetError, unknown_name
 
@@ -22,8 +22,8 @@ __all__ = [
     "Problem",
     "SegmentSplit",
     "Split",
-    "Stretch",
     "Track",
+    "TrackPart",
     "layouts",
     "open_dataset",
     "user_folder",

@@ -32,12 +32,12 @@ from numpy.typing import NDArray
 
 from genrekit import audio, files
 from genrekit.errors import DatasetError, GenrekitError
-from genrekit.features import FeatureSpec, decibels, front_end, normalise, picture
+from genrekit.features import FeatureSpec, decibels, front_end, image, normalise
 from genrekit.features.level import lift_db
 from genrekit.workers import Failure, Pool, n_cores
 
 if TYPE_CHECKING:
-    from genrekit.datasets.base import Stretch, Track
+    from genrekit.datasets.dataset import Track, TrackPart
 
 # Raise it when the records or the numbers in them change: old records are then left alone.
 _FORMAT = 1
@@ -116,7 +116,7 @@ class SpectrogramCache:
                     records[outcome.track_id] = outcome.sha256
                 advance()
         stretches = {track.track_id: track.stretch for track in tracks if track.stretch}
-        drawn = frozenset(task.track_id for task in tasks if picture.is_picture(task.path))
+        drawn = frozenset(task.track_id for task in tasks if image.is_picture(task.path))
         return CachedFeatures(spec, folder, records, failures, stretches, drawn)
 
 
@@ -137,7 +137,7 @@ class CachedFeatures:
     folder: Path
     records: dict[str, str]
     failures: dict[str, str]
-    stretches: dict[str, Stretch] = field(default_factory=dict)
+    stretches: dict[str, TrackPart] = field(default_factory=dict)
     drawn: frozenset[str] = frozenset()
     _verified: set[str] = field(default_factory=set, repr=False, compare=False)
 
@@ -270,7 +270,7 @@ class _Outcome:
 
 def _ensure(task: _Task) -> _Outcome:
     """Make one record unless a whole one is there. Runs in a worker."""
-    is_picture = picture.is_picture(task.path)
+    is_picture = image.is_picture(task.path)
     try:
         sha256 = _picture_key(task) if is_picture else files.sha256(task.path)
     except OSError as error:
@@ -298,12 +298,12 @@ def _listen(task: _Task) -> NDArray[np.float32]:
 
 def _see(task: _Task) -> NDArray[np.float32]:
     """Return the segments of a track's pictures, one after the other. Shape (n_bins, frames)."""
-    return np.concatenate(list(picture.read_track(task.path, task.spec).decibels), axis=1)
+    return np.concatenate(list(image.read_track(task.path, task.spec).decibels), axis=1)
 
 
 def _picture_key(task: _Task) -> str:
     """Return what names a record of pictures, whose frames depend on how long a segment is."""
-    told = f"{picture.sha256(task.path)} {task.spec.n_frames}"
+    told = f"{image.sha256(task.path)} {task.spec.n_frames}"
     return hashlib.sha256(told.encode()).hexdigest()
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 
-from genrekit.datasets import extract
+from genrekit.datasets import unpacking
 from genrekit.errors import DatasetError
 
 BLOCK_BYTES = 1 << 20
@@ -84,7 +84,7 @@ def get(
         part = folder / f"{archive.file_name}.part"
         fetch(archive.url, part, progress, pause_seconds)
         verify(part, archive)
-        extract.unpack(part, archive.file_name, target, archive.max_bytes)
+        unpacking.unpack(part, archive.file_name, target, archive.max_bytes)
         part.unlink()
         made.append(target)
     return made

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from genrekit import labels
 from genrekit.datasets import gtzan
-from genrekit.datasets.base import Dataset, Layout, Track
-from genrekit.datasets.manifest import Row, header, read_rows
+from genrekit.datasets.dataset import Dataset, Layout, Track
+from genrekit.datasets.manifest import ManifestRow, header, read_rows
 from genrekit.errors import DatasetError
 from genrekit.features.handcrafted import COLUMNS
 from genrekit.features.handcrafted.spectrum import SPEC
@@ -94,7 +94,7 @@ def _read(path: Path, changed_ns: int, size: int) -> FeatureTable:
     return _as_gtzan(table) if all(map(_GTZAN.fullmatch, table.rows)) else table
 
 
-def _names(path: Path, rows: Sequence[Row]) -> list[tuple[str, int]]:
+def _names(path: Path, rows: Sequence[ManifestRow]) -> list[tuple[str, int]]:
     """Return each row's track_id and segment."""
     lines: dict[str, int] = {}
     for row in rows:
@@ -109,7 +109,9 @@ def _names(path: Path, rows: Sequence[Row]) -> list[tuple[str, int]]:
     return [(Path(name).stem, 0) for name in lines]
 
 
-def _tracks(path: Path, rows: Sequence[Row], names: Sequence[tuple[str, int]]) -> tuple[Track, ...]:
+def _tracks(
+    path: Path, rows: Sequence[ManifestRow], names: Sequence[tuple[str, int]]
+) -> tuple[Track, ...]:
     genres: dict[str, str] = {}
     for row, (track_id, _) in zip(rows, names, strict=True):
         genre = row.cells.get("label", "")
@@ -125,7 +127,7 @@ def _tracks(path: Path, rows: Sequence[Row], names: Sequence[tuple[str, int]]) -
 
 
 def _features(
-    path: Path, rows: Sequence[Row], names: Sequence[tuple[str, int]]
+    path: Path, rows: Sequence[ManifestRow], names: Sequence[tuple[str, int]]
 ) -> dict[str, Floats]:
     found: dict[str, dict[int, list[float]]] = {}
     for row, (track_id, segment) in zip(rows, names, strict=True):
@@ -136,7 +138,7 @@ def _features(
     }
 
 
-def _number(path: Path, row: Row, column: str) -> float:
+def _number(path: Path, row: ManifestRow, column: str) -> float:
     text = row.cells.get(column, "")
     try:
         value = float(text)
@@ -150,7 +152,7 @@ def _number(path: Path, row: Row, column: str) -> float:
     return value
 
 
-def _segment_seconds(path: Path, rows: Sequence[Row]) -> float:
+def _segment_seconds(path: Path, rows: Sequence[ManifestRow]) -> float:
     """Return the usual length of the audio behind a row, to a tenth of a second."""
     seconds = round(median(_number(path, row, "length") for row in rows) / SAMPLE_RATE, 1)
     if seconds <= 0:

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from genrekit.datasets import manifest
-from genrekit.datasets.base import Dataset, Layout, Problem, Track
+from genrekit.datasets.dataset import Dataset, Layout, Problem, Track
 from genrekit.datasets.download import Archive
-from genrekit.datasets.listening import unreadable
+from genrekit.datasets.readability import unreadable
 from genrekit.datasets.split import Split
 from genrekit.errors import DatasetError
 from genrekit.files import AUDIO_SUFFIXES

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from genrekit import labels
-from genrekit.datasets.base import Dataset, Layout, Problem, Track
+from genrekit.datasets.dataset import Dataset, Layout, Problem, Track
 from genrekit.errors import DatasetError
 from genrekit.files import audio_files
 

@@ -18,9 +18,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from genrekit import labels
-from genrekit.datasets.base import Dataset, Layout, Problem, Track
+from genrekit.datasets.dataset import Dataset, Layout, Problem, Track
 from genrekit.datasets.download import Archive
-from genrekit.datasets.listening import unreadable
+from genrekit.datasets.readability import unreadable
 from genrekit.datasets.split import Split, read_pairs
 from genrekit.files import AUDIO_SUFFIXES
 

@@ -17,10 +17,10 @@ from pathlib import Path
 
 from genrekit import labels
 from genrekit.datasets import gtzan
-from genrekit.datasets.base import Dataset, Layout, Problem, Track
+from genrekit.datasets.dataset import Dataset, Layout, Problem, Track
 from genrekit.datasets.folder import track_id_of
-from genrekit.errors import DatasetError, GenrekitError, PictureError
-from genrekit.features import FeatureSpec, picture
+from genrekit.errors import DatasetError, GenrekitError, ImageError
+from genrekit.features import FeatureSpec, image
 from genrekit.files import audio_files
 
 NAME = "images"
@@ -33,7 +33,7 @@ _SPEC = FeatureSpec(segment_seconds=30.0, segment_hop_seconds=30.0)
 
 
 @dataclass(frozen=True)
-class PictureSet(Dataset):
+class ImageSet(Dataset):
     """Tracks of which only pictures are here: every track's path is its first picture.
 
     Attributes:
@@ -50,10 +50,10 @@ class PictureSet(Dataset):
     @property
     def n_segments(self) -> dict[str, int]:
         """Number of pictures of each track, by track_id: the leaky split divides them."""
-        return {track.track_id: len(picture.parts(track.path)) for track in self.tracks}
+        return {track.track_id: len(image.parts(track.path)) for track in self.tracks}
 
 
-def open_images(path: Path) -> PictureSet | None:
+def open_images(path: Path) -> ImageSet | None:
     """Open a folder of pictures; None where it holds none in genre folders, or audio beside them.
 
     Pictures beside the audio of every genre (covers) are left alone.
@@ -90,12 +90,12 @@ def _check_folders(
     empty = [folder for folder in folders if folder not in drawn]
     if empty:
         raise DatasetError(
-            f"genre folder {empty[0]} holds no {picture.SUFFIX} picture; put some in, remove it, "
+            f"genre folder {empty[0]} holds no {image.SUFFIX} picture; put some in, remove it, "
             "or start its name with a dot to have it ignored"
         )
 
 
-def _open(path: Path, root: Path, drawn: Mapping[Path, Sequence[Path]]) -> PictureSet:
+def _open(path: Path, root: Path, drawn: Mapping[Path, Sequence[Path]]) -> ImageSet:
     problems: list[Problem] = []
     tracks: list[Track] = []
     sizes: dict[tuple[int, int], Path] = {}
@@ -103,7 +103,7 @@ def _open(path: Path, root: Path, drawn: Mapping[Path, Sequence[Path]]) -> Pictu
         for file in files:
             try:
                 sizes.setdefault(_size(file, file.stat().st_mtime_ns), file)
-            except PictureError as error:
+            except ImageError as error:
                 problems.append(Problem(str(file), f"skipped, {error}"))
                 continue
             if not _is_later(file):
@@ -117,7 +117,7 @@ def _open(path: Path, root: Path, drawn: Mapping[Path, Sequence[Path]]) -> Pictu
         )
     is_known = bool(tracks) and _is_known(tracks[0].path)
     name = root.resolve().name or NAME
-    found = PictureSet(name, path, tuple(tracks), tuple(problems), is_known=is_known)
+    found = ImageSet(name, path, tuple(tracks), tuple(problems), is_known=is_known)
     return _as_gtzan(found)
 
 
@@ -125,15 +125,15 @@ def _open(path: Path, root: Path, drawn: Mapping[Path, Sequence[Path]]) -> Pictu
 def _size(file: Path, changed_ns: int) -> tuple[int, int]:
     """Return a picture's size, read once for as long as the file stays as it is."""
     del changed_ns
-    return picture.open_header(file)[0]
+    return image.open_header(file)[0]
 
 
 def _is_known(file: Path) -> bool:
     """Return whether genrekit drew a picture, or could have."""
-    if picture.open_header(file)[1]:
+    if image.open_header(file)[1]:
         return True
     try:
-        return picture.read(file, _SPEC).is_known
+        return image.read(file, _SPEC).is_known
     except GenrekitError:  # damaged: it is named when it is read to be learnt
         return False
 
@@ -143,7 +143,7 @@ def _pictures(folder: Path) -> list[Path]:
     for parent, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if name[0] != "."]
         found += [Path(parent, name) for name in names if name[0] != "."]
-    return sorted(path for path in found if picture.is_picture(path))
+    return sorted(path for path in found if image.is_picture(path))
 
 
 def _is_later(file: Path) -> bool:
@@ -154,10 +154,10 @@ def _is_later(file: Path) -> bool:
 
 def _track_id(file: Path, root: Path) -> str:
     name = track_id_of(file, root)
-    return name.removesuffix(".0") if len(picture.parts(file)) > 1 else name
+    return name.removesuffix(".0") if len(image.parts(file)) > 1 else name
 
 
-def _as_gtzan(found: PictureSet) -> PictureSet:
+def _as_gtzan(found: ImageSet) -> ImageSet:
     """Add what is known of GTZAN's tracks, where every picture is called like one of them."""
     names = [_gtzan_id(track) for track in found.tracks]
     if not all(names):

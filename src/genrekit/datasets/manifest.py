@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from genrekit import labels
-from genrekit.datasets.base import Dataset, Layout, Problem, Track
+from genrekit.datasets.dataset import Dataset, Layout, Problem, Track
 from genrekit.datasets.split import Split
 from genrekit.errors import DatasetError
 
@@ -26,7 +26,7 @@ NOBODY = frozenset({"", "?", "-", "na", "unknown", "unknownartist", "various", "
 
 
 @dataclass(frozen=True)
-class Row:
+class ManifestRow:
     """One row of a table with the number of its line."""
 
     line: int
@@ -96,7 +96,7 @@ def header(path: Path) -> list[str]:
     return [cell.strip() for cell in rows[0][1]] if rows else []
 
 
-def read_rows(path: Path, needed: Sequence[str]) -> list[Row]:
+def read_rows(path: Path, needed: Sequence[str]) -> list[ManifestRow]:
     """Read a CSV file with a header; cells and column names are stripped, empty lines skipped.
 
     Raises:
@@ -111,7 +111,7 @@ def read_rows(path: Path, needed: Sequence[str]) -> list[Row]:
             f"line must name them, separated by commas; found: {', '.join(names[:8]) or 'nothing'}"
         )
     return [
-        Row(line, {name: cell.strip() for name, cell in zip(names, cells, strict=False)})
+        ManifestRow(line, {name: cell.strip() for name, cell in zip(names, cells, strict=False)})
         for line, cells in read_cells(path)[1:]
     ]
 
@@ -140,7 +140,7 @@ def read_cells(path: Path, n_rows: int | None = None) -> list[tuple[int, list[st
     return found
 
 
-def _tracks(table: Path, rows: Iterable[Row]) -> tuple[list[Track], list[Problem]]:
+def _tracks(table: Path, rows: Iterable[ManifestRow]) -> tuple[list[Track], list[Problem]]:
     lines: dict[str, int] = {}
     tracks, problems = [], []
     for row in rows:
@@ -161,17 +161,17 @@ def _tracks(table: Path, rows: Iterable[Row]) -> tuple[list[Track], list[Problem
     return tracks, problems
 
 
-def _file(table: Path, row: Row) -> Path:
+def _file(table: Path, row: ManifestRow) -> Path:
     return Path(os.path.normpath(table.parent / row.cells["path"]))
 
 
-def _track_id(row: Row) -> str:
+def _track_id(row: ManifestRow) -> str:
     listed = row.cells.get("track_id")
     name = listed or Path(os.path.normpath(row.cells["path"])).with_suffix("").as_posix()
     return "".join(" " if character in "\t\n\r" else character for character in name)
 
 
-def _official(table: Path, rows: Iterable[Row]) -> dict[str, Split]:
+def _official(table: Path, rows: Iterable[ManifestRow]) -> dict[str, Split]:
     assignment = {}
     for row in rows:
         part = part_of(row.cells.get("split", ""), f"{table}, line {row.line}")

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from genrekit import metrics
-from genrekit.aggregation import segment_probabilities, tempered
 from genrekit.datasets import stratify
 from genrekit.errors import DatasetError
+from genrekit.inference.aggregation import segment_probabilities, tempered
 from genrekit.models.card import Calibration, PrecisionPoint
 
 TEMPERATURES = (0.05, 20.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from genrekit.datasets import Dataset
-from genrekit.datasets.base import SEGMENT
+from genrekit.datasets.dataset import SEGMENT
 from genrekit.errors import DatasetError
 from genrekit.evaluation import comparison
 from genrekit.evaluation.result import EvaluationResult

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
-from genrekit import pictures
+from genrekit import plotting
 from genrekit.evaluation.result import EvaluationResult
 
 
@@ -24,7 +24,7 @@ def confusion(result: EvaluationResult, path: Path) -> None:
     counts = result.product.confusion
     shares = [[n / max(sum(row), 1) for n in row] for row in counts]
     n_labels = len(counts)
-    figure = pictures.figure(2 + 0.6 * n_labels, 2 + 0.5 * n_labels)
+    figure = plotting.figure(2 + 0.6 * n_labels, 2 + 0.5 * n_labels)
     axes = figure.add_subplot()
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for row, column in ((r, c) for r in range(n_labels) for c in range(n_labels)):
@@ -36,7 +36,7 @@ def confusion(result: EvaluationResult, path: Path) -> None:
     axes.set_xlabel("answer")
     axes.set_ylabel("truth")
     axes.set_title(_title(result), fontsize=9)
-    pictures.save(figure, path)
+    plotting.save(figure, path)
 
 
 def reliability(result: EvaluationResult, path: Path) -> None:
@@ -47,7 +47,7 @@ def reliability(result: EvaluationResult, path: Path) -> None:
         OSError: path cannot be written.
     """
     bins = result.product.reliability
-    figure = pictures.figure(5.5, 5)
+    figure = plotting.figure(5.5, 5)
     axes = figure.add_subplot()
     axes.plot([0, 1], [0, 1], color="grey", linestyle="--", linewidth=1)
     places = [(b.low + b.high) / 2 for b in bins]
@@ -59,7 +59,7 @@ def reliability(result: EvaluationResult, path: Path) -> None:
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="probability", ylabel="accuracy")
     error = result.product.expected_calibration_error
     axes.set_title(f"{_title(result)}\ncalibration error {error.number()}", fontsize=9)
-    pictures.save(figure, path)
+    plotting.save(figure, path)
 
 
 def robustness(result: EvaluationResult, path: Path) -> None:
@@ -72,7 +72,7 @@ def robustness(result: EvaluationResult, path: Path) -> None:
     if result.robustness is None:
         return
     changes = result.robustness.changes
-    figure = pictures.figure(8, 1.5 + 0.3 * len(changes))
+    figure = plotting.figure(8, 1.5 + 0.3 * len(changes))
     axes = figure.add_subplot()
     for name, colour, offset in (("accuracy", "#08519c", 0.15), ("agreement", "#d95f0e", -0.15)):
         found = [getattr(change, name) for change in changes]
@@ -87,7 +87,7 @@ def robustness(result: EvaluationResult, path: Path) -> None:
     axes.grid(axis="x", alpha=0.3)
     axes.legend(loc="lower left")
     axes.set_title(_title(result), fontsize=9)
-    pictures.save(figure, path)
+    plotting.save(figure, path)
 
 
 def _title(result: EvaluationResult) -> str:

@@ -1,8 +1,8 @@
 """The protocol: the product's road over one part of a split, scored at three levels.
 
-Probabilities come from ``genrekit.inference.Classifier.predict_files``, so what is measured is what
-``genrekit predict`` answers. Intervals resample the dataset's groups: the tracks of one artist or
-of one repeated recording; any other track is a group of its own.
+Probabilities come from ``genrekit.inference.classifier.Classifier.predict_files``, so what is
+measured is what ``genrekit predict`` answers. Intervals resample the dataset's groups: the tracks
+of one artist or of one repeated recording; any other track is a group of its own.
 """
 
 from __future__ import annotations
@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from genrekit.aggregation import segment_probabilities, track_probabilities
 from genrekit.datasets.split import SegmentSplit
 from genrekit.errors import DatasetError, ModelError
-from genrekit.evaluation.answers import Answers, confusions, whole
-from genrekit.evaluation.hearing import Heard, hear
+from genrekit.evaluation.predicting import TrackPredictions, hear
+from genrekit.evaluation.predictions import Answers, confusions, whole
 from genrekit.evaluation.result import EvaluationResult, Level, RunScore, Scores, Uncalibrated
 from genrekit.evaluation.scoring import (
     Floats,
@@ -29,12 +28,13 @@ from genrekit.evaluation.scoring import (
     score,
 )
 from genrekit.evaluation.selection import AnySplit, Selection, select
-from genrekit.inference import Classifier, threshold_for
+from genrekit.inference.aggregation import segment_probabilities, track_probabilities
+from genrekit.inference.classifier import Classifier, threshold_for
 from genrekit.models.card import Abstention, Calibration, ModelCard
 from genrekit.prediction import ModelReference
 
 if TYPE_CHECKING:
-    from genrekit.datasets.base import Dataset
+    from genrekit.datasets.dataset import Dataset
 
 # Far less than the share of one segment, so the mean decides between equal shares and nothing else.
 TIE_BREAK = 1e-6
@@ -50,7 +50,7 @@ class Measured(NamedTuple):
 
     card: ModelCard
     selection: Selection
-    heard: Heard
+    heard: TrackPredictions
 
 
 def evaluate(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from genrekit.datasets import Dataset
 from genrekit.errors import ModelError
-from genrekit.evaluation import page, plots
+from genrekit.evaluation import html_report, plots
 from genrekit.evaluation.result import EvaluationResult, to_card_metrics
 from genrekit.files import write_beside
 from genrekit.models import registry
@@ -38,7 +38,7 @@ def write_folder(result: EvaluationResult, folder: Path, curves: Path | None = N
     _write_predictions(result, paths[1])
     paths.append(folder / "report.html")
     with write_beside(paths[-1], "w") as stream:
-        stream.write(page.write(result, _epochs(curves)))
+        stream.write(html_report.write(result, _epochs(curves)))
     if plots.available():
         drawn = {"confusion": plots.confusion, "reliability": plots.reliability}
         if result.robustness:

@@ -10,10 +10,10 @@ import numpy as np
 
 from genrekit import audio, metrics
 from genrekit.errors import DatasetError
-from genrekit.evaluation import perturb
+from genrekit.evaluation import perturbations
 from genrekit.evaluation.result import EvaluationResult, TrackResult
-from genrekit.inference import Classifier
-from genrekit.models.card import Change, Interval, Robustness
+from genrekit.inference.classifier import Classifier
+from genrekit.models.card import AudioChange, Interval, Robustness
 from genrekit.models.registry import ModelFolder
 from genrekit.workers import Failure, Pool, n_cores
 
@@ -62,7 +62,7 @@ def measure(
     return Robustness(
         data=result.data,
         split=result.split_title,
-        changes=tuple(_change(name, tracks, answers) for name in (CLEAN, *perturb.CHANGES)),
+        changes=tuple(_change(name, tracks, answers) for name in (CLEAN, *perturbations.CHANGES)),
     )
 
 
@@ -89,15 +89,15 @@ def answers_of(classifier: Classifier, path: str) -> Answers:
     waveform = audio.load(info)
     return {
         name: classifier.predict(*change(waveform, info.sample_rate)).genres[0][0]
-        for name, change in perturb.CHANGES.items()
+        for name, change in perturbations.CHANGES.items()
     }
 
 
-def _change(name: str, tracks: Sequence[TrackResult], answers: Sequence[Answers]) -> Change:
+def _change(name: str, tracks: Sequence[TrackResult], answers: Sequence[Answers]) -> AudioChange:
     groups = [track.group for track in tracks]
     right = [its[name] == track.genre for its, track in zip(answers, tracks, strict=True)]
     same = [its[name] == its[CLEAN] for its in answers]
-    return Change(
+    return AudioChange(
         name=name,
         n_tracks=len(tracks),
         accuracy=_share(right, groups),

@@ -14,7 +14,7 @@ from genrekit.labels import spelling
 from genrekit.models.card import ModelCard
 
 if TYPE_CHECKING:
-    from genrekit.datasets.base import Dataset, Track
+    from genrekit.datasets.dataset import Dataset, Track
 
 AnySplit = Split | SegmentSplit
 

@@ -11,6 +11,6 @@
 """
 
 from genrekit.explain.curves import Curves
-from genrekit.explain.explanation import Explanation, Stretch, explain
+from genrekit.explain.explanation import Explanation, Passage, explain
 
-__all__ = ["Curves", "Explanation", "Stretch", "explain"]
+__all__ = ["Curves", "Explanation", "Passage", "explain"]

@@ -11,18 +11,18 @@ from numpy.typing import NDArray
 
 from genrekit.audio import AudioInfo
 from genrekit.errors import ModelError, unknown_name
-from genrekit.explain import curves, inside, occlusion
+from genrekit.explain import curves, gradcam_evidence, occlusion
 from genrekit.explain.curves import Curves
 from genrekit.explain.occlusion import Evidence, Floats, Grid
+from genrekit.explain.spectrogram import Spectrogram
 from genrekit.features import handcrafted
 from genrekit.features.bins import bin_hz
 from genrekit.features.spec import FeatureSpec
-from genrekit.inference import Classifier, PathLike
+from genrekit.inference.classifier import Classifier, PathLike
 from genrekit.prediction import Prediction
-from genrekit.spectrogram import Spectrogram
 
 if TYPE_CHECKING:
-    from genrekit.models.gradcam import GradCam
+    from genrekit.networks.gradcam import GradCam
 
 MAX_SEGMENTS = 24  # 3 s each: about 130 runs of the network a segment
 N_STRETCHES = 3
@@ -30,7 +30,7 @@ STRETCH_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
-class Stretch:
+class Passage:
     """Seconds that speak for a genre, with the mean evidence of their windows in nats."""
 
     start_seconds: float
@@ -45,7 +45,7 @@ class Explanation:
     ``bands`` names the rows of the evidence: frequencies such as "0 - 250 Hz", or a table's
     columns. ``replaced_by`` says what stood in for what was taken away. ``picture`` is the
     spectrogram's JSON form; the evidence itself is described in ``genrekit.explain.occlusion``, or
-    in ``genrekit.models.gradcam`` where ``method`` says so. ``n_heard`` segments were heard;
+    in ``genrekit.networks.gradcam`` where ``method`` says so. ``n_heard`` segments were heard;
     those that ``starts_seconds`` lists were explained.
     """
 
@@ -74,7 +74,7 @@ class Explanation:
         told = whole if n_explained == self.n_heard else rest
         return f"{told}; each is {self.segment_seconds:g} s long, {total}"
 
-    def deciding(self, genre: str | None = None) -> list[Stretch]:
+    def deciding(self, genre: str | None = None) -> list[Passage]:
         """Return up to three stretches of 3 s that speak most for a genre, in order of time.
 
         A window counts by its evidence times the probability of the genre in its segment, so that
@@ -91,12 +91,12 @@ class Explanation:
         rows = self.windows[label] * np.array(weights)[:, None]  # (n_segments, n_windows)
         step = self.segment_seconds / rows.shape[1]
         per_stretch = min(max(1, round(STRETCH_SECONDS / step)), rows.shape[1])
-        found: list[Stretch] = []
+        found: list[Passage] = []
         for start, mean in sorted(self._candidates(rows, per_stretch), key=lambda item: -item[1]):
             end = min(start + per_stretch * step, self.prediction.duration_seconds)
             free = all(end <= s.start_seconds or start >= s.end_seconds for s in found)
             if mean > 0 and free and len(found) < N_STRETCHES:
-                found.append(Stretch(round(start, 3), round(end, 3), round(mean, 4)))
+                found.append(Passage(round(start, 3), round(end, 3), round(mean, 4)))
         return sorted(found, key=lambda stretch: stretch.start_seconds)
 
     def to_dict(self) -> dict[str, Any]:
@@ -190,7 +190,7 @@ def explain(
     fill, replaced_by = _fill(classifier, features)
     grid, judge = Grid.of(spec), classifier.judge
     if gradcam:
-        evidence: Evidence = inside.measure(gradcam, features, grid, advance)
+        evidence: Evidence = gradcam_evidence.measure(gradcam, features, grid, advance)
     else:
         evidence = occlusion.measure(judge, features, fill, grid, advance)
     blocks = evidence.blocks

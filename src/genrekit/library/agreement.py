@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from genrekit.library import naming
+from genrekit.tags import spelling
 
 Vector = NDArray[np.float64]
 
@@ -108,7 +108,7 @@ class Judge:
     def __init__(self, model_labels: Sequence[str]) -> None:
         """Learn how the labels may be spelled."""
         self._labels = tuple(model_labels)
-        self._spellings = naming.spellings(model_labels)
+        self._spellings = spelling.spellings(model_labels)
 
     def judge(
         self, audio: Vector, album: Vector | None, genres: Iterable[str], path: Path
@@ -134,7 +134,7 @@ class Judge:
         return Agreement(self._labels, opinions)
 
     def _sure(self, names: Iterable[str]) -> Vector | None:
-        found = set().union(*(naming.meant(name, self._spellings) for name in names))
+        found = set().union(*(spelling.meant(name, self._spellings) for name in names))
         if not found:
             return None
         return np.array([label in found for label in self._labels], np.float64) / len(found)

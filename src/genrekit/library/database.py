@@ -72,7 +72,7 @@ SCHEMA = (
         run_id INTEGER NOT NULL REFERENCES tag_runs (id),
         path BLOB NOT NULL,
         temporary BLOB NOT NULL,        -- path of the copy that is renamed over it
-        state TEXT NOT NULL,            -- see genrekit.library.journal
+        state TEXT NOT NULL,            -- see genrekit.tagging.journal
         sha256_before TEXT NOT NULL DEFAULT '',
         sha256_after TEXT NOT NULL DEFAULT '',
         recipe BLOB NOT NULL DEFAULT x'',           -- makes the old bytes from the new ones

@@ -12,14 +12,16 @@ from typing import Any
 
 from genrekit.errors import LibraryError
 from genrekit.files import write_beside
-from genrekit.library.query import Entry
+from genrekit.library.query import LibraryEntry
 
 Written = tuple[int, list[Path]]
 _PLAIN = ("path", "label", "probability", "agreed_label", "disagrees", "genres", "artist")
 COLUMNS = (*_PLAIN, "album_artist", "album", "title", "duration_seconds")
 
 
-def write(kind: str, entries: Iterable[Entry], labels: Sequence[str], target: Path) -> Written:
+def write(
+    kind: str, entries: Iterable[LibraryEntry], labels: Sequence[str], target: Path
+) -> Written:
     """Write a library; what was there before stays until all is written.
 
     Args:
@@ -39,7 +41,7 @@ def write(kind: str, entries: Iterable[Entry], labels: Sequence[str], target: Pa
     return FORMATS[kind](entries, labels, target)
 
 
-def row(entry: Entry, labels: Sequence[str]) -> dict[str, Any]:
+def row(entry: LibraryEntry, labels: Sequence[str]) -> dict[str, Any]:
     """Return one row of a table: COLUMNS, then a probability for each label."""
     fields = entry.to_dict()
     agreement = fields["agreement"] or {}
@@ -52,7 +54,7 @@ def row(entry: Entry, labels: Sequence[str]) -> dict[str, Any]:
     return {name: fields[name] for name in COLUMNS} | {k: probabilities.get(k) for k in labels}
 
 
-def _write_csv(entries: Iterable[Entry], labels: Sequence[str], target: Path) -> Written:
+def _write_csv(entries: Iterable[LibraryEntry], labels: Sequence[str], target: Path) -> Written:
     with write_beside(target) as binary:
         stream = io.TextIOWrapper(binary, "utf-8", "backslashreplace", newline="")
         rows = csv.DictWriter(stream, [*COLUMNS, *labels], lineterminator="\n")
@@ -65,7 +67,9 @@ def _write_csv(entries: Iterable[Entry], labels: Sequence[str], target: Path) ->
     return n_written, []
 
 
-def _write_json_lines(entries: Iterable[Entry], labels: Sequence[str], target: Path) -> Written:
+def _write_json_lines(
+    entries: Iterable[LibraryEntry], labels: Sequence[str], target: Path
+) -> Written:
     del labels
     n_written = 0
     with write_beside(target) as stream:
@@ -75,7 +79,7 @@ def _write_json_lines(entries: Iterable[Entry], labels: Sequence[str], target: P
     return n_written, []
 
 
-def _write_parquet(entries: Iterable[Entry], labels: Sequence[str], target: Path) -> Written:
+def _write_parquet(entries: Iterable[LibraryEntry], labels: Sequence[str], target: Path) -> Written:
     try:
         import pyarrow
         from pyarrow import parquet
@@ -101,7 +105,9 @@ def _printable(fields: dict[str, Any]) -> dict[str, Any]:
     return fields | {"path": path}
 
 
-def _write_playlists(entries: Iterable[Entry], labels: Sequence[str], target: Path) -> Written:
+def _write_playlists(
+    entries: Iterable[LibraryEntry], labels: Sequence[str], target: Path
+) -> Written:
     del labels
     lists: dict[str, list[bytes]] = {}
     left_out = []
@@ -117,7 +123,7 @@ def _write_playlists(entries: Iterable[Entry], labels: Sequence[str], target: Pa
     return sum(map(len, lists.values())), left_out
 
 
-FORMATS: dict[str, Callable[[Iterable[Entry], Sequence[str], Path], Written]] = {
+FORMATS: dict[str, Callable[[Iterable[LibraryEntry], Sequence[str], Path], Written]] = {
     "csv": _write_csv,
     "jsonl": _write_json_lines,
     "parquet": _write_parquet,

@@ -19,9 +19,10 @@ from genrekit import labels
 from genrekit.audio import packets
 from genrekit.errors import AudioError, DatasetError, TagError
 from genrekit.files import write_beside
-from genrekit.library import database, formats, naming
-from genrekit.library.formats.base import TagContents
+from genrekit.library import database
 from genrekit.library.walk import walk
+from genrekit.tags import formats, spelling
+from genrekit.tags.formats.contents import TagContents
 
 MIN_PER_GENRE = 10
 NOBODY = frozenset({"", "unknown", "unknownartist", "various", "variousartists", "va"})
@@ -119,7 +120,7 @@ def _namer(mapping: Path | None) -> Callable[[str], str | None]:
     """Return what turns a tag into a genre, or into None where it is to be left out."""
     if mapping is None:
         every = [label for name in labels.names() for label in labels.label_set(name).labels]
-        known = naming.spellings(every)
+        known = spelling.spellings(every)
         return lambda tag: known.get(labels.spelling(tag), tag.strip().casefold())
     wanted = labels.read(mapping)
     return lambda tag: wanted.canonical(tag) if tag in wanted else None

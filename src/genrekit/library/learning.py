@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from genrekit import labels
 from genrekit.audio import packets
 from genrekit.errors import ModelError, TagError
-from genrekit.inference import Classifier
-from genrekit.library import database, formats
+from genrekit.inference.classifier import Classifier
+from genrekit.library import database
 from genrekit.models.registry import ModelFolder
+from genrekit.tags import formats
 
 Vectors = NDArray[np.float32]
 

@@ -13,8 +13,9 @@ import numpy as np
 
 from genrekit import labels
 from genrekit.errors import LibraryError, unknown_name
-from genrekit.library import database, naming
+from genrekit.library import database
 from genrekit.library.agreement import Agreement, Albums, Judge
+from genrekit.tags import spelling
 
 _ENTRIES = """
     SELECT files.*, p.probabilities, p.duration_seconds, p.warnings
@@ -34,7 +35,7 @@ class UsedModel:
 
 
 @dataclass(frozen=True)
-class Entry:
+class LibraryEntry:
     """A file of the library.
 
     Attributes:
@@ -111,7 +112,7 @@ class Filters:
     quarantined: bool = False
     missing: bool = False
 
-    def accept(self, entry: Entry) -> bool:
+    def accept(self, entry: LibraryEntry) -> bool:
         """Whether a file is wanted."""
         states = (
             (self.failed, entry.error is not None),
@@ -156,7 +157,7 @@ def label_of(model: UsedModel, name: str) -> str:
     Raises:
         LibraryError: it stands for none.
     """
-    label = naming.spellings(model.labels).get(labels.spelling(name))
+    label = spelling.spellings(model.labels).get(labels.spelling(name))
     if label is None:
         raise LibraryError(unknown_name(f"genre of model {model.name!r}", name, model.labels))
     return label
@@ -164,7 +165,7 @@ def label_of(model: UsedModel, name: str) -> str:
 
 def entries(
     connection: sqlite3.Connection, model: UsedModel, filters: Filters | None = None
-) -> Iterator[Entry]:
+) -> Iterator[LibraryEntry]:
     """Give the files of a library, sorted by path.
 
     Args:
@@ -180,7 +181,7 @@ def entries(
             yield entry
 
 
-def entry_of(connection: sqlite3.Connection, model: UsedModel, path: Path) -> Entry:
+def entry_of(connection: sqlite3.Connection, model: UsedModel, path: Path) -> LibraryEntry:
     """Return one file of a library.
 
     Raises:
@@ -195,7 +196,7 @@ def entry_of(connection: sqlite3.Connection, model: UsedModel, path: Path) -> En
 
 def entries_of(
     connection: sqlite3.Connection, model: UsedModel, paths: Iterable[Path]
-) -> Iterator[Entry]:
+) -> Iterator[LibraryEntry]:
     """Give those of some files that a scan has seen, in their order."""
     means, judge = albums(connection, model.id), Judge(model.labels)
     for path in paths:
@@ -255,7 +256,7 @@ def album_of(row: sqlite3.Row) -> Hashable:
     return row["album"].casefold(), place
 
 
-def _entry(row: sqlite3.Row, model: UsedModel, means: Albums, judge: Judge) -> Entry:
+def _entry(row: sqlite3.Row, model: UsedModel, means: Albums, judge: Judge) -> LibraryEntry:
     path = database.decode_path(row["path"])
     genres = tuple(json.loads(row["genres"]))
     probabilities, agreement = None, None
@@ -264,7 +265,7 @@ def _entry(row: sqlite3.Row, model: UsedModel, means: Albums, judge: Judge) -> E
         probabilities = dict(zip(model.labels, vector.round(6).tolist(), strict=True))
         album = means.mean(album_of(row)) if row["album"] is not None else None
         agreement = judge.judge(vector, album, genres, path)
-    return Entry(
+    return LibraryEntry(
         path=path,
         genres=genres,
         tags={name: row[name] for name in _TAGS},

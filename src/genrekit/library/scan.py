@@ -16,9 +16,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from genrekit.engines import Engine, Local, Workers
-from genrekit.library import database, hearing, store, walk
-from genrekit.library.hearing import Heard, Identity, Job
+from genrekit.batch.engines import Engine, Local, Workers
+from genrekit.library import analysis, database, store, walk
+from genrekit.library.analysis import Analysis, AnalysisRequest, Identity
 from genrekit.library.store import Todo
 from genrekit.models import registry
 from genrekit.models.registry import ModelFolder
@@ -32,7 +32,7 @@ Advance = Callable[[int], None]
 
 
 @dataclass(frozen=True)
-class Limits:
+class ScanLimits:
     """How much of the machine a scan may take.
 
     Attributes:
@@ -49,7 +49,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Plan:
+class ScanPlan:
     """What a scan would do.
 
     Attributes:
@@ -81,7 +81,7 @@ class Plan:
 
 
 @dataclass
-class Report:
+class ScanReport:
     """What a scan did; counts are of files, but ``n_heard`` is of different audio.
 
     ``failures`` maps the path of each file that failed to its reason; ``n_quarantined`` of them
@@ -112,7 +112,7 @@ def plan(
     model: str | os.PathLike[str] | None = None,
     *,
     retry: bool = False,
-) -> Plan:
+) -> ScanPlan:
     """Walk folders and find out what a scan has to do; nothing is heard or changed.
 
     Args:
@@ -148,7 +148,7 @@ def plan(
     known_as = store.model_id(connection, found.card.onnx_sha256)
     n_todo = store.count_todo(connection, known_as, retry=retry)
     n_files = store.count_walked(connection)
-    return Plan(found, retry, n_files, n_todo, tuple(absent), tuple(problems))
+    return ScanPlan(found, retry, n_files, n_todo, tuple(absent), tuple(problems))
 
 
 def _without(absent: list[bytes], unseen: list[bytes]) -> list[bytes]:
@@ -159,11 +159,11 @@ def _without(absent: list[bytes], unseen: list[bytes]) -> list[bytes]:
 
 def run(
     connection: sqlite3.Connection,
-    planned: Plan,
-    limits: Limits | None = None,
+    planned: ScanPlan,
+    limits: ScanLimits | None = None,
     advance: Advance = lambda n_files: None,
     engine: Engine | None = None,
-) -> Report:
+) -> ScanReport:
     """Do what was planned on the same connection just before.
 
     Args:
@@ -179,13 +179,13 @@ def run(
         GenrekitError: the workers cannot start.
         KeyboardInterrupt: after Ctrl-C; whatever was found out stays.
     """
-    limits = limits or Limits()
+    limits = limits or ScanLimits()
     began = time.perf_counter()
-    report = Report()
+    report = ScanReport()
     store.mark(connection, planned.absent)
     model = store.remember_model(connection, planned.model)
     engine = engine or Local(limits.jobs)
-    start = partial(hearing.start, planned.model.path, limits.niceness)
+    start = partial(analysis.start, planned.model.path, limits.niceness)
     with engine.workers(
         start, item_seconds=limits.item_seconds, memory_bytes=limits.memory_bytes
     ) as workers:
@@ -205,7 +205,7 @@ class _Scan:
     model: int
     workers: Workers
     block_items: int
-    report: Report
+    report: ScanReport
     advance: Advance
 
     def do(self, batch: Sequence[Todo]) -> None:
@@ -213,7 +213,7 @@ class _Scan:
         self._hear(batch)
 
     def _identify(self, batch: Sequence[Todo]) -> None:
-        jobs = [Job("identify", todo.file) for todo in batch]
+        jobs = [AnalysisRequest("identify", todo.file) for todo in batch]
         results = self._map(jobs)
         while answered := list(islice(results, BATCH)):
             with database.transaction(self.connection):
@@ -229,7 +229,7 @@ class _Scan:
                 self.connection, result.item.file, result.message, _is_deadly(result)
             )
 
-    def _map(self, jobs: Sequence[Job]) -> Iterator[Any]:
+    def _map(self, jobs: Sequence[AnalysisRequest]) -> Iterator[Any]:
         """Give what becomes of each job, in any order."""
         blocks = (jobs[i : i + self.block_items] for i in range(0, len(jobs), self.block_items))
         for _, results in self.workers.map(blocks):
@@ -238,10 +238,12 @@ class _Scan:
     def _hear(self, batch: Sequence[Todo]) -> None:
         paths = [todo.file.path for todo in batch]
         unheard = store.unheard(self.connection, self.model, paths)
-        jobs = [Job("hear", batch[index].file, audio) for audio, index in unheard.items()]
+        jobs = [
+            AnalysisRequest("hear", batch[index].file, audio) for audio, index in unheard.items()
+        ]
         self.advance(len(batch) - len(jobs))
         for result in self._map(jobs):
-            if isinstance(result, Heard):
+            if isinstance(result, Analysis):
                 store.heard(self.connection, self.model, result)
                 self.report.n_heard += 1
             elif isinstance(result, Failure):
@@ -251,10 +253,10 @@ class _Scan:
                 self._fail(failed, result)
             self.advance(1)
 
-    def _fail(self, paths: Sequence[bytes], failure: Failure[Job]) -> None:
+    def _fail(self, paths: Sequence[bytes], failure: Failure[AnalysisRequest]) -> None:
         self.report.failures.update({os.fsdecode(path): failure.message for path in paths})
         self.report.n_quarantined += len(paths) * _is_deadly(failure)
 
 
-def _is_deadly(failure: Failure[Job]) -> bool:
+def _is_deadly(failure: Failure[AnalysisRequest]) -> bool:
     return failure.reason != "error"

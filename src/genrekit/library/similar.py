@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrekit.errors import LibraryError
-from genrekit.inference import Classifier
+from genrekit.inference.classifier import Classifier
 from genrekit.library import database
 from genrekit.library.query import UsedModel
 

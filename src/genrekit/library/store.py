@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from genrekit.library import database
-from genrekit.library.hearing import Heard, Identity
+from genrekit.library.analysis import Analysis, Identity
 from genrekit.library.walk import Found
 from genrekit.models.registry import ModelFolder
 
@@ -211,7 +211,7 @@ def unheard(connection: sqlite3.Connection, model: int, paths: Sequence[bytes]) 
     return found
 
 
-def heard(connection: sqlite3.Connection, model: int, answer: Heard) -> None:
+def heard(connection: sqlite3.Connection, model: int, answer: Analysis) -> None:
     """Keep what a model said of audio."""
     connection.execute(
         "INSERT OR REPLACE INTO predictions VALUES (?, ?, ?, ?, ?, ?)",

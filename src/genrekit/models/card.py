@@ -136,7 +136,7 @@ class LeakMeter(Strict):
     rows: tuple[LeakRow, ...]
 
 
-class Change(Strict):
+class AudioChange(Strict):
     """One change to the audio: accuracy under it, and how many answers stay the same."""
 
     name: str
@@ -150,7 +150,7 @@ class Robustness(Strict):
 
     data: str
     split: str
-    changes: tuple[Change, ...]
+    changes: tuple[AudioChange, ...]
 
 
 class TrainingData(Strict):

@@ -18,9 +18,9 @@ from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBea
 
 from genrekit import __version__
 from genrekit.server import apidocs, connection, problems, routes
-from genrekit.server.guard import Guard
-from genrekit.server.metrics import Figures
+from genrekit.server.middleware import Middleware
 from genrekit.server.problems import ProblemError
+from genrekit.server.prometheus import Figures
 from genrekit.server.service import Service
 from genrekit.server.settings import Settings
 
@@ -72,7 +72,7 @@ def create_app(settings: Settings) -> FastAPI:
             allow_headers=["Authorization", "Content-Type", "Prefer", "X-API-Key"],
             expose_headers=["Location", "Retry-After"],
         )
-    application.add_middleware(Guard, figures=figures)
+    application.add_middleware(Middleware, figures=figures)
     return application
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from time import monotonic
 
-from genrekit.server.settings import Limits
+from genrekit.server.settings import ServerLimits
 
 
 class JobsFullError(Exception):
@@ -34,7 +34,7 @@ class Job:
 class Jobs:
     """The jobs of one server, in the memory of its event loop."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: ServerLimits) -> None:
         """Prepare for jobs.
 
         Args:

@@ -12,8 +12,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from genrekit.models.registry import ModelFolder
 from genrekit.server import problems, schemas, uploads
 from genrekit.server.jobs import Job
-from genrekit.server.metrics import Figures
 from genrekit.server.problems import ProblemError
+from genrekit.server.prometheus import Figures
 from genrekit.server.service import Order, Service
 
 JSON = "application/json"

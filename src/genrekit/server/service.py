@@ -11,16 +11,16 @@ from functools import partial
 from typing import Any
 
 from genrekit.errors import GenrekitError, ModelError, unknown_name
-from genrekit.inference import threshold_for
+from genrekit.inference.classifier import threshold_for
+from genrekit.inference.segments import SegmentChoice
 from genrekit.models import registry
-from genrekit.segments import SegmentChoice
-from genrekit.server import hearing, problems
-from genrekit.server.desk import BusyError, Desk
-from genrekit.server.hearing import Answer, Task
+from genrekit.server import problems, worker
 from genrekit.server.jobs import Job, Jobs, JobsFullError
 from genrekit.server.problems import ProblemError
 from genrekit.server.settings import Settings
-from genrekit.server.spool import Spool, Upload
+from genrekit.server.upload_folder import Upload, UploadFolder
+from genrekit.server.worker import Answer, Task
+from genrekit.server.worker_queue import BusyError, WorkerQueue
 
 _NO_JOB = float("inf")
 
@@ -52,9 +52,9 @@ class Service:
         if len(set(self._names)) < len(self._names):
             raise ModelError(f"two models have the same name ({', '.join(self._names)}); give one")
         self._thresholds = [threshold_for(m.card, settings.min_precision) for m in self.models]
-        self.spool = Spool(settings.limits.spool_bytes)
+        self.spool = UploadFolder(settings.limits.spool_bytes)
         folders = tuple(model.path for model in self.models)
-        self.desk = Desk(partial(hearing.start, folders), settings)
+        self.desk = WorkerQueue(partial(worker.start, folders), settings)
         self.jobs = Jobs(settings.limits)
 
     def open(self) -> None:
@@ -98,7 +98,7 @@ class Service:
         index = 0 if model is None else _index("model", model, self._names)
         wanted = frozenset(name for name in include.split(",") if name)
         for name in wanted:
-            _index("include", name, hearing.INCLUDABLE)
+            _index("include", name, worker.INCLUDABLE)
         choice = "all" if segments is None and "timeline" in wanted else segments
         self._check_room()
         return Order(index, self._threshold(index, min_precision), _choice(choice), wanted)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from genrekit.errors import RecipeError, unknown_name
 
 
-class Limits(BaseModel):
+class ServerLimits(BaseModel):
     """How much a server takes on; ``genrekit serve KEY=VALUE`` changes one."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -47,14 +47,14 @@ class Settings:
 
     models: tuple[str, ...] = ()
     n_workers: int = 1
-    limits: Limits = field(default_factory=Limits)
+    limits: ServerLimits = field(default_factory=ServerLimits)
     min_precision: float | None = None
     api_key: str | None = None
     allow_origins: tuple[str, ...] = ()
     root_path: str = ""
 
 
-def parse_limits(pairs: Iterable[str]) -> Limits:
+def parse_limits(pairs: Iterable[str]) -> ServerLimits:
     """Read limits as a user writes them.
 
     Raises:
@@ -68,11 +68,11 @@ def parse_limits(pairs: Iterable[str]) -> Limits:
         key, equals, value = pair.partition("=")
         if not equals:
             raise RecipeError(f"{pair!r} came; give a limit as KEY=VALUE, such as queue_size=8")
-        if key not in Limits.model_fields:
-            raise RecipeError(unknown_name("limit", key, Limits.model_fields))
+        if key not in ServerLimits.model_fields:
+            raise RecipeError(unknown_name("limit", key, ServerLimits.model_fields))
         values[key] = value
     try:
-        return Limits.model_validate(values)
+        return ServerLimits.model_validate(values)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = str(first["loc"][0])

@@ -16,8 +16,8 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from genrekit import timeline
 from genrekit.errors import GenrekitError, ModelError
+from genrekit.inference import timeline
 from genrekit.models import registry
 from genrekit.models.registry import CARD, NETWORK, ModelFolder
 

@@ -14,8 +14,8 @@ from starlette.requests import ClientDisconnect
 
 from genrekit.files import AUDIO_SUFFIXES
 from genrekit.server.problems import ProblemError
-from genrekit.server.settings import Limits
-from genrekit.server.spool import Spool, SpoolFullError, Upload
+from genrekit.server.settings import ServerLimits
+from genrekit.server.upload_folder import Upload, UploadFolder, UploadsFullError
 
 T = TypeVar("T")
 
@@ -23,7 +23,9 @@ RAW_NAME = "audio"
 _MAX_NAME = 200
 
 
-async def receive(request: Request, spool: Spool, limits: Limits, name: str) -> list[Upload]:
+async def receive(
+    request: Request, spool: UploadFolder, limits: ServerLimits, name: str
+) -> list[Upload]:
     """Write the files of a request's body to the spool.
 
     Args:
@@ -88,7 +90,7 @@ async def _leave(request: Request) -> None:
         pass
 
 
-def _check_head(request: Request, limits: Limits) -> None:
+def _check_head(request: Request, limits: ServerLimits) -> None:
     if request.headers.get("content-encoding", "identity") != "identity":
         raise ProblemError(
             415, "the body is compressed; send the file as it is", Accept_Encoding="identity"
@@ -98,7 +100,7 @@ def _check_head(request: Request, limits: Limits) -> None:
         raise _too_large(limits)
 
 
-def _explained(error: BaseException, limits: Limits) -> ProblemError | None:
+def _explained(error: BaseException, limits: ServerLimits) -> ProblemError | None:
     """Return the problem that an error while receiving means to the client, if it means one."""
     if isinstance(error, TimeoutError):
         return ProblemError(
@@ -111,12 +113,12 @@ def _explained(error: BaseException, limits: Limits) -> ProblemError | None:
         return ProblemError(400, "the multipart form is broken; send it whole, as RFC 7578 says")
     if isinstance(error, ClientDisconnect):
         return ProblemError(400, "the upload ended early")
-    if isinstance(error, SpoolFullError | OSError):
+    if isinstance(error, UploadsFullError | OSError):
         return ProblemError(503, "no room for more uploads; try again later", Retry_After="10")
     return None
 
 
-def _too_large(limits: Limits) -> ProblemError:
+def _too_large(limits: ServerLimits) -> ProblemError:
     return ProblemError(
         413, f"the body is larger than {limits.max_bytes} bytes; send fewer or less"
     )
@@ -128,7 +130,7 @@ class _Sink(Protocol):
     def finish(self) -> None: ...
 
 
-async def _pour(request: Request, sink: _Sink, limits: Limits) -> None:
+async def _pour(request: Request, sink: _Sink, limits: ServerLimits) -> None:
     """Write a body to its sink; the time that it may take grows with the bytes that came."""
     loop = asyncio.get_running_loop()
     latest = loop.time() + limits.upload_grace_seconds
@@ -144,7 +146,7 @@ async def _pour(request: Request, sink: _Sink, limits: Limits) -> None:
     sink.finish()
 
 
-def _maker(spool: Spool, uploads: list[Upload], max_files: int) -> Callable[[str], Upload]:
+def _maker(spool: UploadFolder, uploads: list[Upload], max_files: int) -> Callable[[str], Upload]:
     def make(name: str) -> Upload:
         if len(uploads) == max_files:
             raise ProblemError(

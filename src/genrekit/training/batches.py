@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from genrekit import segments
+from genrekit.inference import segments
 from genrekit.training import augment
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ Integers = NDArray[np.int64]
 UNLABELLED = -1
 
 
-class Source(Protocol):
+class InputSource(Protocol):
     """Where a network's inputs come from; track numbers are positions in the list of tracks."""
 
     def draw(self, tracks: Integers, rng: np.random.Generator) -> tuple[Floats, Floats]:
@@ -189,7 +189,7 @@ def draw_weights(tracks: Sequence[Track], targets: Integers, balance: str) -> ND
 class TrainingBatches:
     """Makes an epoch's batches."""
 
-    source: Source
+    source: InputSource
     targets: Integers
     weights: NDArray[np.float64]
     spec: FeatureSpec
@@ -291,7 +291,7 @@ class ValidationTrack(NamedTuple):
 class ValidationTracks:
     """Every validation track, whole; of several processes, each has its own tracks."""
 
-    source: Source
+    source: InputSource
     targets: Integers
     share: Share = Share()
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
-from genrekit import pictures
+from genrekit import plotting
 from genrekit.files import write_beside
-from genrekit.models import torchvision_shim  # noqa: F401 - lightning imports torchvision
+from genrekit.networks import torchvision_shim  # noqa: F401 - lightning imports torchvision
 from genrekit.training.progress import bar
 
 import lightning.pytorch as pl  # isort: skip
@@ -198,7 +198,7 @@ def draw_curves(path: Path, rows: list[dict[str, float]], of: str = "validation 
         OSError: the file cannot be written.
         GenrekitError: matplotlib is not installed.
     """
-    drawn = pictures.figure(9, 3.5)
+    drawn = plotting.figure(9, 3.5)
     left, right = drawn.subplots(1, 2)
     epochs = [row["epoch"] for row in rows]
     left.plot(epochs, [row["train_loss"] for row in rows], label="training loss")
@@ -207,4 +207,4 @@ def draw_curves(path: Path, rows: list[dict[str, float]], of: str = "validation 
     for axes in (left, right):
         axes.set_xlabel("epoch")
         axes.legend()
-    pictures.save(drawn, path, 110)
+    plotting.save(drawn, path, 110)

@@ -10,18 +10,20 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from genrekit.aggregation import segment_probabilities, track_probabilities
 from genrekit.datasets import Track
-from genrekit.datasets.images import PictureSet
+from genrekit.datasets.images import ImageSet
 from genrekit.evaluation import calibration
+from genrekit.inference.aggregation import segment_probabilities, track_probabilities
 from genrekit.models.card import ModelCard, TrainingData
 from genrekit.training.data import TrainingSet
-from genrekit.training.plans import Plan, some_segments
+from genrekit.training.methods import TrainingMethod, some_segments
 from genrekit.training.recipe import Recipe
-from genrekit.training.tabular.plan import TabularPlan
+from genrekit.training.tabular.method import TabularMethod
 
 
-def make(recipe: Recipe, plan: Plan | TabularPlan, prepared: TrainingSet, cost: str) -> ModelCard:
+def make(
+    recipe: Recipe, plan: TrainingMethod | TabularMethod, prepared: TrainingSet, cost: str
+) -> ModelCard:
     """Describe a model that has not been calibrated yet; its hash is set when it is written."""
     parts = {"train": prepared.train, "validation": prepared.validation}
     ids = {part: {track.recording_id: None for track in tracks} for part, tracks in parts.items()}
@@ -52,9 +54,11 @@ def make(recipe: Recipe, plan: Plan | TabularPlan, prepared: TrainingSet, cost: 
     )
 
 
-def _feature_means(plan: Plan | TabularPlan, train: Sequence[Track]) -> tuple[float, ...]:
+def _feature_means(
+    plan: TrainingMethod | TabularMethod, train: Sequence[Track]
+) -> tuple[float, ...]:
     """Return the mean of every bin over training tracks, as the network sees it."""
-    if isinstance(plan, TabularPlan):
+    if isinstance(plan, TabularMethod):
         return tuple(plan.feature_means(train).tolist())
     return tuple(some_segments(train, plan.spec).mean(axis=(0, 2)).round(3).tolist())
 
@@ -64,7 +68,7 @@ def _pictures(recipe: Recipe, prepared: TrainingSet) -> Literal["none", "publish
     if recipe.model.picture != "published":
         return "none"
     dataset = prepared.dataset
-    known = not isinstance(dataset, PictureSet) or dataset.is_known
+    known = not isinstance(dataset, ImageSet) or dataset.is_known
     return "published" if known else "other"
 
 

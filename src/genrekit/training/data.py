@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrekit import datasets
-from genrekit.datasets import Dataset, SegmentSplit, Split, Track, stratify, stretches
-from genrekit.datasets.images import PictureSet
+from genrekit.datasets import Dataset, SegmentSplit, Split, Track, segment_tracks, stratify
+from genrekit.datasets.images import ImageSet
 from genrekit.errors import DatasetError, RecipeError
 from genrekit.training import recipe as recipes
 from genrekit.training.recipe import Recipe
@@ -58,7 +58,7 @@ def open_source(recipe: Recipe) -> Dataset:
         raise RecipeError('the recipe names no data; write data.source = "FOLDER" or --data FOLDER')
     exclude = Path(recipe.data.exclude) if recipe.data.exclude else None
     dataset = datasets.open_dataset(recipe.data.source, exclude)
-    if isinstance(dataset, PictureSet):
+    if isinstance(dataset, ImageSet):
         _check_pictures(dataset, recipe)
     elif not (dataset.has_audio or recipe.model.is_tabular):
         raise RecipeError(
@@ -68,7 +68,7 @@ def open_source(recipe: Recipe) -> Dataset:
     return dataset.only(recipe.data.genres) if recipe.data.genres else dataset
 
 
-def _check_pictures(dataset: PictureSet, recipe: Recipe) -> None:
+def _check_pictures(dataset: ImageSet, recipe: Recipe) -> None:
     if recipe.model.picture != "published":
         raise RecipeError(
             f"{dataset.path} holds pictures; model.backbone {recipe.model.backbone!r} hears audio: "
@@ -97,7 +97,7 @@ def prepare(recipe: Recipe, split: Split | SegmentSplit | None = None) -> Traini
     if isinstance(split, SegmentSplit):
         if recipe.teacher.model:
             raise RecipeError("a teacher hears whole tracks; leave out [teacher] or the segments")
-        dataset, split = stretches.as_tracks(dataset, split)
+        dataset, split = segment_tracks.as_tracks(dataset, split)
     split = _cut(dataset, split or _split(dataset, recipe.data), recipe.data)
     train = tuple(dataset.tracks_of(split, "train"))
     validation = tuple(dataset.tracks_of(split, "validation"))

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from genrekit.aggregation import segment_probabilities
 from genrekit.errors import RecipeError
+from genrekit.inference.aggregation import segment_probabilities
 from genrekit.models.card import ModelCard
-from genrekit.training.hearing import Heard
+from genrekit.training.frozen import TrackOutput
 
 Floats = NDArray[np.float32]
 
@@ -49,7 +49,7 @@ class TeacherTargets:
 
 
 def targets(
-    heard: Sequence[Heard],
+    heard: Sequence[TrackOutput],
     card: ModelCard,
     labels: Sequence[str],
     temperature: float,

@@ -24,7 +24,7 @@ from genrekit.models import readme
 from genrekit.models.card import ModelCard
 from genrekit.models.registry import CARD, NETWORK, README
 from genrekit.models.runtime import INPUT, LOGITS
-from genrekit.training.hearing import FrozenNetwork
+from genrekit.training.frozen import FrozenNetwork
 
 OPSET = 18
 TOLERANCE = 1e-4

@@ -14,8 +14,8 @@ from typing import Any, Literal
 import torch
 
 from genrekit.errors import ModelError, RecipeError
-from genrekit.models import torchvision_shim  # noqa: F401 - lightning imports torchvision
-from genrekit.training import callbacks, lr_finder, memory
+from genrekit.networks import torchvision_shim  # noqa: F401 - lightning imports torchvision
+from genrekit.training import allocator, callbacks, lr_finder
 from genrekit.training.module import GenreModule
 from genrekit.training.recipe import Recipe
 
@@ -157,7 +157,7 @@ def _find_lr(module: GenreModule, keeper: callbacks.Keeper) -> None:
 @contextmanager
 def _at_work(recipe: Recipe) -> Iterator[None]:
     n_threads = 1 if recipe.model.is_frozen else torch.get_num_threads()
-    with _quiet(), _interruptible(), _threads(n_threads), memory.kept():
+    with _quiet(), _interruptible(), _threads(n_threads), allocator.kept():
         yield
 
 

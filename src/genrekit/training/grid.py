@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from genrekit.errors import RecipeError
-from genrekit.evaluation import divisions, protocol
+from genrekit.evaluation import protocol, splitting
 from genrekit.evaluation.result import Scores
 from genrekit.files import write_beside
-from genrekit.training import data, measure
+from genrekit.training import data, experiments
 from genrekit.training import recipe as recipes
 from genrekit.training.recipe import Recipe
 from genrekit.training.run import Report
@@ -90,15 +90,15 @@ def search(
     for values, candidate in candidates:
         place = folder / "grid" / _digest(values)
         measured = [
-            measure.hear(candidate, split, place / f"fold-{index + 1}", report)
-            for index, split in enumerate(divisions.divide(pool, kind, n_folds))
+            experiments.hear(candidate, split, place / f"fold-{index + 1}", report)
+            for index, split in enumerate(splitting.divide(pool, kind, n_folds))
         ]
-        result = protocol.measure(measured, divisions.title(kind, n_folds))
+        result = protocol.measure(measured, splitting.title(kind, n_folds))
         tried.append(Tried(values, candidate, result.product))
         accuracy = result.product.accuracy.value
         report(f"{', '.join(f'{k} = {v}' for k, v in values.items())}: {accuracy:.1%}")
     tried.sort(key=lambda its: -its.scores.accuracy.value)
-    _write(folder / REPORT, tried, divisions.title(kind, n_folds))
+    _write(folder / REPORT, tried, splitting.title(kind, n_folds))
     return tried
 
 

@@ -15,10 +15,10 @@ from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genrekit import pictures
+from genrekit import plotting
 from genrekit.errors import ModelError
 from genrekit.files import write_beside
-from genrekit.models import torchvision_shim  # noqa: F401 - lightning imports torchvision
+from genrekit.networks import torchvision_shim  # noqa: F401 - lightning imports torchvision
 
 import lightning.pytorch as pl  # isort: skip
 from lightning.pytorch.tuner.tuning import Tuner  # isort: skip
@@ -83,11 +83,11 @@ def _bar_on_a_terminal_only() -> Iterator[None]:
 
 
 def _draw(path: Path, results: dict[str, list[float]], lr: float) -> None:
-    drawn = pictures.figure(5, 3.5)
+    drawn = plotting.figure(5, 3.5)
     axes = drawn.subplots()
     axes.semilogx(results["lr"], results["loss"])
     axes.axvline(lr, color="tab:red", linestyle="--", label=f"suggestion {lr:.2g}")
     axes.set_xlabel("learning rate")
     axes.set_ylabel("smoothed training loss")
     axes.legend()
-    pictures.save(drawn, path, 110)
+    plotting.save(drawn, path, 110)

@@ -11,12 +11,12 @@ from torch import Tensor, distributed, nn
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from genrekit.models import torchvision_shim  # noqa: F401 - lightning imports torchvision
+from genrekit.networks import torchvision_shim  # noqa: F401 - lightning imports torchvision
 
 import lightning.pytorch as pl  # isort: skip
 
 from genrekit import metrics
-from genrekit.aggregation import segment_probabilities, track_probabilities
+from genrekit.inference.aggregation import segment_probabilities, track_probabilities
 from genrekit.training import optimisers
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import LRScheduler, OneCycleLR, SequentialLR
 
-from genrekit.models.heads import GenreNetwork
+from genrekit.networks.heads import GenreNetwork
 
 if TYPE_CHECKING:
     from genrekit.training.recipe import Optimiser, Schedule

@@ -25,7 +25,7 @@ from torch import distributed, nn
 from torch.distributed import FileStore, PrefixStore, TCPStore  # type: ignore[attr-defined]
 
 from genrekit.errors import GenrekitError, RecipeError
-from genrekit.models import torchvision_shim  # noqa: F401 - lightning imports torchvision
+from genrekit.networks import torchvision_shim  # noqa: F401 - lightning imports torchvision
 from genrekit.training import batch_norm, callbacks, fit
 from genrekit.training.batches import Share, TrainingBatches, ValidationTracks
 from genrekit.training.module import GenreModule, of_all_ranks
@@ -43,7 +43,7 @@ GRACE_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
-class Job:
+class RankJob:
     """What a rank trains, and where the ranks meet: the file of a store, or none for a port."""
 
     network: nn.Module
@@ -82,7 +82,7 @@ def train(module: GenreModule, keeper: callbacks.Keeper, placement: Placement) -
         fit.find_lr(module, keeper)
     try:
         with ExitStack() as stack:
-            job = Job(
+            job = RankJob(
                 module.network,
                 module.recipe,
                 module.batches,
@@ -150,11 +150,11 @@ def _sentence(failure: Failure[int], placement: Placement, folder: Path) -> str:
     )
 
 
-def _start(job: Job) -> Callable[[int], None]:
+def _start(job: RankJob) -> Callable[[int], None]:
     return partial(_live, job)
 
 
-def _live(job: Job, rank: int) -> None:
+def _live(job: RankJob, rank: int) -> None:
     """Be one rank, from the meeting to the last epoch."""
     try:
         _join(job, rank)
@@ -171,7 +171,7 @@ def _live(job: Job, rank: int) -> None:
         raise GenrekitError(" ".join(f"{type(error).__name__}: {error}".split())) from error
 
 
-def _join(job: Job, rank: int) -> None:
+def _join(job: RankJob, rank: int) -> None:
     """Meet the other ranks."""
     placement = job.placement
     local_rank = rank - placement.ranks.start
@@ -190,7 +190,7 @@ def _join(job: Job, rank: int) -> None:
     )
 
 
-def _train(job: Job, keeper: callbacks.Keeper, share: Share) -> None:
+def _train(job: RankJob, keeper: callbacks.Keeper, share: Share) -> None:
     recipe, placement = job.recipe, job.placement
     module = GenreModule(
         batch_norm.spread(job.network),

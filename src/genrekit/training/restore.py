@@ -10,10 +10,10 @@ import torch
 
 from genrekit.errors import ModelError
 from genrekit.models import registry
-from genrekit.models.heads import GenreNetwork
 from genrekit.models.registry import CARD, ModelFolder
 from genrekit.models.runtime import Network
-from genrekit.training import plans
+from genrekit.networks.heads import GenreNetwork
+from genrekit.training import methods
 from genrekit.training import recipe as recipes
 from genrekit.training.callbacks import BEST
 from genrekit.training.recipe import Recipe
@@ -57,7 +57,7 @@ def network(run: Path) -> tuple[GenreNetwork, ModelFolder, Recipe]:
 
 def _build(recipe: Recipe, folder: ModelFolder) -> GenreNetwork:
     settings = recipe.model.model_copy(update={"weights": "none"})  # those of the run come
-    return plans.network(
+    return methods.network(
         recipe.model_copy(update={"model": settings}),
         folder.card.features,
         len(folder.card.labels),

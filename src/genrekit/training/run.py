@@ -24,19 +24,19 @@ from genrekit.models import registry
 from genrekit.models.card import ModelCard
 from genrekit.models.registry import CARD, ModelFolder
 from genrekit.models.runtime import LOGITS
-from genrekit.training import callbacks, cards, data, distill, export, fit, plans, ranks
+from genrekit.training import callbacks, cards, data, distill, export, fit, methods, ranks
 from genrekit.training import recipe as recipes
 from genrekit.training.batches import UNLABELLED, TrainingBatches, ValidationTracks, draw_weights
 from genrekit.training.data import TrainingSet
-from genrekit.training.hearing import FrozenNetwork, Heard, Listener, cut
+from genrekit.training.frozen import CachedExtractor, FrozenNetwork, TrackOutput, cut
+from genrekit.training.logistic_probe import ProbeMethod
 from genrekit.training.module import GenreModule
 from genrekit.training.out_of_fold import N_FOLDS
 from genrekit.training.placement import ALONE, Placement
-from genrekit.training.probe import ProbePlan
 from genrekit.training.progress import steps
 from genrekit.training.recipe import Recipe
-from genrekit.training.tabular.from_scratch import Row
-from genrekit.training.tabular.plan import TabularPlan
+from genrekit.training.tabular.from_scratch import CurveRow
+from genrekit.training.tabular.method import TabularMethod
 
 Report = Callable[[str], None]
 RECIPE = "recipe.toml"
@@ -46,7 +46,7 @@ N_CHECKED_SEGMENTS = 8
 
 
 @dataclass(frozen=True)
-class Run:
+class TrainingRun:
     """A recipe, the folder that keeps everything of the run, and where to say what happens.
 
     ``split`` takes the place of the one that the recipe names. With several processes the first
@@ -79,7 +79,7 @@ class Run:
         self._open(prepared)
         plan = self._plan(prepared)
         prepared = self._without(prepared, plan.failures)
-        if isinstance(plan, ProbePlan | TabularPlan):
+        if isinstance(plan, ProbeMethod | TabularMethod):
             began = time.perf_counter()
             plan.solve(prepared)
             cost = f"one fit of {time.perf_counter() - began:.1f} s on {device()}"
@@ -95,7 +95,7 @@ class Run:
         self._check_placement()
         prepared = data.prepare(self.recipe, self.split)
         plan = self._plan(prepared)
-        if isinstance(plan, ProbePlan | TabularPlan):  # _check_placement has refused them
+        if isinstance(plan, ProbeMethod | TabularMethod):  # _check_placement has refused them
             return
         self._fit(plan, self._without(prepared, plan.failures))
 
@@ -109,12 +109,12 @@ class Run:
                 "--nodes"
             )
 
-    def _plan(self, prepared: TrainingSet) -> plans.Plan | ProbePlan | TabularPlan:
+    def _plan(self, prepared: TrainingSet) -> methods.TrainingMethod | ProbeMethod | TabularMethod:
         """Make the recipe's plan, which hears every track."""
         if self.recipe.model.is_tabular:
-            return TabularPlan(self.recipe, prepared, self._hear)
-        tracks = plans.Tracks(prepared.train, [*prepared.validation, *_unlabelled(self.recipe)])
-        make = ProbePlan if self.recipe.model.head == "logistic" else plans.make
+            return TabularMethod(self.recipe, prepared, self._hear)
+        tracks = methods.Tracks(prepared.train, [*prepared.validation, *_unlabelled(self.recipe)])
+        make = ProbeMethod if self.recipe.model.head == "logistic" else methods.make
         return make(self.recipe, len(prepared.labels), tracks, self._hear)
 
     def train_once(self) -> ModelFolder:
@@ -128,7 +128,7 @@ class Run:
         self._open(data.prepare(self.recipe, self.split))
         return registry.read(self.model_folder)
 
-    def _fit(self, plan: plans.Plan, prepared: TrainingSet) -> str:
+    def _fit(self, plan: methods.TrainingMethod, prepared: TrainingSet) -> str:
         """Train the plan's network epoch by epoch; return what it cost."""
         unlabelled = [t for t in _unlabelled(self.recipe) if t.track_id not in plan.failures]
         module = GenreModule(
@@ -184,8 +184,8 @@ class Run:
             stream.write(recipes.to_toml(self.recipe))
 
     def _hear(
-        self, listener: Listener, tracks: Sequence[Track], title: str
-    ) -> tuple[dict[str, Heard], dict[str, str]]:
+        self, listener: CachedExtractor, tracks: Sequence[Track], title: str
+    ) -> tuple[dict[str, TrackOutput], dict[str, str]]:
         with steps(title, len(tracks)) as advance:
             return listener.hear_all(tracks, advance)
 
@@ -202,7 +202,7 @@ class Run:
         return kept
 
     def _batches(
-        self, prepared: TrainingSet, unlabelled: Sequence[Track], plan: plans.Plan
+        self, prepared: TrainingSet, unlabelled: Sequence[Track], plan: methods.TrainingMethod
     ) -> TrainingBatches:
         tracks = [*prepared.train, *unlabelled]
         targets = prepared.targets(prepared.train)
@@ -227,9 +227,9 @@ class Run:
         folder = registry.find(settings.model)
         spec = folder.card.features.model_copy(update={"segment_hop_seconds": settings.hop_seconds})
         network = FrozenNetwork(folder.onnx_path.read_bytes(), spec)
-        memory = plans.cache_folder(self.recipe, "embeddings")
+        memory = methods.cache_folder(self.recipe, "embeddings")
         heard, failures = self._hear(
-            Listener(network, LOGITS, memory, whole=True), tracks, "teacher"
+            CachedExtractor(network, LOGITS, memory, whole=True), tracks, "teacher"
         )
         if failures:
             raise RecipeError(f"the teacher cannot hear a track: {next(iter(failures.values()))}")
@@ -242,12 +242,12 @@ class Run:
         )
 
     def _finish(
-        self, plan: plans.Plan | TabularPlan, prepared: TrainingSet, cost: str
+        self, plan: methods.TrainingMethod | TabularMethod, prepared: TrainingSet, cost: str
     ) -> ModelFolder:
         """Export, check, calibrate on tracks that were not learnt, and write."""
         self.report("exporting to ONNX")
         model = plan.onnx()
-        if isinstance(plan, TabularPlan):
+        if isinstance(plan, TabularMethod):
             self._keep_curve(plan.curve)
         else:
             tracks: Sequence[Track] = prepared.validation or prepared.train
@@ -261,13 +261,13 @@ class Run:
     def _calibrate(
         self,
         card: ModelCard,
-        plan: plans.Plan | TabularPlan,
+        plan: methods.TrainingMethod | TabularMethod,
         prepared: TrainingSet,
         model: bytes,
     ) -> ModelCard:
         """Calibrate out of fold, or on the validation tracks by the product's road."""
         tracks: Sequence[Track] = prepared.train
-        if prepared.is_joined and isinstance(plan, ProbePlan | TabularPlan):
+        if prepared.is_joined and isinstance(plan, ProbeMethod | TabularMethod):
             logits = plan.out_of_fold(prepared)
             told = f"training and validation tracks, by {N_FOLDS} artist-grouped folds,"
         else:
@@ -280,21 +280,24 @@ class Run:
         return card
 
     def _validate(
-        self, plan: plans.Plan | TabularPlan, network: FrozenNetwork, tracks: Sequence[Track]
+        self,
+        plan: methods.TrainingMethod | TabularMethod,
+        network: FrozenNetwork,
+        tracks: Sequence[Track],
     ) -> tuple[Sequence[Track], list[NDArray[np.float32]]]:
         """Return the logits of every track that can be heard."""
-        if isinstance(plan, TabularPlan):
+        if isinstance(plan, TabularMethod):
             return tracks, plan.logits(network, tracks)
-        listener = Listener(network, LOGITS, self.folder / "validation")
+        listener = CachedExtractor(network, LOGITS, self.folder / "validation")
         heard, failures = self._hear(listener, tracks, "validation")
         kept = [track for track in tracks if track.track_id not in failures]
         return kept, [heard[track.track_id].output for track in kept]
 
-    def _keep_curve(self, curve: Sequence[Row]) -> None:
+    def _keep_curve(self, curve: Sequence[CurveRow]) -> None:
         """Write the learning curve of an estimator that has one, as CSV and PNG."""
         if curve:
             rows = [row._asdict() for row in curve]
-            callbacks.write_metrics(self.folder / "metrics.csv", rows, Row._fields)
+            callbacks.write_metrics(self.folder / "metrics.csv", rows, CurveRow._fields)
             callbacks.draw_curves(self.folder / "curves.png", rows, "held-out rows")
 
 

@@ -79,7 +79,7 @@ function answerOf(file, heard, card, threshold, constantsHere) {
   };
 }
 
-/** genrekit.spectrogram's JSON form. */
+/** genrekit.explain.spectrogram's JSON form. */
 function pictureOf({ features, front, spec, starts }) {
   const decibels = features.map((segment) => segment.map((value) => value * spec.std + spec.mean));
   const high = decibels.reduce((most, segment) => segment.reduce((a, b) => Math.max(a, b), most), -Infinity);

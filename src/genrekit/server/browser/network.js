@@ -1,4 +1,4 @@
-// The network in WebAssembly, and its calibration: genrekit.models.runtime and genrekit.aggregation.
+// The network in WebAssembly, and its calibration: genrekit.models.runtime and genrekit.inference.aggregation.
 
 import * as ort from "./ort.wasm.min.mjs";
 

@@ -74,7 +74,7 @@ function greatestDivisor(a, b) {
   return b ? greatestDivisor(b, a % b) : a;
 }
 
-/** Cut a whole track as genrekit.segments does; return [start in samples, samples] pairs. */
+/** Cut a whole track as genrekit.inference.segments does; return [start in samples, samples] pairs. */
 export function cut(track, spec) {
   const heard = spec.heard_seconds ? Math.round(spec.heard_seconds * spec.sample_rate) : track.length;
   const waveform = track.subarray(0, heard);

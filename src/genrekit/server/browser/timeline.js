@@ -1,4 +1,4 @@
-// Which genre when: genrekit.timeline, number for number.
+// Which genre when: genrekit.inference.timeline, number for number.
 
 const LEAST_PROBABILITY = 1e-3;
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from genrekit.features.spec import FeatureSpec
 from genrekit.models import registry
-from genrekit.training.claim import Claim
+from genrekit.training.recipe.claim import Claim
 
 Count = Annotated[int, Field(ge=0)]
 PositiveCount = Annotated[int, Field(gt=0)]

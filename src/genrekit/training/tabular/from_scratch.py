@@ -24,7 +24,7 @@ ADAM = (0.9, 0.999, 1e-8)
 MIN_HELD_OUT = 2
 
 
-class Row(NamedTuple):
+class CurveRow(NamedTuple):
     """One epoch of the learning curve; nll and accuracy are of the held-out part, or NaN."""
 
     epoch: int
@@ -44,7 +44,7 @@ class SoftmaxNetwork(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """
 
     layers_: Layers
-    curve_: list[Row]
+    curve_: list[CurveRow]
 
     def __init__(
         self,
@@ -140,13 +140,13 @@ class SoftmaxNetwork(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.layers_ = best[1]
         self.n_iter_ = len(self.curve_)
 
-    def _row(self, epoch: int, loss: float, held: Floats, wanted: Floats) -> Row:
+    def _row(self, epoch: int, loss: float, held: Floats, wanted: Floats) -> CurveRow:
         if not len(held):
-            return Row(epoch, loss, float("nan"), float("nan"))
+            return CurveRow(epoch, loss, float("nan"), float("nan"))
         log_probabilities = _log_softmax(_forward(self.layers_, held)[-1])
         right = log_probabilities.argmax(axis=1) == wanted.argmax(axis=1)
         nll = -float((log_probabilities * wanted).sum(axis=1).mean())
-        return Row(epoch, loss, nll, float(right.mean()))
+        return CurveRow(epoch, loss, nll, float(right.mean()))
 
 
 class LogisticRegressionFromScratch(SoftmaxNetwork):

@@ -1,0 +1,254 @@
+"""Pictures of spectrograms written from audio: one file, or a whole image dataset.
+
+A picture appears whole or not at all, and says in itself which audio it was drawn from and how: a
+run that was killed goes on where it stopped, and what would come out the same is not drawn again.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genrekit import audio, datasets, features, files
+from genrekit.audio import AudioInfo
+from genrekit.datasets import Track
+from genrekit.datasets.folder import track_id_of
+from genrekit.errors import AudioError, DatasetError, GenrekitError, ImageError
+from genrekit.features import FeatureSpec, image
+from genrekit.features.image import PUBLISHED, Drawing
+from genrekit.inference.segments import cut_whole
+from genrekit.workers import Failure, Pool, n_cores
+
+MAX_PICTURE_SECONDS = 600.0
+_FILE_SECONDS = 3600.0  # a worker that takes longer for one file is stopped
+
+Task = tuple[Path, Path]  # an audio file and its picture
+
+
+@dataclass(frozen=True)
+class Style:
+    """What the pictures look like.
+
+    Attributes:
+        segment_seconds: give every segment of this length a picture; None: one a file.
+        plain: a pixel for each bin and frame over 80 dB, instead of the published form.
+        size: (width, height) in pixels; None is the form's own.
+    """
+
+    segment_seconds: float | None = None
+    plain: bool = False
+    size: tuple[int, int] | None = None
+
+    @property
+    def features(self) -> FeatureSpec:
+        """The front end; of whole tracks its segment_seconds mean nothing."""
+        if self.segment_seconds is None:
+            return FeatureSpec()
+        seconds = self.segment_seconds
+        return FeatureSpec(segment_seconds=seconds, segment_hop_seconds=seconds)
+
+    def drawing(self, n_bins: int, n_frames: int) -> Drawing:
+        """Return how a spectrogram of this shape is drawn."""
+        own = (n_frames, n_bins) if self.plain else (PUBLISHED.width, PUBLISHED.height)
+        width, height = self.size or own
+        if self.plain:
+            return Drawing(width=width, height=height, framed=False, range_db=image.PLAIN_DB)
+        return Drawing(width=width, height=height)
+
+
+@dataclass
+class RenderedImage:
+    """What became of the files.
+
+    Attributes:
+        n_files: how many were asked for.
+        n_pictures: how many pictures are there.
+        n_kept: files whose pictures were there already.
+        failures: why a file has no picture, by path.
+        warnings: what was wrong with a file that has one, by path.
+    """
+
+    n_files: int
+    n_pictures: int = 0
+    n_kept: int = 0
+    failures: dict[Path, str] = field(default_factory=dict)
+    warnings: dict[Path, list[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Done:
+    """One file's pictures."""
+
+    n_pictures: int
+    is_kept: bool = False
+    warnings: list[str] = field(default_factory=list)
+
+
+def targets(source: str, output: Path) -> dict[Path, Path]:
+    """Return where the picture of each audio file goes.
+
+    Args:
+        source: an audio file; a dataset, whose pictures are OUTPUT/GENRE/NAME.png; or any other
+            folder of audio, whose pictures lie as the audio does.
+        output: the picture of a file, or the folder of all others.
+
+    Raises:
+        DatasetError: no such file or dataset, no audio in it, or two files with one picture.
+        OSError: a folder or table cannot be read.
+    """
+    path = Path(source)
+    if path.is_file() and path.suffix.lower() not in (".csv", ".tsv"):
+        return {path: output}
+    try:
+        dataset = datasets.open_dataset(source)
+    except DatasetError:
+        if not path.is_dir() or not files.audio_files(path):
+            raise
+        named = [(file, track_id_of(file, path)) for file in files.audio_files(path)]
+    else:
+        if not dataset.has_audio:
+            raise DatasetError(f"{source} holds no audio to draw; give a dataset that does")
+        named = [(track.path, _name(track)) for track in dataset.tracks]
+    found = {file: output / f"{name}{image.SUFFIX}" for file, name in named}
+    _check(found)
+    return found
+
+
+def paint(
+    wanted: Mapping[Path, Path],
+    style: Style,
+    *,
+    jobs: int | None = None,
+    advance: Callable[[], object] = lambda: None,
+) -> RenderedImage:
+    """Draw audio files, with all cores.
+
+    Args:
+        wanted: the picture of each audio file; with segments NAME.png becomes NAME.0.png, ...
+        style: what the pictures look like.
+        jobs: worker processes; None is one a core.
+        advance: called after each file.
+
+    Raises:
+        GenrekitError: no worker can be started.
+    """
+    result = RenderedImage(len(wanted))
+    tasks = list(wanted.items())
+    n_workers = min(jobs or n_cores(), len(tasks))
+    with ExitStack() as stack:
+        outcomes: Iterator[_Done | Failure[Task]] = map(partial(_attempt, style), tasks)
+        if n_workers > 1:
+            pool = Pool(partial(_start_worker, style), n_workers, item_seconds=_FILE_SECONDS)
+            outcomes = stack.enter_context(pool).map(tasks)
+        for (path, _), found in zip(tasks, outcomes, strict=True):
+            if isinstance(found, Failure):
+                result.failures[path] = found.message
+            else:
+                result.n_pictures += found.n_pictures
+                result.n_kept += found.is_kept
+                if found.warnings:
+                    result.warnings[path] = found.warnings
+            advance()
+    return result
+
+
+def _name(track: Track) -> str:
+    """Return GENRE/NAME of a track; a folder dataset's track is called so already."""
+    genre = track.genre.replace("/", "-")
+    inside = track.track_id.removeprefix(f"{track.genre}/")
+    return f"{genre}/{inside}"
+
+
+def _check(found: Mapping[Path, Path]) -> None:
+    audio_of: dict[str, Path] = {}
+    for path, target in found.items():
+        other = audio_of.setdefault(os.path.normcase(target), path)
+        if other != path:
+            raise DatasetError(
+                f"{other} and {path} would have one picture, {target}; rename one of them"
+            )
+
+
+def _start_worker(style: Style) -> Callable[[Task], _Done]:
+    audio.silence_decoders()
+    return partial(_paint, style)
+
+
+def _attempt(style: Style, task: Task) -> _Done | Failure[Task]:
+    try:
+        return _paint(style, task)
+    except (GenrekitError, OSError) as error:
+        return Failure(task, str(error))
+
+
+def _paint(style: Style, task: Task) -> _Done:
+    """Draw one file, unless the same pictures are there already."""
+    path, target = task
+    origin = _origin(style, files.sha256(path))
+    n_there = _n_there(target, style, origin)
+    if n_there:
+        return _Done(n_there, is_kept=True)
+    warnings: list[str] = []
+    spectrograms = list(_spectrograms(audio.probe(path), style, warnings.append))
+    whole = style.segment_seconds is None
+    for index, decibels in enumerate(spectrograms):
+        drawing = style.drawing(*decibels.shape)
+        note = image.note(drawing, style.features, whole=whole, of=len(spectrograms), **origin)
+        with files.write_beside(target if whole else _part(target, index)) as stream:
+            image.write(stream, image.draw(decibels, drawing), note)
+    return _Done(len(spectrograms), warnings=list(dict.fromkeys(warnings)))
+
+
+def _spectrograms(
+    info: AudioInfo, style: Style, warn: Callable[[str], None]
+) -> Iterator[NDArray[np.float32]]:
+    """Yield the decibels of the whole track, or of each segment. Shape (n_bins, n_frames)."""
+    spec = style.features
+    if style.segment_seconds is not None:
+        blocks = audio.blocks(info, spec.sample_rate, on_warning=warn)
+        for _, segments in cut_whole(blocks, spec):
+            yield from features.decibels(segments, spec)
+        return
+    if info.duration_seconds > MAX_PICTURE_SECONDS:
+        raise AudioError(
+            f"{info.path} is {info.duration_seconds:.0f} s long; one picture shows "
+            f"{MAX_PICTURE_SECONDS:.0f} s at most; ask for one a segment (--segment-seconds 30)"
+        )
+    waveform = audio.load(info, spec.sample_rate, on_warning=warn)[0]
+    if waveform.size < spec.n_fft:  # repeated, as segments of short tracks are
+        waveform = np.resize(waveform, spec.n_fft)
+    yield features.decibels(waveform, spec)
+
+
+def _origin(style: Style, digest: str) -> dict[str, Any]:
+    """Return what a picture is drawn again for where it differs."""
+    size = list(style.size) if style.size else None
+    told = {"segment_seconds": style.segment_seconds, "plain": style.plain, "size": size}
+    return {"style": told, "audio_sha256": digest}
+
+
+def _n_there(target: Path, style: Style, origin: Mapping[str, Any]) -> int:
+    """Return how many pictures of this very audio and style are there; 0 where one is missing."""
+    n_pictures, index = 1, 0
+    while index < n_pictures:
+        whole = style.segment_seconds is None
+        try:
+            _, note = image.open_header(target if whole else _part(target, index))
+        except (ImageError, OSError):
+            return 0
+        if {key: note.get(key) for key in origin} != origin:
+            return 0
+        n_pictures, index = int(note["of"]), index + 1
+    return n_pictures
+
+
+def _part(target: Path, index: int) -> Path:
+    return target.with_name(f"{target.stem}.{index}{target.suffix}")

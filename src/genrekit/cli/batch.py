@@ -1,0 +1,60 @@
+"""``genrekit batch``: look at batch jobs over many files."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from genrekit.cli import console
+
+if TYPE_CHECKING:
+    from genrekit.batch import Status
+
+app = typer.Typer(name="batch", help="Look at batch jobs over many files.")
+
+
+@app.callback()
+def group() -> None:
+    """Look at runs over many files."""
+
+
+@app.command()
+def status(
+    output: Annotated[str, typer.Argument(help="What was given to -o of predict or features.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
+) -> None:
+    """Say how far a run is: done, failed, files a second, time left."""
+    from genrekit import batch
+
+    found = batch.status(output)
+    typer.echo(json.dumps(found.to_dict()) if as_json else _sentence(found))
+
+
+def _sentence(found: Status) -> str:
+    share = 100 * found.n_done / found.n_files if found.n_files else 100.0
+    words = [
+        f"{console.printable(found.output)}: {found.n_done} of {found.n_files} files done "
+        f"({share:.1f} %), {found.n_failed} failed"
+    ]
+    if found.n_done < found.n_files:
+        if found.files_per_second and found.seconds_left is not None:
+            words.append(f"{found.files_per_second:.1f} files/s, {_span(found.seconds_left)} left")
+        if found.seconds_since is not None:
+            words.append(f"last block written {_span(found.seconds_since)} ago")
+    return "; ".join(words)
+
+
+def _span(seconds: float) -> str:
+    """Return a time as people say it.
+
+    >>> _span(12.3), _span(190), _span(7400), _span(200_000)
+    ('12 s', '3 min 10 s', '2 h 3 min', '2 d 7 h')
+    """
+    whole = round(seconds)
+    for long, short, size in (("d", "h", 86400), ("h", "min", 3600), ("min", "s", 60)):
+        if whole >= size:
+            rest = whole % size // {"h": 3600, "min": 60, "s": 1}[short]
+            return f"{whole // size} {long} {rest} {short}"
+    return f"{whole} s"

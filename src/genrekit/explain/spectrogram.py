@@ -1,0 +1,126 @@
+"""The picture of what a network saw of a track, small enough to send to a page."""
+
+from __future__ import annotations
+
+import base64
+import os
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genrekit import features
+from genrekit.features.bins import bin_hz
+from genrekit.features.spec import FeatureSpec
+from genrekit.inference.classifier import Classifier
+
+MAX_SEGMENTS = 400  # of 3 s: 20 minutes, 7 MB
+_LEVELS = 255
+_RANGE_DB = 80.0
+
+
+class Spectrogram:
+    """Collects the features of segments as they are heard.
+
+    >>> from genrekit import Classifier, demo
+    >>> import pathlib, tempfile
+    >>> classifier = Classifier("tests/golden/tiny")
+    >>> collected = Spectrogram(classifier.card.features)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = demo.write(pathlib.Path(folder))[0]
+    ...     prediction = classifier.predict_file(path, collected.add)
+    >>> picture = collected.to_dict()
+    >>> picture["n_bins"], picture["n_frames"], len(picture["starts_seconds"])
+    (48, 188, 7)
+    """
+
+    def __init__(self, spec: FeatureSpec) -> None:
+        """Collect for this front end; where it makes no picture, a log-mel one is made instead.
+
+        Args:
+            spec: the model's front end.
+        """
+        self.seen_by_network = spec.kind in ("log_mel", "log_stft")
+        self._spec = spec if self.seen_by_network else _picture_spec(spec)
+        self._starts_seconds: list[float] = []
+        self._decibels: list[NDArray[np.float32]] = []
+        self.n_left_out = 0
+
+    def add(
+        self,
+        starts_seconds: list[float],
+        waveforms: NDArray[np.float32],
+        computed: NDArray[np.float32],
+    ) -> None:
+        """Keep a batch of segments; from MAX_SEGMENTS on they are only counted.
+
+        Args:
+            starts_seconds: where the segments start.
+            waveforms: shape (n_segments, samples).
+            computed: what the network saw. Shape (n_segments, n_bins, n_frames).
+        """
+        room = MAX_SEGMENTS - len(self._starts_seconds)
+        self.n_left_out += max(0, len(starts_seconds) - room)
+        if room <= 0:
+            return
+        if self.seen_by_network:
+            decibels = computed[:room] * np.float32(self._spec.std) + np.float32(self._spec.mean)
+        else:
+            decibels = features.decibels(waveforms[:room], self._spec)
+        self._starts_seconds += [round(start, 3) for start in starts_seconds[:room]]
+        self._decibels.append(decibels)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form.
+
+        ``data`` is base64 of uint8, shape (n_segments, n_bins, n_frames), low bins first; 0 stands
+        for ``low_db`` or less, 255 for ``high_db``. Segment i starts at ``starts_seconds[i]``; its
+        frames are ``seconds_per_frame`` apart, the first one centred on the start.
+        ``seen_by_network`` is false where the model sees a table of features instead.
+        """
+        spec = self._spec
+        decibels = np.concatenate(self._decibels)  # (n_segments, n_bins, n_frames)
+        high_db = float(decibels.max())
+        low_db = max(spec.floor_db, high_db - _RANGE_DB)
+        scaled = (decibels - low_db) * (_LEVELS / max(high_db - low_db, 1e-6))
+        levels = scaled.round().clip(0, _LEVELS).astype(np.uint8)
+        return {
+            "data": base64.b64encode(levels.tobytes()).decode("ascii"),
+            "n_segments": len(levels),
+            "n_bins": levels.shape[1],
+            "n_frames": levels.shape[2],
+            "starts_seconds": self._starts_seconds,
+            "n_left_out": self.n_left_out,
+            "segment_seconds": spec.segment_seconds,
+            "seconds_per_frame": spec.hop_length / spec.sample_rate,
+            "bin_hz": bin_hz(spec).round(1).tolist(),
+            "low_db": low_db,
+            "high_db": high_db,
+            "seen_by_network": self.seen_by_network,
+        }
+
+
+def spectrogram(classifier: Classifier, path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Return the spectrogram of the segments that a classifier hears of a file.
+
+    With its prediction from one reading of the file: ``classifier.predict_file(path,
+    collected.add)`` with a ``Spectrogram`` of ``classifier.card.features``.
+
+    Raises:
+        AudioError: the file cannot be heard.
+    """
+    collected = Spectrogram(classifier.card.features)
+    classifier.predict_file(path, collected.add)
+    return collected.to_dict()
+
+
+def _picture_spec(spec: FeatureSpec) -> FeatureSpec:
+    """Return a log-mel front end for segments of the same length and rate."""
+    return FeatureSpec(
+        sample_rate=spec.sample_rate,
+        n_fft=spec.n_fft,
+        hop_length=spec.n_fft,
+        n_mels=96,
+        segment_seconds=spec.segment_seconds,
+        segment_hop_seconds=spec.segment_hop_seconds,
+    )

@@ -1,0 +1,402 @@
+"""Spectrograms as pictures: drawn as the published ones of GTZAN are, or plainly, and read back.
+
+The 432x288 pictures that are published beside GTZAN ("images_original") show the 128 mel bands of a
+whole track in librosa's default colours, on a white page. How they were drawn was found
+by comparing them with lossless clips: power was taken for amplitude, so the 80 dB that librosa
+keeps are 40; and where several frames or bands share a pixel, the last one that touches it is seen.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from genrekit import files, plotting
+from genrekit.errors import ImageError
+from genrekit.features.spec import FeatureSpec
+
+Pixels = NDArray[np.uint8]
+Levels = NDArray[np.uint8]
+Decibels = NDArray[np.float32]
+
+SUFFIX = ".png"
+N_COLOURS = 256
+WHITE = 255
+NOTE = "genrekit"  # the PNG text that says how a picture was made
+# Where matplotlib puts the axes on a notebook's page, as shares of its width and height.
+LEFT, RIGHT, TOP, BOTTOM = 0.125, 0.9, 0.12, 0.875
+# The line around the axes is 0.8 pixels thick: it leaves a fifth of what lies below it.
+LINE, CORNER = 0.2, 19 / 255
+PLAIN_DB = 80.0  # librosa's top_db
+_TIE = 1e-9
+MIN_SIDE, MAX_SIDE = 16, 30000
+Side = Annotated[int, Field(ge=MIN_SIDE, le=MAX_SIDE)]
+# What of a front end a picture does not show.
+_NOT_DRAWN = {"mean", "std", "segment_hop_seconds", "heard_seconds", "level_db"}
+# A palette of 256 colours moves a colour by less than this (squared distance in RGB).
+_MAX_DISTANCE = 150
+
+
+class Drawing(BaseModel):
+    """How decibels become a picture.
+
+    Attributes:
+        width: pixels.
+        height: pixels.
+        framed: with the published pictures' white margins and thin line, and its darkest colour
+            for the quietest value; otherwise the spectrogram fills the picture.
+        range_db: what lies further below the loudest is as dark as can be.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    width: Side
+    height: Side
+    framed: bool = True
+    range_db: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 40.0
+
+    @property
+    def columns(self) -> slice:
+        """The columns that show the spectrogram."""
+        return slice(round(self._left), round(self._right)) if self.framed else slice(self.width)
+
+    @property
+    def rows(self) -> slice:
+        """The rows that show the spectrogram, the highest band first."""
+        return slice(round(self._top), round(self._bottom)) if self.framed else slice(self.height)
+
+    @property
+    def _left(self) -> float:
+        return LEFT * self.width if self.framed else 0.0
+
+    @property
+    def _right(self) -> float:
+        return RIGHT * self.width if self.framed else float(self.width)
+
+    @property
+    def _top(self) -> float:
+        return TOP * self.height if self.framed else 0.0
+
+    @property
+    def _bottom(self) -> float:
+        return BOTTOM * self.height if self.framed else float(self.height)
+
+    def bins_of_rows(self, n_bins: int) -> NDArray[np.int64]:
+        """Return the band that each row shows: the highest that touches it. Shape (n_rows,)."""
+        rows = np.arange(self.rows.start or 0, self.rows.stop)
+        return _last_touching((self._bottom - rows) * n_bins / (self._bottom - self._top), n_bins)
+
+    def frames_of_columns(self, n_frames: int) -> NDArray[np.int64]:
+        """Return the frame that each column shows: the last that touches it. Shape (n_columns,)."""
+        ends = np.arange(self.columns.start or 0, self.columns.stop) + 1
+        share = (ends - self._left) / (self._right - self._left)
+        return _last_touching(share * n_frames, n_frames)
+
+    def page(self) -> NDArray[np.float64]:
+        """Return what is around the spectrogram: 1 is white. Shape (height, width).
+
+        Inside it is what the line leaves of the spectrogram's colours.
+        """
+        rows, columns = self.rows, self.columns
+        page = np.ones((self.height, self.width))
+        if not self.framed:
+            return page
+        # The line lies on the first row and column of the spectrogram and beside the last ones.
+        top, bottom, left, right = rows.start, rows.stop, columns.start, columns.stop
+        for y in (top, bottom):
+            page[y, left : right + 1] = LINE
+        for x in (left, right):
+            page[top : bottom + 1, x] = LINE
+        for y, x in ((top, left), (top, right), (bottom, left), (bottom, right)):
+            page[y, x] = CORNER
+        return page
+
+
+PUBLISHED = Drawing(width=432, height=288)
+
+
+@dataclass(frozen=True)
+class SpectrogramImage:
+    """A picture read back.
+
+    Attributes:
+        decibels: below the loudest. Shape (n_bins, n_frames), of a track one more a segment.
+        is_known: whether the same picture can be drawn from audio: it is a published one, or
+            genrekit drew it.
+    """
+
+    decibels: Decibels
+    is_known: bool
+
+
+def levels(decibels: NDArray[Any], range_db: float, *, to_quietest: bool) -> Levels:
+    """Return the index of each value's colour.
+
+    Args:
+        decibels: one segment or track. Shape (n_bins, n_frames).
+        range_db: the colours reach so far down from the loudest value.
+        to_quietest: they reach only to the quietest value where that is nearer, and silence is 0.
+
+    Returns:
+        0 to 255. Shape (n_bins, n_frames).
+    """
+    high = decibels.max()
+    low = max(decibels.min(), high - range_db) if to_quietest else high - range_db
+    share = (decibels - low) / max(high - low, 1e-6)
+    return np.asarray(np.clip(share * N_COLOURS, 0, N_COLOURS - 1), np.uint8)
+
+
+def draw(decibels: NDArray[Any], drawing: Drawing = PUBLISHED) -> Pixels:
+    """Draw a spectrogram.
+
+    Args:
+        decibels: low bands first. Shape (n_bins, n_frames).
+        drawing: how.
+
+    Returns:
+        Red, green and blue. Shape (height, width, 3).
+
+    Raises:
+        GenrekitError: matplotlib, which has the colours, is not installed.
+    """
+    n_bins, n_frames = decibels.shape
+    index = levels(decibels, drawing.range_db, to_quietest=drawing.framed)
+    shown = index[drawing.bins_of_rows(n_bins)][:, drawing.frames_of_columns(n_frames)]
+    page = drawing.page()[..., None]  # (height, width, 1)
+    drawn = np.full((drawing.height, drawing.width, 3), WHITE, np.float64)
+    drawn[drawing.rows, drawing.columns] = plotting.colours()[shown]
+    return (drawn * page + _TIE).astype(np.uint8)
+
+
+def write(stream: IO[bytes], pixels: Pixels, note: Mapping[str, Any]) -> None:
+    """Write a PNG that says how it was made.
+
+    Args:
+        stream: where to.
+        pixels: shape (height, width, 3).
+        note: what read and note_of find again.
+    """
+    from PIL import Image, PngImagePlugin
+
+    text = PngImagePlugin.PngInfo()
+    text.add_text(NOTE, json.dumps(note, sort_keys=True))
+    Image.fromarray(pixels).save(stream, "PNG", pnginfo=text)
+
+
+def note(drawing: Drawing, spec: FeatureSpec, *, whole: bool, **more: Any) -> dict[str, Any]:
+    """Return what write keeps of a picture of a whole track, or of one of its segments."""
+    length = {"segment_seconds"} if whole else set()
+    numbers = spec.model_dump(mode="json", exclude=_NOT_DRAWN | length)
+    return {"drawing": drawing.model_dump(), "features": numbers, **more}
+
+
+def is_picture(path: Path) -> bool:
+    """Return whether a path is called like a picture that read can read."""
+    return path.suffix.lower() == SUFFIX
+
+
+def open_header(path: Path) -> tuple[tuple[int, int], dict[str, Any]]:
+    """Return (width, height) and the note of a picture (empty where it has none).
+
+    Raises:
+        PictureError: the file is no picture.
+        OSError: the file cannot be read.
+    """
+    with _opened(path) as image:
+        return image.size, _note(image)
+
+
+def read(path: Path, spec: FeatureSpec) -> SpectrogramImage:
+    """Read a picture of one segment back as decibels below its loudest point.
+
+    A published picture, and one that genrekit drew, gives levels from which the same picture can
+    be drawn; of any other picture the brightness stands for the level and the whole of it for
+    the segment.
+
+    Args:
+        path: a PNG in any of its forms; a palette, grey or transparency (on white) do not matter.
+        spec: the front end whose bins and frames the picture shows.
+
+    Raises:
+        PictureError: no picture, a damaged one, or one that genrekit drew from another front end.
+        GenrekitError: Pillow or matplotlib is not installed.
+        OSError: the file cannot be read.
+    """
+    with _opened(path) as image:
+        size, made = image.size, _note(image)
+        pixels = _rgb(path, image)
+    drawing = _drawing(path, made, size, spec)
+    if drawing is not None:
+        inside = _indices(pixels[drawing.rows, drawing.columns], drawing)
+        if inside is not None:
+            return SpectrogramImage(_unfold(inside, drawing, spec), is_known=True)
+    if not (min(size) >= MIN_SIDE and max(size) <= MAX_SIDE):
+        raise ImageError(
+            f"{path} is {size[0]}x{size[1]} pixels; a spectrogram has {MIN_SIDE} to {MAX_SIDE} "
+            "each way: remove it or draw it again"
+        )
+    grey = pixels @ np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, as Pillow's "L"
+    whole = Drawing(width=size[0], height=size[1], framed=False)
+    return SpectrogramImage(_unfold(grey.astype(np.uint8), whole, spec), is_known=False)
+
+
+def _opened(path: Path) -> Any:
+    try:
+        from PIL import Image, UnidentifiedImageError
+    except ImportError as error:
+        raise ImageError(
+            "Pillow is not installed, so no picture can be read; install it with: pip install "
+            "'genrekit[train]'"
+        ) from error
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            return Image.open(path, formats=["PNG"])
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+        raise ImageError(f"{path} is far too large for a spectrogram: {error}") from error
+    except (UnidentifiedImageError, SyntaxError, ValueError) as error:
+        raise ImageError(
+            f"{path} is called {SUFFIX} and is no PNG picture; remove it or save it as PNG"
+        ) from error
+
+
+def _rgb(path: Path, image: Any) -> Pixels:
+    """Decode all of a picture; what is transparent is white. Shape (height, width, 3)."""
+    from PIL import Image
+
+    try:
+        seen = image.convert("RGBA")
+    except (OSError, SyntaxError, ValueError) as error:
+        raise ImageError(
+            f"{path} is damaged or cut short ({error}); copy or draw it again"
+        ) from error
+    white = Image.new("RGBA", seen.size, "white")
+    return np.asarray(Image.alpha_composite(white, seen).convert("RGB"))
+
+
+def _note(image: Any) -> dict[str, Any]:
+    try:
+        found = json.loads(image.info.get(NOTE, "{}"))
+    except (TypeError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _drawing(
+    path: Path, made: Mapping[str, Any], size: tuple[int, int], spec: FeatureSpec
+) -> Drawing | None:
+    """Return how a picture was drawn; None where that is not known.
+
+    Raises:
+        PictureError: genrekit drew it from another front end.
+    """
+    drawing = PUBLISHED
+    if made:
+        wanted, shown = spec.model_dump(mode="json"), made.get("features")
+        other = [
+            f"{key} {value}, not {wanted.get(key)}"
+            for key, value in (shown.items() if isinstance(shown, dict) else ())
+            if wanted.get(key) != value
+        ]
+        if other:
+            raise ImageError(
+                f"{path} shows another front end: {', '.join(other)}; change [features] of the "
+                "recipe or draw the pictures again"
+            )
+        try:
+            drawing = Drawing.model_validate(made.get("drawing"))
+        except ValidationError:
+            return None
+    return drawing if size == (drawing.width, drawing.height) else None
+
+
+def _indices(inside: Pixels, drawing: Drawing) -> Levels | None:
+    """Return the colours' indices, shape (n_rows, n_columns); None where they are others.
+
+    Under the line around it a spectrogram's first row and column cannot be told exactly: they are
+    taken from their neighbours.
+    """
+    start = 1 if drawing.framed else 0
+    packed = inside[start:, start:].astype(np.int64) @ np.array([65536, 256, 1])
+    found, where = np.unique(packed, return_inverse=True)
+    rgb = np.stack([found >> 16, found >> 8 & 255, found & 255], axis=1)  # (n_found, 3)
+    apart = np.square(rgb[:, None] - plotting.colours()[None].astype(np.int64)).sum(axis=2)
+    if apart.min(axis=1).max() > _MAX_DISTANCE:
+        return None
+    index = apart.argmin(axis=1).astype(np.uint8)[where.reshape(packed.shape)]
+    return np.pad(index, ((start, 0), (start, 0)), mode="edge")
+
+
+def _unfold(shown: Levels, drawing: Drawing, spec: FeatureSpec) -> Decibels:
+    """Return decibels of which the same picture can be drawn. Shape (n_bins, n_frames)."""
+    bins, frames = drawing.bins_of_rows(spec.n_bins), drawing.frames_of_columns(spec.n_frames)
+    rows = _nearest(bins[::-1], spec.n_bins)
+    columns = _nearest(frames, spec.n_frames)
+    index = shown[::-1][rows][:, columns]
+    step = drawing.range_db / N_COLOURS
+    decibels = ((index + 0.5) * step - drawing.range_db).astype(np.float32)
+    decibels[index == 0] = -drawing.range_db
+    decibels[index == N_COLOURS - 1] = 0.0
+    if frames[0] > 0:  # no pixel shows the first frame: it holds the ends of the scale
+        decibels[:2, 0] = 0.0, -drawing.range_db
+    return decibels
+
+
+def _nearest(shown: NDArray[np.int64], n: int) -> NDArray[np.int64]:
+    """Return, for each of n bins or frames, the place of the first at or after it that is shown."""
+    return np.minimum(np.searchsorted(shown, np.arange(n)), len(shown) - 1)
+
+
+def _last_touching(end: NDArray[np.float64], n: int) -> NDArray[np.int64]:
+    return np.clip(np.ceil(end - _TIE).astype(np.int64) - 1, 0, n - 1)
+
+
+def parts(first: Path) -> tuple[Path, ...]:
+    """Return the pictures of a track: NAME.0.png, NAME.1.png, ...; or the one picture itself."""
+    name = first.name.removesuffix(f".0{SUFFIX}")
+    if name == first.name:
+        return (first,)
+    found = [first]
+    while (following := first.with_name(f"{name}.{len(found)}{SUFFIX}")).is_file():
+        found.append(following)
+    return tuple(found)
+
+
+def sha256(first: Path) -> str:
+    """Return the SHA-256 of a track's pictures: of the one, or of the digests of all.
+
+    Raises:
+        OSError: a picture cannot be read.
+    """
+    digests = [files.sha256(path) for path in parts(first)]
+    return (
+        digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
+    )
+
+
+def read_track(first: Path, spec: FeatureSpec) -> SpectrogramImage:
+    """Read every picture of a track, each of one segment.
+
+    Args:
+        first: the track's one picture, or the first of them; see parts.
+        spec: the front end whose bins and frames a picture shows.
+
+    Returns:
+        The decibels of all segments. Shape (n_segments, n_bins, n_frames).
+
+    Raises:
+        PictureError: as for read.
+        OSError: a picture cannot be read.
+    """
+    found = [read(path, spec) for path in parts(first)]
+    is_known = all(its.is_known for its in found)
+    return SpectrogramImage(np.stack([its.decibels for its in found]), is_known)

@@ -1,0 +1,1 @@
+"""Inference: from a file to a prediction."""

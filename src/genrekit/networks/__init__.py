@@ -1,0 +1,1 @@
+"""Networks in torch: what training builds and exports."""

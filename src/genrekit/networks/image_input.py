@@ -1,0 +1,115 @@
+"""Spectrograms as the colour pictures that the source projects showed to ImageNet's networks."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from genrekit import plotting
+from genrekit.features.image import N_COLOURS, PLAIN_DB, PUBLISHED, Drawing
+from genrekit.features.spec import FeatureSpec
+from genrekit.networks.backbones import picture_network
+
+Form = Literal["plain", "published"]
+# Of the colours of ImageNet's pictures, which its networks were trained on.
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+class ImageRendering(nn.Module):
+    """Decibels below the segment's loudest as colours; low frequencies below.
+
+    The same pictures as genrekit.features.image draws, but for their last bit.
+    """
+
+    colours: Tensor
+    rows: Tensor
+    columns: Tensor
+    page: Tensor
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, spec: FeatureSpec, pixels: int = 0, form: Form = "plain") -> None:
+        """Make it.
+
+        Args:
+            spec: its mean and std are undone.
+            pixels: height and width to resize to; 0 leaves the form's own.
+            form: "plain" has a pixel for every bin and frame and 80 dB; "published" is the 432x288
+                picture published beside GTZAN, with its margins and 40 dB.
+        """
+        super().__init__()
+        self.spec, self.pixels = spec, pixels
+        self.drawing = (
+            PUBLISHED
+            if form == "published"
+            else Drawing(width=spec.n_frames, height=spec.n_bins, framed=False, range_db=PLAIN_DB)
+        )
+        self.register_buffer("colours", torch.from_numpy(plotting.colours() / 255).float())
+        self.register_buffer("rows", torch.from_numpy(self.drawing.bins_of_rows(spec.n_bins)))
+        columns = self.drawing.frames_of_columns(spec.n_frames)
+        self.register_buffer("columns", torch.from_numpy(columns))
+        self.register_buffer("page", torch.from_numpy(self.drawing.page()).float())
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN)[:, None, None])
+        self.register_buffer("std", torch.tensor(IMAGENET_STD)[:, None, None])
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of what comes out."""
+        if self.pixels:
+            return self.pixels, self.pixels
+        return self.drawing.height, self.drawing.width
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Shape (batch, n_bins, n_frames) -> (batch, 3, height, width), normalised as ImageNet."""
+        decibels = features * self.spec.std + self.spec.mean
+        high = decibels.amax((1, 2), keepdim=True)
+        low = high - self.drawing.range_db
+        if self.drawing.framed:
+            low = torch.maximum(low, decibels.amin((1, 2), keepdim=True))
+        shown = decibels[:, self.rows][:, :, self.columns]
+        share = (shown - low) / (high - low).clamp(min=1e-6)
+        index = (share * N_COLOURS).clamp(0, N_COLOURS - 1).long()
+        picture = self.colours[index].permute(0, 3, 1, 2)  # (batch, 3, rows, columns)
+        picture = (self._on_page(picture) * self.page - self.mean) / self.std
+        if self.pixels:
+            picture = functional.interpolate(
+                picture, self.size, mode="bilinear", align_corners=False
+            )
+        return picture
+
+    def _on_page(self, picture: Tensor) -> Tensor:
+        """Put white margins around the spectrogram."""
+        rows, columns = self.drawing.rows, self.drawing.columns
+        if not self.drawing.framed:
+            return picture
+        margins = (
+            columns.start,
+            self.drawing.width - columns.stop,
+            rows.start,
+            self.drawing.height - rows.stop,
+        )
+        return functional.pad(picture, margins, value=1.0)
+
+
+class ImageNetwork(nn.Module):
+    """A network that sees the spectrogram as a picture."""
+
+    def __init__(self, name: str, weights: str, pooling: str, paint: ImageRendering) -> None:
+        """See Paint and backbones.build.
+
+        Raises:
+            RecipeError: unknown name, or one that cannot take this picture or pooling.
+            ModelError: the weight file is missing, unreadable or does not fit.
+        """
+        super().__init__()
+        self.paint = paint
+        self.network, self.n_features = picture_network(name, (3, *paint.size), weights, pooling)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Shape (batch, n_bins, n_frames) -> (batch, n_features)."""
+        embedding: Tensor = self.network(self.paint(features))
+        return embedding

@@ -1,0 +1,1 @@
+"""Reproduction: the source projects' claims, measured as they did and honestly."""

@@ -1,0 +1,1 @@
+"""Tagging: plan genres for a library, apply the plan, undo it."""

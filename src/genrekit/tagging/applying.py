@@ -1,0 +1,294 @@
+"""Apply a plan, check what it did, undo it: a file is the old one or the new one, never a third.
+
+For each file: write a checked copy beside it, flush the copy to the disk, commit to the journal how
+to undo, rename the copy over the file, flush the folder, commit that it is done. An undo goes the
+same way.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from genrekit import files
+from genrekit.audio import packets
+from genrekit.errors import GenrekitError, TagError
+from genrekit.tagging import journal
+from genrekit.tagging.journal import TagChange
+from genrekit.tagging.plan_files import PlanEntry, TagPlan
+from genrekit.tags import delta, formats, profiles, rewriting
+from genrekit.tags.profiles import Profile
+
+Advance = Callable[[], object]
+
+
+def _ignore() -> None:
+    """Report no progress."""
+
+
+@dataclass
+class ApplyReport:
+    """What happened: the files that changed, those that were so already, and why others failed."""
+
+    changed: list[str] = field(default_factory=list)
+    unchanged: list[str] = field(default_factory=list)
+    failures: dict[str, str] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the JSON form."""
+        return {"changed": self.changed, "unchanged": self.unchanged, "failures": self.failures}
+
+
+@contextmanager
+def _reported(report: ApplyReport, path: str, advance: Advance) -> Iterator[None]:
+    """Let a file fail alone."""
+    try:
+        yield
+    except GenrekitError as error:
+        report.failures[path] = " ".join(str(error).split())
+    except OSError as error:
+        report.failures[path] = f"{path}: {error.strerror or error}"
+    advance()
+
+
+def apply(
+    connection: sqlite3.Connection,
+    plan: TagPlan,
+    *,
+    keep_mtime: bool = False,
+    dry_run: bool = False,
+    advance: Advance = _ignore,
+) -> ApplyReport:
+    """Write a plan's genres; a file that fails is left as it was and the rest goes on.
+
+    Args:
+        connection: the library's database, which keeps what an undo needs.
+        plan: what to write.
+        keep_mtime: leave each file its time of change.
+        dry_run: only find out which files would change and which would fail.
+        advance: called after each file.
+
+    Raises:
+        LibraryError: another process changes tags of this library, or the database fails.
+        TagError: the plan's profile is unknown.
+    """
+    profile = profiles.find(plan.profile)
+    if dry_run:
+        return _each(plan.entries, profile, _would_change, advance)
+    with journal.locked(connection):
+        journal.recover(connection)
+        run_id = journal.begin(connection, plan)
+
+        def change(entry: PlanEntry) -> None:
+            _change(connection, run_id, entry, profile, keep_mtime)
+
+        return _each(plan.entries, profile, change, advance)
+
+
+def _each(
+    entries: Iterable[PlanEntry],
+    profile: Profile,
+    change: Callable[[PlanEntry], None],
+    advance: Advance,
+) -> ApplyReport:
+    report = ApplyReport()
+    for entry in entries:
+        with _reported(report, entry.path, advance):
+            if is_written(entry, profile):
+                report.unchanged.append(entry.path)
+            else:
+                change(entry)
+                report.changed.append(entry.path)
+    return report
+
+
+def is_written(entry: PlanEntry, profile: Profile) -> bool:
+    """Return whether a file holds what a plan wants it to hold.
+
+    Raises:
+        TagError: the file is not there, or its tags cannot be read.
+    """
+    contents = formats.read(Path(entry.path))
+    wished = (profile.chosen(entry.new), entry.provenance)
+    return (contents.genres, contents.provenance) == wished
+
+
+def _would_change(entry: PlanEntry) -> None:
+    check(entry)
+
+
+def check(entry: PlanEntry) -> os.stat_result:
+    """Return the status of a plan's file, when it is as it was when the plan was made.
+
+    Raises:
+        TagError: it is not, or it is of a kind that is left alone; see unfit.
+        AudioError: no audio is found in it.
+        OSError: it cannot be read.
+    """
+    path = Path(entry.path)
+    status = path.lstat()
+    if reason := unfit(path, status):
+        raise TagError(f"{path}: {reason}")
+    seen = (status.st_size, status.st_mtime_ns, formats.read(path).raw_genres)
+    is_as_planned = seen == (entry.size_bytes, entry.mtime_ns, entry.old)
+    if not is_as_planned or packets.digest(path) != entry.audio_sha256:
+        raise TagError(f"{path}: has changed since the plan was made; plan it again")
+    return status
+
+
+def unfit(path: Path, status: os.stat_result) -> str | None:
+    """Say why a file is left alone for what it is, whatever its tags: one clause, or None."""
+    if stat.S_ISLNK(status.st_mode):
+        return "is a link; name the file that it leads to"
+    if not stat.S_ISREG(status.st_mode):
+        return "is not a file"
+    if status.st_nlink > 1:
+        return (
+            f"has {status.st_nlink} names (hard links), and the others would keep the old tags; "
+            "make a copy of it under one name"
+        )
+    if not status.st_mode & 0o222:
+        return "is read-only; allow writing, or leave it as it is"
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        return (
+            "its folder is read-only, and the new file is written there before it takes its place"
+        )
+    return None
+
+
+def _change(
+    connection: sqlite3.Connection,
+    run_id: int,
+    entry: PlanEntry,
+    profile: Profile,
+    keep_mtime: bool,
+) -> None:
+    """Change one file."""
+    path, status = Path(entry.path), check(entry)
+    change = journal.enter(connection, run_id, entry)
+    with _settled(connection, change):
+        rewriting.rewrite(path, change.temporary, entry.new, entry.provenance, profile)
+        mtime_ns = status.st_mtime_ns if keep_mtime else time.time_ns()
+        os.utime(change.temporary, ns=(status.st_atime_ns, mtime_ns))
+        rewriting.flush(change.temporary)
+        change = replace(
+            change,
+            sha256_before=files.sha256(path),
+            sha256_after=files.sha256(change.temporary),
+            recipe=delta.make(path, change.temporary),
+        )
+        journal.written(connection, change)
+        _put_in_place(change, status)
+        journal.enter_state(connection, change, "done")
+
+
+@contextmanager
+def _settled(connection: sqlite3.Connection, change: TagChange) -> Iterator[None]:
+    """Leave neither a temporary file nor an open change behind, whatever happens in the block."""
+    try:
+        yield
+    except BaseException:
+        journal.settle(connection, change)
+        raise
+
+
+def _put_in_place(change: TagChange, status: os.stat_result) -> None:
+    """Rename the temporary file over the file, unless somebody has changed that meanwhile."""
+    now = change.path.lstat()
+    same = ("st_ino", "st_dev", "st_size", "st_mtime_ns")
+    if any(getattr(now, name) != getattr(status, name) for name in same):
+        raise TagError(f"{change.path}: was changed by another program meanwhile; plan it again")
+    change.temporary.replace(change.path)
+    rewriting.flush_folder(change.path.parent)
+
+
+def verify(plan: TagPlan, *, advance: Advance = _ignore) -> ApplyReport:
+    """Check that every file of a plan holds the planned genres and the audio of the plan.
+
+    Raises:
+        TagError: the plan's profile is unknown.
+    """
+    profile, report = profiles.find(plan.profile), ApplyReport()
+    for entry in plan.entries:
+        with _reported(report, entry.path, advance):
+            if not is_written(entry, profile):
+                found = ", ".join(formats.read(Path(entry.path)).genres) or "no genre"
+                raise TagError(f"{entry.path}: holds {found}, not {', '.join(entry.new)}")
+            if packets.digest(entry.path) != entry.audio_sha256:
+                raise TagError(f"{entry.path}: holds other audio than when the plan was made")
+            report.unchanged.append(entry.path)
+    return report
+
+
+def undo(
+    connection: sqlite3.Connection,
+    changes: Iterable[TagChange],
+    *,
+    dry_run: bool = False,
+    advance: Advance = _ignore,
+) -> ApplyReport:
+    """Give files back every byte, and the time of change, that they had before.
+
+    Args:
+        connection: the library's database.
+        changes: what to undo, the latest first; see journal.chosen.
+        dry_run: only find out which files would change and which would fail.
+        advance: called after each file.
+
+    Raises:
+        LibraryError: another process changes tags of this library, or the database fails.
+    """
+    report = ApplyReport()
+    with nullcontext() if dry_run else journal.locked(connection):
+        if not dry_run:
+            journal.recover(connection)
+        for change in changes:
+            with _reported(report, str(change.path), advance):
+                _undo(connection, change, report, dry_run)
+    return report
+
+
+def _undo(
+    connection: sqlite3.Connection, change: TagChange, report: ApplyReport, dry_run: bool
+) -> None:
+    if not dry_run and not journal.is_done(connection, change):
+        return report.unchanged.append(str(change.path))  # a crash had kept it from happening
+    status = _check_undoable(change)
+    if not dry_run:
+        _restore(connection, change, status)
+    return report.changed.append(str(change.path))
+
+
+def _check_undoable(change: TagChange) -> os.stat_result:
+    status = change.path.lstat()
+    if reason := unfit(change.path, status):
+        raise TagError(f"{change.path}: {reason}")
+    if files.sha256(change.path) != change.sha256_after:
+        raise TagError(
+            f"{change.path}: was changed since the genre was written, so it is left as it is; "
+            "change its genre by hand"
+        )
+    return status
+
+
+def _restore(connection: sqlite3.Connection, change: TagChange, status: os.stat_result) -> None:
+    journal.enter_state(connection, change, "undoing")
+    with _settled(connection, change):
+        with change.temporary.open("xb") as stream:
+            delta.restore(change.recipe, change.path, stream)
+        rewriting.copy_status(change.path, change.temporary)
+        os.utime(change.temporary, ns=(status.st_atime_ns, change.mtime_ns_before))
+        rewriting.flush(change.temporary)
+        if files.sha256(change.temporary) != change.sha256_before:
+            raise TagError(
+                f"{change.path}: its old bytes cannot be made again, so it is left as it is; the "
+                "library database is damaged, restore it from a backup"
+            )
+        _put_in_place(change, status)
+        journal.enter_state(connection, change, "undone")

@@ -1,0 +1,210 @@
+"""What was written into which file, and how to undo it: the library database's memory of tags.
+
+A change goes through these states, each committed to the disk before the next step begins:
+
+    planned   its temporary file may be there; the file itself is as it was
+    written   the temporary file is complete; it may have taken the file's place
+    done      the file holds the new genre
+    undoing   as written, on the way back
+    undone    the file is as it was, to the byte
+
+After a crash the file's own hash says on which side of the rename it is.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from genrekit import files
+from genrekit.errors import LibraryError
+from genrekit.library import database
+from genrekit.tagging.plan_files import PlanEntry, TagPlan
+
+OPEN_STATES = ("planned", "written", "undoing")
+_UNDOABLE = "state IN ('written', 'done', 'undoing')"
+
+
+@dataclass(frozen=True)
+class TagChange:
+    """One file of a run. ``recipe`` turns the file that was written into the one before."""
+
+    id: int
+    run_id: int
+    path: Path
+    temporary: Path
+    state: str
+    sha256_before: str
+    sha256_after: str
+    recipe: bytes
+    mtime_ns_before: int
+    old: tuple[str, ...]
+    new: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Transaction:
+    """One plan that was applied: how many of its files are in which state."""
+
+    id: int
+    started: str
+    n_files: dict[str, int]
+
+
+@contextmanager
+def locked(connection: sqlite3.Connection) -> Iterator[None]:
+    """Keep other processes from changing tags of this library while the block runs.
+
+    The lock ends with the process, however that ends.
+
+    Raises:
+        LibraryError: another process holds it.
+    """
+    path = connection.execute("PRAGMA database_list").fetchone()["file"]
+    with closing(sqlite3.connect(f"{path}.lock", timeout=0, isolation_level=None)) as lock:
+        try:
+            lock.execute("PRAGMA journal_mode = OFF")  # nothing is ever written to it
+            lock.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError as error:
+            raise LibraryError(
+                "another genrekit is changing tags of this library; wait until it is done"
+            ) from error
+        yield
+
+
+def begin(connection: sqlite3.Connection, plan: TagPlan) -> int:
+    """Return the number of a plan's run; applying a plan again goes on with its run."""
+    connection.execute(
+        "INSERT INTO tag_runs (plan_sha256, started) VALUES (?, ?) ON CONFLICT DO NOTHING",
+        (plan.sha256, time.strftime("%Y-%m-%d %H:%M:%S")),
+    )
+    query = "SELECT id FROM tag_runs WHERE plan_sha256 = ?"
+    return int(connection.execute(query, (plan.sha256,)).fetchone()[0])
+
+
+def enter(connection: sqlite3.Connection, run_id: int, entry: PlanEntry) -> TagChange:
+    """Commit that a file is about to be changed, before its temporary file is made."""
+    path = Path(entry.path)
+    # A short name of its own: the file's may fill the 255 bytes that most systems allow.
+    temporary = path.with_name(f".genrekit-{secrets.token_hex(8)}{path.suffix[:8]}")
+    row = connection.execute(
+        "INSERT INTO tag_changes (run_id, path, temporary, state, mtime_ns_before, old, new) "
+        "VALUES (?, ?, ?, 'planned', ?, ?, ?) RETURNING *",
+        (
+            run_id,
+            database.encode_path(path),
+            database.encode_path(temporary),
+            entry.mtime_ns,
+            json.dumps(entry.old),
+            json.dumps(entry.new),
+        ),
+    ).fetchone()
+    return _change(row)
+
+
+def _change(row: sqlite3.Row) -> TagChange:
+    fields = {key: row[key] for key in row.keys()}  # noqa: SIM118 - a Row iterates over values
+    paths = {key: database.decode_path(row[key]) for key in ("path", "temporary")}
+    values = {key: tuple(json.loads(row[key])) for key in ("old", "new")}
+    return TagChange(**{**fields, **paths, **values})
+
+
+def written(connection: sqlite3.Connection, change: TagChange) -> None:
+    """Commit how to undo a change, before the rename."""
+    connection.execute(
+        "UPDATE tag_changes SET state = 'written', sha256_before = ?, sha256_after = ?, recipe = ? "
+        "WHERE id = ?",
+        (change.sha256_before, change.sha256_after, change.recipe, change.id),
+    )
+
+
+def enter_state(connection: sqlite3.Connection, change: TagChange, state: str) -> None:
+    """Commit that a change is in a state."""
+    connection.execute("UPDATE tag_changes SET state = ? WHERE id = ?", (state, change.id))
+
+
+def recover(connection: sqlite3.Connection) -> None:
+    """Settle every change that a crash left open; needs the lock.
+
+    One whose temporary file cannot be removed now, on a drive that is read-only, stays open.
+    """
+    for change in _select(connection, f"state IN {OPEN_STATES}"):
+        with suppress(OSError):
+            settle(connection, change)
+
+
+def settle(connection: sqlite3.Connection, change: TagChange) -> None:
+    """Bring an interrupted change to an end: by the file's hash it is done, undone or never was.
+
+    Its temporary file is removed.
+
+    Raises:
+        OSError: the temporary file cannot be removed, or the file cannot be read.
+    """
+    if os.path.lexists(
+        change.temporary
+    ):  # a read-only file system refuses to remove what is absent
+        change.temporary.unlink()
+    row = connection.execute("SELECT * FROM tag_changes WHERE id = ?", (change.id,)).fetchone()
+    change = _change(row)
+    now = files.sha256(change.path) if change.path.is_file() else ""
+    if change.state == "planned" or (change.state == "written" and now == change.sha256_before):
+        connection.execute("DELETE FROM tag_changes WHERE id = ?", (change.id,))
+    elif change.state in OPEN_STATES:
+        enter_state(connection, change, "undone" if now == change.sha256_before else "done")
+
+
+def chosen(connection: sqlite3.Connection, what: str | None = None) -> list[TagChange]:
+    """Return the changes that a user wants undone, the latest first.
+
+    Args:
+        connection: the library's database.
+        what: the number of a run, or a file, whose last change is meant; None is the last run that
+            can be undone.
+
+    Raises:
+        LibraryError: nothing of that can be undone.
+    """
+    if what is not None and not what.isdecimal():
+        found = _select(connection, f"{_UNDOABLE} AND path = ?", database.encode_path(what))[:1]
+    else:
+        latest = f"SELECT max(run_id) FROM tag_changes WHERE {_UNDOABLE}"  # noqa: S608
+        run_id = int(what) if what else connection.execute(latest).fetchone()[0]
+        found = _select(connection, f"{_UNDOABLE} AND run_id = ?", run_id)
+    if not found:
+        raise LibraryError(
+            f"nothing was applied with this database that could be undone"
+            f"{f' for {what}' if what else ''}; `genrekit tag runs` lists what was"
+        )
+    return found
+
+
+def is_done(connection: sqlite3.Connection, change: TagChange) -> bool:
+    """Return whether a change is still in the journal as done."""
+    query = "SELECT state = 'done' FROM tag_changes WHERE id = ?"
+    row = connection.execute(query, (change.id,)).fetchone()
+    return bool(row and row[0])
+
+
+def runs(connection: sqlite3.Connection) -> list[Transaction]:
+    """Return every run that changed files, the latest first."""
+    found = []
+    for row in connection.execute("SELECT id, started FROM tag_runs ORDER BY id DESC").fetchall():
+        states = connection.execute(
+            "SELECT state, count(*) FROM tag_changes WHERE run_id = ? GROUP BY state", (row["id"],)
+        )
+        if n_files := {state: n for state, n in states}:
+            found.append(Transaction(row["id"], row["started"], n_files))
+    return found
+
+
+def _select(connection: sqlite3.Connection, where: str, *values: object) -> list[TagChange]:
+    query = f"SELECT * FROM tag_changes WHERE {where} ORDER BY id DESC"  # noqa: S608 - constants
+    return [_change(row) for row in connection.execute(query, values)]

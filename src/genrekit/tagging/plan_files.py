@@ -1,0 +1,121 @@
+"""A plan: which genres would be written into which files, as JSON lines that anybody can review.
+
+The first line says the form and the profile; each further line is one file. Lines may be deleted
+and ``new`` may be edited before the plan is applied.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from genrekit import files
+from genrekit.errors import LibraryError
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+class _Line(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Header(_Line):
+    """The first line of a plan."""
+
+    genrekit_plan: Literal[1] = 1
+    profile: str
+
+
+class PlanEntry(_Line):
+    """One file of a plan.
+
+    ``old`` are the raw genre values that the file holds, ``new`` the genres to write. ``why`` is
+    for people; ``provenance`` is written into a field of its own beside the genre. A file whose
+    size, time of change, audio or old values are others when the plan is applied is left alone.
+    """
+
+    path: str
+    audio_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    size_bytes: int
+    mtime_ns: int
+    old: Annotated[tuple[str, ...], Field(strict=False)]
+    new: Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
+    why: str
+    provenance: str
+
+    def to_json(self) -> str:
+        """Return one line of JSON; a name that is no valid text has backslashes."""
+        return _to_json(self)
+
+
+@dataclass(frozen=True)
+class TagPlan:
+    """A plan as read from its file; ``sha256`` is the file's, and tells one plan from another."""
+
+    profile: str
+    entries: tuple[PlanEntry, ...]
+    sha256: str
+
+
+def write(path: Path, profile: str, entries: Sequence[PlanEntry]) -> None:
+    """Write a plan beside and rename it.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    with files.write_beside(path, "w") as stream:
+        stream.write(_to_json(Header(profile=profile)) + "\n")
+        stream.writelines(entry.to_json() + "\n" for entry in entries)
+
+
+def read(path: Path) -> TagPlan:
+    """Read a plan.
+
+    Raises:
+        LibraryError: it is no plan, a newer genrekit wrote it, or an edited line is wrong.
+        OSError: it cannot be read.
+    """
+    content = path.read_bytes()
+    try:
+        lines = content.decode("utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise LibraryError(f"{path}: is not a plan (not UTF-8 text)") from error
+    if not lines:
+        raise LibraryError(f"{path}: is empty; make a plan with `genrekit tag plan`")
+    header = _parsed(Header, lines[0], f"{path}, line 1")
+    entries = tuple(
+        _parsed(PlanEntry, line, f"{path}, line {number}")
+        for number, line in enumerate(lines[1:], 2)
+        if line.strip()
+    )
+    paths = [entry.path for entry in entries]
+    if len(set(paths)) < len(paths):
+        twice = next(name for name in paths if paths.count(name) > 1)
+        raise LibraryError(f"{path}: names {twice} twice; delete one of its lines")
+    return TagPlan(header.profile, entries, hashlib.sha256(content).hexdigest())
+
+
+def _to_json(line: _Line) -> str:
+    return json.dumps(dict(line))  # plain ASCII: a path may hold what UTF-8 cannot
+
+
+def _parsed(model: type[_Model], line: str, place: str) -> _Model:
+    try:
+        content: Any = json.loads(line)
+        return model.model_validate(content)
+    except (json.JSONDecodeError, ValidationError) as error:
+        reasons = (
+            [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+            if isinstance(error, ValidationError)
+            else [str(error)]
+        )
+        raise LibraryError(
+            f"{place}: is not what a plan holds ({'; '.join(reasons)}); make it anew with "
+            "`genrekit tag plan`"
+        ) from error

@@ -1,0 +1,177 @@
+"""Make a plan from what was heard of a library: what would be written, what not, and why."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from genrekit.errors import TagError
+from genrekit.library import database, query, store
+from genrekit.library.agreement import Albums
+from genrekit.models.card import ModelCard
+from genrekit.prediction import ModelReference
+from genrekit.tagging import applying, policy
+from genrekit.tagging.plan_files import PlanEntry
+from genrekit.tagging.policy import Policy
+from genrekit.tags import formats
+from genrekit.tags.profiles import Profile
+
+LEAST_SHOWN = 0.005
+_HEARD = """
+    SELECT f.path, f.error, f.album, f.album_artist, a.digest, p.probabilities
+    FROM files AS f
+    LEFT JOIN audio AS a ON a.id = f.audio_id
+    LEFT JOIN predictions AS p ON p.audio_id = f.audio_id AND p.model_id = :model
+    WHERE NOT f.is_missing AND (f.path = :path OR (f.path >= :first AND f.path < :behind))
+    ORDER BY f.path
+"""
+
+
+@dataclass
+class Proposal:
+    """What a plan would hold, the files that stay as they are, and those that cannot be planned.
+
+    ``skipped`` and ``failures`` give each path its reason in one sentence.
+    """
+
+    entries: list[PlanEntry] = field(default_factory=list)
+    skipped: dict[str, str] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the JSON form."""
+        return {
+            "entries": [entry.model_dump() for entry in self.entries],
+            "skipped": self.skipped,
+            "failures": self.failures,
+        }
+
+
+@dataclass(frozen=True)
+class _TaggedTrack:
+    """A file that was heard: where it lies, links resolved, and what the model said.
+
+    ``album`` is the mean over its album, None where that is not wanted or the track is alone in it.
+    """
+
+    path: Path
+    digest: str
+    probabilities: dict[str, float]
+    album: dict[str, float] | None
+
+
+def propose(
+    connection: sqlite3.Connection,
+    folders: Sequence[Path],
+    card: ModelCard,
+    wishes: Policy,
+    profile: Profile,
+) -> Proposal:
+    """Decide for every file of a scanned library what should be written.
+
+    Args:
+        connection: the library's database, just scanned with the model.
+        folders: folders, or single files.
+        card: the model's card.
+        wishes: which files and which genres.
+        profile: the form that the genres will be written in.
+
+    Raises:
+        LibraryError: the mapping names a label that nobody knows.
+    """
+    if wishes.genre_map:
+        wishes.genre_map.check(card.labels)
+    proposal = Proposal()
+    model = ModelReference(name=card.name, version=card.version, sha256=card.onnx_sha256)
+    for track in _tracks(connection, folders, card, wishes, proposal):
+        try:
+            entry = _entry(track, model, wishes, profile)
+        except (TagError, OSError) as error:
+            proposal.failures[str(track.path)] = " ".join(str(error).split())
+            continue
+        if isinstance(entry, PlanEntry):
+            proposal.entries.append(entry)
+        else:
+            proposal.skipped[str(track.path)] = entry
+    return proposal
+
+
+def _tracks(
+    connection: sqlite3.Connection,
+    folders: Sequence[Path],
+    card: ModelCard,
+    wishes: Policy,
+    proposal: Proposal,
+) -> Iterator[_TaggedTrack]:
+    """Give each file that was heard once, however many links lead to it."""
+    model = store.model_id(connection, card.onnx_sha256)
+    means = query.albums(connection, model) if wishes.by_album else Albums()
+    seen: set[Path] = set()
+    for folder in map(database.encode_path, folders):
+        behind = {"model": model, "path": folder, **store.below(folder)}
+        for row in connection.execute(_HEARD, behind).fetchall():
+            path = Path(os.path.realpath(database.decode_path(row["path"])))
+            if path in seen:
+                continue
+            seen.add(path)
+            if row["probabilities"] is None:
+                proposal.failures[str(path)] = row["error"] or f"{path}: was not heard; scan again"
+                continue
+            values = np.frombuffer(row["probabilities"], "<f4").tolist()
+            mean = means.mean(query.album_of(row)) if row["album"] is not None else None
+            album = None if mean is None else dict(zip(card.labels, mean.tolist(), strict=True))
+            yield _TaggedTrack(
+                path, row["digest"], dict(zip(card.labels, values, strict=True)), album
+            )
+
+
+def _entry(
+    track: _TaggedTrack, model: ModelReference, wishes: Policy, profile: Profile
+) -> PlanEntry | str:
+    """Return a line of the plan, or why the file stays as it is.
+
+    Raises:
+        TagError: its tags cannot be read.
+        OSError: it is gone.
+    """
+    status = track.path.lstat()
+    contents = formats.read(track.path)
+    chosen = wishes.chosen(track.album or track.probabilities)
+    if wishes.mode == "fill-missing" and contents.genres:
+        return f"has a genre already: {', '.join(contents.genres)}"
+    if not chosen:
+        least = f"{wishes.min_probability:g}; {_heard(track)}"
+        if wishes.genre_map:
+            return f"its most probable genre has no place in the mapping or is below {least}"
+        return f"no genre is as probable as {least}"
+    wished = profile.chosen(wishes.wished(contents.genres, chosen))
+    if not wished or wished == contents.genres:
+        return f"holds what it should already: {', '.join(contents.genres)}"
+    if reason := applying.unfit(track.path, status):
+        raise TagError(f"{track.path}: {reason}")
+    return PlanEntry(
+        path=str(track.path),
+        audio_sha256=track.digest,
+        size_bytes=status.st_size,
+        mtime_ns=status.st_mtime_ns,
+        old=contents.raw_genres,
+        new=wished,
+        why=_heard(track),
+        provenance=policy.provenance(model, chosen),
+    )
+
+
+def _heard(track: _TaggedTrack) -> str:
+    heard = f"heard {_first(track.probabilities)}"
+    return f"{heard}; its album {_first(track.album)}" if track.album else heard
+
+
+def _first(probabilities: Mapping[str, float]) -> str:
+    """Return up to three of the most probable labels; those that would read 0.00 are left out."""
+    ordered = sorted(probabilities.items(), key=lambda item: -item[1])[:3]
+    return ", ".join(f"{label} {p:.2f}" for label, p in ordered if p >= LEAST_SHOWN)

@@ -1,0 +1,86 @@
+"""Hear new files as they arrive, once they have stopped growing."""
+
+from __future__ import annotations
+
+import sqlite3
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from genrekit.library import database, query, scan, store
+from genrekit.library.query import LibraryEntry
+from genrekit.library.walk import Found
+from genrekit.models.card import ModelCard
+from genrekit.tagging import applying, plan_files, planning
+from genrekit.tagging.policy import Policy
+from genrekit.tags import profiles
+
+INTERVAL_SECONDS = 5.0
+PROFILE = "standard"
+
+
+def watch(
+    connection: sqlite3.Connection,
+    folder: Path,
+    model: str | None = None,
+    *,
+    interval_seconds: float = INTERVAL_SECONDS,
+    limits: scan.ScanLimits | None = None,
+    on_tag_failure: Callable[[str], None] | None = None,
+    wait: Callable[[float], None] = time.sleep,
+) -> Iterator[LibraryEntry]:
+    """Look into a folder again and again, and give each new or changed file once it was heard.
+
+    A file is heard when two looks in a row find it with the same size and time of change, so one
+    that is still being copied waits. Files that came while nobody watched are given first.
+
+    Args:
+        connection: the library's database, which keeps what is heard.
+        folder: the folder to watch.
+        model: a model's name or folder; None is the default model.
+        interval_seconds: between two looks.
+        limits: how much of the machine may be taken.
+        on_tag_failure: give files without a genre the one that was heard, as `tag plan` and `tag
+            apply` do; called with each reason why one cannot be written. None writes nothing.
+        wait: called with interval_seconds after each look.
+
+    Yields:
+        The files, without end; also those that cannot be heard, with their error.
+
+    Raises:
+        LibraryError: the folder is gone, or the database fails.
+        ModelError: the model is missing or broken.
+    """
+    before: dict[bytes, Found] = {}
+    while True:
+        planned = scan.plan(connection, [folder], model)
+        known_as = store.model_id(connection, planned.model.card.onnx_sha256)
+        batches = store.todo(connection, known_as, retry=False, n_files=scan.BATCH)
+        waiting = {todo.file.path: todo.file for batch in batches for todo in batch}
+        resting = [path for path, file in waiting.items() if before.get(path) == file]
+        before = waiting
+        if resting:
+            files = [path for path in map(database.decode_path, resting) if path.exists()]
+            scan.run(connection, scan.plan(connection, files, model), limits)
+            if on_tag_failure:
+                _tag(connection, files, planned.model.card, on_tag_failure)
+                scan.run(connection, scan.plan(connection, files, model), limits)
+            yield from query.entries_of(connection, query.used_model(connection), files)
+        wait(interval_seconds)
+
+
+def _tag(
+    connection: sqlite3.Connection,
+    files: list[Path],
+    card: ModelCard,
+    on_failure: Callable[[str], None],
+) -> None:
+    """Write the genres that were heard into the files that have none."""
+    found = planning.propose(connection, files, card, Policy(), profiles.find(PROFILE))
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder) / "plan.jsonl"
+        plan_files.write(target, PROFILE, found.entries)
+        report = applying.apply(connection, plan_files.read(target))
+    for path, reason in report.failures.items():
+        on_failure(f"{path}: {reason}")

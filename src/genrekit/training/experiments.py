@@ -1,0 +1,129 @@
+"""Train a recipe on a split, and measure the part that it held out on the product's road."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from genrekit.datasets import SegmentSplit
+from genrekit.errors import RecipeError
+from genrekit.evaluation import leakage, predicting, protocol, splitting
+from genrekit.evaluation.protocol import Measured
+from genrekit.evaluation.result import EvaluationResult
+from genrekit.evaluation.selection import AnySplit, select
+from genrekit.inference.classifier import Classifier
+from genrekit.models.card import LeakMeter, ModelCard
+from genrekit.networks import checkpoints
+from genrekit.training import data
+from genrekit.training import recipe as recipes
+from genrekit.training.recipe import Recipe
+from genrekit.training.run import Report, TrainingRun
+
+
+def evaluate(
+    recipe: Recipe,
+    kind: str,
+    folder: Path,
+    report: Report,
+    *,
+    n_folds: int | None = None,
+    n_seeds: int = 1,
+    jobs: int | None = None,
+) -> EvaluationResult:
+    """Train a recipe once for every fold and seed, and pool what the models say of test tracks.
+
+    Args:
+        recipe: names the data; its own split is not used.
+        kind: how to divide them: "segment" (LEAKY), "track", "artist" or a published split.
+        folder: keeps a run folder for each; what an earlier call finished there is read.
+        report: called with lines about what happens.
+        n_folds: hold out one fold after the other; None divides once.
+        n_seeds: with this many seeds, from 0 and from the recipe's own upwards: the first draws
+            the split, the second trains.
+        jobs: worker processes that hear the test tracks; None is one a core.
+
+    Raises:
+        GenrekitError: see Run.train, divisions.divide and protocol.evaluate.
+    """
+    dataset = data.open_source(recipe)
+    measured = []
+    for seed in range(n_seeds):
+        seeded = recipe.model_copy(update={"seed": recipe.seed + seed})
+        for split in splitting.divide(dataset, kind, n_folds, seed):
+            report(f"{recipe.name}: {split.title}{f', seed {seed}' if n_seeds > 1 else ''}")
+            run_folder = folder / f"{split.name.replace(' ', '-')}-seed-{seed}"
+            measured.append(hear(seeded, split, run_folder, report, jobs=jobs))
+    return protocol.measure(measured, splitting.title(kind, n_folds, n_seeds))
+
+
+def leak_meter(
+    recipe: Recipe,
+    folder: Path,
+    report: Report,
+    *,
+    n_folds: int | None = None,
+    n_seeds: int = 1,
+    jobs: int | None = None,
+) -> LeakMeter:
+    """Measure a recipe under every split of its data, from the leaky one to the honest one.
+
+    A published split is never divided into folds. Arguments and errors: see evaluate.
+    """
+    dataset = data.open_source(recipe)
+    results = {
+        kind: evaluate(
+            recipe,
+            kind,
+            folder,
+            report,
+            n_folds=None if kind in dataset.fixed else n_folds,
+            n_seeds=n_seeds,
+            jobs=jobs,
+        )
+        for kind in leakage.kinds(dataset)
+    }
+    return leakage.meter(recipe.name, results)
+
+
+def recipe_of(card: ModelCard, source: str, overrides: Sequence[str] = ()) -> Recipe:
+    """Return the recipe in a model's card, on other data.
+
+    Args:
+        card: keeps paths by their last part only; musicnn's weights are looked for where
+            ``genrekit models weights musicnn`` puts them.
+        source: the data.
+        overrides: as recipe.load takes them, such as "model.weights=FILE".
+
+    Raises:
+        RecipeError: the card has no recipe, or an override is wrong.
+    """
+    if not card.recipe:
+        raise RecipeError(
+            f"the card of {card.name!r} holds no recipe; give a recipe's file instead"
+        )
+    fields = json.loads(json.dumps(card.recipe))
+    if fields.get("model", {}).get("weights") == checkpoints.musicnn_path().name:
+        fields["model"]["weights"] = "msd"
+    return recipes.resolve(recipes.changed(fields, overrides, source))
+
+
+def hear(
+    recipe: Recipe, split: AnySplit, folder: Path, report: Report, *, jobs: int | None = None
+) -> Measured:
+    """Train a recipe on a split, unless the folder holds the finished run, and hear its test part.
+
+    Under the leaky split of segments the training tracks are test tracks too: only the stretches
+    of the test part count.
+
+    Raises:
+        GenrekitError: see Run.train and protocol.evaluate.
+    """
+    model = TrainingRun(recipe, folder, report, split).train_once()
+    classifier = Classifier(model.path, segments="all")
+    dataset = data.open_source(recipe)
+    is_leaky = isinstance(split, SegmentSplit)
+    selection = select(model.card, dataset, split, include_training_tracks=is_leaky)
+    return Measured(
+        model.card, selection, predicting.hear(classifier, dataset, selection.tracks, jobs)
+    )

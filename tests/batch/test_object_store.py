@@ -1,0 +1,204 @@
+"""Runs from and to an object store that is slow, refuses requests or is not there."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Lock, Thread
+
+import pytest
+
+import made_music
+from genrekit import Classifier
+
+HERE = Path(__file__).parent
+TINY = HERE.parent / "golden" / "tiny"
+GENREKIT = [sys.executable, "-c", "from genrekit.cli.main import main; main()"]
+LATENCY_SECONDS = 0.02
+DEADLINE_SECONDS = 300
+SIGNED = {"Authorization": "AWS4-HMAC-SHA256 Credential=someone/20260101/us-east-1/s3/aws4_request"}
+
+pytestmark = pytest.mark.skipif(
+    any(importlib.util.find_spec(name) is None for name in ("moto", "s3fs", "pyarrow")),
+    reason="needs the extras s3 and parquet, and moto",
+)
+
+
+def ask(port: int, method: str, path: str, body: bytes = b"") -> bytes:
+    with closing(HTTPConnection("127.0.0.1", port, timeout=DEADLINE_SECONDS)) as connection:
+        connection.request(method, path, body, SIGNED)
+        answer = connection.getresponse()
+        content = answer.read()
+        assert answer.status == 200, content
+    return content
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[int]:
+    """The port of a server whose bucket "music" holds three songs and a file that is none."""
+    command = [sys.executable, str(HERE / "s3_server.py")]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(command, **pipes) as server:
+        assert server.stdin is not None
+        assert server.stdout is not None
+        try:
+            port = int(server.stdout.readline())
+            ask(port, "PUT", "/music")
+            for seed in range(3):
+                song = tmp_path / f"{seed}.wav"
+                made_music.write(song, made_music.song(seed, 2.0))
+                ask(port, "PUT", f"/music/songs/{song.name}", song.read_bytes())
+            ask(port, "PUT", "/music/songs/text.mp3", b"no audio" * 100)
+            yield port
+        finally:
+            server.kill()
+
+
+class Faults(ThreadingHTTPServer):
+    """A proxy before the server: slow, and the first request for each object fails."""
+
+    daemon_threads = True
+
+    def __init__(self, port: int) -> None:
+        super().__init__(("127.0.0.1", 0), _Forward)
+        self.behind = port
+        self.failed: set[tuple[str, str]] = set()
+        self.lock = Lock()
+
+    def is_to_fail(self, method: str, path: str) -> bool:
+        """Whether this is the first request for an object, to read or to write it."""
+        key = (method, path)
+        with self.lock:
+            fails = method in ("GET", "PUT") and path.count("/") > 2 and key not in self.failed
+            if fails:
+                self.failed.add(key)
+        return fails
+
+
+class _Forward(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Faults
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def _forward(self) -> None:
+        body = self._body()
+        time.sleep(LATENCY_SECONDS)
+        if self.server.is_to_fail(self.command, self.path.partition("?")[0]):
+            self._answer(503, [], b"<Error><Code>SlowDown</Code><Message>later</Message></Error>")
+            return
+        with closing(HTTPConnection("127.0.0.1", self.server.behind, timeout=60)) as connection:
+            dropped = ("transfer-encoding", "content-length")
+            headers = {k: v for k, v in self.headers.items() if k.lower() not in dropped}
+            connection.request(self.command, self.path, body, headers)
+            answer = connection.getresponse()
+            self._answer(answer.status, answer.getheaders(), answer.read())
+
+    def _body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding", "") != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        parts = []
+        while n_bytes := int(self.rfile.readline().split(b";")[0], 16):
+            parts.append(self.rfile.read(n_bytes))
+            self.rfile.readline()
+        while self.rfile.readline().strip():
+            pass
+        return b"".join(parts)
+
+    def _answer(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+        self.send_response_only(status)
+        dropped = ("connection", "transfer-encoding")
+        for name, value in headers:
+            if name.lower() not in dropped and (name.lower() != "content-length" or not body):
+                self.send_header(name, value)
+        if body or not headers:
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_GET = do_PUT = do_HEAD = do_POST = do_DELETE = _forward  # noqa: N815
+
+
+@pytest.fixture
+def faults(store: int) -> Iterator[Faults]:
+    with Faults(store) as proxy:
+        Thread(target=proxy.serve_forever, daemon=True).start()
+        yield proxy
+        proxy.shutdown()
+
+
+def genrekit(port: int, *arguments: object) -> tuple[int, str, str]:
+    """Run a verb as a user does, with an object store at a port."""
+    there = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
+    settings = {
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "AWS_ACCESS_KEY_ID": "someone",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_MAX_ATTEMPTS": "2",
+    }
+    done = subprocess.run(
+        [*GENREKIT, *map(str, arguments)],
+        env=there | settings,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_SECONDS,
+        check=False,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def predict(port: int, output: object) -> tuple[int, str, str]:
+    return genrekit(port, "predict", "s3://music/songs", "--model", TINY, "--jobs", 1, "-o", output)
+
+
+def test_a_slow_store_that_refuses_gives_and_takes_every_file_once(
+    store: int, faults: Faults, tmp_path: Path
+) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    code, said, told = predict(faults.server_port, "s3://music/out.parquet")
+    assert code == 1, told
+    assert "4 files, 1 failed" in said, told
+    assert "s3://music/songs/text.mp3" in told
+    read = {path for method, path in faults.failed if method == "GET"}
+    written = {path for method, path in faults.failed if method == "PUT"}
+    assert {f"/music/songs/{seed}.wav" for seed in range(3)} <= read
+    (part,) = (path for path in written if path.rpartition("/")[2].startswith("part-"))
+    rows = parquet.read_table(io.BytesIO(ask(store, "GET", part))).to_pylist()
+    *songs, text = sorted(rows, key=lambda row: row["path"])
+    classifier = Classifier(str(TINY))
+    for seed, row in enumerate(songs):
+        assert row["path"] == f"s3://music/songs/{seed}.wav"
+        local = classifier.predict_file(tmp_path / f"{seed}.wav").probabilities
+        assert {label: row[f"p_{label}"] for label in local} == pytest.approx(local, abs=1e-6)
+    assert "text.mp3" in text["error"]
+    code, said, told = predict(faults.server_port, "s3://music/out.parquet")
+    assert (code, "4 files, 4 of them before" in said) == (1, True), told
+
+
+def test_refused_credentials_and_a_store_that_is_not_there_are_one_sentence(
+    store: int, tmp_path: Path
+) -> None:
+    ask(store, "POST", "/moto-api/reset-auth", b"0")  # from now on it knows nobody
+    code, said, told = predict(store, tmp_path / "a.parquet")
+    assert (code, said) == (1, "")
+    assert "access is refused" in told
+    assert "AWS_ACCESS_KEY_ID" in told
+    assert len(told.splitlines()) == 1
+    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as closed:
+        port = closed.server_port  # nobody listens there any more once it is closed
+    code, said, told = predict(port, tmp_path / "b.parquet")
+    assert (code, said) == (1, "")
+    assert "s3://music/songs cannot be reached" in told
+    assert len(told.splitlines()) == 1

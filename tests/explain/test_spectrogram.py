@@ -1,0 +1,60 @@
+"""The picture of what the network saw: the very numbers, to half of one of 255 levels."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from genrekit import Classifier, demo
+from genrekit.explain import spectrogram
+from genrekit.features.bins import bin_hz
+from genrekit.features.spec import FeatureSpec
+
+TINY = Path(__file__).parents[1] / "golden" / "tiny"
+
+
+def test_the_picture_is_what_the_network_saw(tmp_path: Path) -> None:
+    path = demo.write(tmp_path)[0]
+    classifier = Classifier(TINY)
+    seen = []
+    prediction = classifier.predict_file(path, lambda _, __, computed: seen.append(computed.copy()))
+    picture = spectrogram.spectrogram(classifier, path)
+    spec = classifier.card.features
+    expected = np.concatenate(seen) * spec.std + spec.mean
+    levels = np.frombuffer(base64.b64decode(picture["data"]), np.uint8).reshape(expected.shape)
+    low, high = picture["low_db"], picture["high_db"]
+    drawn = low + levels * ((high - low) / 255)
+    assert high == pytest.approx(float(expected.max()))
+    np.testing.assert_allclose(drawn, expected.clip(low), atol=(high - low) / 255 / 2 + 1e-3)
+    assert picture["starts_seconds"] == [s.start_seconds for s in prediction.segments]
+    assert len(picture["bin_hz"]) == picture["n_bins"] == spec.n_mels
+    assert picture["seen_by_network"]
+
+
+def test_a_tone_is_bright_at_its_frequency() -> None:
+    spec = FeatureSpec(n_mels=96)
+    centres = bin_hz(spec)
+    assert np.all(np.diff(centres) > 0)
+    time = np.arange(spec.segment_samples) / spec.sample_rate
+    tone = np.sin(2 * np.pi * 3000 * time).astype(np.float32)[None]
+    collected = spectrogram.Spectrogram(FeatureSpec(kind="handcrafted"))
+    collected.add([0.0], tone, np.zeros((1, 57, 1), np.float32))
+    picture = collected.to_dict()
+    assert not picture["seen_by_network"]
+    shape = (picture["n_bins"], picture["n_frames"])
+    levels = np.frombuffer(base64.b64decode(picture["data"]), np.uint8).reshape(shape)
+    brightest = int(levels.astype(float).mean(axis=1).argmax())
+    assert picture["bin_hz"][brightest] == pytest.approx(3000, rel=0.05)
+
+
+def test_long_tracks_stay_small() -> None:
+    collected = spectrogram.Spectrogram(FeatureSpec())
+    batch = np.zeros((16, 2, 3), np.float32)
+    for first in range(0, 480, 16):
+        collected.add([3.0 * (first + i) for i in range(16)], batch[:, 0], batch)
+    picture = collected.to_dict()
+    assert picture["n_segments"] == spectrogram.MAX_SEGMENTS
+    assert picture["n_left_out"] == 80

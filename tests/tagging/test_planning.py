@@ -1,0 +1,65 @@
+"""Planning from what was heard: each track for itself, or albums as one."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from genrekit.library import database, store
+from genrekit.library.analysis import Analysis, Identity
+from genrekit.library.walk import Found
+from genrekit.models import registry
+from genrekit.tagging import planning
+from genrekit.tagging.policy import Policy
+from genrekit.tags import profiles
+from genrekit.tags.formats.contents import TagContents
+
+CARD = registry.read(Path(__file__).parents[1] / "golden" / "tiny").card
+
+
+def add(connection: sqlite3.Connection, path: Path, album: str | None, **heard: float) -> None:
+    """Write a file without tags, and remember what was heard of it."""
+    soundfile.write(path, np.zeros(100), 8000)
+    model = store.remember_model(
+        connection, registry.read(Path(__file__).parents[1] / "golden/tiny")
+    )
+    found = Found(os.fsencode(path), path.stat().st_size, path.stat().st_mtime_ns)
+    digest = path.stem.ljust(64, "0")
+    store.identified(connection, Identity(found, digest, TagContents(album=album)))
+    audio = connection.execute("SELECT id FROM audio WHERE digest = ?", (digest,)).fetchone()["id"]
+    probabilities = np.array([heard.get(label, 0) for label in CARD.labels], "<f4").tobytes()
+    store.heard(connection, model, Analysis(audio, probabilities, None, 30.0, ()))
+
+
+def proposed(folder: Path, wishes: Policy) -> dict[str, tuple[tuple[str, ...], str]]:
+    """Return the genres and the reason for each file that would change."""
+    with database.opened(":memory:") as connection:
+        add(connection, folder / "a1.flac", "A", jazz=0.9, blues=0.1)
+        add(connection, folder / "a2.flac", "A", jazz=0.4, rock=0.598, pop=0.002)
+        add(connection, folder / "a3.flac", "A", jazz=0.5, blues=0.5)
+        add(connection, folder / "b1.flac", "B", rock=1.0)
+        add(connection, folder / "c1.flac", None, metal=1.0)
+        plan = planning.propose(connection, [folder], CARD, wishes, profiles.find("standard"))
+    assert (plan.skipped, plan.failures) == ({}, {})
+    return {Path(entry.path).stem: (entry.new, entry.why) for entry in plan.entries}
+
+
+def test_each_track_for_itself(tmp_path: Path) -> None:
+    found = proposed(tmp_path, Policy())
+    assert found["a2"] == (("rock",), "heard rock 0.60, jazz 0.40")
+    assert found["a1"][0] == ("jazz",)
+
+
+def test_an_album_as_one(tmp_path: Path) -> None:
+    found = proposed(tmp_path, Policy(by_album=True))
+    assert {name: genres for name, (genres, _) in found.items()} == {
+        **dict.fromkeys(["a1", "a2", "a3"], ("jazz",)),
+        "b1": ("rock",),
+        "c1": ("metal",),
+    }
+    said = "heard rock 0.60, jazz 0.40; its album jazz 0.60, blues 0.20, rock 0.20"
+    assert found["a2"][1] == said
