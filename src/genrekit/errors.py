@@ -2,7 +2,7 @@
 
     GenrekitError
     ├── AudioError      a file or waveform that cannot be heard
-    │   └── PictureError    a picture that cannot be read as a spectrogram
+    │   └── ImageError    an image that cannot be read as a spectrogram
     ├── ModelError      a model folder, card or weight file that cannot be used
     ├── DatasetError    a dataset, split or manifest that cannot be used
     ├── RecipeError     a recipe with an unknown key or a value out of range
@@ -31,7 +31,7 @@ class AudioError(GenrekitError):
 
 
 class ImageError(AudioError):
-    """A picture that is damaged, or that cannot stand for audio where it came."""
+    """An image that is damaged, or that cannot stand for audio where it came."""
 
 
 class ModelError(GenrekitError):

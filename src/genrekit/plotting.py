@@ -1,4 +1,4 @@
-"""Pictures: matplotlib where it is installed, one sentence where it is not."""
+"""Images: matplotlib where it is installed, one sentence where it is not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Folders of pictures as datasets: layouts, GTZAN's names, segments, what is refused."""
+"""Folders of images as datasets: layouts, GTZAN's names, segments, what is refused."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def opened(path: Path) -> ImageSet:
     return dataset
 
 
-def test_any_folders_of_pictures(tmp_path: Path) -> None:
+def test_any_folders_of_images(tmp_path: Path) -> None:
     for genre in ("polka", "ska"):
         for name in ("a", "live/b"):
             put(tmp_path / genre / f"{name}.png")
@@ -107,17 +107,17 @@ def test_covers_beside_audio_are_left_alone(tmp_path: Path) -> None:
     assert datasets.open_dataset(tmp_path).has_audio
 
 
-def test_genres_of_pictures_beside_genres_of_audio_are_refused(tmp_path: Path) -> None:
+def test_genres_of_images_beside_genres_of_audio_are_refused(tmp_path: Path) -> None:
     put(tmp_path / "polka" / "a.png")
     put_audio(tmp_path / "ska" / "a.wav")
-    with pytest.raises(DatasetError, match="mixes pictures and audio: genre folder 'polka'"):
+    with pytest.raises(DatasetError, match="mixes images and audio: genre folder 'polka'"):
         datasets.open_dataset(tmp_path)
 
 
-def test_pictures_of_two_sizes_are_refused(tmp_path: Path) -> None:
+def test_images_of_two_sizes_are_refused(tmp_path: Path) -> None:
     put(tmp_path / "polka" / "a.png")
     put(tmp_path / "ska" / "a.png", (33, 24))
-    with pytest.raises(DatasetError, match=r"is 32x24 pixels and .* is 33x24; all pictures"):
+    with pytest.raises(DatasetError, match=r"is 32x24 pixels and .* is 33x24; all images"):
         datasets.open_dataset(tmp_path)
 
 
@@ -126,27 +126,27 @@ def test_an_empty_genre_and_a_single_one_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="holds one genre only"):
         datasets.open_dataset(tmp_path)
     (tmp_path / "ska").mkdir()
-    with pytest.raises(DatasetError, match=r"holds no \.png picture; put some in"):
+    with pytest.raises(DatasetError, match=r"holds no \.png image; put some in"):
         datasets.open_dataset(tmp_path)
 
 
-def test_what_is_only_called_a_picture_is_skipped_and_named(tmp_path: Path) -> None:
+def test_what_is_only_called_an_image_is_skipped_and_named(tmp_path: Path) -> None:
     for genre in ("polka", "ska"):
         put(tmp_path / genre / "a.png")
-    (tmp_path / "ska" / "b.png").write_text("no picture")
+    (tmp_path / "ska" / "b.png").write_text("no image")
     (problem,) = opened(tmp_path).problems
     assert problem.subject.endswith("b.png")
-    assert "is no PNG picture" in problem.reason
+    assert "is no PNG image" in problem.reason
 
 
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ([], "holds pictures; model.backbone 'embedded:fast' hears audio"),
-        (["model.backbone=cnn"], "holds pictures; model.backbone 'cnn' hears audio"),
-        (["model.backbone=resnet18", "model.picture=true"], "holds pictures; model.backbone"),
+        ([], "holds images; model.backbone 'embedded:fast' hears audio"),
+        (["model.backbone=cnn"], "holds images; model.backbone 'cnn' hears audio"),
+        (["model.backbone=resnet18", "model.image=true"], "holds images; model.backbone"),
         (
-            ["model.backbone=cnn", "model.picture=published", "augmentation.random_crops=true"],
+            ["model.backbone=cnn", "model.image=published", "augmentation.random_crops=true"],
             "a teacher and augmentation.random_crops need audio",
         ),
     ],
@@ -158,14 +158,14 @@ def test_a_recipe_that_hears_is_refused(options: list[str], reason: str, tmp_pat
         data.open_source(recipes.load(None, options, str(tmp_path)))
 
 
-def test_the_published_pictures_are_known_by_their_looks(shared_data: Path) -> None:
+def test_the_published_images_are_known_by_their_looks(shared_data: Path) -> None:
     dataset = opened(shared_data / "gtzan" / "images")
     assert dataset.is_known
     assert len(dataset.tracks) == 935
     assert dataset.split("fault-filtered").counts == {"train": 442, "validation": 197, "test": 226}
 
 
-def test_a_known_picture_has_a_note_or_the_published_form(tmp_path: Path) -> None:
+def test_a_known_image_has_a_note_or_the_published_form(tmp_path: Path) -> None:
     drawn = image.draw(np.random.default_rng(0).uniform(-60, 0, (128, 1292)))
     for genre in ("polka", "ska"):
         path = tmp_path / genre / "a.png"

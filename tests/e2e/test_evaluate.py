@@ -246,7 +246,7 @@ def test_the_card_takes_the_numbers(model: Path, data: Path) -> None:
     assert "83.3 %" in (model / "README.md").read_text(encoding="utf-8")
 
 
-def test_without_matplotlib_only_the_pictures_are_missing(
+def test_without_matplotlib_only_the_images_are_missing(
     model: Path, data: Path, tmp_path: Path
 ) -> None:
     code = (

@@ -42,7 +42,7 @@ def below(folder: Path) -> list[str]:
 def test_one_file(tmp_path: Path) -> None:
     song = write(tmp_path / "song.wav")
     code, output = draw(song, "-o", tmp_path / "x.png")
-    assert (code, output) == (0, f"{tmp_path / 'x.png'}: 1 pictures of 1 files\n")
+    assert (code, output) == (0, f"{tmp_path / 'x.png'}: 1 images of 1 files\n")
     assert size(tmp_path / "x.png") == (432, 288)
     assert draw(song, "-o", tmp_path / "plain.png", "--plain")[0] == 0
     assert size(tmp_path / "plain.png") == (1 + RATE // 512, 128)
@@ -50,7 +50,7 @@ def test_one_file(tmp_path: Path) -> None:
     assert size(tmp_path / "small.png") == (216, 144)
 
 
-def test_segments_get_a_picture_each(tmp_path: Path) -> None:
+def test_segments_get_an_image_each(tmp_path: Path) -> None:
     song = write(tmp_path / "song.wav", 6.2)
     assert draw(song, "-o", tmp_path / "out" / "x.png", "--segment-seconds", 3)[0] == 0
     assert below(tmp_path / "out") == ["x.0.png", "x.1.png"]
@@ -75,7 +75,7 @@ def test_a_dataset_becomes_an_image_dataset_and_a_second_run_keeps_it(tmp_path: 
     code, output = draw(tmp_path / "in", "-o", out, "--json")
     assert code == 0
     facts = json.loads(output)
-    assert (facts["files"], facts["pictures"], facts["kept"]) == (6, 6, 3)
+    assert (facts["files"], facts["images"], facts["kept"]) == (6, 6, 3)
     again = {name: (out / name).read_bytes() for name in wanted}
     assert {name for name in wanted if drawn[name] != again[name]} == {"polka/2.png"}
     # Another style is drawn anew.

@@ -1,4 +1,4 @@
-"""Spectrograms drawn as the published pictures of GTZAN are, and read back."""
+"""Spectrograms drawn as the published images of GTZAN are, and read back."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_every_lossless_clip_is_drawn_as_it_was_published(shared_data: Path) -> 
 
 
 @pytest.mark.parametrize("n_frames", [1292, 500, 130])
-def test_a_published_picture_is_read_back_as_what_draws_the_same_picture(
+def test_a_published_image_is_read_back_as_what_draws_the_same_image(
     tmp_path: Path, n_frames: int
 ) -> None:
     seconds = (n_frames - 0.5) * SPEC.hop_length / SPEC.sample_rate
@@ -96,7 +96,7 @@ def test_a_published_picture_is_read_back_as_what_draws_the_same_picture(
     assert np.array_equal(again[36:, 55:], drawn[36:, 55:])
 
 
-def test_a_plain_picture_is_read_back_to_a_step_of_its_colours(tmp_path: Path) -> None:
+def test_a_plain_image_is_read_back_to_a_step_of_its_colours(tmp_path: Path) -> None:
     values = noise()
     note = image.note(PLAIN, SPEC, whole=False)
     found = image.read(save(tmp_path / "a.png", image.draw(values, PLAIN), **note), SPEC)
@@ -110,7 +110,7 @@ def test_palette_and_transparency_do_not_matter(tmp_path: Path) -> None:
     alpha = np.dstack([drawn, np.full(drawn.shape[:2], 255, np.uint8)])
     alpha[:35] = 0  # transparent margin
     Image.fromarray(alpha).save(tmp_path / "alpha.png")
-    # The published pictures have about 250 colours.
+    # The published images have about 250 colours.
     Image.fromarray(drawn).quantize(256).save(tmp_path / "palette.png")
     assert np.array_equal(image.read(tmp_path / "alpha.png", SPEC).decibels, wanted)
     palette = image.read(tmp_path / "palette.png", SPEC)
@@ -118,7 +118,7 @@ def test_palette_and_transparency_do_not_matter(tmp_path: Path) -> None:
     assert np.abs(palette.decibels - wanted).max() < 3
 
 
-def test_the_brightness_of_any_other_picture_stands_for_the_level(tmp_path: Path) -> None:
+def test_the_brightness_of_any_other_image_stands_for_the_level(tmp_path: Path) -> None:
     ramp = np.repeat(np.arange(256, dtype=np.uint8)[None], 64, axis=0)
     Image.fromarray(ramp).save(tmp_path / "grey.png")
     found = image.read(tmp_path / "grey.png", SPEC)
@@ -131,7 +131,7 @@ def test_the_brightness_of_any_other_picture_stands_for_the_level(tmp_path: Path
     assert not image.read(tmp_path / "other-colours.png", SPEC).is_known
 
 
-def test_a_picture_of_another_front_end_says_so(tmp_path: Path) -> None:
+def test_an_image_of_another_front_end_says_so(tmp_path: Path) -> None:
     other = FeatureSpec(segment_seconds=3.0, n_mels=64)
     drawing = Drawing(width=130, height=64, framed=False)
     path = save(tmp_path / "a.png", np.zeros((64, 130, 3), np.uint8))
@@ -144,19 +144,19 @@ def test_a_picture_of_another_front_end_says_so(tmp_path: Path) -> None:
     assert "segment_seconds" not in whole["features"]
 
 
-def test_what_is_no_picture_is_told_in_one_sentence(tmp_path: Path) -> None:
+def test_what_is_no_image_is_told_in_one_sentence(tmp_path: Path) -> None:
     text = tmp_path / "text.png"
-    text.write_text("no picture")
-    with pytest.raises(ImageError, match="is no PNG picture; remove it or save it as PNG"):
+    text.write_text("no image")
+    with pytest.raises(ImageError, match="is no PNG image; remove it or save it as PNG"):
         image.read(text, SPEC)
     Image.new("RGB", (432, 288)).save(tmp_path / "jpeg.png", "JPEG")
-    with pytest.raises(ImageError, match="is no PNG picture"):
+    with pytest.raises(ImageError, match="is no PNG image"):
         image.read(tmp_path / "jpeg.png", SPEC)
     whole = save(tmp_path / "whole.png", image.draw(noise())).read_bytes()
     cut = tmp_path / "cut.png"
     for n_bytes in (40, len(whole) // 2, len(whole) - 30):
         cut.write_bytes(whole[:n_bytes])
-        with pytest.raises(ImageError, match=r"damaged or cut short|is no PNG picture"):
+        with pytest.raises(ImageError, match=r"damaged or cut short|is no PNG image"):
             image.read(cut, SPEC)
     Image.new("RGB", (4, 4)).save(tmp_path / "small.png")
     with pytest.raises(ImageError, match="is 4x4 pixels; a spectrogram has 16 to 30000"):

@@ -185,7 +185,7 @@ def test_a_model_can_hear_the_first_seconds_alone(
 ) -> None:
     folder = Path(shutil.copytree(TINY, tmp_path / "hasty"))
     card = registry.read_card(folder / "card.json")
-    hasty = card.features.model_copy(update={"heard_seconds": 3.0})
+    hasty = card.features.model_copy(update={"first_seconds": 3.0})
     registry.write_card(folder, card.model_copy(update={"features": hasty}))
     assert "Only the first 3 s of a track are heard." in (folder / "README.md").read_text()
     long = np.tile(music, (1, 8))

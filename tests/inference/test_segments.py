@@ -119,7 +119,7 @@ def test_spread_segments_stay_inside() -> None:
 
 
 def test_only_the_start_is_heard_and_no_block_after_it_is_read() -> None:
-    spec = SPEC.model_copy(update={"heard_seconds": 7.5})
+    spec = SPEC.model_copy(update={"first_seconds": 7.5})
     assert starts_of(20000, spec) == starts_of(20000, spec, 900) == [0, 3000, 4500]
     read = []
 
@@ -136,5 +136,5 @@ def test_only_the_start_is_heard_and_no_block_after_it_is_read() -> None:
 
 
 def test_less_than_a_segment_cannot_be_heard() -> None:
-    with pytest.raises(ValueError, match=r"heard_seconds 2\.0 is shorter than one segment of 3\.0"):
-        FeatureSpec(heard_seconds=2.0)
+    with pytest.raises(ValueError, match=r"first_seconds 2\.0 is shorter than one segment of 3\.0"):
+        FeatureSpec(first_seconds=2.0)

@@ -1,4 +1,4 @@
-"""A spectrogram as a picture: its colours, its direction, and the same through ONNX."""
+"""A spectrogram as an image: its colours, its direction, and the same through ONNX."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def test_the_loudest_is_brightest_and_80_db_below_is_black() -> None:
     assert seen(image, 0, 5) == pytest.approx(colormaps["magma"](0)[:3], abs=1 / 255)
 
 
-def test_the_level_of_the_track_does_not_change_the_picture() -> None:
+def test_the_level_of_the_track_does_not_change_the_image() -> None:
     features = torch.randint(-5, 6, (2, 64, SPEC.n_frames)) / 4
     assert torch.equal(ImageRendering(SPEC)(features), ImageRendering(SPEC)(features + 2.0))
 
 
 @pytest.mark.parametrize("n_frames", [130, 1292])
-def test_the_network_sees_the_very_picture_that_is_published(n_frames: int) -> None:
+def test_the_network_sees_the_very_image_that_is_published(n_frames: int) -> None:
     decibels = np.random.default_rng(0).uniform(-60, 0, (64, n_frames)).astype(np.float32)
     seconds = (n_frames - 0.5) * SPEC.hop_length / SPEC.sample_rate
     spec = SPEC.model_copy(update={"segment_seconds": seconds})
@@ -74,10 +74,10 @@ def test_a_painted_network_gives_the_same_through_onnx(name: str, form: Form) ->
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        (["model.picture=true"], "hears one channel; model.picture needs 'cnn' or a network"),
+        (["model.image=true"], "hears one channel; model.image needs 'cnn' or a network"),
         (
-            ["model.backbone=resnet18", "model.picture_pixels=64"],
-            "picture_pixels needs model.picture",
+            ["model.backbone=resnet18", "model.image_pixels=64"],
+            "image_pixels needs model.image",
         ),
     ],
 )

@@ -126,16 +126,16 @@ def test_resampling_agrees_with_soxr(call: Call) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "heard_seconds"),
+    ("seconds", "first_seconds"),
     [(1.0, None), (3.0, None), (4.4, None), (4.6, None), (30.013, None), (30.013, 8.3)],
 )
-def test_the_same_segments_are_cut(call: Call, seconds: float, heard_seconds: float | None) -> None:
+def test_the_same_segments_are_cut(call: Call, seconds: float, first_seconds: float | None) -> None:
     spec = FeatureSpec(
         sample_rate=1000,
         n_fft=64,
         hop_length=64,
         segment_hop_seconds=1.5,
-        heard_seconds=heard_seconds,
+        first_seconds=first_seconds,
     )
     waveform = np.arange(round(1000 * seconds), dtype=np.float32) / 1e5
     from genrekit.inference import segments

@@ -144,7 +144,7 @@ def test_only_the_start_of_a_track_trains_where_only_that_is_heard(
         hop_length=128,
         n_mels=8,
         segment_seconds=0.5,
-        heard_seconds=0.5,
+        first_seconds=0.5,
     )
     soundfile.write(tmp_path / "a.wav", np.random.default_rng(0).normal(0, 0.1, 32000), 8000)
     heard = Track("a", tmp_path / "a.wav", "noise")

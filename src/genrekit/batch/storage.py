@@ -209,7 +209,7 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
     except BlockingIOError as error:
         raise BatchError(
-            f"{folder}: another run is writing there; wait for it, or look at it by: genrekit batch "
+            f"{folder}: another run is writing there; wait for it, or look at it: genrekit batch "
             "status"
         ) from error
     finally:

@@ -88,7 +88,7 @@ def check(data: Data, jobs: Threads = None, as_json: AsJson = False) -> None:
     if not dataset.has_audio:
         raise typer.BadParameter(
             f"{data} holds no audio to decode; a table's numbers are checked when it is opened, "
-            "and a damaged picture is named when it is to be learnt"
+            "and a damaged image is named when it is to be learnt"
         )
     tracks = dataset.tracks
     with console.progress("reading", len(tracks), shown=not as_json) as advance:

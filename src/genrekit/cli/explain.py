@@ -76,7 +76,7 @@ def _gradcam(model: str | None) -> tuple[GradCam, Path]:
             f"Grad-CAM needs {error.name}; pip install 'genrekit[train]', or use --method occlusion"
         ) from error
     network, folder, recipe = restore.network(Path(model))
-    return GradCam(network, low_bins_first=not recipe.model.picture), folder.path
+    return GradCam(network, low_bins_first=not recipe.model.image), folder.path
 
 
 def _show(found: Explanation) -> None:

@@ -1,4 +1,4 @@
-"""``genrekit spectrogram``: pictures of audio, as the published ones of GTZAN are."""
+"""``genrekit spectrogram``: images of audio, as the published ones of GTZAN are."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from genrekit.cli import console
 from genrekit.cli.options import Jobs
 
 if TYPE_CHECKING:
-    from genrekit.batch.images import RenderedImage
+    from genrekit.batch.rendering import RenderedImage
 
 
 def command(
@@ -28,8 +28,8 @@ def command(
     segment_seconds: Annotated[
         float | None,
         typer.Option(
-            help="Give each segment of this length a picture, NAME.K.png.",
-            show_default="one picture a file",
+            help="Give each segment of this length an image, NAME.K.png.",
+            show_default="one image a file",
         ),
     ] = None,
     plain: Annotated[
@@ -42,13 +42,13 @@ def command(
         str | None,
         typer.Option(
             metavar="WxH",
-            help="Pixels of a picture.",
+            help="Pixels of an image.",
             show_default="432x288, or with --plain what the spectrogram has",
         ),
     ] = None,
     jobs: Jobs = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="List the pictures that would be drawn, and stop.")
+        bool, typer.Option("--dry-run", help="List the images that would be drawn, and stop.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Write a summary as JSON.")] = False,
 ) -> None:
@@ -56,16 +56,16 @@ def command(
 
     Run it again to go on after a kill: what is there already stays.
     """
-    from genrekit.batch import images
+    from genrekit.batch import rendering
 
-    style = images.Style(_seconds(segment_seconds), plain, _size(size))
-    wanted = images.targets(path, output)
+    style = rendering.Style(_seconds(segment_seconds), plain, _size(size))
+    wanted = rendering.targets(path, output)
     if dry_run:
         for target in wanted.values():
             typer.echo(target)
         return
     with console.progress("Drawing", len(wanted), unit="files") as advance:
-        result = images.paint(wanted, style, jobs=jobs, advance=advance)
+        result = rendering.paint(wanted, style, jobs=jobs, advance=advance)
     _report(result, output, as_json)
     if result.failures:
         raise typer.Exit(1)
@@ -97,7 +97,7 @@ def _report(result: RenderedImage, output: Path, as_json: bool) -> None:
         facts = {
             "output": str(output),
             "files": result.n_files,
-            "pictures": result.n_pictures,
+            "images": result.n_images,
             "kept": result.n_kept,
             "warnings": {str(path): found for path, found in result.warnings.items()},
             "failures": {str(path): reason for path, reason in result.failures.items()},
@@ -106,7 +106,7 @@ def _report(result: RenderedImage, output: Path, as_json: bool) -> None:
     else:
         n_done = result.n_files - len(result.failures)
         kept = f", {result.n_kept} of them drawn before" if result.n_kept else ""
-        typer.echo(f"{output}: {result.n_pictures} pictures of {n_done} files{kept}")
+        typer.echo(f"{output}: {result.n_images} images of {n_done} files{kept}")
     complaints = [(path, each) for path, found in result.warnings.items() for each in found]
     for path, sentence in [*complaints, *result.failures.items()]:
         console.complain(str(path), sentence, as_given=True)

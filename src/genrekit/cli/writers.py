@@ -1,6 +1,6 @@
 """How predictions are written: text with bars for people, JSON lines or CSV for machines.
 
-A timeline can also be a picture or a label track that Audacity imports.
+A timeline can also be an image or a label track that Audacity imports.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def _json_lines(stream: IO[str], top: int | None, timeline: bool) -> Write:
 
 
 def _timelines(kind: Kind, stream: IO[Any]) -> Write:
-    """Write timelines as CSV, or one as a picture or a label track; failures are told elsewhere."""
+    """Write timelines as CSV, or one as an image or a label track; failures are told elsewhere."""
     from genrekit.inference import timeline as timelines
     from genrekit.prediction import Prediction
 

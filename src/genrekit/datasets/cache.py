@@ -52,7 +52,7 @@ _LATER_FIELDS = {
     "std",
     "segment_seconds",
     "segment_hop_seconds",
-    "heard_seconds",
+    "first_seconds",
     "level_db",
 }
 # A worker that needs longer for one track is stuck; the track is listed and the build goes on.
@@ -116,7 +116,7 @@ class SpectrogramCache:
                     records[outcome.track_id] = outcome.sha256
                 advance()
         stretches = {track.track_id: track.stretch for track in tracks if track.stretch}
-        drawn = frozenset(task.track_id for task in tasks if image.is_picture(task.path))
+        drawn = frozenset(task.track_id for task in tasks if image.is_image(task.path))
         return CachedFeatures(spec, folder, records, failures, stretches, drawn)
 
 
@@ -130,7 +130,7 @@ class CachedFeatures:
         records: the SHA-256 of each track's audio file, by track_id.
         failures: why a track could not be heard, by track_id.
         stretches: which part of the record a track is, where it is not all of it, by track_id.
-        drawn: the tracks that are pictures: their segments lie one after the other.
+        drawn: the tracks that are images: their segments lie one after the other.
     """
 
     spec: FeatureSpec
@@ -270,16 +270,16 @@ class _Outcome:
 
 def _ensure(task: _Task) -> _Outcome:
     """Make one record unless a whole one is there. Runs in a worker."""
-    is_picture = image.is_picture(task.path)
+    is_image = image.is_image(task.path)
     try:
-        sha256 = _picture_key(task) if is_picture else files.sha256(task.path)
+        sha256 = _image_key(task) if is_image else files.sha256(task.path)
     except OSError as error:
         return _Outcome(task.track_id, reason=f"{task.path} cannot be read: {error.strerror}")
     record = _record_path(task.folder, sha256)
     if _open_record(record, task.spec.n_bins) is not None:
         return _Outcome(task.track_id, sha256)
     try:
-        computed = (_see if is_picture else _listen)(task)
+        computed = (_see if is_image else _listen)(task)
     except (GenrekitError, OSError) as error:
         return _Outcome(task.track_id, reason=str(error))
     try:
@@ -297,12 +297,12 @@ def _listen(task: _Task) -> NDArray[np.float32]:
 
 
 def _see(task: _Task) -> NDArray[np.float32]:
-    """Return the segments of a track's pictures, one after the other. Shape (n_bins, frames)."""
+    """Return the segments of a track's images, one after the other. Shape (n_bins, frames)."""
     return np.concatenate(list(image.read_track(task.path, task.spec).decibels), axis=1)
 
 
-def _picture_key(task: _Task) -> str:
-    """Return what names a record of pictures, whose frames depend on how long a segment is."""
+def _image_key(task: _Task) -> str:
+    """Return what names a record of images, whose frames depend on how long a segment is."""
     told = f"{image.sha256(task.path)} {task.spec.n_frames}"
     return hashlib.sha256(told.encode()).hexdigest()
 

@@ -1,6 +1,6 @@
-"""A folder of spectrogram pictures with one folder for each genre: GENRE/NAME.png.
+"""A folder of spectrogram images with one folder for each genre: GENRE/NAME.png.
 
-Known are the pictures that are published beside GTZAN ("images_original"), called blues00000.png,
+Known are the images that are published beside GTZAN ("images_original"), called blues00000.png,
 those that ``genrekit spectrogram`` draws (of segments: NAME.0.png, NAME.1.png, ...), and any others
 of one size. Where every name is one of GTZAN's, its artists, repetitions and fault-filtered split
 are known too.
@@ -27,17 +27,17 @@ NAME = "images"
 PUBLISHED_FOLDER = "images_original"
 
 _GTZAN = re.compile(r"(?P<genre>[a-z]+)\.?(?P<number>\d{5})(?:\.0)?", re.IGNORECASE)
-# Of NAME.K.png with K above 0: a later segment of the track whose picture is NAME.0.png.
+# Of NAME.K.png with K above 0: a later segment of the track whose image is NAME.0.png.
 _LATER = re.compile(r"(?P<name>.+)\.[1-9]\d*", re.DOTALL)
 _SPEC = FeatureSpec(segment_seconds=30.0, segment_hop_seconds=30.0)
 
 
 @dataclass(frozen=True)
 class ImageSet(Dataset):
-    """Tracks of which only pictures are here: every track's path is its first picture.
+    """Tracks of which only images are here: every track's path is its first image.
 
     Attributes:
-        is_known: whether the same pictures can be drawn from audio; see features.picture.
+        is_known: whether the same images can be drawn from audio; see features.image.
     """
 
     is_known: bool = False
@@ -49,25 +49,25 @@ class ImageSet(Dataset):
 
     @property
     def n_segments(self) -> dict[str, int]:
-        """Number of pictures of each track, by track_id: the leaky split divides them."""
+        """Number of images of each track, by track_id: the leaky split divides them."""
         return {track.track_id: len(image.parts(track.path)) for track in self.tracks}
 
 
 def open_images(path: Path) -> ImageSet | None:
-    """Open a folder of pictures; None where it holds none in genre folders, or audio beside them.
+    """Open a folder of images; None where it holds none in genre folders, or audio beside them.
 
-    Pictures beside the audio of every genre (covers) are left alone.
+    Images beside the audio of every genre (covers) are left alone.
 
     Raises:
-        DatasetError: some genre folders hold pictures and others audio, a genre folder without
-            pictures, pictures of several sizes, one genre only, or two pictures of one name.
-        OSError: a folder or a picture cannot be read.
+        DatasetError: some genre folders hold images and others audio, a genre folder without
+            images, images of several sizes, one genre only, or two images of one name.
+        OSError: a folder or an image cannot be read.
     """
     if not path.is_dir():
         return None
     root = path / PUBLISHED_FOLDER if (path / PUBLISHED_FOLDER).is_dir() else path
     folders = sorted(entry for entry in root.iterdir() if entry.is_dir() and entry.name[0] != ".")
-    found = {folder: _pictures(folder) for folder in folders}
+    found = {folder: _images(folder) for folder in folders}
     drawn = {folder: files for folder, files in found.items() if files}
     if not drawn:
         return None
@@ -84,13 +84,13 @@ def _check_folders(
     if with_audio:
         only = next(folder for folder in drawn if folder not in with_audio)
         raise DatasetError(
-            f"{root} mixes pictures and audio: genre folder {only.name!r} holds pictures and "
+            f"{root} mixes images and audio: genre folder {only.name!r} holds images and "
             f"{with_audio[0].name!r} holds audio; give a folder of one kind"
         )
     empty = [folder for folder in folders if folder not in drawn]
     if empty:
         raise DatasetError(
-            f"genre folder {empty[0]} holds no {image.SUFFIX} picture; put some in, remove it, "
+            f"genre folder {empty[0]} holds no {image.SUFFIX} image; put some in, remove it, "
             "or start its name with a dot to have it ignored"
         )
 
@@ -112,7 +112,7 @@ def _open(path: Path, root: Path, drawn: Mapping[Path, Sequence[Path]]) -> Image
         (one, first), (other, second) = list(sizes.items())[:2]
         raise DatasetError(
             f"{first} is {one[0]}x{one[1]} pixels and {second} is {other[0]}x{other[1]}; all "
-            "pictures of a dataset must have one size: draw them again (genrekit spectrogram "
+            "images of a dataset must have one size: draw them again (genrekit spectrogram "
             "--size) or remove the others"
         )
     is_known = bool(tracks) and _is_known(tracks[0].path)
@@ -123,13 +123,13 @@ def _open(path: Path, root: Path, drawn: Mapping[Path, Sequence[Path]]) -> Image
 
 @lru_cache(maxsize=8192)
 def _size(file: Path, changed_ns: int) -> tuple[int, int]:
-    """Return a picture's size, read once for as long as the file stays as it is."""
+    """Return an image's size, read once for as long as the file stays as it is."""
     del changed_ns
     return image.open_header(file)[0]
 
 
 def _is_known(file: Path) -> bool:
-    """Return whether genrekit drew a picture, or could have."""
+    """Return whether genrekit drew an image, or could have."""
     if image.open_header(file)[1]:
         return True
     try:
@@ -138,16 +138,16 @@ def _is_known(file: Path) -> bool:
         return False
 
 
-def _pictures(folder: Path) -> list[Path]:
+def _images(folder: Path) -> list[Path]:
     found = []
     for parent, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if name[0] != "."]
         found += [Path(parent, name) for name in names if name[0] != "."]
-    return sorted(path for path in found if image.is_picture(path))
+    return sorted(path for path in found if image.is_image(path))
 
 
 def _is_later(file: Path) -> bool:
-    """Return whether a picture is a later segment of a track whose first one is there."""
+    """Return whether an image is a later segment of a track whose first one is there."""
     match = _LATER.fullmatch(file.stem)
     return match is not None and file.with_name(f"{match['name']}.0{file.suffix}").is_file()
 
@@ -158,7 +158,7 @@ def _track_id(file: Path, root: Path) -> str:
 
 
 def _as_gtzan(found: ImageSet) -> ImageSet:
-    """Add what is known of GTZAN's tracks, where every picture is called like one of them."""
+    """Add what is known of GTZAN's tracks, where every image is called like one of them."""
     names = [_gtzan_id(track) for track in found.tracks]
     if not all(names):
         return found
@@ -188,7 +188,7 @@ def _gtzan_id(track: Track) -> str | None:
 
 LAYOUT = Layout(
     name=NAME,
-    description="pictures of spectrograms: one folder for each genre, as published for GTZAN",
+    description="images of spectrograms: one folder for each genre, as published for GTZAN",
     split_kinds=("segment (LEAKY)", "track", "artist", gtzan.FAULT_FILTERED),
     open=open_images,
 )

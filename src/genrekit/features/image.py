@@ -1,6 +1,6 @@
-"""Spectrograms as pictures: drawn as the published ones of GTZAN are, or plainly, and read back.
+"""Spectrograms as images: drawn as the published ones of GTZAN are, or plainly, and read back.
 
-The 432x288 pictures that are published beside GTZAN ("images_original") show the 128 mel bands of a
+The 432x288 images that are published beside GTZAN ("images_original") show the 128 mel bands of a
 whole track in librosa's default colours, on a white page. How they were drawn was found
 by comparing them with lossless clips: power was taken for amplitude, so the 80 dB that librosa
 keeps are 40; and where several frames or bands share a pixel, the last one that touches it is seen.
@@ -31,7 +31,7 @@ Decibels = NDArray[np.float32]
 SUFFIX = ".png"
 N_COLOURS = 256
 WHITE = 255
-NOTE = "genrekit"  # the PNG text that says how a picture was made
+NOTE = "genrekit"  # the PNG text that says how an image was made
 # Where matplotlib puts the axes on a notebook's page, as shares of its width and height.
 LEFT, RIGHT, TOP, BOTTOM = 0.125, 0.9, 0.12, 0.875
 # The line around the axes is 0.8 pixels thick: it leaves a fifth of what lies below it.
@@ -40,20 +40,20 @@ PLAIN_DB = 80.0  # librosa's top_db
 _TIE = 1e-9
 MIN_SIDE, MAX_SIDE = 16, 30000
 Side = Annotated[int, Field(ge=MIN_SIDE, le=MAX_SIDE)]
-# What of a front end a picture does not show.
-_NOT_DRAWN = {"mean", "std", "segment_hop_seconds", "heard_seconds", "level_db"}
+# What of a front end an image does not show.
+_NOT_DRAWN = {"mean", "std", "segment_hop_seconds", "first_seconds", "level_db"}
 # A palette of 256 colours moves a colour by less than this (squared distance in RGB).
 _MAX_DISTANCE = 150
 
 
 class Drawing(BaseModel):
-    """How decibels become a picture.
+    """How decibels become an image.
 
     Attributes:
         width: pixels.
         height: pixels.
-        framed: with the published pictures' white margins and thin line, and its darkest colour
-            for the quietest value; otherwise the spectrogram fills the picture.
+        framed: with the published images' white margins and thin line, and its darkest colour
+            for the quietest value; otherwise the spectrogram fills the image.
         range_db: what lies further below the loudest is as dark as can be.
     """
 
@@ -126,11 +126,11 @@ PUBLISHED = Drawing(width=432, height=288)
 
 @dataclass(frozen=True)
 class SpectrogramImage:
-    """A picture read back.
+    """An image read back.
 
     Attributes:
         decibels: below the loudest. Shape (n_bins, n_frames), of a track one more a segment.
-        is_known: whether the same picture can be drawn from audio: it is a published one, or
+        is_known: whether the same image can be drawn from audio: it is a published one, or
             genrekit drew it.
     """
 
@@ -193,22 +193,22 @@ def write(stream: IO[bytes], pixels: Pixels, note: Mapping[str, Any]) -> None:
 
 
 def note(drawing: Drawing, spec: FeatureSpec, *, whole: bool, **more: Any) -> dict[str, Any]:
-    """Return what write keeps of a picture of a whole track, or of one of its segments."""
+    """Return what write keeps of an image of a whole track, or of one of its segments."""
     length = {"segment_seconds"} if whole else set()
     numbers = spec.model_dump(mode="json", exclude=_NOT_DRAWN | length)
     return {"drawing": drawing.model_dump(), "features": numbers, **more}
 
 
-def is_picture(path: Path) -> bool:
-    """Return whether a path is called like a picture that read can read."""
+def is_image(path: Path) -> bool:
+    """Return whether a path is called like an image that read can read."""
     return path.suffix.lower() == SUFFIX
 
 
 def open_header(path: Path) -> tuple[tuple[int, int], dict[str, Any]]:
-    """Return (width, height) and the note of a picture (empty where it has none).
+    """Return (width, height) and the note of an image (empty where it has none).
 
     Raises:
-        PictureError: the file is no picture.
+        ImageError: the file is no image.
         OSError: the file cannot be read.
     """
     with _opened(path) as image:
@@ -216,18 +216,18 @@ def open_header(path: Path) -> tuple[tuple[int, int], dict[str, Any]]:
 
 
 def read(path: Path, spec: FeatureSpec) -> SpectrogramImage:
-    """Read a picture of one segment back as decibels below its loudest point.
+    """Read an image of one segment back as decibels below its loudest point.
 
-    A published picture, and one that genrekit drew, gives levels from which the same picture can
-    be drawn; of any other picture the brightness stands for the level and the whole of it for
+    A published image, and one that genrekit drew, gives levels from which the same image can
+    be drawn; of any other image the brightness stands for the level and the whole of it for
     the segment.
 
     Args:
         path: a PNG in any of its forms; a palette, grey or transparency (on white) do not matter.
-        spec: the front end whose bins and frames the picture shows.
+        spec: the front end whose bins and frames the image shows.
 
     Raises:
-        PictureError: no picture, a damaged one, or one that genrekit drew from another front end.
+        ImageError: no image, a damaged one, or one that genrekit drew from another front end.
         GenrekitError: Pillow or matplotlib is not installed.
         OSError: the file cannot be read.
     """
@@ -254,7 +254,7 @@ def _opened(path: Path) -> Any:
         from PIL import Image, UnidentifiedImageError
     except ImportError as error:
         raise ImageError(
-            "Pillow is not installed, so no picture can be read; install it with: pip install "
+            "Pillow is not installed, so no image can be read; install it with: pip install "
             "'genrekit[train]'"
         ) from error
     try:
@@ -265,12 +265,12 @@ def _opened(path: Path) -> Any:
         raise ImageError(f"{path} is far too large for a spectrogram: {error}") from error
     except (UnidentifiedImageError, SyntaxError, ValueError) as error:
         raise ImageError(
-            f"{path} is called {SUFFIX} and is no PNG picture; remove it or save it as PNG"
+            f"{path} is called {SUFFIX} and is no PNG image; remove it or save it as PNG"
         ) from error
 
 
 def _rgb(path: Path, image: Any) -> Pixels:
-    """Decode all of a picture; what is transparent is white. Shape (height, width, 3)."""
+    """Decode all of an image; what is transparent is white. Shape (height, width, 3)."""
     from PIL import Image
 
     try:
@@ -294,10 +294,10 @@ def _note(image: Any) -> dict[str, Any]:
 def _drawing(
     path: Path, made: Mapping[str, Any], size: tuple[int, int], spec: FeatureSpec
 ) -> Drawing | None:
-    """Return how a picture was drawn; None where that is not known.
+    """Return how an image was drawn; None where that is not known.
 
     Raises:
-        PictureError: genrekit drew it from another front end.
+        ImageError: genrekit drew it from another front end.
     """
     drawing = PUBLISHED
     if made:
@@ -310,7 +310,7 @@ def _drawing(
         if other:
             raise ImageError(
                 f"{path} shows another front end: {', '.join(other)}; change [features] of the "
-                "recipe or draw the pictures again"
+                "recipe or draw the images again"
             )
         try:
             drawing = Drawing.model_validate(made.get("drawing"))
@@ -337,7 +337,7 @@ def _indices(inside: Pixels, drawing: Drawing) -> Levels | None:
 
 
 def _unfold(shown: Levels, drawing: Drawing, spec: FeatureSpec) -> Decibels:
-    """Return decibels of which the same picture can be drawn. Shape (n_bins, n_frames)."""
+    """Return decibels of which the same image can be drawn. Shape (n_bins, n_frames)."""
     bins, frames = drawing.bins_of_rows(spec.n_bins), drawing.frames_of_columns(spec.n_frames)
     rows = _nearest(bins[::-1], spec.n_bins)
     columns = _nearest(frames, spec.n_frames)
@@ -361,7 +361,7 @@ def _last_touching(end: NDArray[np.float64], n: int) -> NDArray[np.int64]:
 
 
 def parts(first: Path) -> tuple[Path, ...]:
-    """Return the pictures of a track: NAME.0.png, NAME.1.png, ...; or the one picture itself."""
+    """Return the images of a track: NAME.0.png, NAME.1.png, ...; or the one image itself."""
     name = first.name.removesuffix(f".0{SUFFIX}")
     if name == first.name:
         return (first,)
@@ -372,10 +372,10 @@ def parts(first: Path) -> tuple[Path, ...]:
 
 
 def sha256(first: Path) -> str:
-    """Return the SHA-256 of a track's pictures: of the one, or of the digests of all.
+    """Return the SHA-256 of a track's images: of the one, or of the digests of all.
 
     Raises:
-        OSError: a picture cannot be read.
+        OSError: an image cannot be read.
     """
     digests = [files.sha256(path) for path in parts(first)]
     return (
@@ -384,18 +384,18 @@ def sha256(first: Path) -> str:
 
 
 def read_track(first: Path, spec: FeatureSpec) -> SpectrogramImage:
-    """Read every picture of a track, each of one segment.
+    """Read every image of a track, each of one segment.
 
     Args:
-        first: the track's one picture, or the first of them; see parts.
-        spec: the front end whose bins and frames a picture shows.
+        first: the track's one image, or the first of them; see parts.
+        spec: the front end whose bins and frames an image shows.
 
     Returns:
         The decibels of all segments. Shape (n_segments, n_bins, n_frames).
 
     Raises:
-        PictureError: as for read.
-        OSError: a picture cannot be read.
+        ImageError: as for read.
+        OSError: an image cannot be read.
     """
     found = [read(path, spec) for path in parts(first)]
     is_known = all(its.is_known for its in found)

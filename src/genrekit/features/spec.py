@@ -15,7 +15,7 @@ class FeatureSpec(BaseModel):
     """What turns a waveform into a network's input.
 
     A trained model carries its FeatureSpec in ``card.json``; training, evaluation and prediction
-    read the same one, so there is one front end, not two. With ``heard_seconds`` only the start of
+    read the same one, so there is one front end, not two. With ``first_seconds`` only the start of
     a track, of that length, is heard. With ``level_db`` every segment is brought to that mean power
     of its spectrogram, in decibels re 1.0, so that a volume knob changes nothing.
 
@@ -41,7 +41,7 @@ class FeatureSpec(BaseModel):
     std: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
     segment_seconds: PositiveSeconds = 3.0
     segment_hop_seconds: PositiveSeconds = 3.0
-    heard_seconds: PositiveSeconds | None = None
+    first_seconds: PositiveSeconds | None = None
     level_db: Annotated[float, Field(allow_inf_nan=False)] | None = None
 
     @model_validator(mode="after")
@@ -69,20 +69,20 @@ class FeatureSpec(BaseModel):
                 f"segment_seconds {self.segment_seconds} is shorter than one window of n_fft "
                 f"{self.n_fft} samples"
             )
-        if self.heard_seconds is not None and self.heard_seconds < self.segment_seconds:
+        if self.first_seconds is not None and self.first_seconds < self.segment_seconds:
             raise ValueError(
-                f"heard_seconds {self.heard_seconds} is shorter than one segment of "
+                f"first_seconds {self.first_seconds} is shorter than one segment of "
                 f"{self.segment_seconds} s; give at least that"
             )
         return self
 
-    def heard_of(self, duration_seconds: float) -> float:
+    def used_seconds(self, duration_seconds: float) -> float:
         """Return how much is heard of a track that is so long.
 
-        >>> FeatureSpec(heard_seconds=3.0).heard_of(30.0), FeatureSpec().heard_of(30.0)
+        >>> FeatureSpec(first_seconds=3.0).used_seconds(30.0), FeatureSpec().used_seconds(30.0)
         (3.0, 30.0)
         """
-        return min(duration_seconds, self.heard_seconds or duration_seconds)
+        return min(duration_seconds, self.first_seconds or duration_seconds)
 
     @property
     def segment_samples(self) -> int:

@@ -295,9 +295,9 @@ class Classifier:
         self, source: PathLike | AudioInfo, on_segments: OnSegments | None = None
     ) -> _Heard:
         path = source.path if isinstance(source, AudioInfo) else Path(source)
-        if image.is_picture(path):
+        if image.is_image(path):
             if on_segments:
-                raise ImageError(f"{path} is a picture and holds no sound; give the audio")
+                raise ImageError(f"{path} is an image and holds no sound; give the audio")
             return self._see(path)
         self._check_hears()
         spec = self.card.features
@@ -320,18 +320,18 @@ class Classifier:
         return heard
 
     def _see(self, first: Path) -> _Heard:
-        """Run a track's pictures through the network, each as a segment."""
-        spec, takes = self.card.features, self.card.pictures
+        """Run a track's images through the network, each as a segment."""
+        spec, takes = self.card.features, self.card.images
         if takes == "none":
             raise ImageError(
-                f"{first} is a picture, and model {self.card.name!r} hears audio; give the audio, "
-                "or a model that was trained on pictures"
+                f"{first} is an image, and model {self.card.name!r} hears audio; give the audio, "
+                "or a model that was trained on images"
             )
         seen = image.read_track(first, spec)
         if seen.is_known != (takes == "published"):
             raise ImageError(
-                f"{first} is drawn in another way than the pictures of model {self.card.name!r}; "
-                "give pictures as it was trained on"
+                f"{first} is drawn in another way than the images of model {self.card.name!r}; "
+                "give images as it was trained on"
             )
         computed = features.normalise(seen.decibels.astype(np.float32), spec)
         starts = [index * spec.segment_seconds for index in range(len(computed))]
@@ -343,10 +343,10 @@ class Classifier:
         return heard
 
     def _check_hears(self) -> None:
-        if self.card.pictures == "other":
+        if self.card.images == "other":
             raise ModelError(
-                f"model {self.card.name!r} was trained on pictures whose making is not known, so "
-                "it sees such pictures only and hears no audio; give PNG files"
+                f"model {self.card.name!r} was trained on images whose making is not known, so "
+                "it sees such images only and hears no audio; give PNG files"
             )
 
     def _hear_whole(self, heard: _Heard, blocks: Iterable[Waveform]) -> None:

@@ -30,7 +30,7 @@ def n_spread(duration_seconds: float, spec: FeatureSpec, choice: SegmentChoice) 
     >>> n_spread(30.0, spec, None), n_spread(240.0, spec, None), n_spread(240.0, spec, 100)
     (None, 8, None)
     """
-    duration_seconds = spec.heard_of(duration_seconds)
+    duration_seconds = spec.used_seconds(duration_seconds)
     if choice == "all" or (choice is None and duration_seconds <= WHOLE_TRACK_SECONDS):
         return None
     wanted = N_SPREAD if choice is None else choice
@@ -48,7 +48,7 @@ def spread_starts(duration_seconds: float, spec: FeatureSpec, n_segments: int) -
     >>> spread_starts(100.0, spec, 2)
     [23.5, 73.5]
     """
-    duration_seconds = spec.heard_of(duration_seconds)
+    duration_seconds = spec.used_seconds(duration_seconds)
     part_seconds = duration_seconds / n_segments
     last = max(0.0, duration_seconds - spec.segment_seconds)
     centres = [(index + 0.5) * part_seconds for index in range(n_segments)]
@@ -77,7 +77,7 @@ def cut_whole(blocks: Iterable[Waveform], spec: FeatureSpec) -> Iterator[tuple[i
 
     What remains after the last full hop is heard too when it is at least half a segment long: by
     one more segment that ends where the track ends. A track shorter than a segment gives one
-    segment, filled by repeating the track. Nothing is read past spec.heard_seconds.
+    segment, filled by repeating the track. Nothing is read past spec.first_seconds.
 
     Args:
         blocks: contiguous mono audio at spec.sample_rate. Each of shape (1, samples).
@@ -90,7 +90,7 @@ def cut_whole(blocks: Iterable[Waveform], spec: FeatureSpec) -> Iterator[tuple[i
     size, hop = spec.segment_samples, max(1, round(spec.segment_hop_seconds * spec.sample_rate))
     kept = np.empty(0, np.float32)
     kept_first, next_first = 0, 0
-    for block in _first(blocks, spec) if spec.heard_seconds else blocks:
+    for block in _first(blocks, spec) if spec.first_seconds else blocks:
         kept = np.concatenate([kept, block[0]]) if len(kept) else block[0]
         end = kept_first + len(kept)
         while next_first + size <= end:
@@ -111,7 +111,7 @@ def cut_whole(blocks: Iterable[Waveform], spec: FeatureSpec) -> Iterator[tuple[i
 
 def _first(blocks: Iterable[Waveform], spec: FeatureSpec) -> Iterator[Waveform]:
     """Yield the start of a track that the spec hears, and take no block after it."""
-    n_left = round(spec.heard_of(math.inf) * spec.sample_rate)
+    n_left = round(spec.used_seconds(math.inf) * spec.sample_rate)
     for block in blocks:
         yield block[:, :n_left]
         n_left -= block.shape[-1]

@@ -169,7 +169,7 @@ class ModelCard(Strict):
 
     ``feature_means`` is the mean of every bin over training tracks, as the network sees it:
     what explanations put in the place of what they take away. Empty where it is not known.
-    ``pictures`` says which pictures of spectrograms it takes: "none"; "published", beside audio,
+    ``images`` says which images of spectrograms it takes: "none"; "published", beside audio,
     of which it draws the same; or "other", whose making is not known, so that it hears no audio.
     """
 
@@ -180,7 +180,7 @@ class ModelCard(Strict):
     labels: Annotated[tuple[str, ...], Field(min_length=2)]
     features: FeatureSpec
     feature_means: tuple[float, ...] = ()
-    pictures: Literal["none", "published", "other"] = "none"
+    images: Literal["none", "published", "other"] = "none"
     aggregation: Literal["mean_probability", "majority_vote"] = "mean_probability"
     calibration: Calibration = Calibration()
     precision_curve: tuple[PrecisionPoint, ...] = ()

@@ -169,20 +169,20 @@ def _input(card: ModelCard) -> str:
     track = f", of the track {calibration.track_temperature:g}"
     track = "" if calibration.track_temperature == 1 else track
     bias = ", with a bias per label" if calibration.bias else ""
-    only = spec.heard_seconds
+    only = spec.first_seconds
     heard = f"Only the first {only:g} s of a track are heard. " if only else ""
     level = f"Each is brought to {spec.level_db:g} dB. " if spec.level_db is not None else ""
     fitted = f", fitted on {calibration.fitted_on}" if calibration.fitted_on else ""
-    pictures = {
+    images = {
         "none": "",
-        "published": "It draws them as the pictures published beside GTZAN, and takes such too. ",
-        "other": "It sees pictures only, whose making is not known: it hears no audio. ",
-    }[card.pictures]
+        "published": "It draws them as the images published beside GTZAN, and takes such too. ",
+        "other": "It sees images only, whose making is not known: it hears no audio. ",
+    }[card.images]
     return (
         "## Input and output\n\n"
         f"Segments of {spec.segment_seconds:g} s at {spec.sample_rate} Hz as {spec.kind} ({size}; "
         f"n_fft {spec.n_fft}, hop {spec.hop_length}), one every {spec.segment_hop_seconds:g} s. "
-        f"{heard}{level}{pictures}"
+        f"{heard}{level}{images}"
         f"Segments are joined by {card.aggregation.replace('_', ' ')}; temperature "
         f"{calibration.temperature:g}{track}{bias}{fitted}.\n"
         f"sha256 of model.onnx: `{card.onnx_sha256}`."

@@ -87,13 +87,13 @@ def _musicnn(spec: FeatureSpec, weights: str, taps: Sequence[str]) -> nn.Module:
     return network
 
 
-def picture_network(
+def image_network(
     name: str, size: tuple[int, int, int], weights: str, pooling: str
 ) -> tuple[nn.Module, int]:
-    """Make a network for colour pictures, and say how long its vectors are.
+    """Make a network for colour images, and say how long its vectors are.
 
     Raises:
-        RecipeError: unknown name, or one that cannot take this picture or pooling.
+        RecipeError: unknown name, or one that cannot take this image or pooling.
         ModelError: the weight file is missing, unreadable or does not fit.
     """
     if name == "cnn":

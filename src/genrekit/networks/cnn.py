@@ -28,7 +28,7 @@ class Cnn(nn.Module):
 
         Args:
             pooling: "avg" for the mean over frequency and time, "concat" for mean and maximum.
-            n_channels: 1 for a spectrogram, 3 for a colour picture of one.
+            n_channels: 1 for a spectrogram, 3 for a colour image of one.
         """
         super().__init__()
         sizes = (n_channels, *CHANNELS)
@@ -40,7 +40,7 @@ class Cnn(nn.Module):
         """Return one vector a segment. Shape (batch, n_features).
 
         Args:
-            features: shape (batch, n_bins, n_frames), of a picture (batch, 3, height, width); at
+            features: shape (batch, n_bins, n_frames), of an image (batch, 3, height, width); at
                 least 16 either way.
         """
         maps = self.blocks(features if features.ndim == 4 else features[:, None])

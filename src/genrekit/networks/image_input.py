@@ -1,4 +1,4 @@
-"""Spectrograms as the colour pictures that the source projects showed to ImageNet's networks."""
+"""Spectrograms as the colour images that the source projects showed to ImageNet's networks."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from torch.nn import functional
 from genrekit import plotting
 from genrekit.features.image import N_COLOURS, PLAIN_DB, PUBLISHED, Drawing
 from genrekit.features.spec import FeatureSpec
-from genrekit.networks.backbones import picture_network
+from genrekit.networks.backbones import image_network
 
 Form = Literal["plain", "published"]
-# Of the colours of ImageNet's pictures, which its networks were trained on.
+# Of the colours of ImageNet's images, which its networks were trained on.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
@@ -22,7 +22,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 class ImageRendering(nn.Module):
     """Decibels below the segment's loudest as colours; low frequencies below.
 
-    The same pictures as genrekit.features.image draws, but for their last bit.
+    The same images as genrekit.features.image draws, but for their last bit.
     """
 
     colours: Tensor
@@ -39,7 +39,7 @@ class ImageRendering(nn.Module):
             spec: its mean and std are undone.
             pixels: height and width to resize to; 0 leaves the form's own.
             form: "plain" has a pixel for every bin and frame and 80 dB; "published" is the 432x288
-                picture published beside GTZAN, with its margins and 40 dB.
+                image published beside GTZAN, with its margins and 40 dB.
         """
         super().__init__()
         self.spec, self.pixels = spec, pixels
@@ -73,41 +73,39 @@ class ImageRendering(nn.Module):
         shown = decibels[:, self.rows][:, :, self.columns]
         share = (shown - low) / (high - low).clamp(min=1e-6)
         index = (share * N_COLOURS).clamp(0, N_COLOURS - 1).long()
-        picture = self.colours[index].permute(0, 3, 1, 2)  # (batch, 3, rows, columns)
-        picture = (self._on_page(picture) * self.page - self.mean) / self.std
+        image = self.colours[index].permute(0, 3, 1, 2)  # (batch, 3, rows, columns)
+        image = (self._on_page(image) * self.page - self.mean) / self.std
         if self.pixels:
-            picture = functional.interpolate(
-                picture, self.size, mode="bilinear", align_corners=False
-            )
-        return picture
+            image = functional.interpolate(image, self.size, mode="bilinear", align_corners=False)
+        return image
 
-    def _on_page(self, picture: Tensor) -> Tensor:
+    def _on_page(self, image: Tensor) -> Tensor:
         """Put white margins around the spectrogram."""
         rows, columns = self.drawing.rows, self.drawing.columns
         if not self.drawing.framed:
-            return picture
+            return image
         margins = (
             columns.start,
             self.drawing.width - columns.stop,
             rows.start,
             self.drawing.height - rows.stop,
         )
-        return functional.pad(picture, margins, value=1.0)
+        return functional.pad(image, margins, value=1.0)
 
 
 class ImageNetwork(nn.Module):
-    """A network that sees the spectrogram as a picture."""
+    """A network that sees the spectrogram as an image."""
 
     def __init__(self, name: str, weights: str, pooling: str, paint: ImageRendering) -> None:
         """See Paint and backbones.build.
 
         Raises:
-            RecipeError: unknown name, or one that cannot take this picture or pooling.
+            RecipeError: unknown name, or one that cannot take this image or pooling.
             ModelError: the weight file is missing, unreadable or does not fit.
         """
         super().__init__()
         self.paint = paint
-        self.network, self.n_features = picture_network(name, (3, *paint.size), weights, pooling)
+        self.network, self.n_features = image_network(name, (3, *paint.size), weights, pooling)
 
     def forward(self, features: Tensor) -> Tensor:
         """Shape (batch, n_bins, n_frames) -> (batch, n_features)."""

@@ -51,7 +51,7 @@ def audit(
     """
     if not dataset.has_audio:
         raise DatasetError(
-            f"{dataset.path} holds features or pictures, and an audit hears audio; give the folder "
+            f"{dataset.path} holds features or images, and an audit hears audio; give the folder "
             "of the audio files"
         )
     paths = [track.path for track in dataset.tracks]

@@ -37,8 +37,8 @@ costly; and how many tracks were tested. The *leak* is same protocol minus by ar
 of a row are of the level that the source used. LEAKY: segments of one track stand on both sides;
 a *LEAKY* leak is what dividing segments at random gives above by artist.
 
-The sources are student projects: S0 (GTZAN pictures by ResNet; models from scratch), S1 (GTZAN
-pictures, mel spectrograms and the feature table), S2 (FMA-small by DenseNet and EfficientNet), S3
+The sources are student projects: S0 (GTZAN images by ResNet; models from scratch), S1 (GTZAN
+images, mel spectrograms and the feature table), S2 (FMA-small by DenseNet and EfficientNet), S3
 (the first three seconds of GTZAN) and S4 (GTZAN by ResNet18 and XGBoost).
 """
 

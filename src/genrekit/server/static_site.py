@@ -61,8 +61,8 @@ def build(out: Path, model: str | None = None) -> ModelFolder:
             f"model {found.card.name!r} sees {kind} features, which browsers do not make; allowed "
             f"are models of {' and '.join(_KINDS)}"
         )
-    if found.card.pictures == "other":
-        raise ModelError(f"model {found.card.name!r} sees pictures only, and the page hears audio")
+    if found.card.images == "other":
+        raise ModelError(f"model {found.card.name!r} sees images only, and the page hears audio")
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as folder:
         site = Path(folder) / "site"

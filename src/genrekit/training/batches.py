@@ -81,7 +81,7 @@ class SpectrogramSource:
     def _n_frames(self, track: int) -> int:
         """Frames of the track, or of the start of it that is heard."""
         n_frames = self.cached.n_frames(self.track_ids[track])
-        heard = self.spec.heard_of(n_frames / self._frames_per_second) * self._frames_per_second
+        heard = self.spec.used_seconds(n_frames / self._frames_per_second) * self._frames_per_second
         return min(n_frames, 1 + int(heard))
 
     def _grid(self, track: int) -> list[int]:

@@ -34,7 +34,7 @@ def make(
         labels=prepared.labels,
         features=plan.spec,
         feature_means=_feature_means(plan, prepared.train),
-        pictures=_pictures(recipe, prepared),
+        images=_images(recipe, prepared),
         aggregation=recipe.aggregation,
         training_data=TrainingData(
             dataset=prepared.dataset.name,
@@ -63,9 +63,9 @@ def _feature_means(
     return tuple(some_segments(train, plan.spec).mean(axis=(0, 2)).round(3).tolist())
 
 
-def _pictures(recipe: Recipe, prepared: TrainingSet) -> Literal["none", "published", "other"]:
-    """Return which pictures the model takes; see ModelCard."""
-    if recipe.model.picture != "published":
+def _images(recipe: Recipe, prepared: TrainingSet) -> Literal["none", "published", "other"]:
+    """Return which images the model takes; see ModelCard."""
+    if recipe.model.image != "published":
         return "none"
     dataset = prepared.dataset
     known = not isinstance(dataset, ImageSet) or dataset.is_known

@@ -59,7 +59,7 @@ def open_source(recipe: Recipe) -> Dataset:
     exclude = Path(recipe.data.exclude) if recipe.data.exclude else None
     dataset = datasets.open_dataset(recipe.data.source, exclude)
     if isinstance(dataset, ImageSet):
-        _check_pictures(dataset, recipe)
+        _check_images(dataset, recipe)
     elif not (dataset.has_audio or recipe.model.is_tabular):
         raise RecipeError(
             f"{dataset.path} holds hand-crafted features and no audio; model.backbone "
@@ -68,15 +68,15 @@ def open_source(recipe: Recipe) -> Dataset:
     return dataset.only(recipe.data.genres) if recipe.data.genres else dataset
 
 
-def _check_pictures(dataset: ImageSet, recipe: Recipe) -> None:
-    if recipe.model.picture != "published":
+def _check_images(dataset: ImageSet, recipe: Recipe) -> None:
+    if recipe.model.image != "published":
         raise RecipeError(
-            f"{dataset.path} holds pictures; model.backbone {recipe.model.backbone!r} hears audio: "
-            'give a folder of that, or model.picture = "published" with a backbone that sees'
+            f"{dataset.path} holds images; model.backbone {recipe.model.backbone!r} hears audio: "
+            'give a folder of that, or model.image = "published" with a backbone that sees'
         )
     if recipe.teacher.model or recipe.augmentation.random_crops:
         raise RecipeError(
-            f"{dataset.path} holds pictures: a teacher and augmentation.random_crops need audio"
+            f"{dataset.path} holds images: a teacher and augmentation.random_crops need audio"
         )
 
 

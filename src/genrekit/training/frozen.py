@@ -42,7 +42,7 @@ def cut(path: Path, spec: FeatureSpec, *, whole: bool = False) -> tuple[Floats, 
     """Cut a track into the segments that the product would hear.
 
     Args:
-        path: the audio, or the track's first picture: then each picture is a segment.
+        path: the audio, or the track's first image: then each image is a segment.
         spec: the front end.
         whole: hear every segment, however long the track is.
 
@@ -52,7 +52,7 @@ def cut(path: Path, spec: FeatureSpec, *, whole: bool = False) -> tuple[Floats, 
     Raises:
         AudioError: the file cannot be heard.
     """
-    if image.is_picture(path):
+    if image.is_image(path):
         decibels = image.read_track(path, spec).decibels.astype(np.float32)
         computed = features.normalise(decibels, spec)
         starts = np.arange(len(computed)) * spec.segment_seconds
@@ -196,7 +196,7 @@ class CachedExtractor:
         return self._last[path]
 
     def _hear(self, path: Path, whole: bool) -> TrackOutput:
-        digest = image.sha256(path) if image.is_picture(path) else files.sha256(path)
+        digest = image.sha256(path) if image.is_image(path) else files.sha256(path)
         record = self.memory / self._key(whole) / f"{digest}.npz"
         remembered = _read(record)
         if remembered:
@@ -239,7 +239,7 @@ class CachedExtractor:
 
 
 def _duration_seconds(path: Path, spec: FeatureSpec) -> float:
-    if image.is_picture(path):
+    if image.is_image(path):
         return len(image.parts(path)) * spec.segment_seconds
     return audio.probe(path).duration_seconds
 

@@ -234,8 +234,8 @@ def some_segments(tracks: Sequence[Track], spec: FeatureSpec) -> Floats:
 
 def _backbone(recipe: Recipe, spec: FeatureSpec) -> Any:
     settings = recipe.model
-    if settings.picture:
-        paint = ImageRendering(spec, settings.picture_pixels, settings.picture_form)
+    if settings.image:
+        paint = ImageRendering(spec, settings.image_pixels, settings.image_form)
         return ImageNetwork(settings.backbone, settings.weights, settings.pooling, paint)
     return backbones.build(
         settings.backbone, spec, settings.weights, settings.pooling, settings.taps

@@ -22,7 +22,7 @@ GENRES = {"high": np.array([0.5, -0.5]), "low": np.full(16, 1 / 16)}
 N_TRACKS = 5
 SAMPLE_RATE = 16000
 N_EMBEDDING = 8
-SMALL_PICTURE_PIXELS = 64
+SMALL_IMAGE_PIXELS = 64
 TABULAR_SECONDS = 1.0
 
 
@@ -53,8 +53,8 @@ def shrink(recipe: Recipe, folder: Path) -> Recipe:
     fields.setdefault("schedule", {})["epochs"] = 1
     if recipe.schedule.frozen_epochs:
         fields["schedule"]["frozen_epochs"] = 1
-    if recipe.model.picture_pixels:
-        fields["model"]["picture_pixels"] = SMALL_PICTURE_PIXELS
+    if recipe.model.image_pixels:
+        fields["model"]["image_pixels"] = SMALL_IMAGE_PIXELS
     sampling = {"segments_per_track": 1, "batch_size": 4, "min_steps": 1}
     fields["sampling"] = fields.get("sampling", {}) | sampling
     return resolve(fields)

@@ -76,9 +76,9 @@ class Model(Section):
     ``backbone`` is "embedded:NAME" (the frozen network of a model folder, whose front end is used),
     "cnn", "musicnn" or any name that timm knows. ``weights`` is "none", "imagenet" (timm fetches
     them), "msd" (musicnn's, which ``genrekit models weights musicnn`` fetches) or a file. ``taps``
-    says which of musicnn's outputs the head sees. ``picture`` shows the cnn or a timm network the
-    spectrogram as a colour picture: true gives every bin and frame a pixel, "published" is the
-    picture published beside GTZAN, which also reads such pictures; ``picture_pixels`` above 0
+    says which of musicnn's outputs the head sees. ``image`` shows the cnn or a timm network the
+    spectrogram as a colour image: true gives every bin and frame a pixel, "published" is the
+    image published beside GTZAN, which also reads such images; ``image_pixels`` above 0
     resizes to so many squared. The head
     "fastai" is "mlp" with batch norm. "tabular:NAME" is an estimator on hand-crafted columns, and
     ``parameters`` are its own.
@@ -89,8 +89,8 @@ class Model(Section):
     taps: tuple[Literal["pooled", "embedding", "tags"], ...] = ("embedding",)
     pooling: Literal["avg", "concat"] = "avg"
     head: Literal["linear", "mlp", "fastai", "logistic"] = "mlp"
-    picture: bool | Literal["published"] = False
-    picture_pixels: Count = 0
+    image: bool | Literal["published"] = False
+    image_pixels: Count = 0
     l2: tuple[Positive, ...] = (0.1,)
     quantise: Literal["none", "int8"] = "none"
     hidden: PositiveCount = 128
@@ -99,9 +99,9 @@ class Model(Section):
     parameters: dict[str, Parameter] = {}
 
     @property
-    def picture_form(self) -> Literal["plain", "published"]:
-        """How pictures.Paint draws."""
-        return "published" if self.picture == "published" else "plain"
+    def image_form(self) -> Literal["plain", "published"]:
+        """How images.Paint draws."""
+        return "published" if self.image == "published" else "plain"
 
     @property
     def is_tabular(self) -> bool:
@@ -260,23 +260,23 @@ class Recipe(Section):
                 f"model.backbone {self.model.backbone!r} brings its own front end; leave out "
                 "[features]"
             )
-        self._check_picture()
+        self._check_image()
         if self.augmentation.gain_db and self.features.level_db is not None:
             raise ValueError("features.level_db undoes what augmentation.gain_db does; give one")
         if self.teacher.unlabelled and not self.teacher.model:
             raise ValueError("teacher.unlabelled needs teacher.model, which gives the labels")
         return self
 
-    def _check_picture(self) -> None:
-        """Refuse a picture for what hears one channel, and one that is not comparable."""
+    def _check_image(self) -> None:
+        """Refuse an image for what hears one channel, and one that is not comparable."""
         model = self.model
-        if model.picture and model.backbone.startswith((EMBEDDED, TABULAR, "musicnn")):
+        if model.image and model.backbone.startswith((EMBEDDED, TABULAR, "musicnn")):
             raise ValueError(
-                f"model.backbone {model.backbone!r} hears one channel; model.picture needs 'cnn' "
+                f"model.backbone {model.backbone!r} hears one channel; model.image needs 'cnn' "
                 "or a network of timm"
             )
-        if model.picture_pixels and not model.picture:
-            raise ValueError("model.picture_pixels needs model.picture")
+        if model.image_pixels and not model.image:
+            raise ValueError("model.image_pixels needs model.image")
 
     def _check_frozen(self) -> None:
         """Refuse what a frozen backbone cannot do, and what only a frozen one can."""

@@ -1,6 +1,6 @@
-"""Pictures of spectrograms written from audio: one file, or a whole image dataset.
+"""Images of spectrograms written from audio: one file, or a whole image dataset.
 
-A picture appears whole or not at all, and says in itself which audio it was drawn from and how: a
+An image appears whole or not at all, and says in itself which audio it was drawn from and how: a
 run that was killed goes on where it stopped, and what would come out the same is not drawn again.
 """
 
@@ -27,18 +27,18 @@ from genrekit.features.image import PUBLISHED, Drawing
 from genrekit.inference.segments import cut_whole
 from genrekit.workers import Failure, Pool, n_cores
 
-MAX_PICTURE_SECONDS = 600.0
+MAX_IMAGE_SECONDS = 600.0
 _FILE_SECONDS = 3600.0  # a worker that takes longer for one file is stopped
 
-Task = tuple[Path, Path]  # an audio file and its picture
+Task = tuple[Path, Path]  # an audio file and its image
 
 
 @dataclass(frozen=True)
 class Style:
-    """What the pictures look like.
+    """What the images look like.
 
     Attributes:
-        segment_seconds: give every segment of this length a picture; None: one a file.
+        segment_seconds: give every segment of this length an image; None: one a file.
         plain: a pixel for each bin and frame over 80 dB, instead of the published form.
         size: (width, height) in pixels; None is the form's own.
     """
@@ -70,14 +70,14 @@ class RenderedImage:
 
     Attributes:
         n_files: how many were asked for.
-        n_pictures: how many pictures are there.
-        n_kept: files whose pictures were there already.
-        failures: why a file has no picture, by path.
+        n_images: how many images are there.
+        n_kept: files whose images were there already.
+        failures: why a file has no image, by path.
         warnings: what was wrong with a file that has one, by path.
     """
 
     n_files: int
-    n_pictures: int = 0
+    n_images: int = 0
     n_kept: int = 0
     failures: dict[Path, str] = field(default_factory=dict)
     warnings: dict[Path, list[str]] = field(default_factory=dict)
@@ -85,23 +85,23 @@ class RenderedImage:
 
 @dataclass(frozen=True)
 class _Done:
-    """One file's pictures."""
+    """One file's images."""
 
-    n_pictures: int
+    n_images: int
     is_kept: bool = False
     warnings: list[str] = field(default_factory=list)
 
 
 def targets(source: str, output: Path) -> dict[Path, Path]:
-    """Return where the picture of each audio file goes.
+    """Return where the image of each audio file goes.
 
     Args:
-        source: an audio file; a dataset, whose pictures are OUTPUT/GENRE/NAME.png; or any other
-            folder of audio, whose pictures lie as the audio does.
-        output: the picture of a file, or the folder of all others.
+        source: an audio file; a dataset, whose images are OUTPUT/GENRE/NAME.png; or any other
+            folder of audio, whose images lie as the audio does.
+        output: the image of a file, or the folder of all others.
 
     Raises:
-        DatasetError: no such file or dataset, no audio in it, or two files with one picture.
+        DatasetError: no such file or dataset, no audio in it, or two files with one image.
         OSError: a folder or table cannot be read.
     """
     path = Path(source)
@@ -132,8 +132,8 @@ def paint(
     """Draw audio files, with all cores.
 
     Args:
-        wanted: the picture of each audio file; with segments NAME.png becomes NAME.0.png, ...
-        style: what the pictures look like.
+        wanted: the image of each audio file; with segments NAME.png becomes NAME.0.png, ...
+        style: what the images look like.
         jobs: worker processes; None is one a core.
         advance: called after each file.
 
@@ -152,7 +152,7 @@ def paint(
             if isinstance(found, Failure):
                 result.failures[path] = found.message
             else:
-                result.n_pictures += found.n_pictures
+                result.n_images += found.n_images
                 result.n_kept += found.is_kept
                 if found.warnings:
                     result.warnings[path] = found.warnings
@@ -173,7 +173,7 @@ def _check(found: Mapping[Path, Path]) -> None:
         other = audio_of.setdefault(os.path.normcase(target), path)
         if other != path:
             raise DatasetError(
-                f"{other} and {path} would have one picture, {target}; rename one of them"
+                f"{other} and {path} would have one image, {target}; rename one of them"
             )
 
 
@@ -190,7 +190,7 @@ def _attempt(style: Style, task: Task) -> _Done | Failure[Task]:
 
 
 def _paint(style: Style, task: Task) -> _Done:
-    """Draw one file, unless the same pictures are there already."""
+    """Draw one file, unless the same images are there already."""
     path, target = task
     origin = _origin(style, files.sha256(path))
     n_there = _n_there(target, style, origin)
@@ -217,10 +217,10 @@ def _spectrograms(
         for _, segments in cut_whole(blocks, spec):
             yield from features.decibels(segments, spec)
         return
-    if info.duration_seconds > MAX_PICTURE_SECONDS:
+    if info.duration_seconds > MAX_IMAGE_SECONDS:
         raise AudioError(
-            f"{info.path} is {info.duration_seconds:.0f} s long; one picture shows "
-            f"{MAX_PICTURE_SECONDS:.0f} s at most; ask for one a segment (--segment-seconds 30)"
+            f"{info.path} is {info.duration_seconds:.0f} s long; one image shows "
+            f"{MAX_IMAGE_SECONDS:.0f} s at most; ask for one a segment (--segment-seconds 30)"
         )
     waveform = audio.load(info, spec.sample_rate, on_warning=warn)[0]
     if waveform.size < spec.n_fft:  # repeated, as segments of short tracks are
@@ -229,16 +229,16 @@ def _spectrograms(
 
 
 def _origin(style: Style, digest: str) -> dict[str, Any]:
-    """Return what a picture is drawn again for where it differs."""
+    """Return what an image is drawn again for where it differs."""
     size = list(style.size) if style.size else None
     told = {"segment_seconds": style.segment_seconds, "plain": style.plain, "size": size}
     return {"style": told, "audio_sha256": digest}
 
 
 def _n_there(target: Path, style: Style, origin: Mapping[str, Any]) -> int:
-    """Return how many pictures of this very audio and style are there; 0 where one is missing."""
-    n_pictures, index = 1, 0
-    while index < n_pictures:
+    """Return how many images of this very audio and style are there; 0 where one is missing."""
+    n_images, index = 1, 0
+    while index < n_images:
         whole = style.segment_seconds is None
         try:
             _, note = image.open_header(target if whole else _part(target, index))
@@ -246,8 +246,8 @@ def _n_there(target: Path, style: Style, origin: Mapping[str, Any]) -> int:
             return 0
         if {key: note.get(key) for key in origin} != origin:
             return 0
-        n_pictures, index = int(note["of"]), index + 1
-    return n_pictures
+        n_images, index = int(note["of"]), index + 1
+    return n_images
 
 
 def _part(target: Path, index: int) -> Path:

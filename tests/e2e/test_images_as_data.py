@@ -1,4 +1,4 @@
-"""Train on pictures, then hear audio, see pictures, and refuse what the model cannot take."""
+"""Train on images, then hear audio, see images, and refuse what the model cannot take."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from genrekit import Classifier
-from genrekit.batch import images
+from genrekit.batch import rendering
 from genrekit.errors import ModelError
 from genrekit.models import registry
 from genrekit.training import smoke
@@ -22,8 +22,8 @@ FEATURES = [f"features.segment_seconds={SECONDS}", f"features.segment_hop_second
 RECIPE = [
     *FEATURES,
     "model.backbone=cnn",
-    "model.picture=published",
-    "model.picture_pixels=32",
+    "model.image=published",
+    "model.image_pixels=32",
     "schedule.epochs=2",
     "sampling.segments_per_track=1",
     "sampling.min_steps=2",
@@ -39,14 +39,14 @@ def genrekit(*arguments: object) -> tuple[int, str]:
     return result.exit_code, " ".join(result.output.split())
 
 
-def train(pictures: Path, out: Path, *more: str) -> str:
+def train(images: Path, out: Path, *more: str) -> str:
     code, output = genrekit(
         "train",
         *RECIPE,
         *more,
         f"data.cache={out.parent / 'cache'}",
         "--data",
-        pictures,
+        images,
         "--out",
         out,
     )
@@ -60,19 +60,19 @@ def audio(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def pictures(audio: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("pictures")
-    wanted = images.targets(str(audio), out)
-    painted = images.paint(wanted, images.Style(segment_seconds=SECONDS), jobs=1)
-    assert painted.n_pictures == 2 * len(wanted)
+def images(audio: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("images")
+    wanted = rendering.targets(str(audio), out)
+    painted = rendering.paint(wanted, rendering.Style(segment_seconds=SECONDS), jobs=1)
+    assert painted.n_images == 2 * len(wanted)
     return out
 
 
 @pytest.fixture(scope="module")
-def run(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run on pictures of which one is cut short."""
+def run(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run on images of which one is cut short."""
     folder = tmp_path_factory.mktemp("known")
-    data = shutil.copytree(pictures, folder / "pictures")
+    data = shutil.copytree(images, folder / "images")
     cut = data / "low" / "0.1.png"
     cut.write_bytes(cut.read_bytes()[:-40])
     output = train(data, folder / "run")
@@ -81,8 +81,8 @@ def run(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def other_pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Grey pictures whose making nobody knows."""
+def other_images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Grey images whose making nobody knows."""
     folder, rng = tmp_path_factory.mktemp("other"), np.random.default_rng(0)
     for genre, brightness in (("dark", 60), ("light", 180)):
         (folder / genre).mkdir()
@@ -93,28 +93,28 @@ def other_pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def other_run(other_pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def other_run(other_images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("unknown") / "run"
-    train(other_pictures, run)
+    train(other_images, run)
     return run
 
 
-def test_a_model_of_pictures_hears_audio_as_it_sees_its_picture(
-    run: Path, audio: Path, pictures: Path
+def test_a_model_of_images_hears_audio_as_it_sees_its_image(
+    run: Path, audio: Path, images: Path
 ) -> None:
-    assert registry.read(run / "model").card.pictures == "published"
+    assert registry.read(run / "model").card.images == "published"
     classifier = Classifier(run / "model")
     for genre in ("high", "low"):
         heard = classifier.predict_file(audio / genre / "3.wav")
-        seen = classifier.predict_file(pictures / genre / "3.0.png")
+        seen = classifier.predict_file(images / genre / "3.0.png")
         assert heard.duration_seconds == seen.duration_seconds == 2 * SECONDS
         assert [its.start_seconds for its in seen.segments] == [0, SECONDS]
         for label, probability in heard.probabilities.items():
             assert seen.probabilities[label] == pytest.approx(probability, abs=0.05)
 
 
-def test_it_is_measured_on_pictures_and_on_audio(run: Path, audio: Path, pictures: Path) -> None:
-    for folder in (audio, pictures):
+def test_it_is_measured_on_images_and_on_audio(run: Path, audio: Path, images: Path) -> None:
+    for folder in (audio, images):
         code, output = genrekit(
             "evaluate", run / "model", "--data", folder, "--split", "track", "--json", "--jobs", 1
         )
@@ -122,53 +122,53 @@ def test_it_is_measured_on_pictures_and_on_audio(run: Path, audio: Path, picture
         assert json.loads(output)["n_tracks"] >= 1
 
 
-def test_a_model_of_unknown_pictures_sees_such_pictures_only(
-    other_run: Path, audio: Path, pictures: Path, other_pictures: Path
+def test_a_model_of_unknown_images_sees_such_images_only(
+    other_run: Path, audio: Path, images: Path, other_images: Path
 ) -> None:
-    assert registry.read(other_run / "model").card.pictures == "other"
+    assert registry.read(other_run / "model").card.images == "other"
     model = ["--model", other_run / "model"]
     code, output = genrekit("predict", *model, audio / "low" / "0.wav")
     assert code == 1
-    assert "was trained on pictures whose making is not known, so it sees such pictures" in output
+    assert "was trained on images whose making is not known, so it sees such images" in output
     with pytest.raises(ModelError, match="hears no audio"):
         Classifier(other_run / "model").predict(np.zeros(16000, np.float32), 16000)
-    code, output = genrekit("predict", *model, pictures / "low" / "0.0.png")
+    code, output = genrekit("predict", *model, images / "low" / "0.0.png")
     assert code == 1
     assert "shows another front end" in output or "is drawn in another way" in output
-    code, output = genrekit("predict", *model, "--json", other_pictures / "dark" / "0.png")
+    code, output = genrekit("predict", *model, "--json", other_images / "dark" / "0.png")
     assert code == 0
     assert set(json.loads(output)["genres"][0]) == {"label", "probability"}
 
 
-def test_a_model_that_hears_says_so_of_a_picture(pictures: Path) -> None:
-    code, output = genrekit("predict", "--model", TINY, pictures / "low" / "0.0.png")
+def test_a_model_that_hears_says_so_of_an_image(images: Path) -> None:
+    code, output = genrekit("predict", "--model", TINY, images / "low" / "0.0.png")
     assert code == 1
-    assert "is a picture, and model 'tiny' hears audio; give the audio" in output
+    assert "is an image, and model 'tiny' hears audio; give the audio" in output
     code, output = genrekit(
-        "evaluate", TINY, "--data", pictures, "--split", "track", "--include-training-tracks"
+        "evaluate", TINY, "--data", images, "--split", "track", "--include-training-tracks"
     )
     assert code == 1
 
 
-def test_the_leaky_split_divides_the_pictures_of_a_track(pictures: Path, tmp_path: Path) -> None:
+def test_the_leaky_split_divides_the_images_of_a_track(images: Path, tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.toml"
     recipe.write_text(
         '[features]\nsegment_seconds = 1.5\nsegment_hop_seconds = 1.5\n[model]\nbackbone = "cnn"\n'
-        'picture = "published"\npicture_pixels = 32\nhead = "logistic"\nfreeze = true\n'
+        'image = "published"\nimage_pixels = 32\nhead = "logistic"\nfreeze = true\n'
     )
     code, output = genrekit(
-        "evaluate", recipe, "--data", pictures, "--split", "segment", "--json", "--jobs", 1
+        "evaluate", recipe, "--data", images, "--split", "segment", "--json", "--jobs", 1
     )
     assert code == 0, output
     assert "LEAKY" in output
 
 
-def test_pictures_of_another_length_stop_the_run_and_leave_nothing(
-    pictures: Path, tmp_path: Path
+def test_images_of_another_length_stop_the_run_and_leave_nothing(
+    images: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "run"
     code, output = genrekit(
-        "train", *RECIPE[2:], f"data.cache={tmp_path / 'cache'}", "--data", pictures, "--out", out
+        "train", *RECIPE[2:], f"data.cache={tmp_path / 'cache'}", "--data", images, "--out", out
     )
     assert code == 1
     assert "shows another front end: segment_seconds 1.5, not 3.0" in output
