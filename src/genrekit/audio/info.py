@@ -14,6 +14,7 @@ class AudioInfo:
     """A file that can be heard, with a length that was checked.
 
     ``n_samples`` counts samples of one channel at ``sample_rate``, the file's own rate in Hz.
+    ``channel_names`` are FFmpeg's names of the channels ("FL", "LFE"), empty where not known.
     ``warnings`` says in one sentence each what is wrong with a file that can be heard nevertheless.
     """
 
@@ -23,6 +24,7 @@ class AudioInfo:
     n_channels: int
     n_samples: int
     warnings: tuple[str, ...] = ()
+    channel_names: tuple[str, ...] = ()
 
     @property
     def duration_seconds(self) -> float:

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrekit.audio.info import AudioInfo
+from genrekit.audio.mixing import CANCELLED, Mixer, weights
 from genrekit.audio.probing import probe
 from genrekit.audio.pyav_reader import PyavReader
 from genrekit.audio.readers import DecodeError, Reader, SoundfileReader
-from genrekit.audio.signal import Alignment, StreamResampler, check_finite, downmix, resample
+from genrekit.audio.signal import Alignment, StreamResampler, check_finite, resample
 from genrekit.errors import AudioError
 
 Waveform = NDArray[np.float32]
@@ -43,7 +44,7 @@ def load(
         source: a path, or what probe said of it (which saves probing again).
         sample_rate: the wished rate in Hz; None keeps the file's own.
         mono: mix all channels to one; otherwise one channel stays one and two stay two. More than
-            two have no agreed left and right and become one.
+            two become one by the weights of ``mixing``.
         start_seconds: where to start.
         duration_seconds: how much to decode, less at the end of the track; None is all.
         on_warning: called with a sentence for each damage met while decoding.
@@ -197,6 +198,7 @@ class _DecodedTrack:
         self.n_channels = info.n_channels if info.n_channels <= 2 and not mono else 1
         self._on_warning = on_warning or (lambda _: None)
         self._is_damaged = False
+        self._mixer = Mixer(weights(info.n_channels, info.channel_names))
         self._reader: Reader = _open_reader(info)
         self._position = 0
 
@@ -212,7 +214,7 @@ class _DecodedTrack:
                 break
             target = decoded[:, n_done : n_done + piece.shape[1]]
             if self.n_channels < piece.shape[0]:
-                downmix(piece, out=target)
+                self._mixer.mix(piece, target, first + n_done)
             else:
                 target[:] = piece
             n_done += piece.shape[1]
@@ -264,6 +266,8 @@ class _DecodedTrack:
     def close(self) -> None:
         if isinstance(self._reader, PyavReader) and self._reader.n_damaged:
             self._warn(f"{self._reader.n_damaged} damaged packets were left out")
+        if self._mixer.has_cancelled:
+            self._on_warning(CANCELLED)
         self._reader.close()
 
 

@@ -54,7 +54,8 @@ def probe(path: str | os.PathLike[str]) -> AudioInfo:
 
 def _probe(path: Path) -> AudioInfo:
     try:
-        return _probe_soundfile(path)
+        info = _probe_soundfile(path)
+        return info if info.n_channels <= 2 else _with_channel_names(info)
     except DecodeError as error:
         by_soundfile = str(error)
     try:
@@ -68,6 +69,17 @@ def _probe(path: Path) -> AudioInfo:
         raise AudioError(
             f"{path}: cannot be decoded (soundfile: {by_soundfile}; PyAV: {error}); {advice}"
         ) from error
+
+
+def _with_channel_names(info: AudioInfo) -> AudioInfo:
+    """Prefer FFmpeg for more than two channels: it alone says which of them is the centre."""
+    try:
+        found = _probe_pyav(info.path, "")
+    except DecodeError:
+        return info
+    is_same = (found.sample_rate, found.n_channels) == (info.sample_rate, info.n_channels)
+    n_more = found.n_samples - info.n_samples
+    return found if is_same and n_more >= -_TOLERANCE_SECONDS * info.sample_rate else info
 
 
 def check_regular(path: Path) -> None:
@@ -143,7 +155,15 @@ def _probe_pyav(path: Path, by_soundfile: str) -> AudioInfo:
         elif claimed and _falls_short(reader, claimed, n_samples):
             share = n_samples / claimed
             warnings = (f"cut short: it holds {share:.0%} of the length it claims",)
-        return AudioInfo(path, "pyav", reader.sample_rate, reader.n_channels, n_samples, warnings)
+        return AudioInfo(
+            path,
+            "pyav",
+            reader.sample_rate,
+            reader.n_channels,
+            n_samples,
+            warnings,
+            reader.channel_names,
+        )
     finally:
         reader.close()
 

@@ -7,13 +7,13 @@ import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from genrekit.audio import frames
 from genrekit.audio.readers import DecodeError
-from genrekit.audio.signal import downmix
 
 Waveform = NDArray[np.float32]
 
@@ -47,6 +47,7 @@ class PyavReader:
             raise DecodeError("no frame of its audio could be decoded")
         self.sample_rate = int(first.sample_rate)
         self.n_channels = int(first.layout.nb_channels)
+        self.channel_names = frames.channel_names(first)
         self._set_clock(first)
 
     def _open(self) -> None:
@@ -154,12 +155,12 @@ class PyavReader:
         ticks_per_sample = 1 / (self._tick * self.sample_rate)
         if ticks_per_sample > 0.5 and abs(ticks_per_sample - round(ticks_per_sample)) < 1e-6:
             return
-        frames = [first, *itertools.islice(self._frames, _CLOCK_FRAMES - 1)]
-        self._frames = itertools.chain(frames[1:], self._frames)
-        sizes = [frame.samples for frame in frames]
+        begin = [first, *itertools.islice(self._frames, _CLOCK_FRAMES - 1)]
+        self._frames = itertools.chain(begin[1:], self._frames)
+        sizes = [frame.samples for frame in begin]
         starts = np.cumsum([0, *sizes[:-1]]) / self.sample_rate
-        if all(frame.pts is not None for frame in frames):
-            errors = np.array([frame.pts for frame in frames]) * self._tick - starts
+        if all(frame.pts is not None for frame in begin):
+            errors = np.array([frame.pts for frame in begin]) * self._tick - starts
             self._origin_seconds = float(np.median(errors))
         grid = math.gcd(*sizes[1:-1]) if len(sizes) > 2 else 1
         # Vorbis mixes block sizes; all of them are multiples of 64.
@@ -196,7 +197,7 @@ class PyavReader:
                     f"its sample rate changes from {self.sample_rate} to {frame.sample_rate} Hz"
                 )
             n_here = min(frame.samples - self._skip, n_samples - n_done)
-            _copy(frame, self._skip, waveform[:, n_done : n_done + n_here])
+            frames.copy_samples(frame, self._skip, waveform[:, n_done : n_done + n_here])
             n_done += n_here
             self._advance(n_here)
         return waveform[:, :n_done]
@@ -243,13 +244,14 @@ class PyavReader:
             if packet is None:
                 return
             try:
-                frames = packet.decode()
+                decoded = packet.decode()
             except av.EOFError:
                 return
             except (av.FFmpegError, OSError):
                 self.n_damaged += 1
                 continue
-            for frame in frames:
+            for frame in decoded:
+                frames.keep_layout(frame)
                 if frame.samples:
                     yield frame
 
@@ -271,42 +273,3 @@ def _tag(stream: Any) -> str:
 
 def _file_url(path: Path) -> Any:
     return "file:" + os.fspath(path)
-
-
-def _copy(frame: Any, first: int, target: Waveform) -> None:
-    """Write a frame's samples from first on into target, shape (channels, samples)."""
-    n_channels, n_samples = target.shape
-    if frame.format.name == "fltp" and frame.layout.nb_channels == n_channels:
-        # What AAC decodes to. PyAV's to_ndarray would take half as long again as the decoding.
-        for row, plane in zip(target, frame.planes, strict=True):
-            row[:] = np.frombuffer(plane, np.float32, n_samples, first * row.itemsize)
-    else:
-        waveform = _fit_channels(_to_float(frame), n_channels)
-        target[:] = waveform[:, first : first + n_samples]
-
-
-def _to_float(frame: Any) -> Waveform:
-    """Return a frame of any sample format as shape (channels, samples) in [-1, 1]."""
-    array: NDArray[Any] = _int64(frame) if frame.format.bytes == 8 else frame.to_ndarray()
-    if not frame.format.is_planar:
-        array = array.reshape(-1, frame.layout.nb_channels).T
-    if array.dtype == np.uint8:
-        return (array.astype(np.float32) - np.float32(128)) / np.float32(128)
-    if array.dtype.kind == "i":
-        return array.astype(np.float32) / np.float32(2 ** (8 * array.dtype.itemsize - 1))
-    return np.asarray(array, np.float32)
-
-
-def _int64(frame: Any) -> NDArray[Any]:
-    """Return a frame of 64-bit samples, of which PyAV knows the floating ones only."""
-    if frame.format.name.startswith("dbl"):
-        return cast("NDArray[Any]", frame.to_ndarray())
-    n_each = frame.samples * (1 if frame.format.is_planar else frame.layout.nb_channels)
-    return np.stack([np.frombuffer(plane, np.int64)[:n_each] for plane in frame.planes])
-
-
-def _fit_channels(waveform: Waveform, n_channels: int) -> Waveform:
-    """Let a track that changes its channels on the way keep those that it began with."""
-    if waveform.shape[0] == n_channels:
-        return waveform
-    return np.repeat(downmix(waveform), n_channels, axis=0)

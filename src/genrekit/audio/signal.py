@@ -20,27 +20,6 @@ QUALITY = "HQ"
 MARGIN_SAMPLES = 400
 
 
-def downmix(waveform: Waveform, out: Waveform | None = None) -> Waveform:
-    """Mix to mono: the plain mean of all channels.
-
-    Args:
-        waveform: shape (channels, samples).
-        out: where to write the mix of two channels or more, shape (1, samples).
-
-    Returns:
-        Shape (1, samples); the waveform itself when it is mono already.
-    """
-    n_channels = waveform.shape[0]
-    if n_channels == 1:
-        return waveform
-    # Not as a product with weights: for pieces as long as a reader's OpenBLAS starts threads.
-    mixed = np.add(waveform[:1], waveform[1:2], out=out)
-    for channel in waveform[2:]:
-        mixed += channel
-    mixed *= np.float32(1 / n_channels)
-    return cast(Waveform, mixed)
-
-
 def resample(waveform: Waveform, from_hz: int, to_hz: int) -> Waveform:
     """Resample with soxr HQ, only when the rates differ.
 
