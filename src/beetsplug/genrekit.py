@@ -27,8 +27,7 @@ from beets.plugins import BeetsPlugin
 
 from genrekit import Classifier
 from genrekit.errors import GenrekitError
-from genrekit.inference.classifier import FailedFile
-from genrekit.prediction import Prediction
+from genrekit.prediction import FailedFile, Prediction
 from genrekit.tagging import policy
 from genrekit.tags.formats.contents import PROVENANCE
 

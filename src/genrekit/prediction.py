@@ -1,42 +1,85 @@
-"""Prediction: what genrekit says of one track, and its JSON form."""
+"""What a model predicts of one file, and its JSON form: every other form is made of that one."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+# What of the JSON form has a column in a table, by its annotation, and the column's type.
+_COLUMN_TYPES: dict[Any, str] = {
+    str | None: "string",
+    float: "double",
+    bool: "bool",
+    list[str]: "list",
+}
 
 
-class SegmentPrediction(BaseModel):
-    """Probabilities of one segment of a track, with its place in seconds."""
-
+class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SegmentPrediction(_Frozen):
+    """Probabilities of one segment of a track, with its place in seconds."""
 
     start_seconds: float
     end_seconds: float
     probabilities: dict[str, float]
 
 
-class ModelReference(BaseModel):
-    """Which model spoke: name, version and the SHA-256 of its network."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class ModelReference(_Frozen):
+    """Which model predicted: name, version and the SHA-256 of its network."""
 
     name: str
     version: str
     sha256: str
 
 
-class Prediction(BaseModel):
+class GenreProbability(_Frozen):
+    """A label and its calibrated probability."""
+
+    label: str
+    probability: float
+
+
+class PredictionDocument(_Frozen):
+    """The JSON form of a Prediction; ``label`` is null where it abstained."""
+
+    path: str | None
+    label: str | None
+    probability: float
+    abstained: bool
+    threshold: float
+    duration_seconds: float
+    genres: list[GenreProbability]
+    segments: list[SegmentPrediction]
+    model: ModelReference
+    warnings: list[str]
+
+
+@dataclass(frozen=True)
+class FailedFile:
+    """A file that could not be predicted, and why, in one sentence."""
+
+    path: str
+    error: str
+
+    def to_dict(self, top: int | None = None) -> dict[str, str]:
+        """Return the JSON form: path and error, whatever top is."""
+        del top
+        return asdict(self)
+
+
+class Prediction(_Frozen):
     """Genre probabilities of one track.
 
     ``probabilities`` maps every label of the model to the calibrated probability of the track, the
     mean over its segments; they sum to one. ``abstained`` is true where the best probability lies
-    below ``threshold``: then ``label`` is None and the answer is "I don't know".
+    below ``threshold``: then ``label`` is None and the prediction is "I don't know".
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     path: str | None
     probabilities: dict[str, float]
@@ -66,27 +109,23 @@ class Prediction(BaseModel):
         """The most probable label, or None when abstaining."""
         return None if self.abstained else self.genres[0][0]
 
-    def to_dict(self, top: int | None = None) -> dict[str, Any]:
-        """Return the JSON form as a dictionary.
+    def document(self, top: int | None = None) -> PredictionDocument:
+        """Return the JSON form as a pydantic model.
 
         Args:
             top: keep only this many of the most probable genres; None keeps all of them.
         """
-        return {
-            "path": self.path,
-            "label": self.label,
-            "probability": self.probability,
-            "abstained": self.abstained,
-            "threshold": self.threshold,
-            "duration_seconds": self.duration_seconds,
-            "genres": [{"label": k, "probability": p} for k, p in self.genres[:top]],
-            "segments": [segment.model_dump() for segment in self.segments],
-            "model": self.model.model_dump(),
-            "warnings": list(self.warnings),
-        }
+        fields = {name: getattr(self, name) for name in PredictionDocument.model_fields}
+        genres = [{"label": label, "probability": p} for label, p in self.genres[:top]]
+        return PredictionDocument.model_validate(fields | {"genres": genres})
+
+    def to_dict(self, top: int | None = None) -> dict[str, Any]:
+        """Return the JSON form as a dictionary; top as in document."""
+        return self.document(top).model_dump()
 
     def to_json(self, top: int | None = None) -> str:
         """Return one line of JSON; ``from_json(p.to_json())`` equals ``p``."""
+        # Not by pydantic, which refuses the bytes of a file name that are no text.
         return json.dumps(self.to_dict(top), ensure_ascii=False)
 
     @classmethod
@@ -96,16 +135,32 @@ class Prediction(BaseModel):
         Raises:
             ValueError: the text is not the JSON form of a Prediction.
         """
-        fields = json.loads(text)
         try:
-            return cls(
-                path=fields["path"],
-                probabilities={g["label"]: g["probability"] for g in fields["genres"]},
-                segments=fields["segments"],
-                model=fields["model"],
-                duration_seconds=fields["duration_seconds"],
-                threshold=fields["threshold"],
-                warnings=fields["warnings"],
-            )
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"not the JSON form of a Prediction: {error!r}") from error
+            document = PredictionDocument.model_validate(json.loads(text))
+        except ValidationError as error:
+            raise ValueError(f"not the JSON form of a Prediction: {error}") from error
+        fields = {name: value for name, value in document if name in cls.model_fields}
+        return cls(probabilities={g.label: g.probability for g in document.genres}, **fields)
+
+
+def columns(labels: Iterable[str]) -> dict[str, str]:
+    """Return the columns of a table of predictions, for CSV and Parquet, and their types.
+
+    Args:
+        labels: the model's; the probability of each has a column, p_LABEL.
+
+    Returns:
+        "string", "double", "bool" or "list" (of strings) by the column's name.
+    """
+    fields = PredictionDocument.model_fields.items()
+    kinds = {name: _COLUMN_TYPES.get(field.annotation) for name, field in fields}
+    found = {name: kind for name, kind in kinds.items() if kind} | {"error": "string"}
+    found |= {f"model_{name}": "string" for name in ModelReference.model_fields}
+    return found | {f"p_{label}": "double" for label in labels}
+
+
+def row(fields: dict[str, Any]) -> dict[str, Any]:
+    """Turn the JSON form of a Prediction, or of a file that failed, into a row of such a table."""
+    found = {name: fields.get(name) for name in columns(())}
+    found |= {f"model_{name}": value for name, value in fields.get("model", {}).items()}
+    return found | {f"p_{g['label']}": g["probability"] for g in fields.get("genres", [])}

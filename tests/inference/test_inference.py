@@ -13,9 +13,10 @@ import soundfile
 from genrekit import Classifier, Prediction, demo, features
 from genrekit.errors import AudioError, ModelError
 from genrekit.inference import aggregation
-from genrekit.inference.classifier import MANY_FILES, FailedFile, threshold_for
+from genrekit.inference.classifier import MANY_FILES, threshold_for
 from genrekit.models import registry
 from genrekit.models.runtime import Network
+from genrekit.prediction import FailedFile
 
 TINY = Path(__file__).parents[1] / "golden" / "tiny"
 RATE = 16000  # the tiny model's own rate, so that nothing is resampled

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, Literal, Protocol
 
-from genrekit import audio
+from genrekit import audio, prediction
 from genrekit.batch import feature_tables, sources
 from genrekit.batch.sources import BatchSource
 from genrekit.errors import ModelError
@@ -21,19 +21,6 @@ from genrekit.models import registry
 from genrekit.workers import Failure
 
 Row = dict[str, Any]
-PREDICTION_COLUMNS = {
-    "path": "string",
-    "label": "string",
-    "probability": "double",
-    "abstained": "bool",
-    "threshold": "double",
-    "duration_seconds": "double",
-    "warnings": "list",
-    "error": "string",
-    "model_name": "string",
-    "model_version": "string",
-    "model_sha256": "string",
-}
 
 
 class Work(Protocol):
@@ -141,13 +128,11 @@ class Predict:
 
     def columns(self) -> dict[str, str]:
         """Return the columns, with a probability for each label."""
-        return PREDICTION_COLUMNS | {f"p_{label}": "double" for label in self.labels}
+        return prediction.columns(self.labels)
 
     def flat(self, row: Row) -> Row:
         """Leave the segments out and give each label a column."""
-        flat = {name: row.get(name) for name in PREDICTION_COLUMNS}
-        flat |= {f"model_{key}": value for key, value in row["model"].items()}
-        return flat | {f"p_{g['label']}": g["probability"] for g in row.get("genres", [])}
+        return prediction.row(row)
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from genrekit.cli.options import Jobs, JsonLines, MinPrecision, Model, spread
 from genrekit.files import expand
 
 if TYPE_CHECKING:
-    from genrekit.inference.classifier import Classifier, FailedFile
-    from genrekit.prediction import Prediction
+    from genrekit.inference.classifier import Classifier
+    from genrekit.prediction import FailedFile, Prediction
 
 Choice = int | Literal["all"] | None
 SHOW_PROGRESS_FROM = 4
@@ -160,7 +160,7 @@ def _run(
     write: Callable[[Prediction | FailedFile], None],
 ) -> list[FailedFile]:
     """Predict and write every file; return those that failed."""
-    from genrekit.inference.classifier import FailedFile
+    from genrekit.prediction import FailedFile
 
     failures = []
     many = len(files) >= SHOW_PROGRESS_FROM

@@ -20,8 +20,7 @@ from genrekit.files import write_beside
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from genrekit.inference.classifier import FailedFile
-    from genrekit.prediction import Prediction
+    from genrekit.prediction import FailedFile, Prediction
 
 TOP_IN_TEXT = 3
 
@@ -65,7 +64,7 @@ def _utf8(binary: IO[bytes]) -> io.TextIOWrapper:
 
 
 def timeline_kind(path: Path) -> Kind:
-    """Return the form of a timeline that a file's suffix asks for; text where it asks for none.
+    """Return the form of a timeline that a file's suffix names; text where it names none.
 
     >>> timeline_kind(Path("song.txt")), timeline_kind(Path("song.png")), timeline_kind(Path("a"))
     ('labels', 'png', 'text')
@@ -109,7 +108,7 @@ def _json_lines(stream: IO[str], top: int | None, timeline: bool) -> Write:
 
 
 def _timelines(kind: Kind, stream: IO[Any]) -> Write:
-    """Write timelines as CSV, or one as an image or a label track; failures are told elsewhere."""
+    """Write timelines as CSV, or one as an image or a label track; failures are left out."""
     from genrekit.inference import timeline as timelines
     from genrekit.prediction import Prediction
 
@@ -131,15 +130,14 @@ def _timelines(kind: Kind, stream: IO[Any]) -> Write:
 
 
 def _csv_rows(stream: IO[str], labels: Sequence[str], top: int | None) -> Write:
-    columns = ["path", "label", "probability", "abstained", "duration_seconds"]
-    rows = csv.DictWriter(stream, [*columns, *labels, "warnings", "error"], lineterminator="\n")
+    from genrekit import prediction
+
+    rows = csv.DictWriter(stream, list(prediction.columns(labels)), lineterminator="\n")
     rows.writeheader()
 
     def write(result: Prediction | FailedFile) -> None:
-        fields: dict[str, Any] = result.to_dict(top)
-        row = {key: fields[key] for key in (*columns, "error") if key in fields}
-        row |= {genre["label"]: genre["probability"] for genre in fields.get("genres", [])}
-        rows.writerow(row | {"warnings": " ".join(fields.get("warnings", []))})
+        row = prediction.row(result.to_dict(top))
+        rows.writerow(row | {"warnings": " ".join(row["warnings"] or ())})
         stream.flush()
 
     return write
@@ -166,8 +164,8 @@ def _lines(prediction: Prediction, top: int, timeline: bool) -> Iterator[Text]:
         f"  {clock(prediction.duration_seconds)}", "dim"
     )
     if prediction.abstained:
-        wanted = f"{100 * prediction.threshold:.0f} %"
-        yield Text(f"  I don't know: no genre reaches {wanted}", "yellow")
+        limit = f"{100 * prediction.threshold:.0f} %"
+        yield Text(f"  I don't know: no genre reaches {limit}", "yellow")
     width = max(len(label) for label in prediction.probabilities)
     for label, probability in prediction.genres[:top]:
         yield _bar_line(f"  {label:<{width}}  ", probability)

@@ -11,9 +11,9 @@ from genrekit.errors import ModelError
 from genrekit.evaluation.predictions import answered_anew, text
 from genrekit.evaluation.result import FailedTrack
 from genrekit.evaluation.selection import ChosenTrack
-from genrekit.inference.classifier import Classifier, FailedFile
+from genrekit.inference.classifier import Classifier
 from genrekit.models.card import ModelCard
-from genrekit.prediction import Prediction
+from genrekit.prediction import FailedFile, Prediction
 
 if TYPE_CHECKING:
     from genrekit.datasets.dataset import Dataset

@@ -26,7 +26,7 @@ from genrekit.inference.segments import SegmentChoice
 from genrekit.models import registry
 from genrekit.models.card import ModelCard
 from genrekit.models.runtime import Network
-from genrekit.prediction import ModelReference, Prediction, SegmentPrediction
+from genrekit.prediction import FailedFile, ModelReference, Prediction, SegmentPrediction
 from genrekit.workers import Failure, Pool, n_cores
 
 Waveform = NDArray[np.float32]
@@ -40,19 +40,6 @@ MANY_FILES = 16  # from here on workers pay whatever a file costs
 WORKERS_START_SECONDS = 0.6
 ITEM_SECONDS = 600.0  # a worker that takes longer for one file is stopped
 BLOCK_SECONDS = segments.WHOLE_TRACK_SECONDS  # so that a short track is one block
-
-
-@dataclass(frozen=True)
-class FailedFile:
-    """A file that could not be predicted, and why, in one sentence."""
-
-    path: str
-    error: str
-
-    def to_dict(self, top: int | None = None) -> dict[str, str]:
-        """Return the JSON form: path and error only, whatever top asks of a Prediction."""
-        del top
-        return {"path": self.path, "error": self.error}
 
 
 @dataclass

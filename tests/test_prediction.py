@@ -1,13 +1,22 @@
-"""Prediction: what it answers, and its one line of JSON."""
+"""Prediction: its label, and its JSON form, of which every other form is made."""
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 
 import pytest
 from pydantic import ValidationError
 
-from genrekit.prediction import ModelReference, Prediction, SegmentPrediction
+from genrekit.batch.tasks import Predict
+from genrekit.cli import writers
+from genrekit.prediction import (
+    ModelReference,
+    Prediction,
+    PredictionDocument,
+    SegmentPrediction,
+)
 
 
 def prediction(path: str | None = "a.mp3", threshold: float = 0.0) -> Prediction:
@@ -85,3 +94,23 @@ def test_it_is_frozen() -> None:
 def test_other_json_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"Expecting value|not the JSON form"):
         Prediction.from_json(text)
+
+
+def test_every_form_is_made_of_the_one_model() -> None:
+    document = set(PredictionDocument.model_fields)
+    assert set(json.loads(prediction().to_json())) == document
+    stream = io.StringIO()
+    write = writers.writer("csv", stream, ("blues", "jazz", "rock"), None, timeline=False)
+    write(prediction())
+    [csv_row] = csv.DictReader(io.StringIO(stream.getvalue()))
+    work = Predict(None, "tiny", "1", "ab", ("blues", "jazz", "rock"))
+    parquet_row = work.flat(prediction().to_dict())
+    assert list(csv_row) == list(work.columns())
+    assert parquet_row.keys() == work.columns().keys()
+    nested = {"genres": "p_jazz", "segments": None, "model": "model_sha256"}
+    for field in document:
+        column = nested.get(field, field)
+        assert column is None or column in csv_row
+    assert csv_row["p_jazz"] == str(parquet_row["p_jazz"]) == "0.6"
+    assert csv_row["warnings"] == "silent"
+    assert parquet_row["warnings"] == ["silent"]
