@@ -327,7 +327,13 @@ def test_changed_audio(model: Path, data: Path, tmp_path: Path) -> None:
     agreement = {its.name: its.agreement.value for its in robustness.changes}
     assert accuracy["unchanged"] == pytest.approx(10 / 12)
     # A tone stays the loudest through MP3, gain and a cut; 8 kHz has no place for the high one.
-    for name in ("MP3 128 kbit/s", "MP3 32 kbit/s", "gain -12 dB", "first 5 s", "stretch +10 %"):
+    for name in (
+        "MP3 128 kbit/s",
+        "MP3 32 kbit/s",
+        "gain -12 dB",
+        "first 5 s",
+        "time stretch +10 %",
+    ):
         assert agreement[name] == 1, name
     assert agreement["resampled 8 kHz"] == pytest.approx(9 / 12)
     assert (tmp_path / "out" / "robustness.png").stat().st_size > 1000

@@ -71,7 +71,7 @@ def test_pitch_moves_and_length_stays(semitones: int) -> None:
 
 @pytest.mark.parametrize("factor", [0.9, 1.1])
 def test_length_changes_and_pitch_stays(factor: float) -> None:
-    changed, _ = perturbations.stretched(tone(), RATE, factor=factor)
+    changed, _ = perturbations.time_stretched(tone(), RATE, factor=factor)
     assert loudest_hz(changed, RATE) == pytest.approx(TONE_HZ, abs=3)
     assert changed.shape[1] / RATE == pytest.approx(SECONDS * factor, abs=0.15)
 

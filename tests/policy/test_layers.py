@@ -15,7 +15,17 @@ import pytest
 import genrekit
 
 ROOT = Path(genrekit.__file__).parent
-LEAVES = {"errors", "labels", "prediction", "metrics", "files", "workers", "demo", "plotting"}
+LEAVES = {
+    "errors",
+    "labels",
+    "prediction",
+    "metrics",
+    "files",
+    "workers",
+    "demo",
+    "plotting",
+    "schema",
+}
 PREDICTING = LEAVES | {"audio", "features", "models", "inference"}
 # What each layer may import besides itself and the package's version. A new layer needs a line
 # here and one in docs/design.md.

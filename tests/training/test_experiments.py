@@ -16,7 +16,7 @@ from genrekit.cli.main import build
 from genrekit.datasets import Dataset, Track, TrackPart, open_dataset, segment_tracks
 from genrekit.datasets.cache import SpectrogramCache
 from genrekit.errors import DatasetError, RecipeError
-from genrekit.evaluation import leakage, splitting
+from genrekit.evaluation import comparison, selection
 from genrekit.evaluation.result import EvaluationResult
 from genrekit.features.spec import FeatureSpec
 from genrekit.models import registry
@@ -142,8 +142,8 @@ def test_folds_are_pooled_and_ask_every_track_once(
         track.track_id for track in open_dataset(music / "manifest.csv").tracks
     )
     assert (len(result.runs), len({run.sha256 for run in result.runs})) == (3, 3)
-    n_right = sum(run.n_right for run in result.runs)
-    assert result.product.accuracy.value == pytest.approx(n_right / 36)
+    n_correct = sum(run.n_correct for run in result.runs)
+    assert result.product.accuracy.value == pytest.approx(n_correct / 36)
     assert (result.coverage, result.trained_on) == ((), ())
 
 
@@ -160,7 +160,7 @@ def test_no_model_was_fitted_to_what_it_is_asked(
 ) -> None:
     dataset = open_dataset(music / "manifest.csv")
     evaluate(frozen, runs, "artist", n_folds=3)
-    for split in splitting.divide(dataset, "artist", 3):
+    for split in selection.divide(dataset, "artist", 3):
         card = registry.find(runs / f"{split.name.replace(' ', '-')}-seed-0" / "model").card
         assert card.training_data is not None
         assert set(card.training_data.track_ids) == set(split.train)
@@ -171,14 +171,14 @@ def test_a_finished_run_is_read_and_another_split_refused(
     music: Path, frozen: recipe.Recipe, runs: Path
 ) -> None:
     dataset = open_dataset(music / "manifest.csv")
-    (first,), (second,) = (splitting.divide(dataset, "artist", seed=seed) for seed in (0, 1))
+    (first,), (second,) = (selection.divide(dataset, "artist", seed=seed) for seed in (0, 1))
     said: list[str] = []
-    once = experiments.hear(frozen, first, runs / "own", said.append)
+    once = experiments.train_and_predict(frozen, first, runs / "own", said.append)
     said.clear()
-    assert experiments.hear(frozen, first, runs / "own", said.append) == once
+    assert experiments.train_and_predict(frozen, first, runs / "own", said.append) == once
     assert said == []
     with pytest.raises(RecipeError, match="holds a run on another split"):
-        experiments.hear(frozen, second, runs / "own", said.append)
+        experiments.train_and_predict(frozen, second, runs / "own", said.append)
 
 
 def test_the_leaky_card_names_whole_tracks(music: Path, frozen: recipe.Recipe, runs: Path) -> None:
@@ -261,7 +261,7 @@ def test_training_never_hears_the_test_part(
     music: Path, frozen: recipe.Recipe, runs: Path, tmp_path: Path
 ) -> None:
     """Statistics of test tracks cannot be fitted: without their audio the same model comes out."""
-    (split,) = splitting.divide(open_dataset(music / "manifest.csv"), "artist")
+    (split,) = selection.divide(open_dataset(music / "manifest.csv"), "artist")
     deaf = shutil.copytree(music, tmp_path / "music", ignore=shutil.ignore_patterns("cache"))
     for track_id in split.test:
         (deaf / f"{track_id}.wav").write_bytes(b"no audio")
@@ -303,9 +303,9 @@ def few(**genres: list[str]) -> Dataset:
 )
 def test_folds_that_cannot_be_made(genres: dict[str, list[str]], kind: str, words: str) -> None:
     with pytest.raises(DatasetError, match=words):
-        splitting.divide(few(**genres), kind, 3)
+        selection.divide(few(**genres), kind, 3)
 
 
 def test_the_leak_meter_needs_artists() -> None:
     with pytest.raises(DatasetError, match="names no artists, so the leak cannot be measured"):
-        leakage.kinds(few(a=["", ""], b=["", ""]))
+        comparison.leak_meter_kinds(few(a=["", ""], b=["", ""]))

@@ -70,10 +70,10 @@ def _result(name: str, data: str | None, split: str | None) -> EvaluationResult:
             "this name, give --data and --split"
         )
     from genrekit import Classifier, datasets
-    from genrekit.evaluation import protocol, splitting
+    from genrekit.evaluation import protocol, selection
 
     classifier, dataset = Classifier(name, segments="all"), datasets.open_dataset(data)
-    (divided,) = splitting.divide(dataset, split)
+    (divided,) = selection.divide(dataset, split)
     return protocol.evaluate(classifier, dataset, divided)
 
 

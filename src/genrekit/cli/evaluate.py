@@ -61,7 +61,9 @@ class EvaluateOptions:
     ] = False
     robustness: Annotated[
         bool,
-        typer.Option("--robustness", help="Hear the tracks again as MP3, with noise, shifted, ..."),
+        typer.Option(
+            "--robustness", help="Predict the tracks again as MP3, with noise, shifted, ..."
+        ),
     ] = False
     include_training_tracks: Annotated[
         bool,
@@ -116,7 +118,7 @@ class EvaluateOptions:
 def command(options: EvaluateOptions) -> None:
     """Measure a model, or a recipe trained anew, with 95 % intervals over artists.
 
-    Every segment of the split's tracks is heard, by the code that `genrekit predict` runs.
+    Every segment of the split's tracks is predicted, by the code that `genrekit predict` runs.
     """
     from genrekit.evaluation import report
 
@@ -173,13 +175,13 @@ def _runs_folder(options: EvaluateOptions) -> Iterator[Path]:
 
 
 def _model(options: EvaluateOptions, folder: ModelFolder) -> EvaluationResult:
-    from genrekit.evaluation import protocol, splitting
+    from genrekit.evaluation import protocol, selection
     from genrekit.inference.classifier import Classifier
 
     dataset = options.open()
-    (split,) = splitting.divide(dataset, options.split, seed=options.seed)
+    (split,) = selection.divide(dataset, options.split, seed=options.seed)
     n_tracks = len({key if isinstance(key, str) else key[0] for key in split.ids(options.part)})
-    with console.progress("Listening", n_tracks) as advance:
+    with console.progress("predicting", n_tracks) as advance:
         return protocol.evaluate(
             Classifier(folder.path, segments="all"),
             dataset,
@@ -242,7 +244,7 @@ def _robustness(
 ) -> Robustness:
     from genrekit.evaluation import robustness
 
-    with console.progress("Changing the audio", result.n_tracks) as advance:
+    with console.progress("changing the audio", result.n_tracks) as advance:
         return robustness.measure(
             folder, result, jobs=options.jobs, report=console.say, advance=advance
         )
@@ -258,7 +260,7 @@ def _show(result: EvaluationResult, as_json: bool) -> None:
 
 
 def _write(result: EvaluationResult, out: Path, model: ModelFolder | None) -> bool:
-    """Write the folder; say on standard error what was written, and return whether all was."""
+    """Write the folder; name on standard error what was written, and return whether all was."""
     from genrekit import plotting
     from genrekit.evaluation import plots, report
 

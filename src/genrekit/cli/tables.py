@@ -19,7 +19,7 @@ N_CONFUSIONS = 8
 
 
 def show(result: EvaluationResult) -> None:
-    """Print everything that an evaluation says."""
+    """Print everything that an evaluation measured."""
     out = console.stdout()
     for line in _headline(result):
         out.print(line, markup=False)
@@ -49,7 +49,7 @@ def show(result: EvaluationResult) -> None:
 
 
 def _headline(result: EvaluationResult) -> list[str]:
-    """Say what was measured, and loudly what was left out or flatters."""
+    """Return what was measured, and warnings of what was left out or flatters."""
     lines = [
         f"{result.model.name} {result.model.version} on {result.data}, {result.split_title}: "
         f"{result.n_tracks} tracks of {result.n_artist_groups} artist groups; "
@@ -82,7 +82,7 @@ def _headline(result: EvaluationResult) -> list[str]:
         n_problems = len(result.problems)
         lines.append(f"SKIPPED by the dataset, {n_problems}: {_some(result.problems)}")
     if result.failures:
-        lines.append(f"FAILED, left out: {len(result.failures)} tracks that cannot be heard")
+        lines.append(f"FAILED, left out: {len(result.failures)} tracks that cannot be decoded")
         lines += [f"  {failure.path}: {failure.error}" for failure in result.failures]
     return lines
 
@@ -130,7 +130,7 @@ def _confusion(result: EvaluationResult) -> Table:
         [label, *(str(n) if n else "." for n in row)]
         for label, row in zip(result.labels, result.product.confusion, strict=True)
     ]
-    title = f"Confusion: truth in rows, answers in columns ({_where(result)})"
+    title = f"Confusion: truth in rows, predictions in columns ({_where(result)})"
     return console.table(("", *(label[:6] for label in result.labels)), rows, title)
 
 
@@ -139,7 +139,7 @@ def _confusions(result: EvaluationResult) -> Table | None:
         [its.genre, its.label, str(len(its.track_ids)), _some(its.track_ids)]
         for its in result.confusions[:N_CONFUSIONS]
     ]
-    headers = ("truth", "answer", "tracks", "the surest first")
+    headers = ("truth", "prediction", "tracks", "the surest first")
     return console.table(headers, rows, f"Confusions ({_where(result)})") if rows else None
 
 
@@ -148,7 +148,7 @@ def _runs(result: EvaluationResult) -> Table | None:
     if len(result.runs) == 1:
         return None
     rows = [
-        [run.split, str(run.n_tracks), f"{100 * run.n_right / max(run.n_tracks, 1):.1f}"]
+        [run.split, str(run.n_tracks), f"{100 * run.n_correct / max(run.n_tracks, 1):.1f}"]
         for run in result.runs
     ]
     return console.table(("split", "tracks", "accuracy %"), rows, f"By model ({_where(result)})")
@@ -165,7 +165,7 @@ def _abstention(result: EvaluationResult) -> Table | None:
         ]
         for point in result.abstention
     ]
-    headers = ("promised %", "threshold", "precision %", "coverage %", "answered")
+    headers = ("promised %", "threshold", "precision %", "coverage %", "n")
     title = f"Abstaining below the threshold for a precision ({_where(result)})"
     return console.table(headers, rows, title) if rows else None
 
@@ -193,7 +193,7 @@ def robustness(measured: Robustness) -> Table:
         for change in measured.changes
     ]
     title = f"Changed audio ({measured.data}, {measured.split})"
-    return console.table(("change", "n", "accuracy %", "same answer %"), rows, title)
+    return console.table(("change", "n", "accuracy %", "same label %"), rows, title)
 
 
 def comparisons(found: Sequence[Comparison]) -> Table:
@@ -211,7 +211,7 @@ def comparisons(found: Sequence[Comparison]) -> Table:
         ]
         for its in found
     ]
-    headers = ("first", "second", "n", "first %", "second %", "difference", "only one right", "p")
+    headers = ("first", "second", "n", "first %", "second %", "difference", "only one correct", "p")
     return console.table(headers, rows)
 
 

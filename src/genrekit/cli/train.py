@@ -209,7 +209,7 @@ def _measure(recipe: Recipe, options: TrainOptions, folder: Path) -> None:
     if options.as_json:
         typer.echo(result.model_dump_json())
         return
-    rows = [[run.split, f"{100 * run.n_right / run.n_tracks:.1f}"] for run in result.runs]
+    rows = [[run.split, f"{100 * run.n_correct / run.n_tracks:.1f}"] for run in result.runs]
     rows += [
         [f"all, {level.replace('_', ' ')}", scores.accuracy.percent()]
         for level, scores in result.levels.items()

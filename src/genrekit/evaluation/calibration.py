@@ -1,7 +1,7 @@
 """Fit what turns logits into probabilities that can be trusted, on validation tracks only.
 
-What is calibrated is the product's answer, the mean of the segments' probabilities, and not the
-single segment: the mean of overconfident segments is less confident than each of them.
+A track's prediction is calibrated, the mean of its segments' probabilities, and not the single
+segment: the mean of overconfident segments is less confident than each of them.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def fit(
     with_bias: bool = False,
     fitted_on: str = "",
 ) -> Calibration:
-    """Fit the temperature, and where wished one of the track and a bias per label.
+    """Fit the temperature, and on request one of the track and a bias per label.
 
     Minimises the validation tracks' negative log-likelihood plus a Gaussian prior of standard
     deviation 1 on the logarithm of each temperature and on each bias. The prior weighs as much as
@@ -191,7 +191,7 @@ class _Tracks:
         self.n_labels = self.logits.shape[1]
 
     def probabilities(self, numbers: _Numbers) -> NDArray[np.float64]:
-        """Return each track's answer, shape (n_tracks, n_labels)."""
+        """Return each track's probabilities, shape (n_tracks, n_labels)."""
         segments = segment_probabilities(self.logits, numbers.temperature, numbers.bias.tolist())
         sums = np.add.reduceat(segments, self.starts, axis=0)
         return tempered(sums / self.lengths[:, None], numbers.track_temperature)

@@ -1,22 +1,29 @@
-"""Compare evaluations: paired differences, and whether they are noise."""
+"""Compare evaluations: paired differences, whether they are noise, and what a leaky split adds."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from genrekit import metrics
+from genrekit.datasets.dataset import SEGMENT
 from genrekit.errors import DatasetError
-from genrekit.evaluation.result import EvaluationResult, Strict, TrackResult
+from genrekit.evaluation.result import EvaluationResult, TrackResult
 from genrekit.evaluation.scoring import Floats
-from genrekit.models.card import Interval
+from genrekit.models.card import Interval, LeakMeter, LeakRow
+from genrekit.schema import StrictModel
+
+if TYPE_CHECKING:
+    from genrekit.datasets.dataset import Dataset
 
 SIGNIFICANT = 0.05
+LEAKIEST_FIRST = (SEGMENT, "track", "artist")
 
 
-class Comparison(Strict):
+class Comparison(StrictModel):
     """Two evaluations on the tracks they share; differences are first minus second."""
 
     first: str
@@ -38,7 +45,7 @@ class Comparison(Strict):
 
     @property
     def sentence(self) -> str:
-        """Say in words what was found."""
+        """Return what was found in words."""
         points, low, high = (100 * value for value in self.difference.model_dump().values())
         found = (
             f"{points:+.1f} points [{low:+.1f}, {high:+.1f}], McNemar p = {self.p_value:.2g}, "
@@ -64,22 +71,22 @@ def compare_all(results: Sequence[tuple[str, EvaluationResult]]) -> list[Compari
 def compare(
     first: EvaluationResult, second: EvaluationResult, names: tuple[str, str] = ("first", "second")
 ) -> Comparison:
-    """Compare two evaluations on the tracks that both were asked about.
+    """Compare two evaluations on the tracks that both predicted.
 
     McNemar's exact test takes the tracks as independent; the interval resamples artist groups and
     so is the more careful of the two.
 
     Raises:
-        DatasetError: they share no track, or pool several answers for one track.
+        DatasetError: they share no track, or pool several predictions of one track.
     """
-    one, other = _answers(first, names[0]), _answers(second, names[1])
+    one, other = _by_id(first, names[0]), _by_id(second, names[1])
     shared = [track_id for track_id in one if track_id in other]
     if not shared:
         raise DatasetError(
             f"{names[0]} and {names[1]} share no track, so nothing can be compared; evaluate both "
             "on the same data and split"
         )
-    mine, theirs = ([answers[track_id] for track_id in shared] for answers in (one, other))
+    mine, theirs = ([its[track_id] for track_id in shared] for its in (one, other))
     n_first = sum(a.correct and not b.correct for a, b in zip(mine, theirs, strict=True))
     n_second = sum(b.correct and not a.correct for a, b in zip(mine, theirs, strict=True))
     return Comparison(
@@ -97,14 +104,14 @@ def compare(
 
 
 def difference(first: Sequence[TrackResult], second: Sequence[TrackResult]) -> Interval:
-    """Return the accuracy of the first answers minus that of the second, with its interval.
+    """Return the accuracy of the first results minus that of the second, with its interval.
 
     Artist groups are resampled once for both, so that what the two share cancels out; they need
     not be of the same tracks.
 
     Args:
-        first: answers; the tracks of one group are resampled together.
-        second: answers.
+        first: results; the tracks of one group are resampled together.
+        second: results.
     """
     items = np.array(
         [[track.correct, 1, 0, 0] for track in first]
@@ -124,10 +131,51 @@ def _accuracy_difference(sums: Floats) -> Floats:
     return np.asarray(one - np.divide(sums[:, 2], n_second, out=missing, where=defined))
 
 
-def _answers(result: EvaluationResult, name: str) -> dict[str, TrackResult]:
-    answers = {track.track_id: track for track in result.tracks}
-    if len(answers) < len(result.tracks):
+def _by_id(result: EvaluationResult, name: str) -> dict[str, TrackResult]:
+    by_id = {track.track_id: track for track in result.tracks}
+    if len(by_id) < len(result.tracks):
         raise DatasetError(
-            f"{name} pools several answers for one track; compare evaluations with one seed each"
+            f"{name} pools several predictions of one track; compare evaluations with one seed each"
         )
-    return answers
+    return by_id
+
+
+def leak_meter_kinds(dataset: Dataset) -> tuple[str, ...]:
+    """Return the splits that the leak meter measures, the honest one last.
+
+    Raises:
+        DatasetError: the dataset names no artists, so that no honest split can be made.
+    """
+    if not dataset.has_artists:
+        raise DatasetError(
+            f"{dataset.path} names no artists, so the leak cannot be measured; add a column "
+            "`artist` to a manifest"
+        )
+    others = (kind for kind in dataset.split_kinds if kind not in LEAKIEST_FIRST)
+    return (*LEAKIEST_FIRST, *others)
+
+
+def leak_meter(recipe: str, results: Mapping[str, EvaluationResult]) -> LeakMeter:
+    """Put evaluations of one recipe side by side.
+
+    Args:
+        recipe: its name.
+        results: by the kind of split, the honest one last.
+
+    Returns:
+        Accuracies at the recipe's own level, and how much each differs from the honest one.
+        Splits differ in their test tracks too; the interval of a difference counts that in.
+    """
+    *_, (honest, reference) = results.items()
+    rows = [
+        LeakRow(
+            split=result.split_title.replace(" test", ""),
+            n_tracks=result.n_tracks,
+            n_artist_groups=result.n_artist_groups,
+            segment_accuracy=result.levels["segment"].accuracy,
+            accuracy=result.product.accuracy,
+            difference=None if kind == honest else difference(result.tracks, reference.tracks),
+        )
+        for kind, result in results.items()
+    ]
+    return LeakMeter(data=reference.data, recipe=recipe, honest=honest, rows=tuple(rows))

@@ -1,6 +1,6 @@
-"""Changes to audio that music meets in real life, each with its name.
+"""Changes to audio that are common in practice, each with its name.
 
-MP3 goes through the real coder (LAME, by FFmpeg) and back. Stretching is FFmpeg's ``atempo``
+MP3 goes through the real coder (LAME, by FFmpeg) and back. Time stretching is FFmpeg's ``atempo``
 (waveform-similarity overlap-add), which keeps the pitch; a shift in pitch is a change of speed
 (``asetrate``) undone in time by ``atempo``. FFmpeg's finer ``rubberband`` is not in PyAV's builds.
 """
@@ -73,7 +73,7 @@ def resampled(waveform: Waveform, sample_rate: int, *, hz: int) -> tuple[Wavefor
     return audio.resample(waveform, sample_rate, hz), hz
 
 
-def stretched(waveform: Waveform, sample_rate: int, *, factor: float) -> tuple[Waveform, int]:
+def time_stretched(waveform: Waveform, sample_rate: int, *, factor: float) -> tuple[Waveform, int]:
     """Make longer by a factor, at the same pitch."""
     return _filtered(waveform, sample_rate, [("atempo", f"{1 / factor:.6f}")]), sample_rate
 
@@ -138,6 +138,6 @@ CHANGES: Mapping[str, Change] = {
     **{f"gain {db:+d} dB": partial(gain, db=db) for db in (-12, 12)},
     **{f"resampled {hz // 1000} kHz": partial(resampled, hz=hz) for hz in (16000, 8000)},
     **{f"pitch {n:+d} semitones": partial(shifted, semitones=n) for n in (-2, 2)},
-    **{f"stretch {n:+d} %": partial(stretched, factor=1 + n / 100) for n in (-10, 10)},
+    **{f"time stretch {n:+d} %": partial(time_stretched, factor=1 + n / 100) for n in (-10, 10)},
     **{f"first {n} s": partial(beginning, seconds=n) for n in (5, 10, 20)},
 }

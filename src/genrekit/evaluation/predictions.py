@@ -1,25 +1,115 @@
-"""What models answered about tracks, as the arrays and rows that scores are made of."""
+"""Predict the tracks of a part of a split, and lay the predictions out as arrays for the scores."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from genrekit.evaluation.result import Confusion, TrackResult
+from genrekit.datasets.feature_table import FeatureTable
+from genrekit.errors import ModelError
+from genrekit.evaluation.result import Confusion, FailedTrack, TrackResult
 from genrekit.evaluation.scoring import Floats, Integers
-from genrekit.evaluation.selection import ChosenTrack
 from genrekit.inference.aggregation import track_probabilities
-from genrekit.models.card import ModelCard
-from genrekit.prediction import Prediction
+from genrekit.prediction import FailedFile, Prediction
+
+if TYPE_CHECKING:
+    from genrekit.datasets.dataset import Dataset
+    from genrekit.evaluation.selection import ChosenTrack
+    from genrekit.inference.classifier import Classifier
+    from genrekit.models.card import ModelCard
+
+
+@dataclass
+class TrackPredictions:
+    """Predictions of the tracks that could be read, and the others with their reasons."""
+
+    tracks: list[ChosenTrack] = field(default_factory=list)
+    predictions: list[Prediction] = field(default_factory=list)
+    failures: list[FailedTrack] = field(default_factory=list)
+
+
+def predict_tracks(
+    classifier: Classifier,
+    dataset: Dataset,
+    tracks: Sequence[ChosenTrack],
+    jobs: int | None = None,
+    advance: Callable[[], object] = lambda: None,
+) -> TrackPredictions:
+    """Predict tracks by the code of ``genrekit predict``, failures apart.
+
+    The tracks of a feature table have no audio: their rows go through the same model. Where only
+    some segments of a track belong to the part, only those count.
+
+    Raises:
+        ModelError: the model takes other features than the table holds.
+    """
+    found = TrackPredictions()
+    if isinstance(dataset, FeatureTable):
+        results = _predict_rows(classifier, dataset, tracks)
+    else:
+        results = classifier.predict_files([track.path for track in tracks], jobs)
+    for track, result in zip(tracks, results, strict=True):
+        kept = _kept(track, result, classifier.card)
+        if isinstance(kept, Prediction):
+            found.tracks.append(track)
+            found.predictions.append(kept)
+        else:
+            path = printable(track.path)
+            found.failures.append(FailedTrack(track_id=track.track_id, path=path, error=kept))
+        advance()
+    return found
+
+
+def _predict_rows(
+    classifier: Classifier, table: FeatureTable, tracks: Sequence[ChosenTrack]
+) -> Iterator[Prediction | FailedFile]:
+    spec = classifier.card.features
+    if (spec.kind, spec.segment_seconds) != ("handcrafted", table.segment_seconds):
+        raise ModelError(
+            f"{table.path} holds hand-crafted features of {table.segment_seconds:g} s; model "
+            f"{classifier.card.name!r} takes {spec.kind} of {spec.segment_seconds:g} s: give a "
+            "model trained on such a table, or a dataset with audio"
+        )
+    for track in tracks:
+        yield classifier.predict_features(table.rows[track.track_id][:, :, None])
+
+
+def _kept(track: ChosenTrack, result: Prediction | FailedFile, card: ModelCard) -> Prediction | str:
+    """Keep the segments whose middle lies in the track's parts; or return why there is nothing."""
+    if isinstance(result, FailedFile):
+        return result.error
+    if not track.segments:
+        return result
+    part_seconds = result.duration_seconds / track.n_segments
+    kept = tuple(
+        segment
+        for segment in result.segments
+        if (segment.start_seconds + segment.end_seconds) / 2 // part_seconds in track.segments
+    )
+    if not kept:
+        return "the model takes no segment in this part of the track"
+    return _joined_again(card, result.model_copy(update={"segments": kept}))
+
+
+def _joined_again(card: ModelCard, prediction: Prediction) -> Prediction:
+    """Return the prediction with the probabilities that its own segments give."""
+    probabilities = track_probabilities(
+        _segment_matrix(prediction, card.labels),
+        card.aggregation,
+        card.calibration.track_temperature,
+    )
+    named = dict(zip(card.labels, probabilities.tolist(), strict=True))
+    return prediction.model_copy(update={"probabilities": named})
 
 
 @dataclass(frozen=True)
-class Answers:
-    """Tracks, and what was said of each; a track that several models heard is there for each."""
+class PooledPredictions:
+    """Tracks and their predictions; a track that several models predicted is there for each."""
 
     labels: tuple[str, ...]
     tracks: Sequence[ChosenTrack]
@@ -41,65 +131,51 @@ class Answers:
         return [_segment_matrix(prediction, self.labels) for prediction in self.predictions]
 
     @cached_property
-    def product(self) -> Floats:
-        """The product's own answers. Shape (n_tracks, n_labels)."""
+    def of_tracks(self) -> Floats:
+        """Probabilities of each track, as predicted. Shape (n_tracks, n_labels)."""
         rows = [[its.probabilities[label] for label in self.labels] for its in self.predictions]
         return np.array(rows)
 
-    def rows(self) -> tuple[TrackResult, ...]:
-        """Return a row a track: its truth and its answer."""
+    def results(self) -> tuple[TrackResult, ...]:
+        """Return the truth and the prediction of each track."""
         return tuple(map(_track_result, self.tracks, self.predictions))
 
 
-def whole(card: ModelCard, answers: Answers) -> Answers:
-    """Join the answers about a track whose stretches different folds held out."""
+def join_parts(card: ModelCard, pooled: PooledPredictions) -> PooledPredictions:
+    """Join the predictions of one track whose parts different folds held out."""
     joined: list[tuple[ChosenTrack, Prediction]] = []
-    open_at: dict[str, int] = {}  # where a track stands of which stretches are missing
-    for track, prediction in zip(answers.tracks, answers.predictions, strict=True):
-        place = open_at.get(track.track_id)
-        if place is None or joined[place][0].segments & track.segments or not track.segments:
+    open_at: dict[str, int] = {}  # where a track stands of which parts are missing
+    for track, prediction in zip(pooled.tracks, pooled.predictions, strict=True):
+        index = open_at.get(track.track_id)
+        if index is None or joined[index][0].segments & track.segments or not track.segments:
             open_at[track.track_id] = len(joined)
             joined.append((track, prediction))
         else:
-            joined[place] = _join(card, joined[place], (track, prediction))
-    if len(joined) == len(answers.tracks):
-        return answers
+            joined[index] = _join(card, joined[index], (track, prediction))
+    if len(joined) == len(pooled.tracks):
+        return pooled
     tracks, predictions = zip(*joined, strict=True)
-    return Answers(answers.labels, tracks, predictions)
+    return PooledPredictions(pooled.labels, tracks, predictions)
 
 
 def _join(
     card: ModelCard, first: tuple[ChosenTrack, Prediction], second: tuple[ChosenTrack, Prediction]
 ) -> tuple[ChosenTrack, Prediction]:
     (track, prediction), (other, more) = first, second
-    heard = sorted((*prediction.segments, *more.segments), key=lambda its: its.start_seconds)
-    joined = prediction.model_copy(update={"segments": tuple(heard)})
-    return (
-        replace(track, segments=track.segments | other.segments),
-        answered_anew(card, joined),
-    )
+    segments = sorted((*prediction.segments, *more.segments), key=lambda its: its.start_seconds)
+    joined = prediction.model_copy(update={"segments": tuple(segments)})
+    return replace(track, segments=track.segments | other.segments), _joined_again(card, joined)
 
 
-def answered_anew(card: ModelCard, prediction: Prediction) -> Prediction:
-    """Return the prediction with the answer that its own segments give."""
-    probabilities = track_probabilities(
-        _segment_matrix(prediction, card.labels),
-        card.aggregation,
-        card.calibration.track_temperature,
-    )
-    named = dict(zip(card.labels, probabilities.tolist(), strict=True))
-    return prediction.model_copy(update={"probabilities": named})
-
-
-def text(path: os.PathLike[str]) -> str:
+def printable(path: os.PathLike[str]) -> str:
     """Return a path that any text file can hold: bytes that are no text become backslashes."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
-def confusions(answers: Sequence[TrackResult]) -> tuple[Confusion, ...]:
+def confusions(results: Sequence[TrackResult]) -> tuple[Confusion, ...]:
     """Return which genre was taken for which, the most frequent first, the surest track first."""
     pairs: dict[tuple[str, str], list[str]] = {}
-    for track in sorted(answers, key=lambda its: -its.probability):
+    for track in sorted(results, key=lambda its: -its.probability):
         if not track.correct:
             pairs.setdefault((track.genre, track.label), []).append(track.track_id)
     ordered = sorted(pairs.items(), key=lambda item: -len(item[1]))
@@ -117,7 +193,7 @@ def _segment_matrix(prediction: Prediction, labels: Sequence[str]) -> Floats:
 def _track_result(track: ChosenTrack, prediction: Prediction) -> TrackResult:
     return TrackResult(
         track_id=track.track_id,
-        path=text(track.path),
+        path=printable(track.path),
         artist_group=track.artist_group,
         group=track.group,
         genre=track.genre,

@@ -1,4 +1,4 @@
-"""Write an evaluation down: a folder for people and programs, and the model's own card."""
+"""Write an evaluation to a folder, and into the model's own card."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def write_folder(result: EvaluationResult, folder: Path, curves: Path | None = N
 def update_card(folder: ModelFolder, result: EvaluationResult, dataset: Dataset) -> Path:
     """Write an evaluation into a model's card.json and README.md.
 
-    What the card said of the same data, split and level is replaced, and so are leak meter and
+    What the card holds of the same data, split and level is replaced, and so are leak meter and
     robustness where they were measured; the rest stays.
 
     Args:

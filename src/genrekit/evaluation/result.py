@@ -1,27 +1,20 @@
-"""What an evaluation says, and its JSON form."""
+"""The result of an evaluation, and its JSON form."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
 from genrekit.models.card import Abstention, Interval, LeakMeter, Metrics, Robustness
 from genrekit.prediction import ModelReference
+from genrekit.schema import StrictModel
 
 Level = Literal["segment", "majority_vote", "mean_probability"]
 
 
-class Strict(BaseModel):
-    """A frozen part of the result that refuses unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ClassScores(Strict):
+class ClassScores(StrictModel):
     """Scores of one label.
 
-    Recall and f1 are None where no item has it, precision where it was not answered either.
+    Recall and f1 are None where no item has it, precision where it was not predicted either.
     """
 
     n_items: int
@@ -30,7 +23,7 @@ class ClassScores(Strict):
     f1: Interval | None
 
 
-class ReliabilityBin(Strict):
+class ReliabilityBin(StrictModel):
     """The items whose best probability lies in (low, high]."""
 
     low: float
@@ -40,7 +33,7 @@ class ReliabilityBin(Strict):
     accuracy: float
 
 
-class Scores(Strict):
+class Scores(StrictModel):
     """All scores of one level with 95 % intervals; rows of the confusion matrix are the truth.
 
     Macro scores are means over the labels that have an item. The share of votes is no probability
@@ -60,14 +53,14 @@ class Scores(Strict):
     reliability: tuple[ReliabilityBin, ...]
 
 
-class Uncalibrated(Strict):
-    """What the card's temperature and bias change: the mean probability without them."""
+class Uncalibrated(StrictModel):
+    """The mean probability without the card's temperature and bias: what calibration changes."""
 
     negative_log_likelihood: Interval
     expected_calibration_error: Interval
 
 
-class CoveragePoint(Strict):
+class CoveragePoint(StrictModel):
     """What one threshold of the card gives here; precision is None where no track reaches it."""
 
     threshold: float
@@ -77,17 +70,17 @@ class CoveragePoint(Strict):
     n_tracks: int
 
 
-class RunScore(Strict):
-    """How one of the models that an evaluation pools did by itself."""
+class RunScore(StrictModel):
+    """The score of one of the models that an evaluation pools."""
 
     split: str
     sha256: str
     n_tracks: int
-    n_right: int
+    n_correct: int
 
 
-class TrackResult(Strict):
-    """The product's answer for one track; ``group`` is what intervals resample."""
+class TrackResult(StrictModel):
+    """The prediction of one track; ``group`` is what intervals resample."""
 
     track_id: str
     path: str
@@ -100,39 +93,39 @@ class TrackResult(Strict):
 
     @property
     def correct(self) -> bool:
-        """Whether the answer is the truth."""
+        """Whether the prediction is the truth."""
         return self.label == self.genre
 
 
-class Confusion(Strict):
-    """Tracks of one genre that were answered by one other label, the surest mistakes first."""
+class Confusion(StrictModel):
+    """Tracks of one genre that were predicted as one other label, the surest mistakes first."""
 
     genre: str
     label: str
     track_ids: tuple[str, ...]
 
 
-class FailedTrack(Strict):
-    """A track that could not be heard; it is left out of every number."""
+class FailedTrack(StrictModel):
+    """A track that could not be decoded; it is left out of every number."""
 
     track_id: str
     path: str
     error: str
 
 
-class EvaluationResult(Strict):
+class EvaluationResult(StrictModel):
     """An evaluation: which model on which tracks, and every number with its interval.
 
-    ``split_is_leaky`` says that segments of one track lie on both sides of the split.
-    ``product_level`` is the level that the model answers with. ``trained_on`` names the tracks of
-    this part that the weights were fitted to; they count only where ``includes_trained_on`` is
+    ``split_is_leaky``: segments of one track lie on both sides of the split.
+    ``product_level`` is the level of the model's own predictions. ``trained_on`` names the tracks
+    of this part that the weights were fitted to; they count only where ``includes_trained_on`` is
     true. ``n_same_artist`` counts the tracks measured that are no training tracks but have
     an artist who is in the training tracks. ``unknown_genres`` counts tracks left out because the
     model has no such label. ``problems`` are the dataset's: files it skipped before any split.
     ``runs`` has an entry for each model: one, or one a fold and seed of a recipe. ``other_split``
-    says that the model's card names a split of this name and data, but of other tracks.
+    is true where the model's card names a split of this name and data, but of other tracks.
     ``composition`` counts each genre's tracks by part of the (first) split, segments under the
-    leaky one; ``confusions`` are the product's, the most frequent first.
+    leaky one; ``confusions`` are of ``product_level``, the most frequent first.
     """
 
     model: ModelReference
@@ -175,7 +168,7 @@ class EvaluationResult(Strict):
 
     @property
     def product(self) -> Scores:
-        """The scores of the level that the model answers with."""
+        """The scores of the level of the model's own predictions."""
         return self.levels[self.product_level]
 
 
@@ -184,7 +177,7 @@ def to_card_metrics(result: EvaluationResult, level: Level | None = None) -> Met
 
     Args:
         result: an evaluation.
-        level: which level; None is the one that the model answers with.
+        level: which level; None is the one of the model's own predictions.
     """
     scores = result.levels[level or result.product_level]
     return Metrics(

@@ -1,4 +1,4 @@
-"""Robustness: the same test tracks, changed, on the product's road."""
+"""Robustness: the same test tracks with their audio changed, through the same pipeline."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from genrekit.workers import Failure, Pool, n_cores
 
 CLEAN = "unchanged"
 TRACK_SECONDS = 600.0
-Answers = dict[str, str]
+Labels = dict[str, str]  # the label predicted under each change
 
 
 def measure(
@@ -30,7 +30,7 @@ def measure(
     report: Callable[[str], object] = lambda line: None,
     advance: Callable[[], object] = lambda: None,
 ) -> Robustness:
-    """Hear the tracks of an evaluation again under every change of perturb.CHANGES.
+    """Predict the tracks of an evaluation again under every change of perturbations.CHANGES.
 
     Args:
         folder: the model that was evaluated.
@@ -40,50 +40,52 @@ def measure(
         advance: called once for every track.
 
     Returns:
-        Accuracy of each change, and the share of tracks whose answer is that of the unchanged
-        track, over the tracks that could be heard under all changes.
+        Accuracy of each change, and the share of tracks whose prediction is that of the
+        unchanged track, over the tracks that could be predicted under all changes.
 
     Raises:
-        DatasetError: a split of segments, or no track could be heard.
+        DatasetError: a split of segments, or no track could be predicted.
     """
     if result.split_is_leaky:
         raise DatasetError("robustness is measured on whole tracks; choose another split")
     tracks: list[TrackResult] = []
-    answers: list[Answers] = []
-    for track, found in zip(result.tracks, _hear(folder.path, result.tracks, jobs), strict=True):
+    labels: list[Labels] = []
+    for track, found in zip(
+        result.tracks, _predict_all(folder.path, result.tracks, jobs), strict=True
+    ):
         if isinstance(found, Failure):
             report(f"left out of robustness: {found.message}")
         else:
             tracks.append(track)
-            answers.append({CLEAN: track.label, **found})
+            labels.append({CLEAN: track.label, **found})
         advance()
     if not tracks:
-        raise DatasetError("no track could be heard under every change; see the lines above")
+        raise DatasetError("no track could be predicted under every change; see the lines above")
     return Robustness(
         data=result.data,
         split=result.split_title,
-        changes=tuple(_change(name, tracks, answers) for name in (CLEAN, *perturbations.CHANGES)),
+        changes=tuple(_change(name, tracks, labels) for name in (CLEAN, *perturbations.CHANGES)),
     )
 
 
-def _hear(
+def _predict_all(
     model: Path, tracks: Sequence[TrackResult], jobs: int | None
-) -> Iterator[Answers | Failure[str]]:
+) -> Iterator[Labels | Failure[str]]:
     n_jobs = min(jobs or n_cores(), len(tracks))
     with Pool(partial(_start, model), n_jobs, item_seconds=TRACK_SECONDS) as pool:
         yield from pool.map(track.path for track in tracks)
 
 
-def _start(model: Path) -> Callable[[str], Answers]:
+def _start(model: Path) -> Callable[[str], Labels]:
     audio.silence_decoders()
-    return partial(answers_of, Classifier(model, segments="all"))
+    return partial(labels_of, Classifier(model, segments="all"))
 
 
-def answers_of(classifier: Classifier, path: str) -> Answers:
+def labels_of(classifier: Classifier, path: str) -> Labels:
     """Return the model's label of a file under every change.
 
     Raises:
-        AudioError: the file cannot be heard, or a change leaves nothing of it.
+        AudioError: the file cannot be decoded, or a change leaves nothing of it.
     """
     info = audio.probe(path)
     waveform = audio.load(info)
@@ -93,14 +95,14 @@ def answers_of(classifier: Classifier, path: str) -> Answers:
     }
 
 
-def _change(name: str, tracks: Sequence[TrackResult], answers: Sequence[Answers]) -> AudioChange:
+def _change(name: str, tracks: Sequence[TrackResult], labels: Sequence[Labels]) -> AudioChange:
     groups = [track.group for track in tracks]
-    right = [its[name] == track.genre for its, track in zip(answers, tracks, strict=True)]
-    same = [its[name] == its[CLEAN] for its in answers]
+    correct = [its[name] == track.genre for its, track in zip(labels, tracks, strict=True)]
+    same = [its[name] == its[CLEAN] for its in labels]
     return AudioChange(
         name=name,
         n_tracks=len(tracks),
-        accuracy=_share(right, groups),
+        accuracy=_share(correct, groups),
         agreement=_share(same, groups),
     )
 

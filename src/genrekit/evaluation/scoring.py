@@ -73,14 +73,14 @@ def _interval(resamples: metrics.Resamples, statistic: Callable[[Floats], Floats
 
 def _class_scores(resamples: metrics.Resamples, label: int) -> ClassScores:
     n_items = int(resamples.total[label].sum())
-    n_answers = int(resamples.total[:, label].sum())
+    n_predicted = int(resamples.total[:, label].sum())
 
     def interval(of_class: Callable[[Floats], Floats]) -> Interval:
         return _interval(resamples, lambda sums: of_class(sums)[..., label])
 
     return ClassScores(
         n_items=n_items,
-        precision=interval(metrics.precision) if n_items or n_answers else None,
+        precision=interval(metrics.precision) if n_items or n_predicted else None,
         recall=interval(metrics.recall) if n_items else None,
         f1=interval(metrics.f1) if n_items else None,
     )
@@ -117,13 +117,13 @@ def coverage(
         CoveragePoint(
             threshold=point.threshold,
             promised_precision=point.precision,
-            **answered_share(np.full(len(true), point.threshold), probabilities, true, groups),
+            **selective_scores(np.full(len(true), point.threshold), probabilities, true, groups),
         )
         for point in curve
     )
 
 
-class Answered(TypedDict):
+class SelectiveScores(TypedDict):
     """The fields that CoveragePoint and Abstention share."""
 
     precision: Interval | None
@@ -131,13 +131,13 @@ class Answered(TypedDict):
     n_tracks: int
 
 
-def answered_share(
+def selective_scores(
     thresholds: Floats, probabilities: Floats, true: Integers, groups: Sequence[str]
-) -> Answered:
-    """Return precision and coverage where each track has a threshold of its own.
+) -> SelectiveScores:
+    """Return precision and coverage where only confident predictions count.
 
     Args:
-        thresholds: shape (n_tracks,).
+        thresholds: the least probability of each track's prediction. Shape (n_tracks,).
         probabilities: shape (n_tracks, n_labels).
         true: label indices of the truth. Shape (n_tracks,).
         groups: the artist group of each track, for the intervals.
@@ -146,14 +146,14 @@ def answered_share(
     hits = probabilities.argmax(axis=1) == true
     items = np.stack([answered & hits, answered, np.ones_like(answered)], axis=1)
     resamples = metrics.Resamples(items, groups)
-    return Answered(
-        precision=_interval(resamples, _share_right) if answered.any() else None,
+    return SelectiveScores(
+        precision=_interval(resamples, _share_correct) if answered.any() else None,
         coverage=_interval(resamples, lambda sums: sums[:, 1] / sums[:, 2]),
         n_tracks=int(answered.sum()),
     )
 
 
-def _share_right(sums: Floats) -> Floats:
-    """Return right answers over answers, NaN where a resample has no answer."""
-    answers = sums[:, 1]
-    return np.divide(sums[:, 0], answers, out=np.full_like(answers, np.nan), where=answers > 0)
+def _share_correct(sums: Floats) -> Floats:
+    """Return correct predictions over predictions, NaN where a resample has none."""
+    n = sums[:, 1]
+    return np.divide(sums[:, 0], n, out=np.full_like(n, np.nan), where=n > 0)

@@ -1,4 +1,4 @@
-"""Choose the tracks that a model may be measured on, and say which were left out and why."""
+"""Divide a dataset, choose the tracks that a model may be measured on, and name those left out."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from genrekit.datasets.dataset import SEGMENT
 from genrekit.datasets.split import PARTS, SegmentSplit, Split
 from genrekit.errors import DatasetError
 from genrekit.labels import spelling
@@ -19,13 +20,45 @@ if TYPE_CHECKING:
 AnySplit = Split | SegmentSplit
 
 
+def divide(
+    dataset: Dataset, kind: str, n_folds: int | None = None, seed: int = 0
+) -> Sequence[AnySplit]:
+    """Return the splits of a kind.
+
+    Args:
+        dataset: the tracks.
+        kind: "segment" (LEAKY), or what Dataset.split takes.
+        n_folds: divide into folds, each of which is the test part of one split; None divides once.
+        seed: of the kinds that are drawn.
+
+    Raises:
+        DatasetError: an unknown kind, or one that these tracks cannot have.
+    """
+    if kind == SEGMENT:
+        if n_folds is None:
+            return [dataset.segment_split(dataset.n_segments, seed)]
+        return dataset.segment_folds(dataset.n_segments, n_folds, seed)
+    return [dataset.split(kind, seed)] if n_folds is None else dataset.folds(kind, n_folds, seed)
+
+
+def title(kind: str, n_folds: int | None = None, n_seeds: int = 1) -> str:
+    """Return what to call the splits of a kind together.
+
+    >>> title("artist", 5, 2)
+    'artist, 5 folds, 2 seeds'
+    """
+    folds = f", {n_folds} folds" if n_folds else ""
+    seeds = f", {n_seeds} seeds" if n_seeds > 1 else ""
+    return f"{kind}{folds}{seeds}"
+
+
 @dataclass(frozen=True)
 class ChosenTrack:
     """A track to measure on; genre is spelled as the model spells it.
 
     ``group`` is what intervals resample: the tracks of one artist or of one repeated recording.
     Under a split of segments, ``segments`` are the indices of this part out of ``n_segments`` equal
-    stretches of the track; under a split of tracks it is empty and the whole track counts.
+    parts of the track; under a split of tracks it is empty and the whole track counts.
     """
 
     track_id: str
@@ -67,7 +100,7 @@ def select(
     """Choose the tracks of a part that a model can be measured on.
 
     Left out are tracks of a genre that the model does not know (case, spaces and punctuation do not
-    count) and, unless they are asked for, tracks whose id the card names as a training track.
+    count) and, unless they are requested, tracks whose id the card names as a training track.
 
     Raises:
         DatasetError: no track is left.

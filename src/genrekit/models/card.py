@@ -10,21 +10,16 @@ import hashlib
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from genrekit.features.spec import FeatureSpec
+from genrekit.schema import StrictModel
 
 SEAL = "seal"
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 
-class Strict(BaseModel):
-    """A frozen part of the card that refuses unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Interval(Strict):
+class Interval(StrictModel):
     """A measured value with its 95 % interval."""
 
     value: float
@@ -56,7 +51,7 @@ class Interval(Strict):
         return f"{self.value:.3f} [{self.low:.2f}, {self.high:.2f}]"
 
 
-class Calibration(Strict):
+class Calibration(StrictModel):
     """What makes probabilities of logits.
 
     A segment's are softmax((logits + bias) / temperature); a track's are the mean of its segments'
@@ -71,7 +66,7 @@ class Calibration(Strict):
     ece_after: float | None = None
 
 
-class PrecisionPoint(Strict):
+class PrecisionPoint(StrictModel):
     """One point of the validation curve: answering at or above threshold gives this precision."""
 
     threshold: Probability
@@ -79,7 +74,7 @@ class PrecisionPoint(Strict):
     coverage: Probability
 
 
-class Abstention(Strict):
+class Abstention(StrictModel):
     """What is reached where a model abstains below the threshold that promises a precision.
 
     ``threshold`` is None where several models have one each, ``precision`` where none answers.
@@ -92,7 +87,7 @@ class Abstention(Strict):
     n_tracks: int
 
 
-class Metrics(Strict):
+class Metrics(StrictModel):
     """What was measured, on which split, over how many tracks.
 
     ``uncalibrated_error`` is the expected calibration error without temperature and bias.
@@ -107,13 +102,13 @@ class Metrics(Strict):
     macro_f1: Interval
     expected_calibration_error: Interval
     per_class_recall: dict[str, float]
-    n_per_class: dict[str, int] = {}
+    n_per_class: dict[str, int] = Field(default_factory=dict)
     n_artist_groups: int | None = None
     uncalibrated_error: Interval | None = None
     abstention: tuple[Abstention, ...] = ()
 
 
-class LeakRow(Strict):
+class LeakRow(StrictModel):
     """The same recipe under one split; ``split`` says LEAKY where segments of a track are torn.
 
     ``difference`` is this accuracy minus that of the meter's honest split, None for the honest one.
@@ -127,7 +122,7 @@ class LeakRow(Strict):
     difference: Interval | None
 
 
-class LeakMeter(Strict):
+class LeakMeter(StrictModel):
     """What the split alone changes: one recipe, the same data, from the leaky to the honest."""
 
     data: str
@@ -136,7 +131,7 @@ class LeakMeter(Strict):
     rows: tuple[LeakRow, ...]
 
 
-class AudioChange(Strict):
+class AudioChange(StrictModel):
     """One change to the audio: accuracy under it, and how many answers stay the same."""
 
     name: str
@@ -145,7 +140,7 @@ class AudioChange(Strict):
     agreement: Interval
 
 
-class Robustness(Strict):
+class Robustness(StrictModel):
     """What changes to the audio of the same test tracks do; the first row is no change."""
 
     data: str
@@ -153,7 +148,7 @@ class Robustness(Strict):
     changes: tuple[AudioChange, ...]
 
 
-class TrainingData(Strict):
+class TrainingData(StrictModel):
     """The labelled tracks that the weights were fitted to."""
 
     dataset: str
@@ -161,10 +156,10 @@ class TrainingData(Strict):
     split_sha256: str
     n_tracks: dict[str, int]
     track_ids: tuple[str, ...] = ()
-    n_per_class: dict[str, int] = {}
+    n_per_class: dict[str, int] = Field(default_factory=dict)
 
 
-class ModelCard(Strict):
+class ModelCard(StrictModel):
     """Everything that turns ``model.onnx`` into calibrated genre probabilities.
 
     ``feature_means`` is the mean of every bin over training tracks, as the network sees it:
@@ -189,7 +184,7 @@ class ModelCard(Strict):
     leak_meter: LeakMeter | None = None
     robustness: Robustness | None = None
     training_cost: str = ""
-    recipe: dict[str, Any] = {}
+    recipe: dict[str, Any] = Field(default_factory=dict)
     initial_weights: str = ""
     unfit_for: tuple[str, ...] = ()
     license: str

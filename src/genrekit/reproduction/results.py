@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import Field, ValidationError
 
 from genrekit.errors import RecipeError
 from genrekit.evaluation.result import EvaluationResult, Level
 from genrekit.files import write_beside
 from genrekit.models import readme
 from genrekit.models.card import Interval
+from genrekit.schema import StrictModel
 from genrekit.training.callbacks import METRICS
 from genrekit.training.recipe import Recipe
 from genrekit.training.recipe.claim import Claim
@@ -43,13 +44,7 @@ images, mel spectrograms and the feature table), S2 (FMA-small by DenseNet and E
 """
 
 
-class Strict(BaseModel):
-    """A frozen part of a result that refuses unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class LevelScores(Strict):
+class LevelScores(StrictModel):
     """The scores of one level."""
 
     n_items: int
@@ -60,7 +55,7 @@ class LevelScores(Strict):
     negative_log_likelihood: Interval
 
 
-class Training(Strict):
+class Training(StrictModel):
     """What training the networks of a protocol came to; the share is of the epochs' time."""
 
     n_networks: int
@@ -69,7 +64,7 @@ class Training(Strict):
     waiting_share: float
 
 
-class Measurement(Strict):
+class Measurement(StrictModel):
     """One protocol: how the data were divided, on how many tracks, and what came out.
 
     ``training`` is None where nothing was trained in epochs.
@@ -86,7 +81,7 @@ class Measurement(Strict):
     training: Training | None = None
 
 
-class Result(Strict):
+class Result(StrictModel):
     """Everything that reproducing one recipe gave so far; measurements by protocol.
 
     ``trained_by`` names the recipe whose models these are, where that is another one; ``commit``
@@ -101,7 +96,7 @@ class Result(Strict):
     device: str
     data: str
     trained_by: str = ""
-    measurements: dict[str, Measurement] = {}
+    measurements: dict[str, Measurement] = Field(default_factory=dict)
 
     @property
     def seconds(self) -> float:

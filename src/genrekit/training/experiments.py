@@ -1,4 +1,4 @@
-"""Train a recipe on a split, and measure the part that it held out on the product's road."""
+"""Train a recipe on a split, and evaluate it on the part that it held out."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from pathlib import Path
 
 from genrekit.datasets import SegmentSplit
 from genrekit.errors import RecipeError
-from genrekit.evaluation import leakage, predicting, protocol, splitting
+from genrekit.evaluation import comparison, protocol, selection
+from genrekit.evaluation.predictions import predict_tracks
 from genrekit.evaluation.protocol import Measured
 from genrekit.evaluation.result import EvaluationResult
-from genrekit.evaluation.selection import AnySplit, select
+from genrekit.evaluation.selection import AnySplit
 from genrekit.inference.classifier import Classifier
 from genrekit.models.card import LeakMeter, ModelCard
 from genrekit.networks import checkpoints
@@ -31,7 +32,7 @@ def evaluate(
     n_seeds: int = 1,
     jobs: int | None = None,
 ) -> EvaluationResult:
-    """Train a recipe once for every fold and seed, and pool what the models say of test tracks.
+    """Train a recipe once for every fold and seed, and pool the predictions of their test tracks.
 
     Args:
         recipe: names the data; its own split is not used.
@@ -41,20 +42,20 @@ def evaluate(
         n_folds: hold out one fold after the other; None divides once.
         n_seeds: with this many seeds, from 0 and from the recipe's own upwards: the first draws
             the split, the second trains.
-        jobs: worker processes that hear the test tracks; None is one a core.
+        jobs: worker processes that predict the test tracks; None is one a core.
 
     Raises:
-        GenrekitError: see Run.train, divisions.divide and protocol.evaluate.
+        GenrekitError: see Run.train, selection.divide and protocol.evaluate.
     """
     dataset = data.open_source(recipe)
     measured = []
     for seed in range(n_seeds):
         seeded = recipe.model_copy(update={"seed": recipe.seed + seed})
-        for split in splitting.divide(dataset, kind, n_folds, seed):
+        for split in selection.divide(dataset, kind, n_folds, seed):
             report(f"{recipe.name}: {split.title}{f', seed {seed}' if n_seeds > 1 else ''}")
             run_folder = folder / f"{split.name.replace(' ', '-')}-seed-{seed}"
-            measured.append(hear(seeded, split, run_folder, report, jobs=jobs))
-    return protocol.measure(measured, splitting.title(kind, n_folds, n_seeds))
+            measured.append(train_and_predict(seeded, split, run_folder, report, jobs=jobs))
+    return protocol.measure(measured, selection.title(kind, n_folds, n_seeds))
 
 
 def leak_meter(
@@ -81,9 +82,9 @@ def leak_meter(
             n_seeds=n_seeds,
             jobs=jobs,
         )
-        for kind in leakage.kinds(dataset)
+        for kind in comparison.leak_meter_kinds(dataset)
     }
-    return leakage.meter(recipe.name, results)
+    return comparison.leak_meter(recipe.name, results)
 
 
 def recipe_of(card: ModelCard, source: str, overrides: Sequence[str] = ()) -> Recipe:
@@ -108,13 +109,13 @@ def recipe_of(card: ModelCard, source: str, overrides: Sequence[str] = ()) -> Re
     return recipes.resolve(recipes.changed(fields, overrides, source))
 
 
-def hear(
+def train_and_predict(
     recipe: Recipe, split: AnySplit, folder: Path, report: Report, *, jobs: int | None = None
 ) -> Measured:
-    """Train a recipe on a split, unless the folder holds the finished run, and hear its test part.
+    """Train a recipe on a split, unless the folder holds the run, and predict its test part.
 
-    Under the leaky split of segments the training tracks are test tracks too: only the stretches
-    of the test part count.
+    Under the leaky split of segments the training tracks are test tracks too: only the parts of
+    the test part count.
 
     Raises:
         GenrekitError: see Run.train and protocol.evaluate.
@@ -123,7 +124,5 @@ def hear(
     classifier = Classifier(model.path, segments="all")
     dataset = data.open_source(recipe)
     is_leaky = isinstance(split, SegmentSplit)
-    selection = select(model.card, dataset, split, include_training_tracks=is_leaky)
-    return Measured(
-        model.card, selection, predicting.hear(classifier, dataset, selection.tracks, jobs)
-    )
+    chosen = selection.select(model.card, dataset, split, include_training_tracks=is_leaky)
+    return Measured(model.card, chosen, predict_tracks(classifier, dataset, chosen.tracks, jobs))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from genrekit.errors import RecipeError
-from genrekit.evaluation import protocol, splitting
+from genrekit.evaluation import protocol, selection
 from genrekit.evaluation.result import Scores
 from genrekit.files import write_beside
 from genrekit.training import data, experiments
@@ -75,7 +75,7 @@ def search(
 
     Raises:
         RecipeError: a combination makes no recipe.
-        GenrekitError: see measure.hear.
+        GenrekitError: see experiments.train_and_predict.
     """
     candidates = [
         (values, recipes.with_values(recipe, values))
@@ -90,15 +90,15 @@ def search(
     for values, candidate in candidates:
         place = folder / "grid" / _digest(values)
         measured = [
-            experiments.hear(candidate, split, place / f"fold-{index + 1}", report)
-            for index, split in enumerate(splitting.divide(pool, kind, n_folds))
+            experiments.train_and_predict(candidate, split, place / f"fold-{index + 1}", report)
+            for index, split in enumerate(selection.divide(pool, kind, n_folds))
         ]
-        result = protocol.measure(measured, splitting.title(kind, n_folds))
+        result = protocol.measure(measured, selection.title(kind, n_folds))
         tried.append(Tried(values, candidate, result.product))
         accuracy = result.product.accuracy.value
         report(f"{', '.join(f'{k} = {v}' for k, v in values.items())}: {accuracy:.1%}")
     tried.sort(key=lambda its: -its.scores.accuracy.value)
-    _write(folder / REPORT, tried, splitting.title(kind, n_folds))
+    _write(folder / REPORT, tried, selection.title(kind, n_folds))
     return tried
 
 

@@ -1,0 +1,11 @@
+"""The base of every pydantic model that is written to a file and read back."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+
+class StrictModel(BaseModel):
+    """A frozen model that refuses unknown keys, so that a misspelt one is noticed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
