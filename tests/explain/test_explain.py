@@ -1,4 +1,4 @@
-"""Explanations: a cue planted at a known place is found there, and false evidence is caught."""
+"""Explanations: a cue planted at a known place is found there, and false evidence is found out."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from genrekit import Classifier, files
 from genrekit.errors import GenrekitError, ModelError
-from genrekit.explain import curves, excerpt, explain, explanation, occlusion, saving
-from genrekit.explain.occlusion import Grid
+from genrekit.explain import curves, evidence, explain, explanation, saving
+from genrekit.explain.evidence import Grid
 from genrekit.features.spec import FeatureSpec
 from genrekit.models import card as cards
 from genrekit.models.card import ModelCard
@@ -119,12 +119,12 @@ def test_a_planted_cue_is_found_at_its_time_and_in_its_band(
     assert start == pytest.approx(7.0)
     edges = Grid.of(SPEC).bin_edges
     assert edges[band] <= cue_bin < edges[band + 1]
-    # Nothing else speaks for it: the next block has less than a fifth.
+    # Nothing else supports it: the next block has less than a fifth.
     others = np.sort(blocks.ravel())[-2]
     assert others < 0.2 * blocks.max()
-    stretch = max(found.deciding(), key=lambda s: s.evidence)
-    assert stretch.start_seconds <= CUE_SECONDS[0]
-    assert stretch.end_seconds >= CUE_SECONDS[1]
+    passage = max(found.deciding(), key=lambda p: p.evidence)
+    assert passage.start_seconds <= CUE_SECONDS[0]
+    assert passage.end_seconds >= CUE_SECONDS[1]
     assert found.windows[0].max() == found.windows[0][segment, window]
     assert found.segments[0].argmax() == segment
     assert found.replaced_by == "the mean of the training tracks"
@@ -142,12 +142,12 @@ def test_the_curves_tell_true_evidence_from_false(planted: Path, song: Path) -> 
     assert found.curves.better_than_random
     assert found.curves.deletion[0] == pytest.approx(found.curves.insertion[-1])
     assert found.curves.deletion[-1] == pytest.approx(found.curves.insertion[0])
-    heard = []
-    classifier.predict_file(song, lambda _, __, computed: heard.append(computed.copy()))
+    inputs = []
+    classifier.predict_file(song, lambda _, __, computed: inputs.append(computed.copy()))
     fill = np.array(classifier.card.feature_means, np.float32)
     false = curves.measure(
         classifier.judge,
-        np.concatenate(heard),
+        np.concatenate(inputs),
         fill,
         Grid.of(SPEC),
         -found.blocks[0],  # the least important blocks first
@@ -172,17 +172,17 @@ def test_gradcam_finds_the_planted_cue_too(
     assert edges[band] <= cue_bin < edges[band + 1]
     assert blocks[segment, band, window] > 0.5 * blocks.sum(), "its neighbours get the smear"
     # With a linear layer after the mean of the map, the evidence adds up to the logit.
-    heard = []
-    classifier.predict_file(song, lambda _, __, computed: heard.append(computed.copy()))
+    inputs = []
+    classifier.predict_file(song, lambda _, __, computed: inputs.append(computed.copy()))
     with torch.no_grad():
-        logits = loud_cnn(torch.from_numpy(np.concatenate(heard)))[:, 0].numpy()
+        logits = loud_cnn(torch.from_numpy(np.concatenate(inputs)))[:, 0].numpy()
     np.testing.assert_allclose(found.segments[0], logits, atol=1e-3)
     np.testing.assert_allclose(found.blocks[0].sum(axis=(1, 2)), found.segments[0], rtol=1e-4)
     assert found.curves.better_than_random
-    upside_down = np.concatenate(heard)[:, ::-1].copy()
+    upside_down = np.concatenate(inputs)[:, ::-1].copy()
     np.testing.assert_allclose(
         GradCam(loud_cnn, low_bins_first=False).maps(upside_down),
-        GradCam(loud_cnn).maps(np.concatenate(heard)),
+        GradCam(loud_cnn).maps(np.concatenate(inputs)),
         atol=1e-3,
     )
 
@@ -204,7 +204,7 @@ def test_a_table_of_features_is_explained_by_its_columns(tmp_path: Path, song: P
     assert found.blocks.shape == (2, 4, 57, 1)
     assert np.flatnonzero(np.abs(found.blocks[0]).sum(axis=(0, 2)) > 1e-6).tolist() == [3]
     np.testing.assert_allclose(found.windows[0][:, 0], found.segments[0], atol=1e-5)
-    assert not found.picture["seen_by_network"]
+    assert not found.spectrogram["seen_by_network"]
 
 
 def test_without_means_the_track_stands_in_for_itself(
@@ -225,34 +225,33 @@ def test_an_unknown_genre_is_refused(song: Path) -> None:
 
 
 def test_a_long_track_is_explained_at_evenly_spread_segments() -> None:
-    kept = explanation._Kept()
+    kept = explanation.SpreadSegments()
     for first in range(0, 1000, 16):
         starts = [3.0 * index for index in range(first, first + 16)]
         kept.add(starts, np.zeros((16, 2, 2), np.float32))
-    assert kept.n_met == 16 * 63
+    assert kept.n_segments == 16 * 63
     assert explanation.MAX_SEGMENTS / 2 <= len(kept.features) <= explanation.MAX_SEGMENTS
     assert len(set(np.diff(kept.starts_seconds))) == 1
     assert kept.starts_seconds[0] == 0.0
     assert kept.starts_seconds[-1] > 3.0 * 1000 * 0.9
 
 
-def test_an_explanation_says_how_much_of_the_track_it_looked_at(
+def test_an_explanation_reports_how_much_of_the_track_it_covers(
     planted: Path, song: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = explain(Classifier(planted), song)
-    assert whole.coverage.startswith("all 4 segments heard were explained; each is 3 s long")
+    assert whole.coverage.startswith("all 4 segments were explained; each is 3 s long")
     monkeypatch.setattr(explanation, "MAX_SEGMENTS", 3)
     part = explain(Classifier(planted), song)
     assert part.starts_seconds == (0.0, 6.0)
     assert part.coverage == (
-        "2 of the 4 segments heard were explained, evenly spread; each is 3 s long, "
-        "the track lasts 12 s"
+        "2 of 4 segments were explained, evenly spread; each is 3 s long, the track lasts 12 s"
     )
-    assert part.to_dict()["n_heard"] == 4
+    assert part.to_dict()["n_segments"] == 4
 
 
 def test_log_odds() -> None:
-    found = occlusion.log_odds(np.array([0.5, 0.75, 0.0, 1.0]))
+    found = evidence.log_odds(np.array([0.5, 0.75, 0.0, 1.0]))
     np.testing.assert_allclose(found[:2], [0.0, np.log(3)])
     assert found[3] == pytest.approx(-found[2])
     assert np.isfinite(found).all()
@@ -274,22 +273,24 @@ def test_every_form_is_written(planted: Path, song: Path, tmp_path: Path) -> Non
     for name in ("why.html", "why.json", "why.png", "why.wav"):
         saving.write(found, song, tmp_path / name)
     fields = json.loads((tmp_path / "why.json").read_text(encoding="utf-8"))
-    assert fields["evidence"]["cue"]["deciding"] == [vars(s) for s in found.deciding()]
+    assert fields["evidence"]["cue"]["deciding"] == [
+        passage.model_dump() for passage in found.deciding()
+    ]
     assert np.array(fields["evidence"]["other"]["blocks"]).shape == (4, 12, 6)
     waveform, rate = soundfile.read(tmp_path / "why.wav")
-    pauses = excerpt.PAUSE_SECONDS * (len(found.deciding()) - 1)
+    pauses = saving.PAUSE_SECONDS * (len(found.deciding()) - 1)
     lengths = sum(s.end_seconds - s.start_seconds for s in found.deciding())
     assert waveform.shape[1] == 2
     assert len(waveform) / rate == pytest.approx(lengths + pauses, abs=0.01)
     assert np.abs(waveform).max() > 0.25, "the tone is in it"
     assert (tmp_path / "why.png").read_bytes().startswith(b"\x89PNG")
     html = (tmp_path / "why.html").read_text(encoding="utf-8")
-    assert "$" not in html.split("<script")[0], "every place of the template is filled"
+    assert "{{" not in html, "every place of the template is filled"
     assert 'src="data:audio/wav' in html
     assert "http" not in html.replace("http-equiv", "")
 
 
-def test_no_sound_where_nothing_speaks_for_the_genre(
+def test_no_sound_where_nothing_supports_the_genre(
     planted: Path, song: Path, tmp_path: Path
 ) -> None:
     found = explain(Classifier(planted), song, "other")

@@ -1,4 +1,4 @@
-"""The picture of what the network saw: the very numbers, to half of one of 255 levels."""
+"""The spectrogram that a page shows: the network's input, to half of one of 255 levels."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from genrekit.features.spec import FeatureSpec
 TINY = Path(__file__).parents[1] / "golden" / "tiny"
 
 
-def test_the_picture_is_what_the_network_saw(tmp_path: Path) -> None:
+def test_the_image_is_what_the_network_takes(tmp_path: Path) -> None:
     path = demo.write(tmp_path)[0]
     classifier = Classifier(TINY)
     seen = []
     prediction = classifier.predict_file(path, lambda _, __, computed: seen.append(computed.copy()))
-    picture = spectrogram.spectrogram(classifier, path)
+    image = spectrogram.spectrogram(classifier, path)
     spec = classifier.card.features
     expected = np.concatenate(seen) * spec.std + spec.mean
-    levels = np.frombuffer(base64.b64decode(picture["data"]), np.uint8).reshape(expected.shape)
-    low, high = picture["low_db"], picture["high_db"]
-    drawn = low + levels * ((high - low) / 255)
+    levels = np.frombuffer(base64.b64decode(image["data"]), np.uint8).reshape(expected.shape)
+    low, high = image["low_db"], image["high_db"]
+    shown = low + levels * ((high - low) / 255)
     assert high == pytest.approx(float(expected.max()))
-    np.testing.assert_allclose(drawn, expected.clip(low), atol=(high - low) / 255 / 2 + 1e-3)
-    assert picture["starts_seconds"] == [s.start_seconds for s in prediction.segments]
-    assert len(picture["bin_hz"]) == picture["n_bins"] == spec.n_mels
-    assert picture["seen_by_network"]
+    np.testing.assert_allclose(shown, expected.clip(low), atol=(high - low) / 255 / 2 + 1e-3)
+    assert image["starts_seconds"] == [s.start_seconds for s in prediction.segments]
+    assert len(image["bin_hz"]) == image["n_bins"] == spec.n_mels
+    assert image["seen_by_network"]
 
 
 def test_a_tone_is_bright_at_its_frequency() -> None:
@@ -42,12 +42,12 @@ def test_a_tone_is_bright_at_its_frequency() -> None:
     tone = np.sin(2 * np.pi * 3000 * time).astype(np.float32)[None]
     collected = spectrogram.Spectrogram(FeatureSpec(kind="handcrafted"))
     collected.add([0.0], tone, np.zeros((1, 57, 1), np.float32))
-    picture = collected.to_dict()
-    assert not picture["seen_by_network"]
-    shape = (picture["n_bins"], picture["n_frames"])
-    levels = np.frombuffer(base64.b64decode(picture["data"]), np.uint8).reshape(shape)
+    image = collected.to_dict()
+    assert not image["seen_by_network"]
+    shape = (image["n_bins"], image["n_frames"])
+    levels = np.frombuffer(base64.b64decode(image["data"]), np.uint8).reshape(shape)
     brightest = int(levels.astype(float).mean(axis=1).argmax())
-    assert picture["bin_hz"][brightest] == pytest.approx(3000, rel=0.05)
+    assert image["bin_hz"][brightest] == pytest.approx(3000, rel=0.05)
 
 
 def test_long_tracks_stay_small() -> None:
@@ -55,6 +55,6 @@ def test_long_tracks_stay_small() -> None:
     batch = np.zeros((16, 2, 3), np.float32)
     for first in range(0, 480, 16):
         collected.add([3.0 * (first + i) for i in range(16)], batch[:, 0], batch)
-    picture = collected.to_dict()
-    assert picture["n_segments"] == spectrogram.MAX_SEGMENTS
-    assert picture["n_left_out"] == 80
+    image = collected.to_dict()
+    assert image["n_segments"] == spectrogram.MAX_SEGMENTS
+    assert image["n_left_out"] == 80

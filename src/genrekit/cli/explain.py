@@ -38,9 +38,9 @@ def command(
     ] = "occlusion",
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON to standard output.")] = False,
 ) -> None:
-    """Say which seconds and which frequencies speak for a genre, and whether that is to be trusted.
+    """Show which seconds and which frequencies support a genre, and check that evidence.
 
-    Parts of what the network saw are taken away, one at a time: evidence is how far the genre's
+    Parts of the network's input are taken away, one at a time: evidence is how far the genre's
     log-odds fall, in nats. Grad-CAM looks at a CNN's last feature map instead.
     """
     if output and output.suffix.lower() not in FORMS:
@@ -80,21 +80,21 @@ def _gradcam(model: str | None) -> tuple[GradCam, Path]:
 
 
 def _show(found: Explanation) -> None:
-    """Print the explained genre's stretches, bands and check."""
+    """Print the explained genre's passages, bands and check."""
     out = console.stdout()
     label = found.labels.index(found.genre)
     probability = found.prediction.probabilities[found.genre]
     out.print(f"{found.genre}  {100 * probability:.1f} %")
     out.print(found.coverage)
-    stretches = found.deciding()
-    out.print("deciding seconds" if stretches else "no seconds speak for it")
-    for stretch in stretches:
-        times = f"{clock(stretch.start_seconds)} - {clock(stretch.end_seconds)}"
-        out.print(f"  {times:>19}  {stretch.evidence:+.2f} nats")
+    passages = found.deciding()
+    out.print("deciding seconds" if passages else "no seconds support it")
+    for passage in passages:
+        times = f"{clock(passage.start_seconds)} - {clock(passage.end_seconds)}"
+        out.print(f"  {times:>19}  {passage.evidence:+.2f} nats")
     means = found.blocks[label].mean(axis=(0, 2)).tolist()
     ranked = sorted(zip(means, found.bands, strict=True), reverse=True)
     kind = "columns" if "tempo" in found.bands else "bands"
-    out.print(f"{kind} that speak most for it, and against it")
+    out.print(f"{kind} that support it most, and oppose it most")
     for mean, band in (*ranked[:3], *ranked[-3:]):
         out.print(f"  {band:>19}  {mean:+.3f} nats")
     areas = found.curves.to_dict()["areas"]

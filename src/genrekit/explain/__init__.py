@@ -1,4 +1,4 @@
-"""Why a track got its genre: evidence over time and frequency, with the check that it is honest.
+"""Why a track got its genre: evidence over time and frequency, with its check.
 
 >>> from genrekit import Classifier, demo
 >>> from genrekit.explain import explain
@@ -10,7 +10,6 @@
 ('jazz', (10, 7, 12, 6))
 """
 
-from genrekit.explain.curves import Curves
-from genrekit.explain.explanation import Explanation, Passage, explain
+from genrekit.explain.explanation import Explanation, explain
 
-__all__ = ["Curves", "Explanation", "Passage", "explain"]
+__all__ = ["Explanation", "explain"]

@@ -1,4 +1,4 @@
-"""Is the evidence honest? Take the blocks away in its order, and in random orders.
+"""A check of the evidence: take the blocks away in its order, and in random orders.
 
 If the evidence is right, the genre's probability falls faster when the blocks go in the order of
 the evidence than when they go in a random order (deletion), and rises faster when they come back
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from genrekit.explain.occlusion import Floats, Grid, Judge
+from genrekit.explain.evidence import Floats, Grid, Predict, filled
 
 FRACTIONS = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 1.0)
 N_RANDOM = 3
@@ -58,9 +58,9 @@ class Curves:
 
 @dataclass(frozen=True)
 class _Orders:
-    """Judges a label while the blocks of every segment go or come back in an order."""
+    """Predicts a label while the blocks of every segment go or come back in an order."""
 
-    judge: Judge
+    predict: Predict
     features: Floats
     fill: Floats
     grid: Grid
@@ -69,23 +69,23 @@ class _Orders:
 
     def curve(self, orders: Sequence[NDArray[np.int64]], *, back: bool) -> NDArray[np.float64]:
         """Return one probability for every fraction; orders holds one for each segment."""
-        filled = np.broadcast_to(self.fill[:, None], self.features.shape).astype(np.float32)
-        source, start = (self.features, filled) if back else (filled, self.features)
+        empty = filled(self.features, self.fill)
+        source, start = (self.features, empty) if back else (empty, self.features)
         current, n_done, found = start.copy(), 0, []
         for fraction in FRACTIONS:
-            n_wanted = round(fraction * len(orders[0]))
+            n_due = round(fraction * len(orders[0]))
             for segment, order in enumerate(orders):
-                for block in order[n_done:n_wanted]:
+                for block in order[n_done:n_due]:
                     place = (segment, *self.grid.block(*divmod(int(block), self.grid.n_windows)))
                     current[place] = source[place]
-            n_done = n_wanted
-            found.append(self.judge(current)[:, self.label].mean())
+            n_done = n_due
+            found.append(self.predict(current)[:, self.label].mean())
         self.advance()
         return np.array(found)
 
 
 def measure(
-    judge: Judge,
+    predict: Predict,
     features: Floats,
     fill: Floats,
     grid: Grid,
@@ -96,15 +96,15 @@ def measure(
     """Measure the curves of one label.
 
     Args:
-        judge: the network and its calibration.
-        features: what the network saw. Shape (n_segments, n_bins, n_frames).
+        predict: the network and its calibration.
+        features: the network's input. Shape (n_segments, n_bins, n_frames).
         fill: what stands for "nothing special". Shape (n_bins,).
         grid: how the segments are cut into blocks.
         blocks: the label's evidence. Shape (n_segments, n_bands, n_windows).
         label: the label's index.
         advance: called after each of the 2 (1 + N_RANDOM) curves.
     """
-    orders = _Orders(judge, features, fill, grid, label, advance)
+    orders = _Orders(predict, features, fill, grid, label, advance)
     best = [np.argsort(-rows.ravel(), kind="stable") for rows in blocks]
     rng = np.random.default_rng(_SEED)
     shuffled = [[rng.permutation(rows.size) for rows in blocks] for _ in range(N_RANDOM)]

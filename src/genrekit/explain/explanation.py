@@ -1,4 +1,4 @@
-"""One track explained: hear it, take parts away, and say which seconds decided."""
+"""One track explained: predict it, take parts away, and report which seconds decided."""
 
 from __future__ import annotations
 
@@ -9,44 +9,36 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from genrekit.audio import AudioInfo
 from genrekit.errors import ModelError, unknown_name
-from genrekit.explain import curves, gradcam_evidence, occlusion
+from genrekit.explain import curves, evidence
 from genrekit.explain.curves import Curves
-from genrekit.explain.occlusion import Evidence, Floats, Grid
+from genrekit.explain.document import ExplanationDocument, LabelEvidence, Passage
+from genrekit.explain.evidence import Floats, Grid
 from genrekit.explain.spectrogram import Spectrogram
 from genrekit.features import handcrafted
 from genrekit.features.bins import bin_hz
 from genrekit.features.spec import FeatureSpec
-from genrekit.inference.classifier import Classifier, PathLike
 from genrekit.prediction import Prediction
 
 if TYPE_CHECKING:
+    from genrekit.audio import AudioInfo
+    from genrekit.inference.classifier import Classifier, PathLike
     from genrekit.networks.gradcam import GradCam
 
 MAX_SEGMENTS = 24  # 3 s each: about 130 runs of the network a segment
-N_STRETCHES = 3
-STRETCH_SECONDS = 3.0
-
-
-@dataclass(frozen=True)
-class Passage:
-    """Seconds that speak for a genre, with the mean evidence of their windows in nats."""
-
-    start_seconds: float
-    end_seconds: float
-    evidence: float
+N_PASSAGES = 3
+PASSAGE_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """Evidence for every label of the model, and the honesty check of one of them.
+    """Evidence for every label of the model, and the check of one of them.
 
     ``bands`` names the rows of the evidence: frequencies such as "0 - 250 Hz", or a table's
-    columns. ``replaced_by`` says what stood in for what was taken away. ``picture`` is the
-    spectrogram's JSON form; the evidence itself is described in ``genrekit.explain.occlusion``, or
-    in ``genrekit.networks.gradcam`` where ``method`` says so. ``n_heard`` segments were heard;
-    those that ``starts_seconds`` lists were explained.
+    columns. ``replaced_by`` names what stood in for what was taken away. ``spectrogram`` is that
+    of the track in its JSON form; the evidence itself is described in
+    ``genrekit.explain.evidence``. ``n_segments`` were predicted; those that ``starts_seconds``
+    lists were explained.
     """
 
     prediction: Prediction
@@ -61,21 +53,21 @@ class Explanation:
     curves: Curves
     replaced_by: str
     method: str
-    n_heard: int
-    picture: dict[str, Any] = field(repr=False)
+    n_segments: int
+    spectrogram: dict[str, Any] = field(repr=False)
 
     @property
     def coverage(self) -> str:
-        """How much of the track was looked at, in one sentence."""
+        """How much of the track was explained, in one sentence."""
         n_explained = len(self.starts_seconds)
-        rest = f"{n_explained} of the {self.n_heard} segments heard were explained, evenly spread"
-        whole = f"all {n_explained} segments heard were explained"
+        rest = f"{n_explained} of {self.n_segments} segments were explained, evenly spread"
+        whole = f"all {n_explained} segments were explained"
+        explained = whole if n_explained == self.n_segments else rest
         total = f"the track lasts {self.prediction.duration_seconds:.0f} s"
-        told = whole if n_explained == self.n_heard else rest
-        return f"{told}; each is {self.segment_seconds:g} s long, {total}"
+        return f"{explained}; each is {self.segment_seconds:g} s long, {total}"
 
     def deciding(self, genre: str | None = None) -> list[Passage]:
-        """Return up to three stretches of 3 s that speak most for a genre, in order of time.
+        """Return up to three passages of 3 s that support a genre most, in order of time.
 
         A window counts by its evidence times the probability of the genre in its segment, so that
         seconds of another genre do not decide.
@@ -90,46 +82,41 @@ class Explanation:
         weights = [self._probability(start, self.labels[label]) for start in self.starts_seconds]
         rows = self.windows[label] * np.array(weights)[:, None]  # (n_segments, n_windows)
         step = self.segment_seconds / rows.shape[1]
-        per_stretch = min(max(1, round(STRETCH_SECONDS / step)), rows.shape[1])
+        per_passage = min(max(1, round(PASSAGE_SECONDS / step)), rows.shape[1])
         found: list[Passage] = []
-        for start, mean in sorted(self._candidates(rows, per_stretch), key=lambda item: -item[1]):
-            end = min(start + per_stretch * step, self.prediction.duration_seconds)
-            free = all(end <= s.start_seconds or start >= s.end_seconds for s in found)
-            if mean > 0 and free and len(found) < N_STRETCHES:
-                found.append(Passage(round(start, 3), round(end, 3), round(mean, 4)))
-        return sorted(found, key=lambda stretch: stretch.start_seconds)
+        for start, mean in sorted(self._candidates(rows, per_passage), key=lambda item: -item[1]):
+            end = min(start + per_passage * step, self.prediction.duration_seconds)
+            free = all(end <= p.start_seconds or start >= p.end_seconds for p in found)
+            if mean > 0 and free and len(found) < N_PASSAGES:
+                times = {"start_seconds": round(start, 3), "end_seconds": round(end, 3)}
+                found.append(Passage(**times, evidence=round(mean, 4)))
+        return sorted(found, key=lambda passage: passage.start_seconds)
+
+    def document(self) -> ExplanationDocument:
+        """Return the JSON form as a pydantic model."""
+        same = {name: getattr(self, name, None) for name in ExplanationDocument.model_fields}
+        by_label = {
+            label: LabelEvidence(
+                segments=_rounded(self.segments[index]),
+                windows=_rounded(self.windows[index]),
+                blocks=_rounded(self.blocks[index]),
+                deciding=self.deciding(label),
+            )
+            for index, label in enumerate(self.labels)
+        }
+        made = {"prediction": self.prediction.document(), "curves": self.curves.to_dict()}
+        return ExplanationDocument.model_validate(same | made | {"evidence": by_label})
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the JSON form; evidence is in nats, listed for every label."""
-        return {
-            "prediction": self.prediction.to_dict(),
-            "genre": self.genre,
-            "labels": list(self.labels),
-            "starts_seconds": list(self.starts_seconds),
-            "segment_seconds": self.segment_seconds,
-            "bands": list(self.bands),
-            "evidence": {
-                label: {
-                    "segments": _rounded(self.segments[index]),
-                    "windows": _rounded(self.windows[index]),
-                    "blocks": _rounded(self.blocks[index]),
-                    "deciding": [vars(stretch) for stretch in self.deciding(label)],
-                }
-                for index, label in enumerate(self.labels)
-            },
-            "curves": self.curves.to_dict(),
-            "replaced_by": self.replaced_by,
-            "method": self.method,
-            "n_heard": self.n_heard,
-            "coverage": self.coverage,
-        }
+        """Return the JSON form as a dictionary."""
+        return self.document().model_dump()
 
     def _probability(self, start_seconds: float, label: str) -> float:
         near = min(self.prediction.segments, key=lambda s: abs(s.start_seconds - start_seconds))
         return near.probabilities[label]
 
-    def _candidates(self, rows: NDArray[Any], per_stretch: int) -> list[tuple[float, float]]:
-        """Return (start, mean of the windows) of every stretch inside a run of segments.
+    def _candidates(self, rows: NDArray[Any], per_passage: int) -> list[tuple[float, float]]:
+        """Return (start, mean of the windows) of every passage inside a run of segments.
 
         Segments that follow each other without a gap make one run; where they overlap each
         stands for itself.
@@ -142,9 +129,9 @@ class Explanation:
             else:
                 runs.append((start, list(row)))
         return [
-            (start + first * step, float(np.mean(values[first : first + per_stretch])))
+            (start + first * step, float(np.mean(values[first : first + per_passage])))
             for start, values in runs
-            for first in range(len(values) - per_stretch + 1)
+            for first in range(len(values) - per_passage + 1)
         ]
 
 
@@ -155,45 +142,43 @@ def explain(
     advance: Callable[[], None] = lambda: None,
     gradcam: GradCam | None = None,
 ) -> Explanation:
-    """Explain why a classifier hears a genre in a file.
+    """Explain why a classifier predicts a genre for a file.
 
-    Of a long track at most 24 of the segments that the classifier hears are explained, evenly
+    Of a long track at most 24 of the segments that the classifier takes are explained, evenly
     spread. The cost is about 130 runs of the network for each.
 
     Args:
         classifier: any model, a network or a table's.
-        path: the file, or what audio.probe said of it.
-        genre: whose honesty is checked and who is shown first; None is the most probable genre.
+        path: the file, or what audio.probe found in it.
+        genre: whose evidence is checked and who is shown first; None is the most probable genre.
             The evidence is there for all of them.
         advance: called after every step of the work, for a progress display.
         gradcam: the classifier's network in torch; then the evidence is Grad-CAM's. Its check stays
             the same: parts are taken away.
 
     Raises:
-        AudioError: the file cannot be heard.
+        AudioError: the file cannot be decoded.
         ModelError: the model has no such genre; or nothing can stand in for what is taken away,
             because its card has no feature_means and the track has one segment of one frame.
     """
     if genre is not None:
         _index(classifier.labels, genre)
     spec = classifier.card.features
-    kept, picture = _Kept(), Spectrogram(spec)
+    kept, spectrogram = SpreadSegments(), Spectrogram(spec)
 
-    def hear(starts: list[float], waveforms: Floats, computed: Floats) -> None:
+    def keep(starts: list[float], waveforms: Floats, computed: Floats) -> None:
         kept.add(starts, computed)
-        picture.add(starts, waveforms, computed)
+        spectrogram.add(starts, waveforms, computed)
 
-    prediction = classifier.predict_file(path, hear)
+    prediction = classifier.predict_file(path, keep)
     genre = genre or prediction.genres[0][0]
     label = _index(classifier.labels, genre)
-    features = np.stack(kept.features)
+    features, grid, predict = np.stack(kept.features), Grid.of(spec), classifier.judge
     fill, replaced_by = _fill(classifier, features)
-    grid, judge = Grid.of(spec), classifier.judge
     if gradcam:
-        evidence: Evidence = gradcam_evidence.measure(gradcam, features, grid, advance)
+        found = evidence.by_gradcam(gradcam, features, grid, advance)
     else:
-        evidence = occlusion.measure(judge, features, fill, grid, advance)
-    blocks = evidence.blocks
+        found = evidence.by_occlusion(predict, features, fill, grid, advance)
     return Explanation(
         prediction=prediction,
         genre=genre,
@@ -201,39 +186,42 @@ def explain(
         starts_seconds=tuple(kept.starts_seconds),
         segment_seconds=spec.segment_seconds,
         bands=_bands(spec, grid),
-        blocks=blocks,
-        windows=evidence.windows,
-        segments=evidence.segments,
-        curves=curves.measure(judge, features, fill, grid, blocks[label], label, advance),
+        **vars(found),
+        curves=curves.measure(predict, features, fill, grid, found.blocks[label], label, advance),
         replaced_by=replaced_by,
         method="gradcam" if gradcam else "occlusion",
-        n_heard=kept.n_met,
-        picture=picture.to_dict(),
+        n_segments=kept.n_segments,
+        spectrogram=spectrogram.to_dict(),
     )
 
 
-class _Kept:
-    """Keeps at most MAX_SEGMENTS segments, evenly spread, of a track of unknown length."""
+class SpreadSegments:
+    """Keeps at most MAX_SEGMENTS segments, evenly spread, of a track of unknown length.
+
+    ``n_segments`` counts all that came, ``starts_seconds`` and ``features`` list those kept.
+    """
 
     def __init__(self) -> None:
         self.starts_seconds: list[float] = []
         self.features: list[Floats] = []
+        self.n_segments = 0
         self._every = 1
-        self.n_met = 0
 
     def add(self, starts_seconds: list[float], computed: Floats) -> None:
-        for start, segment in zip(starts_seconds, computed, strict=True):
-            if self.n_met % self._every == 0:
-                if len(self.features) == MAX_SEGMENTS:
-                    self._thin()
-                if self.n_met % self._every == 0:
-                    self.starts_seconds.append(round(start, 3))
-                    self.features.append(segment.copy())
-            self.n_met += 1
+        """Take the next segments of a track.
 
-    def _thin(self) -> None:
-        self.starts_seconds, self.features = self.starts_seconds[::2], self.features[::2]
-        self._every *= 2
+        Args:
+            starts_seconds: where they start.
+            computed: their features. Shape (n_segments, n_bins, n_frames).
+        """
+        for start, segment in zip(starts_seconds, computed, strict=True):
+            if self.n_segments % self._every == 0 and len(self.features) == MAX_SEGMENTS:
+                self.starts_seconds, self.features = self.starts_seconds[::2], self.features[::2]
+                self._every *= 2
+            if self.n_segments % self._every == 0:
+                self.starts_seconds.append(round(start, 3))
+                self.features.append(segment.copy())
+            self.n_segments += 1
 
 
 def _fill(classifier: Classifier, features: Floats) -> tuple[Floats, str]:

@@ -1,4 +1,4 @@
-"""An explanation as a picture: spectrogram, evidence over it, evidence over time, curves."""
+"""An explanation as an image: spectrogram, evidence over it, evidence over time, curves."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from genrekit import plotting
-from genrekit.explain.explanation import Explanation
-
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from genrekit.explain.explanation import Explanation
+
+_IMAGE: dict[str, Any] = {"aspect": "auto", "origin": "lower", "interpolation": "nearest"}
 
 
 def draw(explanation: Explanation) -> Figure:
@@ -21,6 +22,8 @@ def draw(explanation: Explanation) -> Figure:
     Raises:
         GenrekitError: matplotlib is not installed.
     """
+    from genrekit import plotting
+
     figure = plotting.figure(11, 7)
     axes: Any = figure.subplot_mosaic(
         [["map", "map"], ["time", "time"], ["bands", "curves"]], height_ratios=[3, 1, 2]
@@ -36,15 +39,13 @@ def draw(explanation: Explanation) -> Figure:
 
 
 def _map(axes: Axes, explanation: Explanation, label: int) -> None:
-    """Draw the spectrogram in grey and the evidence over it: red speaks for the genre."""
-    picture = explanation.picture
-    shape = (picture["n_segments"], picture["n_bins"], picture["n_frames"])
-    levels = np.frombuffer(base64.b64decode(picture["data"]), np.uint8).reshape(shape)
-    length = picture["segment_seconds"]
-    for start, segment in zip(picture["starts_seconds"], levels, strict=True):
-        axes.imshow(
-            segment, cmap="gray", extent=(start, start + length, 0, 1), vmax=255, **_STRETCHED
-        )
+    """Draw the spectrogram in grey and the evidence over it: red supports the genre."""
+    image = explanation.spectrogram
+    shape = (image["n_segments"], image["n_bins"], image["n_frames"])
+    levels = np.frombuffer(base64.b64decode(image["data"]), np.uint8).reshape(shape)
+    length = image["segment_seconds"]
+    for start, segment in zip(image["starts_seconds"], levels, strict=True):
+        axes.imshow(segment, cmap="gray", extent=(start, start + length, 0, 1), vmax=255, **_IMAGE)
     limit = max(float(np.abs(explanation.blocks[label]).max()), 1e-6)
     for start, block in zip(explanation.starts_seconds, explanation.blocks[label], strict=True):
         extent = (start, start + explanation.segment_seconds, 0, 1)
@@ -56,25 +57,22 @@ def _map(axes: Axes, explanation: Explanation, label: int) -> None:
             extent=extent,
             vmin=-limit,
             vmax=limit,
-            **_STRETCHED,
+            **_IMAGE,
         )
-    edges = np.linspace(0, picture["n_bins"] - 1, 6).round().astype(int)
-    hz = [f"{picture['bin_hz'][index]:.0f}" for index in edges]
-    axes.set_yticks(edges / (picture["n_bins"] - 1), hz)
+    edges = np.linspace(0, image["n_bins"] - 1, 6).round().astype(int)
+    hz = [f"{image['bin_hz'][index]:.0f}" for index in edges]
+    axes.set_yticks(edges / (image["n_bins"] - 1), hz)
     axes.set(ylabel="Hz", xlim=(0, explanation.prediction.duration_seconds), ylim=(0, 1))
 
 
-_STRETCHED: dict[str, Any] = {"aspect": "auto", "origin": "lower", "interpolation": "nearest"}
-
-
 def _time(axes: Axes, explanation: Explanation, label: int) -> None:
-    """Draw every window's evidence, with the deciding stretches shaded."""
+    """Draw every window's evidence, with the deciding passages shaded."""
     windows = explanation.windows[label]
     step = explanation.segment_seconds / windows.shape[1]
     for start, row in zip(explanation.starts_seconds, windows, strict=True):
         axes.bar(start + step * np.arange(len(row)), row, step, align="edge", color="#4477aa")
-    for stretch in explanation.deciding():
-        axes.axvspan(stretch.start_seconds, stretch.end_seconds, color="#ddcc77", alpha=0.6)
+    for passage in explanation.deciding():
+        axes.axvspan(passage.start_seconds, passage.end_seconds, color="#ddcc77", alpha=0.6)
     axes.axhline(0, color="black", linewidth=0.5)
     duration = explanation.prediction.duration_seconds
     axes.set(xlabel="seconds (shaded: deciding)", ylabel="nats", xlim=(0, duration))

@@ -1,18 +1,19 @@
-"""The picture of what a network saw of a track, small enough to send to a page."""
+"""The spectrogram that a network takes of a track, small enough to send to a page."""
 
 from __future__ import annotations
 
 import base64
-import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from genrekit import features
 from genrekit.features.bins import bin_hz
+from genrekit.features.log_mel import log_mel
 from genrekit.features.spec import FeatureSpec
-from genrekit.inference.classifier import Classifier
+
+if TYPE_CHECKING:
+    from genrekit.inference.classifier import Classifier, PathLike
 
 MAX_SEGMENTS = 400  # of 3 s: 20 minutes, 7 MB
 _LEVELS = 255
@@ -20,7 +21,7 @@ _RANGE_DB = 80.0
 
 
 class Spectrogram:
-    """Collects the features of segments as they are heard.
+    """Collects the features of segments as they are computed.
 
     >>> from genrekit import Classifier, demo
     >>> import pathlib, tempfile
@@ -29,19 +30,19 @@ class Spectrogram:
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = demo.write(pathlib.Path(folder))[0]
     ...     prediction = classifier.predict_file(path, collected.add)
-    >>> picture = collected.to_dict()
-    >>> picture["n_bins"], picture["n_frames"], len(picture["starts_seconds"])
+    >>> found = collected.to_dict()
+    >>> found["n_bins"], found["n_frames"], len(found["starts_seconds"])
     (48, 188, 7)
     """
 
     def __init__(self, spec: FeatureSpec) -> None:
-        """Collect for this front end; where it makes no picture, a log-mel one is made instead.
+        """Collect for this front end; where it makes a table, log-mel is made instead.
 
         Args:
             spec: the model's front end.
         """
         self.seen_by_network = spec.kind in ("log_mel", "log_stft")
-        self._spec = spec if self.seen_by_network else _picture_spec(spec)
+        self._spec = spec if self.seen_by_network else _log_mel_spec(spec)
         self._starts_seconds: list[float] = []
         self._decibels: list[NDArray[np.float32]] = []
         self.n_left_out = 0
@@ -57,7 +58,7 @@ class Spectrogram:
         Args:
             starts_seconds: where the segments start.
             waveforms: shape (n_segments, samples).
-            computed: what the network saw. Shape (n_segments, n_bins, n_frames).
+            computed: the network's input. Shape (n_segments, n_bins, n_frames).
         """
         room = MAX_SEGMENTS - len(self._starts_seconds)
         self.n_left_out += max(0, len(starts_seconds) - room)
@@ -66,7 +67,7 @@ class Spectrogram:
         if self.seen_by_network:
             decibels = computed[:room] * np.float32(self._spec.std) + np.float32(self._spec.mean)
         else:
-            decibels = features.decibels(waveforms[:room], self._spec)
+            decibels = log_mel(waveforms[:room], self._spec)
         self._starts_seconds += [round(start, 3) for start in starts_seconds[:room]]
         self._decibels.append(decibels)
 
@@ -76,7 +77,7 @@ class Spectrogram:
         ``data`` is base64 of uint8, shape (n_segments, n_bins, n_frames), low bins first; 0 stands
         for ``low_db`` or less, 255 for ``high_db``. Segment i starts at ``starts_seconds[i]``; its
         frames are ``seconds_per_frame`` apart, the first one centred on the start.
-        ``seen_by_network`` is false where the model sees a table of features instead.
+        ``seen_by_network`` is false where the network takes a table of features instead.
         """
         spec = self._spec
         decibels = np.concatenate(self._decibels)  # (n_segments, n_bins, n_frames)
@@ -100,21 +101,21 @@ class Spectrogram:
         }
 
 
-def spectrogram(classifier: Classifier, path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Return the spectrogram of the segments that a classifier hears of a file.
+def spectrogram(classifier: Classifier, path: PathLike) -> dict[str, Any]:
+    """Return the spectrogram of the segments that a classifier takes of a file.
 
     With its prediction from one reading of the file: ``classifier.predict_file(path,
     collected.add)`` with a ``Spectrogram`` of ``classifier.card.features``.
 
     Raises:
-        AudioError: the file cannot be heard.
+        AudioError: the file cannot be decoded.
     """
     collected = Spectrogram(classifier.card.features)
     classifier.predict_file(path, collected.add)
     return collected.to_dict()
 
 
-def _picture_spec(spec: FeatureSpec) -> FeatureSpec:
+def _log_mel_spec(spec: FeatureSpec) -> FeatureSpec:
     """Return a log-mel front end for segments of the same length and rate."""
     return FeatureSpec(
         sample_rate=spec.sample_rate,

@@ -56,7 +56,7 @@ export function drawEvidence(canvas, explanation, label, seconds) {
 }
 
 /** Mark the seconds that decided by a bar along the upper edge. */
-export function drawStretches(canvas, stretches, seconds) {
+export function drawPassages(canvas, stretches, seconds) {
   const context = canvas.getContext("2d");
   context.fillStyle = "#ffffff";
   context.strokeStyle = "#000000";

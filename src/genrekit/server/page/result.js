@@ -1,6 +1,6 @@
 // One file's answer: bars, spectrogram, evidence, timeline, player, downloads.
 
-import { drawEvidence, drawFrequencies, drawSpectrogram, drawStretches, drawTimeline, levelsOf } from "./draw.js";
+import { drawEvidence, drawFrequencies, drawSpectrogram, drawPassages, drawTimeline, levelsOf } from "./draw.js";
 import { pictureOf, save, timelineCsv, wavOf } from "./downloads.js";
 import { Player } from "./player.js";
 import { clock, percent } from "./words.js";
@@ -92,7 +92,7 @@ export class Result {
     drawSpectrogram(map, spectrogram, this.levels, seconds, this.why !== null);
     if (this.why) {
       drawEvidence(map, this.why, label, seconds);
-      drawStretches(map, this.#stretches(), seconds);
+      drawPassages(map, this.#stretches(), seconds);
       this.say(this.#reasons(label));
     }
     if (spectrogram.n_bins > 1) drawFrequencies(map, spectrogram);

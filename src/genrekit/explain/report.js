@@ -1,16 +1,16 @@
-const { explanation, picture, timeline } = JSON.parse(document.getElementById("data").textContent);
+const { explanation, spectrogram, timeline } = JSON.parse(document.getElementById("data").textContent);
 const byId = (id) => document.getElementById(id);
 const { prediction, labels, curves } = explanation;
 const seconds = prediction.duration_seconds;
-const levels = levelsOf(picture);
+const levels = levelsOf(spectrogram);
 const percent = (probability) => `${(100 * probability).toFixed(1)} %`;
 
 function redraw() {
   const { deciding } = explanation.evidence[byId("genre").value];
-  drawSpectrogram(byId("map"), picture, levels, seconds, true);
+  drawSpectrogram(byId("map"), spectrogram, levels, seconds, true);
   drawEvidence(byId("map"), explanation, byId("genre").value, seconds);
-  drawStretches(byId("map"), deciding, seconds);
-  if (picture.seen_by_network) drawFrequencies(byId("map"), picture);
+  drawPassages(byId("map"), deciding, seconds);
+  if (spectrogram.seen_by_network) drawFrequencies(byId("map"), spectrogram);
   drawTimeline(byId("timeline"), timeline, seconds);
 }
 
@@ -28,9 +28,9 @@ function drawCurves() {
   const texts = [[40, 218, "0 %"], [370, 218, "100 %"], [120, 236, "share of the blocks"], [4, 24, "100 %"], [4, 204, "0 %"]];
   byId("curves").innerHTML = `<path d="M40 20V200H400" fill="none" stroke="currentColor"/>${lines.join("")}`
     + texts.map(([left, top, text]) => `<text x="${left}" y="${top}" fill="currentColor" font-size="13">${text}</text>`).join("");
-  byId("areas").innerHTML = Object.entries(names).map(([name, told], index) =>
+  byId("areas").innerHTML = Object.entries(names).map(([name, text], index) =>
     `<tr><td><svg viewBox="0 0 30 8" style="width:30px"><path d="M0 4H30" stroke="${colours[index]}" stroke-width="3" ${
-      index % 2 ? 'stroke-dasharray="5 4"' : ""}/></svg></td><td>${told}</td><td>area ${
+      index % 2 ? 'stroke-dasharray="5 4"' : ""}/></svg></td><td>${text}</td><td>area ${
       curves.areas[name].toFixed(3)}</td></tr>`).join("");
 }
 
@@ -40,8 +40,8 @@ byId("summary").textContent = `${prediction.path.split(/[\\/]/).pop()}: `
   + `. Model ${prediction.model.name} ${prediction.model.version}.`;
 byId("genre").append(...labels.map((label) => new Option(label, label, false, label === explanation.genre)));
 byId("explained").textContent = explanation.genre;
-byId("stretches").textContent = explanation.evidence[explanation.genre].deciding
-  .map((s) => `${s.start_seconds.toFixed(1)} to ${s.end_seconds.toFixed(1)} s`).join(", ") || "Nothing speaks for it.";
+byId("deciding").textContent = explanation.evidence[explanation.genre].deciding
+  .map((s) => `${s.start_seconds.toFixed(1)} to ${s.end_seconds.toFixed(1)} s`).join(", ") || "Nothing supports it.";
 byId("verdict").textContent = curves.better_than_random
   ? "The evidence passes its check: its order does better than random orders, both when blocks are taken away and when they are put back."
   : "The evidence does NOT pass its check: a random order does as well. Do not rely on it for this track.";
