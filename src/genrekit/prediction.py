@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
+
+from genrekit.schema import StrictModel
 
 # What of the JSON form has a column in a table, by its annotation, and the column's type.
 _COLUMN_TYPES: dict[Any, str] = {
@@ -18,11 +20,7 @@ _COLUMN_TYPES: dict[Any, str] = {
 }
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class SegmentPrediction(_Frozen):
+class SegmentPrediction(StrictModel):
     """Probabilities of one segment of a track, with its place in seconds."""
 
     start_seconds: float
@@ -30,7 +28,7 @@ class SegmentPrediction(_Frozen):
     probabilities: dict[str, float]
 
 
-class ModelReference(_Frozen):
+class ModelReference(StrictModel):
     """Which model predicted: name, version and the SHA-256 of its network."""
 
     name: str
@@ -38,14 +36,14 @@ class ModelReference(_Frozen):
     sha256: str
 
 
-class GenreProbability(_Frozen):
+class GenreProbability(StrictModel):
     """A label and its calibrated probability."""
 
     label: str
     probability: float
 
 
-class PredictionDocument(_Frozen):
+class PredictionDocument(StrictModel):
     """The JSON form of a Prediction; ``label`` is null where it abstained."""
 
     path: str | None
@@ -73,7 +71,7 @@ class FailedFile:
         return asdict(self)
 
 
-class Prediction(_Frozen):
+class Prediction(StrictModel):
     """Genre probabilities of one track.
 
     ``probabilities`` maps every label of the model to the calibrated probability of the track, the

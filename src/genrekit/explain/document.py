@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
 from genrekit.prediction import PredictionDocument
+from genrekit.schema import StrictModel
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Passage(_Frozen):
+class Passage(StrictModel):
     """Seconds that support a genre, with the mean evidence of their windows in nats."""
 
     start_seconds: float
@@ -21,7 +16,7 @@ class Passage(_Frozen):
     evidence: float
 
 
-class LabelEvidence(_Frozen):
+class LabelEvidence(StrictModel):
     """One label's evidence in nats, and the passages that decide for it.
 
     ``segments`` holds a number a segment, ``windows`` a list of its windows, ``blocks`` a list of
@@ -34,7 +29,7 @@ class LabelEvidence(_Frozen):
     deciding: list[Passage]
 
 
-class ExplanationDocument(_Frozen):
+class ExplanationDocument(StrictModel):
     """Evidence for every label of the model, in nats; ``curves`` checks that of ``genre``."""
 
     prediction: PredictionDocument
