@@ -8,7 +8,7 @@ In beets' configuration:
         force: no             # also where there is a genre: replace it
         keep: no              # with force: add to it instead
         top: 1                # how many genres at most
-        min_precision: null   # write only where this share of such answers was right
+        min_precision: null   # write only where this share of such predictions was right
         map: null             # your own genre names, a TOML file
         model: null           # a model's name or folder
 """
@@ -33,7 +33,7 @@ from genrekit.tags.formats.contents import PROVENANCE
 
 
 class GenrekitPlugin(BeetsPlugin):
-    """Hears items and sets their genres; where they came from goes into a field of its own."""
+    """Predicts the genres of items; the provenance goes into a field of its own."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ class GenrekitPlugin(BeetsPlugin):
 
     def commands(self) -> list[ui.Subcommand]:
         """Return the command ``beet genrekit``."""
-        command = ui.Subcommand("genrekit", help="hear genres")
+        command = ui.Subcommand("genrekit", help="predict genres")
         command.parser.add_option(
             "-p", "--pretend", action="store_true", help="show what would change; change nothing"
         )
@@ -74,21 +74,21 @@ class GenrekitPlugin(BeetsPlugin):
         return [command]
 
     def run(self, library: Any, options: Any, query: list[str]) -> None:
-        """Hear the items of a query."""
+        """Predict the genres of a query's items."""
         self.config.set_args(options)
-        self._hear(library.items(query), pretend=bool(options.pretend), write=ui.should_write())
+        self._predict(library.items(query), pretend=bool(options.pretend), write=ui.should_write())
 
     def imported(self, session: Any, task: Any) -> None:
-        """Hear what was just imported; whether its tags are then written is beets' own setting."""
+        """Predict genres on import; whether tags are then written is beets' own setting."""
         del session
-        self._hear(task.imported_items(), pretend=False, write=False)
+        self._predict(task.imported_items(), pretend=False, write=False)
 
     @cached_property
     def _classifier(self) -> Classifier:
-        """The model, loaded when the first item is heard."""
+        """The model, loaded for the first item."""
         return Classifier(self.config["model"].get())
 
-    def _wishes(self) -> policy.Policy:
+    def _policy(self) -> policy.Policy:
         force, keep = self.config["force"].get(bool), self.config["keep"].get(bool)
         path = self.config["map"].get()
         return policy.Policy(
@@ -100,33 +100,33 @@ class GenrekitPlugin(BeetsPlugin):
             genre_map=policy.read_map(Path(path).expanduser()) if path else None,
         )
 
-    def _hear(self, items: Iterable[Any], *, pretend: bool, write: bool) -> None:
-        """Hear those items that may get a genre, and set it.
+    def _predict(self, items: Iterable[Any], *, pretend: bool, write: bool) -> None:
+        """Predict those items that may get a genre, and set it.
 
         Raises:
             UserError: the model or the mapping cannot be used.
         """
         try:
-            wishes = self._wishes()
-            if wishes.genre_map:
-                wishes.genre_map.check(self._classifier.labels)
+            rules = self._policy()
+            if rules.genre_map:
+                rules.genre_map.check(self._classifier.labels)
         except (GenrekitError, OSError, ValueError) as error:
             raise UserError(f"genrekit: {error}") from error
-        wanted = [item for item in items if wishes.mode != "fill-missing" or not item.genres]
-        results = self._classifier.predict_files([item.filepath for item in wanted])
-        for item, result in zip(wanted, results, strict=True):
+        eligible = [item for item in items if rules.mode != "fill-missing" or not item.genres]
+        results = self._classifier.predict_files([item.filepath for item in eligible])
+        for item, result in zip(eligible, results, strict=True):
             if isinstance(result, FailedFile):
                 self._log.error("{}", result.error)
-            elif self._set(item, result, wishes) and not pretend:
+            elif self._set(item, result, rules) and not pretend:
                 item.try_sync(write=write, move=False)
 
-    def _set(self, item: Any, prediction: Prediction, wishes: policy.Policy) -> bool:
+    def _set(self, item: Any, prediction: Prediction, rules: policy.Policy) -> bool:
         """Change an item in memory and show it; return whether there is a change."""
-        chosen = wishes.chosen(prediction.probabilities)
-        wished = wishes.wished(item.genres, chosen)
-        if not wished:
-            self._log.debug("{}: stays; heard {}", item, prediction.genres[:3])
+        chosen = rules.chosen(prediction.probabilities)
+        target = rules.wished(item.genres, chosen)
+        if not target:
+            self._log.debug("{}: stays; predicted {}", item, prediction.genres[:3])
             return False
-        item.genres = list(wished)
+        item.genres = list(target)
         item["genrekit"] = policy.provenance(prediction.model, chosen)
         return bool(ui.show_model_changes(item, fields=["genres"]))

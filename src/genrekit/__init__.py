@@ -1,4 +1,4 @@
-"""genrekit hears what genre music is."""
+"""Music genre classification of audio files, offline."""
 
 from __future__ import annotations
 

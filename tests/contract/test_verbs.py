@@ -52,6 +52,16 @@ def test_help_states_defaults(arguments: list[str], default: str) -> None:
     assert default in " ".join(output.split())  # wherever the lines break
 
 
+def test_the_first_screen_of_predict_has_the_five_options_that_matter() -> None:
+    _, output = run("predict", "--help")
+    first, _, rest = output.partition("Options:")[2].partition("Output format:")
+    assert set(re.findall(r"--[a-z-]+", first)) == {
+        *("--model", "--top", "--min-precision", "--json", "--output"),
+        "--help",
+    }
+    assert re.findall(r"^([A-Z][a-z]+):$", rest, re.MULTILINE) == ["Processing", "Examples"]
+
+
 @pytest.mark.parametrize("name", VERBS)
 def test_an_unknown_option_is_wrong_usage(name: str) -> None:
     assert run(name, "--no-such-option")[0] == 2
@@ -73,7 +83,7 @@ def test_help_lists_every_verb_with_its_summary() -> None:
     assert code == 0
     listed = re.findall(r"^  ([a-z-]+)  ", output.partition("Commands:")[2], re.MULTILINE)
     assert listed == list(VERBS)
-    assert "Say the genre of audio files, each with its probability." in output
+    assert "Predict the genre of audio files, each with its probability." in output
 
 
 def test_version() -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from genrekit.cli import console
+from genrekit.cli.options import PROCESSING
 
 if TYPE_CHECKING:
     from genrekit.batch import JobReport
@@ -21,16 +22,24 @@ EngineName = Annotated[
         help="Who works: processes of this machine, or Ray. The output is then a run, which goes "
         "on where it was: -o NAME.jsonl, or a folder or URL for Parquet.",
         show_default="local",
+        rich_help_panel=PROCESSING,
     ),
 ]
 RayAddress = Annotated[
     str | None,
     typer.Option(
-        help="auto, or HOST:PORT of a Ray cluster.", show_default="Ray on this machine alone"
+        help="auto, or HOST:PORT of a Ray cluster.",
+        show_default="Ray on this machine alone",
+        rich_help_panel=PROCESSING,
     ),
 ]
 GpusPerJob = Annotated[
-    float, typer.Option(min=0, help="Share of a GPU that each worker of Ray reserves.")
+    float,
+    typer.Option(
+        min=0,
+        help="Share of a GPU that each worker of Ray reserves.",
+        rich_help_panel=PROCESSING,
+    ),
 ]
 _SHOWN_FAILURES = 20
 

@@ -1,4 +1,4 @@
-"""What the verbs share to show things: bars, plain lines, tables, progress."""
+"""What the verbs share to show results: bars, plain lines, tables, progress."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 BAR_WIDTH = 24
-PIPE_WIDTH = 240  # a table that nobody sees on a terminal is not broken at its 80 columns
+PIPE_WIDTH = 240  # a table that goes to a file or pipe is not broken at 80 columns
 
 
 class Advance(Protocol):
@@ -83,7 +83,7 @@ def say(line: str) -> None:
 
 
 def warn(sentence: str) -> None:
-    """Say on standard error what is wrong; the sentence may begin with a path."""
+    """Write a warning to standard error; the sentence may begin with a path."""
     say(f"genrekit: {local(sentence)}")
 
 
@@ -100,7 +100,7 @@ def complain(path: str, reason: str, *, as_given: bool = False) -> None:
 
 
 def count_failed(n_failed: int, n_files: int) -> None:
-    """Say on standard error how many of several files failed, if any did."""
+    """Write to standard error how many of several files failed, if any did."""
     if n_failed and n_files > 1:
         warn(f"{n_failed} of {n_files} files failed")
 

@@ -1,4 +1,4 @@
-"""``genrekit demo``: made tracks to try genrekit with."""
+"""``genrekit demo``: synthetic tracks to try genrekit with."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import typer
 
 def command(
     folder: Annotated[
-        Path, typer.Argument(help="Where to write; made if it is missing.", show_default=True)
+        Path,
+        typer.Argument(help="The folder to write to; created if it is missing.", show_default=True),
     ] = Path("demo"),
 ) -> None:
-    """Write three tracks that genrekit makes itself, as FLAC, and print their paths."""
+    """Write three synthetic tracks as FLAC and print their paths."""
     from genrekit import demo
 
     for path in demo.write(folder):

@@ -1,10 +1,12 @@
-"""``genrekit doctor``: look whether this installation can do its work."""
+"""``genrekit doctor``: check this installation."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
+
+from genrekit.cli.options import AsJson
 
 if TYPE_CHECKING:
     from genrekit.doctor import Check
@@ -13,7 +15,7 @@ _COLOURS = {"ok": "green", "note": "yellow", "problem": "red"}
 
 
 def command(
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Check decoders, models, a known prediction, GPU and folders; exit 1 when a check fails."""
     import json

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from genrekit.cli import console
-from genrekit.cli.options import Model
+from genrekit.cli.options import AsJson, Model
 from genrekit.cli.writers import clock
 from genrekit.errors import GenrekitError, unknown_name
 
@@ -36,15 +36,19 @@ def command(
         Literal["occlusion", "gradcam"],
         typer.Option(help="gradcam takes --model RUN: a folder of `genrekit train`, with torch."),
     ] = "occlusion",
-    as_json: Annotated[bool, typer.Option("--json", help="Write JSON to standard output.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show which seconds and which frequencies support a genre, and check that evidence.
 
     Parts of the network's input are taken away, one at a time: evidence is how far the genre's
-    log-odds fall, in nats. Grad-CAM looks at a CNN's last feature map instead.
+    log-odds fall, in nats. Grad-CAM reads a CNN's last feature map instead.
+
+    Examples:
+        genrekit explain song.mp3
+        genrekit explain song.mp3 --genre rock -o why.html
     """
     if output and output.suffix.lower() not in FORMS:
-        raise typer.BadParameter(f"{output} came; allowed are {', '.join(FORMS)}")
+        raise typer.BadParameter(f"got {output}; expected a file in {', '.join(FORMS)}")
     from genrekit import audio
     from genrekit.explain import explain, saving
     from genrekit.inference.classifier import Classifier
@@ -54,7 +58,7 @@ def command(
     classifier = Classifier(folder)
     if genre is not None and genre not in classifier.labels:
         raise typer.BadParameter(unknown_name("genre", genre, classifier.labels))
-    with console.progress("Taking parts away", None) as advance:
+    with console.progress("Explaining", None) as advance:
         found = explain(classifier, path, genre, advance, gradcam)
     if output:
         saving.write(found, path, output)
@@ -65,7 +69,7 @@ def command(
 
 
 def _gradcam(model: str | None) -> tuple[GradCam, Path]:
-    """Return what looks into a run's network, and the run's model folder."""
+    """Return Grad-CAM of a run's network, and the run's model folder."""
     if model is None:
         raise typer.BadParameter("--method gradcam needs --model RUN, a folder of `genrekit train`")
     try:

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 import typer.main
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from genrekit import __version__, cli
 from genrekit.cli import console
@@ -23,10 +23,45 @@ INTERRUPTED = 130
 # Help as plain text: importing rich and drawing its frames is half of the time that help takes.
 PLAIN = None
 HELP_WIDTH = 120  # at most; narrower on a narrower terminal
+EXAMPLES = "\n\nExamples:\n"  # in a verb's docstring: what follows is shown at the end of its help
+
+
+class Command(TyperCommand):
+    """A verb whose help has its options in sections and its examples at the end.
+
+    An option's section is its ``rich_help_panel``; those without one come first, as "Options".
+    """
+
+    def __init__(self, name: str | None, *, help: str | None = None, **settings: Any) -> None:
+        text, _, examples = (help or "").partition(EXAMPLES)
+        super().__init__(name, help=text, **settings)
+        self.examples = [line.strip() for line in examples.splitlines() if line.strip()]
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the arguments, then the options section by section."""
+        sections: dict[str, list[Any]] = {"Arguments": [], "Options": []}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None:
+                is_argument = parameter.param_type_name == "argument"
+                panel = getattr(parameter, "rich_help_panel", None) or "Options"
+                sections.setdefault("Arguments" if is_argument else panel, []).append(record)
+        for title, records in sections.items():
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl(records)
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        """Write the examples, each on a line of its own."""
+        del ctx
+        if self.examples:
+            with formatter.section("Examples"):
+                for line in self.examples:
+                    formatter.write(f"  {line}\n")
 
 
 class Verbs(TyperGroup):
-    """The group of all verbs: each is imported when it is asked for.
+    """The group of all verbs: each is imported when it is requested.
 
     Expected errors end in one line on standard error.
     """
@@ -45,13 +80,15 @@ class Verbs(TyperGroup):
         alone = typer.Typer(rich_markup_mode=PLAIN)
         alone.callback()(root)  # so that one command stays a group of one
         if hasattr(module, "command"):
-            alone.command(cmd_name)(module.command)
+            alone.command(cmd_name, cls=Command)(module.command)
         else:
+            for registered in module.app.registered_commands:
+                registered.cls = Command
             alone.add_typer(module.app, name=cmd_name)
         return typer.main.get_group(alone).commands[cmd_name]
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """List the verbs by the first line of their help; their options are not looked at."""
+        """List the verbs by the first line of their help; their options are not read."""
         del ctx
         with formatter.section("Commands"):
             formatter.write_dl([(name, _summary(module)) for name, module in verbs().items()])
@@ -60,7 +97,7 @@ class Verbs(TyperGroup):
         """Find the verb that the arguments start with.
 
         Raises:
-            UsageError: there is none; the nearest names, which typer takes from commands, are said.
+            UsageError: there is none; it gives the nearest names, which typer takes from commands.
         """
         if _verb(args[0]) is None:
             self.commands = {name: self.get_command(ctx, name) for name in verbs()}
@@ -90,8 +127,8 @@ def _forget_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(requested: bool) -> None:
+    if requested:
         typer.echo(f"genrekit {__version__}")
         raise typer.Exit
 
@@ -102,7 +139,7 @@ def root(
         typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
-    """Hear what genre music is."""
+    """Music genre classification of audio files, offline."""
 
 
 def verbs() -> dict[str, ModuleType]:

@@ -12,24 +12,39 @@ import typer
 
 Options = TypeVar("Options")
 
+# The sections of a verb's help behind "Options", which holds what most people need.
+FORMAT = "Output format"
+PROCESSING = "Processing"
+
 
 def check_share(share: float | None) -> float | None:
-    """Return a share as it came: the callback of an option.
+    """Return a share unchanged: the callback of an option.
 
     Raises:
         typer.BadParameter: it does not lie in (0, 1].
     """
     if share is not None and not 0 < share <= 1:
-        raise typer.BadParameter(f"{share} came; it must lie in (0, 1]")
+        raise typer.BadParameter(f"got {share}; expected a number above 0 and at most 1")
     return share
 
 
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON.")]
 JsonLines = Annotated[bool, typer.Option("--json", help="Write one JSON line a file.")]
 Jobs = Annotated[
-    int | None, typer.Option(min=1, help="Worker processes.", show_default="one a core")
+    int | None,
+    typer.Option(
+        min=1, help="Worker processes.", show_default="one a core", rich_help_panel=PROCESSING
+    ),
 ]
-Nice = Annotated[int, typer.Option(min=0, max=19, help="Let other programs go first: 0 to 19.")]
+Nice = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        max=19,
+        help="Lower priority for the workers: 0 to 19.",
+        rich_help_panel=PROCESSING,
+    ),
+]
 Model = Annotated[
     str | None,
     typer.Option(help="A model's name or folder.", show_default="the embedded model"),
@@ -38,7 +53,7 @@ MinPrecision = Annotated[
     float | None,
     typer.Option(
         callback=check_share,
-        help="Answer only where this share of answers was right; else abstain.",
+        help="Predict only where this share of validation predictions was right; else abstain.",
     ),
 ]
 Db = Annotated[
@@ -46,7 +61,7 @@ Db = Annotated[
     typer.Option("--db", help="The library's database.", show_default="in the user's data folder"),
 ]
 Exclude = Annotated[
-    Path | None, typer.Option(help="A TSV of tracks to leave out, from `datasets audit`.")
+    Path | None, typer.Option(help="A TSV of tracks to leave out, as `datasets audit` writes it.")
 ]
 
 

@@ -1,4 +1,4 @@
-"""genrekit predict: hear files and say their genre."""
+"""``genrekit predict``: the genre of audio files, with probabilities."""
 
 from __future__ import annotations
 
@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from genrekit.cli import batch_options, console, writers
-from genrekit.cli.options import Jobs, JsonLines, MinPrecision, Model, spread
+from genrekit.cli.options import (
+    FORMAT,
+    PROCESSING,
+    Jobs,
+    JsonLines,
+    MinPrecision,
+    Model,
+    spread,
+)
 from genrekit.files import expand
 
 if TYPE_CHECKING:
@@ -36,7 +44,7 @@ def parse_segments(text: str | None) -> Choice:
         return "all" if text else None
     if text.isdecimal() and int(text) > 0:
         return int(text)
-    raise typer.BadParameter(f"{text!r} came; allowed: all, or a whole number above 0")
+    raise typer.BadParameter(f"got {text!r}; expected all, or a whole number above 0")
 
 
 @dataclass(frozen=True)
@@ -52,28 +60,32 @@ class PredictOptions:
         int | None,
         typer.Option(min=1, help="Give this many genres.", show_default="3 in text, else all"),
     ] = None
+    min_precision: MinPrecision = None
+    as_json: JsonLines = False
+    output: Annotated[
+        str | None, typer.Option("--output", "-o", help="Write there, not to standard output.")
+    ] = None
     timeline: Annotated[
         bool,
         typer.Option(
             "--timeline",
-            help="Show the genres over time, of the whole track unless --segments says otherwise; "
+            help="Show the genres over time, of the whole track unless --segments is given; "
             "-o FILE.csv, .json, .png or .txt (labels for Audacity) chooses the form.",
+            rich_help_panel=FORMAT,
         ),
     ] = False
-    min_precision: MinPrecision = None
-    as_json: JsonLines = False
-    as_csv: Annotated[bool, typer.Option("--csv", help="Write one CSV row a file.")] = False
-    jobs: Jobs = None
+    as_csv: Annotated[
+        bool, typer.Option("--csv", help="Write one CSV row a file.", rich_help_panel=FORMAT)
+    ] = False
     segments: Annotated[
         str | None,
         typer.Option(
-            help="Segments heard of a track: all, or a number spread evenly.",
+            help="Segments to analyse of a track: all, or a number spread evenly.",
             show_default="all of a track up to 60 s, 8 of a longer one",
+            rich_help_panel=PROCESSING,
         ),
     ] = None
-    output: Annotated[
-        str | None, typer.Option("--output", "-o", help="Write there, not on standard output.")
-    ] = None
+    jobs: Jobs = None
     engine: batch_options.EngineName = None
     ray_address: batch_options.RayAddress = None
     gpus_per_job: batch_options.GpusPerJob = 0.0
@@ -88,18 +100,23 @@ class PredictOptions:
             raise typer.BadParameter("give --json or --csv, not both")
         if self.is_run and (self.timeline or self.as_csv):
             raise typer.BadParameter(
-                "a run writes JSON lines or Parquet; leave --timeline and --csv out"
+                "a batch job writes JSON lines or Parquet; leave --timeline and --csv out"
             )
 
     @property
     def is_run(self) -> bool:
-        """Whether the output is a run, which can be gone on with."""
+        """Whether the output is that of a batch job, which can be resumed."""
         return batch_options.is_run(self.engine, self.output)
 
 
 @spread(PredictOptions)
 def command(options: PredictOptions) -> None:
-    """Say the genre of audio files, each with its probability."""
+    """Predict the genre of audio files, each with its probability.
+
+    Examples:
+        genrekit predict song.mp3
+        genrekit predict Music/ --json -o genres.jsonl
+    """
     options.check()
     choice = parse_segments(options.segments)
     engine = batch_options.engine(
@@ -115,7 +132,7 @@ def command(options: PredictOptions) -> None:
 
 
 def _show(options: PredictOptions, choice: Choice) -> None:
-    """Write what the model says of each file as soon as it and all before it are heard."""
+    """Write the prediction of each file as soon as it and all before it are ready."""
     files = expand(
         [name for path in options.paths for name in (_listed() if path == "-" else [path])]
     )
@@ -125,8 +142,8 @@ def _show(options: PredictOptions, choice: Choice) -> None:
         kind = writers.timeline_kind(output)
     if kind in ("labels", "png") and len(files) != 1:
         raise typer.BadParameter(
-            f"{len(files)} files came; a timeline in {output} holds one; name one file, or write "
-            ".csv or .json"
+            f"got {len(files)} files; expected one for a timeline in {output}; name one file, or "
+            "write .csv or .json"
         )
 
     from genrekit import audio
@@ -164,7 +181,7 @@ def _run(
 
     failures = []
     many = len(files) >= SHOW_PROGRESS_FROM
-    with console.progress("Listening", len(files), shown=many) as advance:
+    with console.progress("Predicting", len(files), shown=many) as advance:
         for result in classifier.predict_files(files, jobs):
             write(result)
             if isinstance(result, FailedFile):

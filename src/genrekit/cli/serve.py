@@ -1,4 +1,4 @@
-"""``genrekit serve``: predictions for whoever sends a file."""
+"""``genrekit serve``: predictions over HTTP."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def command(
         list[str] | None,
         typer.Argument(
             metavar="[KEY=VALUE]...",
-            help="Limits that differ, such as max_seconds=600; docs/serving.md lists them.",
+            help="Limits to change, such as max_seconds=600; docs/serving.md lists them.",
         ),
     ] = None,
-    host: Annotated[str, typer.Option(help="Take connections to this address.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="Accept connections to this address.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
     model: Annotated[
         list[str] | None,
@@ -35,7 +35,7 @@ def command(
         str | None,
         typer.Option(
             envvar="GENREKIT_API_KEY",
-            help="Ask every caller for this key; better set where nobody lists processes.",
+            help="Require this key of every caller; the variable keeps it out of process lists.",
             show_default="everybody may call",
         ),
     ] = None,
@@ -49,11 +49,16 @@ def command(
     static: Annotated[
         Path | None,
         typer.Option(
-            help="Serve nothing: write a folder whose page hears genres in the browser (needs npm)."
+            help="Serve nothing: write the page that runs in the browser to a folder (needs npm)."
         ),
     ] = None,
 ) -> None:
-    """Serve the page and predictions over HTTP: POST /v1/predict; /docs lists the rest."""
+    """Serve the page and predictions over HTTP: POST /v1/predict; /docs lists the rest.
+
+    Examples:
+        genrekit serve --port 8080
+        genrekit serve --model fast --model accurate max_seconds=600
+    """
     if static:
         _write_static(static, model or [])
         return
@@ -80,7 +85,7 @@ def command(
 
 def _write_static(out: Path, models: list[str]) -> None:
     if len(models) > 1:
-        raise typer.BadParameter(f"{len(models)} models came; the page in {out} holds one")
+        raise typer.BadParameter(f"got {len(models)} models; expected one for the page in {out}")
     from genrekit.server import static_site
 
     written = static_site.build(out, models[0] if models else None)
