@@ -14,19 +14,37 @@ from genrekit.cli.main import build
 from genrekit.models import registry
 from genrekit.training import recipe as recipes
 
-RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.toml"))
-by_recipe = pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+FOLDER = Path(__file__).parents[2] / "recipes"
+RECIPES = sorted(FOLDER.rglob("*.toml"))
+# One reproduction of each kind runs by default; the others differ from one of these in numbers or
+# in the network's size only, and run under `make full`.
+ONE_OF_EACH_KIND = {
+    "s0-nn-scratch",  # an estimator that is trained in epochs and has a learning curve
+    "table-svm-3s",  # any other estimator on rows of segments
+    "s1-cnn-images",  # the published images as input
+    "s3-resnet18",  # a whole network of timm on the first seconds of a track
+    "stand-in-frozen",  # a frozen network of timm and a new head
+}
 
 
-def test_the_recipes_are_there() -> None:
-    assert {"accurate", "cnn", "fast", "smoke"} <= {path.stem for path in RECIPES}
+def parameters() -> Iterator[object]:
+    for path in RECIPES:
+        by_default = path.parent == FOLDER or path.stem in ONE_OF_EACH_KIND
+        yield pytest.param(path, id=path.stem, marks=() if by_default else pytest.mark.full)
 
 
-@by_recipe
+def test_a_user_finds_few_recipes_and_the_reproductions_apart() -> None:
+    assert {path.stem for path in FOLDER.glob("*.toml")} == {"accurate", "cnn", "fast", "smoke"}
+    reproductions = {path.stem for path in (FOLDER / "reproductions").glob("*.toml")}
+    assert reproductions > ONE_OF_EACH_KIND
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_a_recipe_is_called_after_its_file_and_reads_back(path: Path, tmp_path: Path) -> None:
     recipe = recipes.load(path)
     assert recipe.name == path.stem
     assert recipe.description
+    assert recipe.claim.is_made == (path.parent.name == "reproductions")
     assert path.read_text().startswith("# ")
     resolved = tmp_path / "resolved.toml"
     resolved.write_text(recipes.to_toml(recipe), encoding="utf-8")
@@ -43,7 +61,7 @@ def untraced() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("untraced")
-@by_recipe
+@pytest.mark.parametrize("path", list(parameters()))
 def test_a_recipe_runs_with_smoke_and_its_model_predicts(path: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     done = CliRunner().invoke(build(), ["train", str(path), "--smoke", "--out", str(out)])

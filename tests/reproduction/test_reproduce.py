@@ -24,7 +24,7 @@ description = "Neighbours."
 
 [claim]
 source = "Somebody"
-did = "Neighbours of rows."
+method = "Neighbours of rows."
 split = "segment"
 level = "segment"
 accuracy = 99.0
@@ -253,7 +253,7 @@ def test_a_folder_without_claims_and_a_damaged_result_are_named(tmp_path: Path) 
     with pytest.raises(RecipeError, match="holds no recipe with a claim"):
         runner.claims(tmp_path, None)
     (tmp_path / "x.json").write_text("{}")
-    with pytest.raises(RecipeError, match="is no result of genrekit reproduce"):
+    with pytest.raises(RecipeError, match="is no result of this version"):
         results.load(tmp_path)
 
 

@@ -182,7 +182,7 @@ def test_estimators_that_cannot_be_made_say_why(
         (["model.dropout=0.1"], "has no use for model.dropout"),
         (["model.parameters.C={a=1}"], r"model\.parameters\.C"),
         (["claim.folds=1"], "one fold holds nothing out"),
-        (["claim.did=much"], "a claim needs its source"),
+        (["claim.method=much"], "a claim needs its source"),
     ],
 )
 def test_impossible_recipes_are_refused(overrides: list[str], message: str) -> None:

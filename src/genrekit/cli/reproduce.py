@@ -32,7 +32,9 @@ def command(
     weights: Annotated[
         Path | None, typer.Option(help="The folder of the weight files that recipes name.")
     ] = None,
-    recipes: Annotated[Path, typer.Option(help="The folder of the recipes.")] = Path("recipes"),
+    recipes: Annotated[Path, typer.Option(help="The folder of the recipes.")] = Path(
+        "recipes/reproductions"
+    ),
     out: Annotated[
         Path, typer.Option(help="The folder of the results, one small JSON a recipe.")
     ] = Path("results"),
@@ -50,25 +52,26 @@ def command(
 
     What was measured before is kept: run it again to go on where it stopped.
     """
+    from genrekit.reproduction import page as pages
     from genrekit.reproduction import results, runner
 
-    claims = runner.claims(recipes, data, weights)
+    claimed = runner.claims(recipes, data, weights)
     if list_only or not names:
-        _show(claims, results.load(out), as_json, has_data=data is not None)
+        _show(claimed, results.load(out), as_json, has_data=data is not None)
         return
     failed = []
-    for name, its in runner.choose(claims, names).items():
+    for name, chosen in runner.choose(claimed, names).items():
         try:
-            result = runner.run(its, runs, out, console.say)
+            result = runner.run(chosen.recipe, runs, out, console.say)
         except GenrekitError as error:
             failed.append(f"{name}: {error}")
             console.say(failed[-1])
             continue
         if as_json:
             typer.echo(result.model_dump_json())
-    named = {name: its.recipe for name, its in claims.items()}
-    needs = {name: its.needs for name, its in claims.items()}
-    results.write_page(page, named, results.load(out), needs)
+    claims = {name: each.recipe.claim for name, each in claimed.items()}
+    needs = {name: each.needs for name, each in claimed.items()}
+    pages.write(page, claims, results.load(out), needs)
     console.say(f"wrote {page}")
     if failed:
         console.say(f"{len(failed)} could not be measured:")
@@ -78,23 +81,23 @@ def command(
 
 
 def _show(
-    claims: dict[str, Claimed], found: dict[str, Result], as_json: bool, has_data: bool
+    claimed: dict[str, Claimed], found: dict[str, Result], as_json: bool, has_data: bool
 ) -> None:
     rows = []
-    for name, its in claims.items():
+    for name, each in claimed.items():
         seconds = found[name].seconds if name in found else None
-        source = its.recipe.claim.source
+        source = each.recipe.claim.source
         if as_json:
-            row = {"name": name, "source": source, "needs": its.needs, "seconds": seconds}
-            row |= {"can_run": its.can_run, "missing": its.missing, "fetches": its.fetches}
+            row = {"name": name, "source": source, "needs": each.needs, "seconds": seconds}
+            row |= {"can_run": each.can_run, "missing": each.missing, "fetches": each.fetches}
             typer.echo(json.dumps(row, ensure_ascii=False))
         cost = "not measured" if seconds is None else f"{seconds:.0f} s"
-        can_run = its.missing or ("with a network" if its.fetches else "yes")
-        rows.append([name, source, its.needs, cost, *([can_run] if has_data else [])])
+        can_run = each.missing or ("with a network" if each.fetches else "yes")
+        rows.append([name, source, each.needs, cost, *([can_run] if has_data else [])])
     if as_json:
         return
     headers = ["recipe", "source", "needs", "cost when measured"]
     headers += ["can run here"] if has_data else []
     console.stdout().print(console.table(headers, rows, n_whole=1))
     if not has_data:
-        console.say("what can run here is said with --data, the folder of the data")
+        console.say("--data, the folder of the data, shows what can run here")

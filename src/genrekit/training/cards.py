@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -15,6 +14,7 @@ from genrekit.datasets.images import ImageSet
 from genrekit.evaluation import calibration
 from genrekit.inference.aggregation import segment_probabilities, track_probabilities
 from genrekit.models.card import ModelCard, TrainingData
+from genrekit.training import recipe as recipes
 from genrekit.training.data import TrainingSet
 from genrekit.training.methods import TrainingMethod, some_segments
 from genrekit.training.recipe import Recipe
@@ -45,7 +45,7 @@ def make(
             n_per_class=dict(sorted(Counter(_genres(parts)).items())),
         ),
         training_cost=cost,
-        recipe=without_paths(recipe),
+        recipe=recipes.without_paths(recipe),
         initial_weights=plan.origin,
         unfit_for=recipe.unfit_for,
         license=recipe.license,
@@ -105,13 +105,3 @@ def calibrate(
     curve = calibration.precision_curve(probabilities, true)
     accuracy = float((probabilities.argmax(axis=1) == true).mean())
     return card.model_copy(update={"calibration": fitted, "precision_curve": curve}), accuracy
-
-
-def without_paths(recipe: Recipe) -> dict[str, object]:
-    """Return what differs from the defaults, with paths cut to their last part."""
-    fields = recipe.model_dump(mode="json", exclude_defaults=True)
-    for section, key in (("data", "source"), ("model", "weights"), ("teacher", "unlabelled")):
-        if key in fields.get(section, {}):
-            fields[section][key] = Path(fields[section][key]).name
-    fields.get("data", {}).pop("cache", None)
-    return fields

@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
-import platform
-import subprocess
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -34,6 +32,7 @@ from genrekit.training.module import GenreModule
 from genrekit.training.out_of_fold import N_FOLDS
 from genrekit.training.placement import ALONE, Placement
 from genrekit.training.progress import steps
+from genrekit.training.provenance import commit, device
 from genrekit.training.recipe import Recipe
 from genrekit.training.tabular.from_scratch import CurveRow
 from genrekit.training.tabular.method import TabularMethod
@@ -311,22 +310,3 @@ def _unlabelled(recipe: Recipe) -> list[Track]:
             f"teacher.unlabelled = {recipe.teacher.unlabelled!r}: no audio file lies in that folder"
         )
     return [Track(f"unlabelled:{path}", path, "") for path in found]
-
-
-def commit() -> str:
-    """Return the commit of the source tree that runs; empty where it is no checkout."""
-    here = Path(genrekit.__file__).parent
-    try:
-        done = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=False
-        )
-    except OSError:  # git is not installed
-        return ""
-    return done.stdout.strip()
-
-
-def device() -> str:
-    """Return what computes here, for cards and results."""
-    if torch.cuda.is_available():
-        return torch.cuda.get_device_name()
-    return f"{torch.get_num_threads()} CPU threads ({platform.machine()})"

@@ -15,7 +15,7 @@ from genrekit.training.recipe.schema import (
     Recipe,
     Schedule,
 )
-from genrekit.training.recipe.writing import to_toml
+from genrekit.training.recipe.writing import to_toml, without_paths
 
 __all__ = [
     "EMBEDDED",
@@ -32,4 +32,5 @@ __all__ = [
     "resolve",
     "to_toml",
     "with_values",
+    "without_paths",
 ]

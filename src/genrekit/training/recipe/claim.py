@@ -1,59 +1,56 @@
-"""Claim: what the source of a recipe says that it reaches, and how it measured that."""
+"""Claim: the accuracy that the source of a recipe reports, and how it measured that."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from genrekit.datasets.dataset import SEGMENT
-from genrekit.evaluation.result import Level
+from genrekit.schema import StrictModel
 
 Percent = Annotated[float, Field(ge=0, le=100)]
 
 
-class Claim(BaseModel):
+class Claim(StrictModel):
     """A row of the table of results: claimed, measured the same way, measured honestly.
 
     Attributes:
-        source: who says so; empty where the recipe is nobody's claim.
-        did: what they built and how they measured it, in a sentence.
+        source: who reports it; empty where the recipe is nobody's claim.
+        method: what they built and how they measured it, in a sentence.
         split: how they divided their data: "segment" is LEAKY, "track" has artists on both sides.
         folds: number of folds; 0 is one division.
         artist_folds: folds of the honest split by artist; 0 is one division, for costly networks.
-        leaky_too: measure the LEAKY split of segments besides, to show the size of the leak.
-        level: which of the three levels their number is.
+        leaky_too: measure the LEAKY split of segments as well, to show the size of the leak.
+        level: which level of evaluation.result their number is.
         accuracy: in %; None where they gave none.
         precision: macro precision in %, where they gave it.
         recall: macro recall in %, where they gave it.
         f1: macro F1 in %, where they gave it.
-        words: what they say where they gave no number.
-        data: names below the folder of data, the first that is there is used.
-        stands_in: what differs from the source here because it is not to be had, and why.
+        statement: what they state where they gave no number.
+        data: names below the folder of data; the first that exists is used.
+        substitute: what differs from the source because the original is not available, and why.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     source: str = ""
-    did: str = ""
+    method: str = ""
     split: Literal["segment", "track", "artist", "fault-filtered", "official"] = "track"
     folds: Annotated[int, Field(ge=0)] = 0
     artist_folds: Annotated[int, Field(ge=0)] = 10
     leaky_too: bool = False
-    level: Level = "mean_probability"
+    level: Literal["segment", "majority_vote", "mean_probability"] = "mean_probability"
     accuracy: Percent | None = None
     precision: Percent | None = None
     recall: Percent | None = None
     f1: Percent | None = None
-    words: str = ""
+    statement: str = ""
     data: tuple[str, ...] = (".",)
-    stands_in: str = ""
+    substitute: str = ""
 
     @model_validator(mode="after")
     def _check(self) -> Claim:
         if 1 in (self.folds, self.artist_folds):
             raise ValueError("one fold holds nothing out; write 0 for one division, or 2 and more")
-        if self.leaky_too and self.split == SEGMENT:
+        if self.leaky_too and self.split == "segment":
             raise ValueError("split = 'segment' is LEAKY already; leave out leaky_too")
         if self.folds and self.split in ("fault-filtered", "official"):
             raise ValueError(f"the {self.split} split is one published split; it has no folds")

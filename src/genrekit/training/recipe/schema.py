@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from genrekit.features.spec import FeatureSpec
 from genrekit.models import registry
+from genrekit.schema import StrictModel
 from genrekit.training.recipe.claim import Claim
 
 Count = Annotated[int, Field(ge=0)]
@@ -42,13 +43,7 @@ GRADUAL = frozenset(
 TABULAR_KEYS = frozenset({"backbone", "parameters"})
 
 
-class Section(BaseModel):
-    """A frozen part of the recipe that refuses unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Data(Section):
+class Data(StrictModel):
     """Which tracks, and which of them are for what.
 
     ``split`` is a kind ("auto" is "artist" where artists are known, else "track") or the path of a
@@ -70,7 +65,7 @@ class Data(Section):
     cache: str = ""
 
 
-class Model(Section):
+class Model(StrictModel):
     """The network: a backbone that hears, a head that names the genre.
 
     ``backbone`` is "embedded:NAME" (the frozen network of a model folder, whose front end is used),
@@ -96,7 +91,7 @@ class Model(Section):
     hidden: PositiveCount = 128
     dropout: Share = 0.3
     freeze: bool = False
-    parameters: dict[str, Parameter] = {}
+    parameters: dict[str, Parameter] = Field(default_factory=dict)
 
     @property
     def image_form(self) -> Literal["plain", "published"]:
@@ -119,7 +114,7 @@ class Model(Section):
         return self.freeze or self.backbone.startswith(EMBEDDED)
 
 
-class Optimiser(Section):
+class Optimiser(StrictModel):
     """How the weights move; ``clip`` bounds the gradient's norm, 0 leaves it alone.
 
     ``lr = "find"`` takes what the learning-rate finder suggests. A backbone that learns gets
@@ -133,7 +128,7 @@ class Optimiser(Section):
     clip: NotNegative = 1.0
 
 
-class Schedule(Section):
+class Schedule(StrictModel):
     """One cycle: the rate rises over ``warm_up``, a share of all steps, and falls to zero.
 
     ``frozen_epochs`` come first, with a cycle of their own, in which the head learns alone (batch
@@ -152,7 +147,7 @@ class Schedule(Section):
         return self.frozen_epochs + self.epochs
 
 
-class Augmentation(Section):
+class Augmentation(StrictModel):
     """What is done to training segments.
 
     A frozen backbone hears every track ``altered_copies`` more times, each time changed anew; any
@@ -191,7 +186,7 @@ class Augmentation(Section):
         return bool(masks or colour or self.low_pass_share or self.noise_share)
 
 
-class Sampling(Section):
+class Sampling(StrictModel):
     """Which segments an epoch sees.
 
     "class" draws every genre equally often; "artist" draws, within a genre, every artist equally
@@ -205,7 +200,7 @@ class Sampling(Section):
     min_steps: PositiveCount = 50
 
 
-class Teacher(Section):
+class Teacher(StrictModel):
     """Distillation: a model folder whose probabilities are learnt beside the labels.
 
     ``weight`` is the share of the loss that the teacher has on labelled tracks; on the tracks below
@@ -220,14 +215,14 @@ class Teacher(Section):
     hop_seconds: Positive = 1.5
 
 
-class EarlyStopping(Section):
+class EarlyStopping(StrictModel):
     """Stop after ``patience`` epochs without a better validation; 0 never stops."""
 
     patience: Count = 8
     monitor: Literal["nll", "accuracy"] = "nll"
 
 
-class Recipe(Section):
+class Recipe(StrictModel):
     """Everything that decides what a training run makes."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "genres"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from genrekit.training.recipe.schema import EMBEDDED, GRADUAL, TABULAR_KEYS, Model, Recipe
@@ -45,3 +46,13 @@ def _toml_section(name: str, fields: dict[str, Any]) -> Iterator[str]:
 def _toml_value(value: object) -> str:
     # JSON's strings, numbers, booleans and lists of them are valid TOML.
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def without_paths(recipe: Recipe) -> dict[str, Any]:
+    """Return what differs from the defaults, with paths cut to their last part."""
+    fields = recipe.model_dump(mode="json", exclude_defaults=True)
+    for section, key in (("data", "source"), ("model", "weights"), ("teacher", "unlabelled")):
+        if key in fields.get(section, {}):
+            fields[section][key] = Path(fields[section][key]).name
+    fields.get("data", {}).pop("cache", None)
+    return fields
