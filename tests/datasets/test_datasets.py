@@ -438,7 +438,7 @@ def test_listening_names_what_is_broken_silent_and_the_same(write: Write, tmp_pa
     soundfile.write(root / "polka/silent.wav", np.zeros(RATE), RATE)
     tracks = open_dataset(root).tracks
     hashes = index.hashes([track.path for track in tracks], folder=tmp_path / "memory")
-    report = readability.listen(tracks, hashes, jobs=2)
+    report = readability.check(tracks, hashes, jobs=2)
     assert [problem.subject for problem in report.bad] == ["polka/silent", "polka/text"]
     assert "is silent" in report.bad[0].reason
     assert "text.wav" in report.bad[1].reason

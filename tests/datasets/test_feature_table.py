@@ -50,7 +50,7 @@ def test_rows_are_read_by_name_and_segments_join_their_track(write: Write) -> No
     assert table.n_segments == {"a": 1, "b": 2}
     assert table.segment_seconds == 3.0
     assert not table.has_audio
-    with pytest.raises(DatasetError, match="holds features or images, and an audit hears audio"):
+    with pytest.raises(DatasetError, match="holds features or images, and an audit decodes audio"):
         audit(table)
 
 

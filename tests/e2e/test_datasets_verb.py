@@ -65,7 +65,7 @@ def test_info_as_json_and_a_split_that_cannot_be_made(music: Path) -> None:
     facts = json.loads(output)
     assert code == 0
     assert facts["genres"] == {"polka": 3, "ska": 2}
-    assert facts["artists"] == 0
+    assert facts["n_artists"] == 0
     assert "genre 'ska' has 2 tracks" in facts["splits"]["track"]["problem"]
     code, output, _ = run("info", music)
     assert code == 0
@@ -90,7 +90,7 @@ def test_check_names_each_bad_file_and_ends_in_1(music: Path) -> None:
     report = json.loads(output)
     assert code == 1
     assert set(report["bad"]) == {"polka/0", "ska/1"}
-    assert report["tracks"] == 6
+    assert report["n_tracks"] == 6
     assert report["duration_seconds"] == pytest.approx(4.0)
 
 

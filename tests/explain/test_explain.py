@@ -69,7 +69,7 @@ def write_folder(folder: Path, model: bytes, spec: FeatureSpec, **fields: object
 
 @pytest.fixture(scope="module")
 def cue_bin() -> int:
-    from genrekit.features.bins import bin_hz
+    from genrekit.features.mel import bin_hz
 
     return int(np.abs(bin_hz(SPEC) - CUE_HZ).argmin())
 

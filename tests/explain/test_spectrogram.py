@@ -10,7 +10,7 @@ import pytest
 
 from genrekit import Classifier, demo
 from genrekit.explain import spectrogram
-from genrekit.features.bins import bin_hz
+from genrekit.features.mel import bin_hz
 from genrekit.features.spec import FeatureSpec
 
 TINY = Path(__file__).parents[1] / "golden" / "tiny"

@@ -14,16 +14,8 @@ from genrekit import datasets
 from genrekit.datasets import exclusions
 from genrekit.datasets.split import Split
 from genrekit.errors import AudioError, DatasetError
-from genrekit.quality import (
-    Audit,
-    FaultLimits,
-    Finding,
-    Pair,
-    audit,
-    duplicates,
-    fingerprint,
-    measurements,
-)
+from genrekit.quality import FaultLimits, audit, duplicates, fingerprint, measurements
+from genrekit.quality.findings import Audit, Finding, Pair
 from genrekit.quality.fingerprint import SPEC, landmarks
 
 N_SONGS = 18
@@ -85,9 +77,9 @@ def plant_faults(root: Path, songs: list[np.ndarray]) -> None:
     plant(root, made_music.write(root / "hot.flac", hot), "polka")
 
 
-def hear(root: Path, memory: Path) -> Audit:
+def audited(root: Path, cache: Path) -> Audit:
     limits = FaultLimits(5.0, 20.0)
-    return audit(datasets.open_dataset(root), limits=limits, jobs=2, memory=memory)
+    return audit(datasets.open_dataset(root), limits=limits, jobs=2, cache=cache)
 
 
 def by_check(found: Audit) -> dict[str, list[tuple[str, ...]]]:
@@ -101,9 +93,9 @@ def test_every_planted_fault_is_found_and_nothing_else(
     songs: list[np.ndarray], tmp_path: Path
 ) -> None:
     root = write_dataset(tmp_path / "music", songs)
-    assert hear(root, tmp_path / "memory").findings == ()
+    assert audited(root, tmp_path / "cache").findings == ()
     plant_faults(root, songs)
-    found = hear(root, tmp_path / "memory")
+    found = audited(root, tmp_path / "cache")
     assert by_check(found) == {
         "damaged": [("cut",)],
         "unreadable": [("notes",)],
@@ -120,7 +112,7 @@ def test_every_planted_fault_is_found_and_nothing_else(
     # MP3 delays by its encoder's padding, 0.05 s at this rate.
     assert shifts["louder"] == pytest.approx(2.37, abs=0.12)
     assert shifts["softer"] == pytest.approx(-2.37, abs=0.12)
-    # A copy under another name stays out, the clipped one is for a person to judge.
+    # A copy under another name stays out, the clipped one is for a person to decide.
     assert list(found.excluded) == [
         *("cut", "long", "notes", "quiet", "renamed", "short", "silent"),
         *("song000", "song002", "song004", "song006", "song007"),
@@ -139,7 +131,7 @@ def test_many_recoded_copies_are_found_and_nothing_else(tmp_path: Path) -> None:
         copy = made_music.write_mp3(root / f"copy{number:03d}.mp3", gain * waveform[shift:])
         plant(root, copy, genre_of(number), part=part_of(number))
         expected.append((copy.stem, f"song{number:03d}"))
-    assert by_check(hear(root, tmp_path / "memory")) == {"near repetition": expected}
+    assert by_check(audited(root, tmp_path / "cache")) == {"near repetition": expected}
 
 
 def test_a_fingerprint_moves_with_the_sound() -> None:
@@ -164,7 +156,7 @@ def test_the_running_maximum_is_that_of_every_window(radius: int) -> None:
     expected = [
         [row[max(0, i - radius) : i + radius + 1].max() for i in range(40)] for row in values
     ]
-    assert np.array_equal(fingerprint._running_max(values, radius), np.array(expected))
+    assert np.array_equal(fingerprint.running_max(values, radius), np.array(expected))
 
 
 def test_unrelated_landmarks_do_not_agree_and_equal_ones_do() -> None:
@@ -183,7 +175,7 @@ def test_unrelated_landmarks_do_not_agree_and_equal_ones_do() -> None:
     assert pair.shift_seconds == pytest.approx(43 * fingerprint.FRAME_SECONDS, abs=0.005)
 
 
-def test_a_hash_that_everybody_has_tells_nothing() -> None:
+def test_a_hash_that_all_share_matches_nothing() -> None:
     same = fingerprint.Landmarks(np.full(300, 7, np.uint32), np.arange(300, dtype=np.uint16))
     assert duplicates.near({"a": same, "b": same}) == []
 
@@ -197,39 +189,39 @@ def test_repetitions_of_one_recording_are_one_group() -> None:
     ]
 
 
-def test_what_was_heard_is_remembered_until_the_bytes_change(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path, memory = made_music.write(tmp_path / "a.flac", made_music.song(5, 4.0)), tmp_path / "m"
-    first = measurements.hear(path, memory)
-    (record,) = memory.rglob("*.npz")
-    with monkeypatch.context() as patch:
-        patch.setattr(measurements, "_listen", lambda _: pytest.fail("heard again"))
-        again = measurements.hear(path, memory)
-    assert again.audio_sha256 == first.audio_sha256
+def test_measurements_are_cached_until_the_bytes_change(tmp_path: Path) -> None:
+    path, cache = made_music.write(tmp_path / "a.flac", made_music.song(5, 4.0)), tmp_path / "cache"
+    first = measurements.measure(path, cache)
+    (record,) = cache.rglob("*.npz")
+    with np.load(record) as arrays:
+        kept = dict(arrays)
+    facts = json.loads(str(kept["facts"])) | {"artist": "from the cache"}
+    np.savez(record, **{**kept, "facts": np.array(json.dumps(facts))})
+    again = measurements.measure(path, cache)
+    assert (again.artist, again.audio_sha256) == ("from the cache", first.audio_sha256)
     assert np.array_equal(again.landmarks.hashes, first.landmarks.hashes)
     record.write_bytes(record.read_bytes()[:100])
-    assert measurements.hear(path, memory).duration_seconds == first.duration_seconds
+    assert measurements.measure(path, cache).artist == ""
     made_music.write(path, made_music.song(6, 4.0))
-    assert measurements.hear(path, memory).audio_sha256 != first.audio_sha256
+    assert measurements.measure(path, cache).audio_sha256 != first.audio_sha256
 
 
-def test_without_a_place_to_remember_files_are_heard_all_the_same(tmp_path: Path) -> None:
+def test_files_are_measured_without_a_cache_too(tmp_path: Path) -> None:
     path = made_music.write(tmp_path / "a.flac", made_music.song(5, 4.0))
-    (tmp_path / "blocked").write_text("a file in the place of a folder")
-    assert measurements.hear(path, tmp_path / "blocked").duration_seconds == pytest.approx(4.0)
+    (tmp_path / "blocked").write_text("a file where the cache folder would be")
+    assert measurements.measure(path, tmp_path / "blocked").duration_seconds == pytest.approx(4.0)
 
 
 def test_a_file_that_is_gone_is_a_finding(tmp_path: Path) -> None:
     with pytest.raises((AudioError, OSError)):
-        measurements.hear(tmp_path / "gone.flac", tmp_path)
+        measurements.measure(tmp_path / "gone.flac", tmp_path)
     root = tmp_path / "music"
     for number in range(4):
         path = root / genre_of(number) / f"{number}.flac"
         made_music.write(path, made_music.song(number, 6.0))
     dataset = datasets.open_dataset(root)
     (root / "ska/1.flac").unlink()
-    (finding,) = audit(dataset, jobs=1, memory=tmp_path / "memory").findings
+    (finding,) = audit(dataset, jobs=1, cache=tmp_path / "cache").findings
     assert (finding.check, finding.exclude) == ("unreadable", ("ska/1",))
 
 
@@ -246,7 +238,7 @@ def test_artists_and_albums_of_the_tags_are_found_on_both_sides(tmp_path: Path) 
         tags.update({"artist": artist, "album": f"Album {number // 2}"})
         tags.save()
     split = Split.from_parts("mine", train=["polka/0", "polka/2", "polka/4"], test=["ska/1"])
-    found = audit(datasets.open_dataset(root), [split], jobs=1, memory=tmp_path / "memory")
+    found = audit(datasets.open_dataset(root), [split], jobs=1, cache=tmp_path / "cache")
     assert [(its.check, its.tracks, its.exclude) for its in found.findings] == [
         ("artist on both sides", ("polka/0", "ska/1"), ("polka/0",)),
         ("album on both sides", ("polka/0", "ska/1"), ("polka/0",)),
@@ -259,7 +251,7 @@ def test_a_track_that_lost_its_end_is_shorter_than_the_rest(tmp_path: Path) -> N
         path = tmp_path / "music" / genre_of(number) / f"{number}.wav"
         made_music.write(path, made_music.song(number, seconds))
     dataset = datasets.open_dataset(tmp_path / "music")
-    (finding,) = audit(dataset, jobs=1, memory=tmp_path / "memory").findings
+    (finding,) = audit(dataset, jobs=1, cache=tmp_path / "cache").findings
     assert (finding.check, finding.tracks) == ("truncated", ("ska/7",))
 
 
@@ -312,7 +304,7 @@ def test_gtzan_s_known_repetitions_are_found(shared_data: Path, tmp_path: Path) 
         folder.mkdir(parents=True, exist_ok=True)
         source = shared_data / "gtzan/audio" / folder.name / f"{name}.ogg"
         shutil.copy(source, folder)
-    found = audit(datasets.open_dataset(tmp_path), jobs=2, memory=tmp_path / "memory")
+    found = audit(datasets.open_dataset(tmp_path), jobs=2, cache=tmp_path / "cache")
     assert found.published is not None
     assert (found.published.recall, found.published.precision) == (1.0, 1.0)
     assert found.published.n_found == 4

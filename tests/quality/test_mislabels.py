@@ -1,4 +1,4 @@
-"""Swapped labels among made music are named first; what cannot be ranked is said."""
+"""Swapped labels among made music are named first; what cannot be ranked is noted."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 import made_music
 from genrekit import datasets
 from genrekit.errors import DatasetError, GenrekitError
-from genrekit.quality import Audit, audit, mislabels
-from genrekit.quality.duplicates import Pair
+from genrekit.quality import audit, mislabels
+from genrekit.quality.findings import Audit, Pair
 
 N_SONGS = 24
 SWAPPED = (5, 12)
@@ -37,9 +37,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_swapped_labels_are_found_and_nothing_else(root: Path, tmp_path: Path) -> None:
     dataset = datasets.open_dataset(root)
-    found = audit(dataset, jobs=2, memory=tmp_path)
-    assert found.findings == ()
-    with_labels = mislabels.add(dataset, found, jobs=2, memory=tmp_path)
+    with_labels = audit(dataset, rank_labels=True, jobs=2, cache=tmp_path)
     assert with_labels.notes == ()
     assert {its.tracks for its in with_labels.findings} == {(f"{n:02d}",) for n in SWAPPED}
     assert {its.check for its in with_labels.findings} == {mislabels.CHECK}
@@ -56,8 +54,8 @@ def blobs(n_tracks: int) -> tuple[np.ndarray, Sequence[str]]:
     return vectors.astype(np.float32), genres
 
 
-def test_no_head_is_asked_about_a_track_of_a_group_that_it_has_seen() -> None:
-    # Noise that one group repeats: only a head that has seen the group can tell its genre.
+def test_no_head_predicts_a_track_of_a_group_that_it_was_fitted_to() -> None:
+    # Noise that one group repeats: only a head fitted to the group can predict its genre.
     rng = np.random.default_rng(0)
     groups = [f"group {number // 6}" for number in range(60)]
     genres = np.repeat(["a", "b"] * 5, 6).tolist()
@@ -69,7 +67,7 @@ def test_no_head_is_asked_about_a_track_of_a_group_that_it_has_seen() -> None:
     assert (grouped.argmax(axis=1) == true).mean() < 0.8
 
 
-def test_probabilities_out_of_fold_sum_to_one_and_tell_clear_genres_apart() -> None:
+def test_probabilities_out_of_fold_sum_to_one_and_separate_clear_genres() -> None:
     vectors, genres = blobs(40)
     labels, probabilities = mislabels.out_of_fold(vectors, genres, [str(n) for n in range(40)])
     assert labels == ["a", "b"]
@@ -86,25 +84,23 @@ def test_too_few_artists_are_refused() -> None:
 def test_labels_that_cannot_be_ranked_leave_a_note(root: Path, tmp_path: Path) -> None:
     dataset = datasets.open_dataset(root)
     few = replace(dataset, tracks=dataset.tracks[:6])
-    found = mislabels.add(few, Audit("few", root, 6, 36.0, ()), jobs=1, memory=tmp_path)
+    found = mislabels.add(few, Audit("few", root, 6, 36.0, ()), jobs=1, cache=tmp_path)
     (note,) = found.notes
     assert note.startswith("labels were not ranked: genre ")
 
 
-def test_a_dataset_that_cannot_be_heard_leaves_a_note(tmp_path: Path) -> None:
+def test_a_dataset_that_cannot_be_decoded_leaves_a_note(tmp_path: Path) -> None:
     for name in ("ska/1.flac", "polka/2.flac"):
         (tmp_path / name).parent.mkdir()
         (tmp_path / name).write_text("no audio")
     dataset = datasets.open_dataset(tmp_path)
-    found = mislabels.add(dataset, Audit("bad", tmp_path, 2, 0.0, ()), jobs=1, memory=tmp_path)
-    assert found.notes == ("labels were not ranked: no track can be heard",)
+    found = mislabels.add(dataset, Audit("bad", tmp_path, 2, 0.0, ()), jobs=1, cache=tmp_path)
+    assert found.notes == ("labels were not ranked: no track can be decoded",)
 
 
 def test_repetitions_found_are_kept_in_one_fold(root: Path) -> None:
-    from genrekit.quality import grouped
-
     dataset = replace(datasets.open_dataset(root), repetitions={"00": "00", "02": "00"})
-    groups = grouped(dataset, [Pair("02", "04", "near repetition")])
+    groups = mislabels.groups_with(dataset, [Pair("02", "04", "near repetition")])
     assert groups["00"] == groups["02"] == groups["04"] != groups["06"]
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from genrekit import features
-from genrekit.features.bins import bin_hz
 from genrekit.features.level import level_db
+from genrekit.features.mel import bin_hz
 from genrekit.features.spec import FeatureSpec
 from genrekit.training import augment
 from genrekit.training.recipe import Augmentation

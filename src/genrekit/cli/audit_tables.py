@@ -11,7 +11,7 @@ import typer
 from genrekit.cli import console
 
 if TYPE_CHECKING:
-    from genrekit.quality import Audit, Finding, Published
+    from genrekit.quality.findings import Audit, Finding, Published
 
 _N_NAMED = 4
 

@@ -1,4 +1,4 @@
-"""``genrekit datasets``: what can be opened, what is in it, is it whole, and how to get it."""
+"""``genrekit datasets``: list, inspect, check, audit and download datasets."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -66,7 +67,7 @@ def info(data: Data, as_json: AsJson = False) -> None:
         return
     typer.echo(
         f"{dataset.name}: {len(dataset.tracks)} tracks of {len(dataset.labels)} genres, "
-        f"{facts['artists'] or 'no'} artists known, in {dataset.path}\n"
+        f"{facts['n_artists'] or 'no'} artists known, in {dataset.path}\n"
     )
     genres = [[genre, str(n_tracks)] for genre, n_tracks in dataset.counts.items()]
     console.stdout().print(console.table(["genre", "tracks"], genres))
@@ -88,13 +89,13 @@ def check(data: Data, jobs: Threads = None, as_json: AsJson = False) -> None:
     if not dataset.has_audio:
         raise typer.BadParameter(
             f"{data} holds no audio to decode; a table's numbers are checked when it is opened, "
-            "and a damaged image is named when it is to be learnt"
+            "and a damaged image is named when it is trained on"
         )
     tracks = dataset.tracks
     with console.progress("reading", len(tracks), shown=not as_json) as advance:
         hashes = index.hashes((track.path for track in tracks), jobs, advance)
-    with console.progress("listening", len(tracks), shown=not as_json) as advance:
-        report = readability.listen(tracks, hashes, jobs, advance)
+    with console.progress("decoding", len(tracks), shown=not as_json) as advance:
+        report = readability.check(tracks, hashes, jobs, advance)
     if as_json:
         typer.echo(json.dumps(_report(dataset, report), ensure_ascii=False))
     else:
@@ -119,7 +120,7 @@ def audit(
     split: Annotated[
         str | None,
         typer.Option(
-            help="A split to look at: a kind or a TSV file.", show_default="the published ones"
+            help="A split to check: a kind or a TSV file.", show_default="the published ones"
         ),
     ] = None,
     labels: Annotated[
@@ -130,22 +131,20 @@ def audit(
     jobs: Jobs = None,
     as_json: AsJson = False,
 ) -> None:
-    """Find faulty files, repeated recordings, double labels and what a split tears apart."""
-    from genrekit import datasets
-    from genrekit import quality as audits
+    """Find faulty files, repeated recordings, double labels and leaking splits."""
+    from genrekit import datasets, quality
     from genrekit.cli import audit_tables
-    from genrekit.quality import mislabels
 
-    if labels:
-        mislabels.require()
     dataset = datasets.open_dataset(data)
     splits = [_split(dataset, split)] if split else []
-    limits = audits.FaultLimits(min_seconds, max_seconds)
-    with console.progress("listening", len(dataset.tracks), shown=not as_json) as advance:
-        found = audits.audit(dataset, splits, limits=limits, jobs=jobs, advance=advance)
-    if labels:
-        with console.progress("labels", len(dataset.tracks), shown=not as_json) as advance:
-            found = mislabels.add(dataset, found, jobs=jobs, advance=advance)
+    found = quality.audit(
+        dataset,
+        splits,
+        limits=quality.FaultLimits(min_seconds, max_seconds),
+        rank_labels=labels,
+        jobs=jobs,
+        progress=partial(console.progress, shown=not as_json),
+    )
     if out:
         found.save_exclusions(out)
         console.say(f"wrote {out}")
@@ -232,9 +231,9 @@ def _facts(dataset: Dataset) -> dict[str, Any]:
     return {
         "name": dataset.name,
         "path": str(dataset.path),
-        "tracks": len(dataset.tracks),
+        "n_tracks": len(dataset.tracks),
         "genres": dataset.counts,
-        "artists": len(groups),
+        "n_artists": len(groups),
         "splits": {kind: _sizes(dataset, kind) for kind in dataset.split_kinds},
         "problems": [str(problem) for problem in dataset.problems],
     }
@@ -267,7 +266,7 @@ def _report(dataset: Dataset, report: ReadabilityReport) -> dict[str, Any]:
     return {
         "name": dataset.name,
         "path": str(dataset.path),
-        "tracks": report.n_tracks,
+        "n_tracks": report.n_tracks,
         "duration_seconds": report.duration_seconds,
         "bad": {problem.subject: problem.reason for problem in report.bad},
         "repeated": {problem.subject: problem.reason for problem in report.repeated},

@@ -1,4 +1,4 @@
-"""Listen to the files of a dataset: which of them cannot be heard, are silent or are the same."""
+"""Decode the files of a dataset: which of them cannot be read, are silent or are the same."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from genrekit.workers import n_cores
 
 @dataclass(frozen=True)
 class ReadabilityReport:
-    """What listening to every track found.
+    """What decoding every track found.
 
     Attributes:
-        n_tracks: number of tracks listened to.
+        n_tracks: number of tracks decoded.
         duration_seconds: their length together, as decoded.
         bad: tracks that cannot be decoded to their end, are cut short or silent.
         repeated: tracks whose files hold the same bytes as another track's.
@@ -32,7 +32,7 @@ class ReadabilityReport:
 
 
 def unreadable(path: Path) -> str | None:
-    """Return why a file cannot be heard, or None if it can; only its header and length are read."""
+    """Return why a file cannot be decoded, or None; only its header and length are read."""
     from genrekit import audio
 
     try:
@@ -42,16 +42,16 @@ def unreadable(path: Path) -> str | None:
     return None
 
 
-def listen(
+def check(
     tracks: Sequence[Track],
     hashes: Mapping[Path, str],
     jobs: int | None = None,
-    advance: Callable[[], object] | None = None,
+    advance: Callable[[], object] = lambda: None,
 ) -> ReadabilityReport:
     """Decode every track to its end.
 
     Args:
-        tracks: what to listen to.
+        tracks: what to decode.
         hashes: SHA-256 of the files by path, to find equal ones.
         jobs: number of threads; None means one for each core.
         advance: called once for every track.
@@ -60,14 +60,13 @@ def listen(
         What was found, in the order of the tracks.
     """
 
-    def heard(track: Track) -> float | Problem:
-        found = _listen(track)
-        if advance is not None:
-            advance()
+    def decode(track: Track) -> float | Problem:
+        found = _decode(track)
+        advance()
         return found
 
     with ThreadPoolExecutor(jobs or n_cores()) as pool:
-        found = list(pool.map(heard, tracks))
+        found = list(pool.map(decode, tracks))
     return ReadabilityReport(
         n_tracks=len(tracks),
         duration_seconds=sum(item for item in found if isinstance(item, float)),
@@ -76,7 +75,7 @@ def listen(
     )
 
 
-def _listen(track: Track) -> float | Problem:
+def _decode(track: Track) -> float | Problem:
     """Length in seconds, or what is wrong."""
     from genrekit import audio
 

@@ -16,7 +16,7 @@ from genrekit.explain.document import ExplanationDocument, LabelEvidence, Passag
 from genrekit.explain.evidence import Floats, Grid
 from genrekit.explain.spectrogram import Spectrogram
 from genrekit.features import handcrafted
-from genrekit.features.bins import bin_hz
+from genrekit.features.mel import bin_hz
 from genrekit.features.spec import FeatureSpec
 from genrekit.prediction import Prediction
 

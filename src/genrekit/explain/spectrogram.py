@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from genrekit.features.bins import bin_hz
-from genrekit.features.log_mel import log_mel
+from genrekit.features import log_mel
+from genrekit.features.mel import bin_hz
 from genrekit.features.spec import FeatureSpec
 
 if TYPE_CHECKING:

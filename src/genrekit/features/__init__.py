@@ -15,22 +15,50 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrekit.errors import ModelError, unknown_name
-from genrekit.features import handcrafted
 from genrekit.features.level import normalise
-from genrekit.features.log_mel import log_mel
+from genrekit.features.mel import band_groups
 from genrekit.features.spec import FeatureSpec
-from genrekit.features.stft import log_stft
+from genrekit.features.stft import as_segments, log_stft, power_blocks, to_db
 
 __all__ = [
     "FeatureSpec",
     "compute",
     "decibels",
     "front_end",
-    "handcrafted",
     "log_mel",
     "log_stft",
     "normalise",
 ]
+
+
+def log_mel(waveform: NDArray[Any], spec: FeatureSpec) -> NDArray[np.float32]:
+    """Turn a waveform into a log-mel spectrogram.
+
+    Args:
+        waveform: audio in [-1, 1] at spec.sample_rate. Shape (..., samples).
+        spec: the front end that the weights were trained with.
+
+    Returns:
+        Mel power in dB re 1.0, floored at spec.floor_db, not normalised.
+        Shape (..., n_mels, frames), frames = 1 + samples // hop_length.
+
+    Raises:
+        AudioError: fewer samples than one FFT window, or a value that is not finite.
+
+    Source: mel scale and area norm after Slaney (1998), Auditory Toolbox.
+    """
+    segments = as_segments(waveform, spec)
+    n_frames = 1 + segments.shape[1] // spec.hop_length
+    groups = band_groups(spec)
+    out = np.empty((len(segments), n_frames, spec.n_mels), np.float32)
+    for index, frames, power in power_blocks(segments, spec):
+        for group in groups:
+            np.matmul(power[:, group.bins], group.weights, out=out[index, frames, group.bands])
+    to_db(out, spec.floor_db)
+    # (n_segments, frames, n_mels) -> (..., n_mels, frames)
+    turned = np.ascontiguousarray(out.transpose(0, 2, 1))
+    return turned.reshape(*waveform.shape[:-1], *turned.shape[1:])
+
 
 FrontEnd = Callable[[NDArray[Any], FeatureSpec], NDArray[np.float32]]
 
@@ -84,5 +112,7 @@ def compute(segments: NDArray[Any], spec: FeatureSpec) -> NDArray[np.float32]:
         AudioError: fewer samples than one FFT window, or a value that is not finite.
     """
     if spec.kind == "handcrafted":
+        from genrekit.features import handcrafted
+
         return handcrafted.values(segments).astype(np.float32)[..., None]
     return normalise(decibels(segments, spec), spec)

@@ -33,17 +33,17 @@ def level_db(decibels: Floats) -> Floats:
     return level
 
 
-def lift_db(decibels: Floats, wished_db: float) -> Floats:
+def lift_db(decibels: Floats, target_db: float) -> Floats:
     """Return what brings spectrograms to a mean power when it is added, at most MOST_LIFT_DB.
 
     Args:
         decibels: shape (..., n_bins, frames); each spectrogram is brought there by itself.
-        wished_db: the mean power, in decibels.
+        target_db: the mean power, in decibels.
 
     Returns:
         Shape (..., 1, 1).
     """
-    lift: Floats = np.minimum(np.float32(wished_db) - level_db(decibels), np.float32(MOST_LIFT_DB))
+    lift: Floats = np.minimum(np.float32(target_db) - level_db(decibels), np.float32(MOST_LIFT_DB))
     return lift
 
 

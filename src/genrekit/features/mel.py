@@ -81,6 +81,17 @@ def band_edges_hz(spec: FeatureSpec) -> NDArray[np.float64]:
     return mel_to_hz(np.linspace(low, high, spec.n_mels + 2), spec.mel_scale)
 
 
+def bin_hz(spec: FeatureSpec) -> NDArray[np.float64]:
+    """Return the centre of every bin in Hz. Shape (n_bins,).
+
+    >>> bin_hz(FeatureSpec(kind="log_stft", n_fft=2048, sample_rate=22050))[-1].item()
+    11025.0
+    """
+    if spec.kind == "log_stft":
+        return np.arange(spec.n_bins, dtype=np.float64) * (spec.sample_rate / spec.n_fft)
+    return band_edges_hz(spec)[1:-1]
+
+
 def mel_filters(spec: FeatureSpec) -> NDArray[np.float32]:
     """Return the triangular filters of a spec, each of unit area in Hz (Slaney's norm).
 

@@ -7,15 +7,19 @@ with it, so the cost grows with the number of tracks, not with that of pairs.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import combinations
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from genrekit.quality.findings import EXACT, NEAR, Finding, Pair, Published
 from genrekit.quality.fingerprint import FRAME_SECONDS, Landmarks
 
-EXACT, NEAR = "exact repetition", "near repetition"
+if TYPE_CHECKING:
+    from genrekit.quality.measurements import Measurements
+
 # (landmarks that agree, their share of the shorter track's): either is enough. Among the 258,840
 # pairs of 720 clips of GTZAN and FMA, two artists share up to 14 landmarks at one shift (0.5 %) and
 # two songs of one artist up to 12; 76 clips cut anew, 3 dB louder or softer and coded to 64 kbit/s
@@ -30,33 +34,44 @@ _SHIFTS = 1 << 17  # more than twice the frames that a uint16 counts
 Indices = NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class Pair:
-    """Two tracks that hold one recording.
+def find(measured: Mapping[str, Measurements]) -> list[Pair]:
+    """Return the repetitions among tracks, exact ones first.
 
-    Attributes:
-        first: a track_id.
-        second: the other one, later in the alphabet.
-        kind: EXACT or NEAR.
-        shift_seconds: how much later the same sound comes in the second track.
-        n_aligned: landmarks that agree at this shift; 0 for an exact repetition.
-        share: n_aligned over the landmarks of the track that has fewer; 1 for an exact repetition.
+    Args:
+        measured: track_id -> what was measured; none of them silent.
     """
+    same = exact({track_id: its.audio_sha256 for track_id, its in measured.items()})
+    copies = {pair.second for pair in same}  # their landmarks are those of the first
+    unique = {key: its.landmarks for key, its in measured.items() if key not in copies}
+    return sorted([*same, *near(unique)], key=lambda pair: (pair.kind, pair.first))
 
-    first: str
-    second: str
-    kind: str
-    shift_seconds: float = 0.0
-    n_aligned: int = 0
-    share: float = 1.0
 
-    def __str__(self) -> str:
-        if self.kind == EXACT:
-            return "the decoded audio is the same"
-        return (
-            f"{self.n_aligned} landmarks ({100 * self.share:.0f} %) agree, "
-            f"{self.shift_seconds:+.2f} s apart"
-        )
+def to_findings(pairs: Sequence[Pair], recordings: Sequence[Sequence[str]]) -> Iterator[Finding]:
+    """Yield a finding for each pair; of the tracks of one recording, the first is not excluded."""
+    first = {track_id: members[0] for members in recordings for track_id in members}
+    for pair in pairs:
+        tracks = (pair.first, pair.second)
+        leaves = tuple(track_id for track_id in tracks if track_id != first[track_id])
+        yield Finding(pair.kind, tracks, str(pair), leaves)
+
+
+def compare(recordings: Sequence[Sequence[str]], published: Mapping[str, str]) -> Published | None:
+    """Compare with the published repetitions, as pairs of all tracks of one recording.
+
+    Args:
+        recordings: the ids of the tracks that hold one recording, for each.
+        published: track_id -> name of the recording, for the tracks that are here.
+    """
+    named: dict[str, list[str]] = {}
+    for track_id, recording in published.items():
+        named.setdefault(recording, []).append(track_id)
+    known = {pair for members in named.values() for pair in combinations(sorted(members), 2)}
+    if not known:
+        return None
+    found = {pair for members in recordings for pair in combinations(members, 2)}
+    return Published(
+        len(known), len(found), tuple(sorted(known - found)), tuple(sorted(found - known))
+    )
 
 
 def exact(digests: Mapping[str, str]) -> list[Pair]:

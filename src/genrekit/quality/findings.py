@@ -1,4 +1,4 @@
-"""Finding and Audit: what an audit says, and the list of exclusions that comes of it."""
+"""What an audit finds: findings, repeated recordings, and the list of exclusions made of them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 from genrekit.datasets.exclusions import HEADER
 from genrekit.files import write_beside
-from genrekit.quality.duplicates import Pair
 
 UNREADABLE, SILENT = "unreadable", "silent"
+EXACT, NEAR = "exact repetition", "near repetition"
 _EXPLANATION = (
     "# Tracks to leave out: genrekit train --exclude, genrekit evaluate --exclude.",
     "# Lines that start with # are left in: for you to decide.",
@@ -33,6 +33,35 @@ class Finding:
     tracks: tuple[str, ...]
     reason: str
     exclude: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two tracks that hold one recording.
+
+    Attributes:
+        first: a track_id.
+        second: the other one, later in the alphabet.
+        kind: EXACT or NEAR.
+        shift_seconds: how much later the same audio comes in the second track.
+        n_aligned: landmarks that agree at this shift; 0 for an exact repetition.
+        share: n_aligned over the landmarks of the track that has fewer; 1 for an exact repetition.
+    """
+
+    first: str
+    second: str
+    kind: str
+    shift_seconds: float = 0.0
+    n_aligned: int = 0
+    share: float = 1.0
+
+    def __str__(self) -> str:
+        if self.kind == EXACT:
+            return "the decoded audio is the same"
+        return (
+            f"{self.n_aligned} landmarks ({100 * self.share:.0f} %) agree, "
+            f"{self.shift_seconds:+.2f} s apart"
+        )
 
 
 @dataclass(frozen=True)
@@ -69,11 +98,11 @@ class Audit:
     Attributes:
         dataset: the dataset's name.
         path: the folder or manifest that was opened.
-        n_tracks: tracks listened to.
+        n_tracks: tracks measured.
         duration_seconds: the readable ones' length together.
         findings: one check after the other.
         pairs: the repetitions.
-        published: None where nobody has published any.
+        published: None where no repetitions are published.
         notes: checks that could not be made, and why.
     """
 
@@ -100,7 +129,7 @@ class Audit:
         return dict(sorted(reasons.items()))
 
     @property
-    def inaudible(self) -> set[str]:
+    def without_sound(self) -> set[str]:
         """The tracks that cannot be decoded or are silent."""
         silent = [its for its in self.findings if its.check in (UNREADABLE, SILENT)]
         return {track_id for finding in silent for track_id in finding.tracks}
@@ -132,7 +161,7 @@ class Audit:
         return {
             "dataset": self.dataset,
             "path": str(self.path),
-            "tracks": self.n_tracks,
+            "n_tracks": self.n_tracks,
             "duration_seconds": round(self.duration_seconds, 3),
             "findings": [vars(finding) for finding in self.findings],
             "repetitions": [vars(pair) for pair in self.pairs],

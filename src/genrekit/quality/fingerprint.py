@@ -56,17 +56,17 @@ def landmarks(waveform: Floats) -> Landmarks:
 
 def _peaks(decibels: Floats) -> tuple[Indices, Indices]:
     """Return (frame, bin) of each local maximum of a (n_bins, n_frames) spectrogram, by frame."""
-    neighbourhood = _running_max(_running_max(decibels, _PEAK_FRAMES).T, _PEAK_BINS).T
+    neighbourhood = running_max(running_max(decibels, _PEAK_FRAMES).T, _PEAK_BINS).T
     floor = max(float(decibels.max()) - _PEAK_RANGE_DB, SPEC.floor_db)
     frames, bins = np.nonzero(((decibels >= neighbourhood) & (decibels > floor)).T)
     return frames, bins
 
 
-def _running_max(values: Floats, radius: int) -> Floats:
+def running_max(values: Floats, radius: int) -> Floats:
     """Return the largest of the 2 radius + 1 values around each one of the last axis."""
     width = 2 * radius + 1
     current = np.pad(values, ((0, 0), (radius, radius)), constant_values=-np.inf)
-    reach = 1  # how many values each element has seen; doubled while it fits
+    reach = 1  # how many values each element covers; doubled while it fits
     while 2 * reach <= width:
         current = np.maximum(current[:, :-reach], current[:, reach:])
         reach *= 2

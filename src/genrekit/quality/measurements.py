@@ -1,4 +1,4 @@
-"""One pass over each file gives all that the checks need; what was heard once is remembered."""
+"""One pass over each file measures all that the checks need; results are cached by content."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ import numpy as np
 
 from genrekit import audio, files
 from genrekit.errors import AudioError, GenrekitError
+from genrekit.quality.checks import FULL_SCALE
 from genrekit.quality.fingerprint import SPEC, Landmarks, landmarks
 from genrekit.workers import Failure, Pool, n_cores
 
-# Raise it when what is remembered changes: old records are then left alone.
+# Raise it when what is cached changes: old records are then left alone.
 _FORMAT = 1
-FULL_SCALE = 0.99
 FINGERPRINT_SECONDS = 60.0
 ITEM_SECONDS = 600.0  # a worker that takes longer for one file is stopped
 
 
 @dataclass(frozen=True)
 class Measurements:
-    """What one file holds.
+    """What one pass over a file measured.
 
     Attributes:
         duration_seconds: the decoded length.
@@ -51,69 +51,68 @@ class Measurements:
 
 
 def cache_folder() -> Path:
-    """Return where what was heard is remembered: a part of the user's cache folder."""
+    """Return where measurements are cached: a part of the user's cache folder."""
     import platformdirs
 
     return Path(platformdirs.user_cache_dir("genrekit", appauthor=False)) / "audit"
 
 
-def hear_all(
+def measure_all(
     paths: Sequence[Path],
     jobs: int | None = None,
-    memory: Path | None = None,
-    advance: Callable[[], object] | None = None,
+    cache: Path | None = None,
+    advance: Callable[[], object] = lambda: None,
 ) -> Iterator[Measurements | str]:
-    """Hear files on all cores; one that cannot be heard fails alone.
+    """Measure files on all cores; one that cannot be decoded fails alone.
 
     Args:
         paths: the files.
         jobs: worker processes; None is one a core.
-        memory: the folder to remember in; None is the user's cache folder.
+        cache: the folder that keeps measurements; None is genrekit's in the user's cache.
         advance: called once for every file.
 
     Yields:
-        What was heard, or why it cannot be, in the order of paths.
+        What was measured, or why it cannot be, in the order of paths.
     """
-    start = partial(_start_worker, memory or cache_folder())
+    start = partial(_start_worker, cache or cache_folder())
     n_jobs = max(1, min(jobs or n_cores(), len(paths)))
     with Pool(start, n_jobs, item_seconds=ITEM_SECONDS) as pool:
         for found in pool.map(paths):
-            if advance is not None:
-                advance()
+            advance()
             yield f"{found.item}: {found.message}" if isinstance(found, Failure) else found
 
 
-def _start_worker(memory: Path) -> Callable[[Path], Measurements | str]:
+def _start_worker(cache: Path) -> Callable[[Path], Measurements | str]:
     audio.silence_decoders()
-    return partial(_attempt, memory=memory)
+    return partial(_attempt, cache=cache)
 
 
-def _attempt(path: Path, memory: Path) -> Measurements | str:
+def _attempt(path: Path, cache: Path) -> Measurements | str:
     try:
-        return hear(path, memory)
+        return measure(path, cache)
     except (GenrekitError, OSError) as error:  # the sentence names the file already
         return " ".join(str(error).split())
 
 
-def hear(path: Path, memory: Path) -> Measurements:
-    """Return what a file holds, from memory where the same bytes were heard before.
+def measure(path: Path, cache: Path) -> Measurements:
+    """Measure a file, or return what the cache holds for the same bytes.
 
     Raises:
-        AudioError: the file cannot be heard.
+        AudioError: the file cannot be decoded.
         OSError: the file cannot be read.
     """
     digest = files.sha256(path)
-    record = memory / str(_FORMAT) / digest[:2] / f"{digest}.npz"
-    remembered = _read(record)
-    if remembered is not None:
-        return remembered
-    heard = _listen(path)
-    with suppress(OSError):  # only a memory: without it the file is heard again the next time
-        _write(record, heard)
-    return heard
+    record = cache / str(_FORMAT) / digest[:2] / f"{digest}.npz"
+    cached = _read(record)
+    if cached is not None:
+        return cached
+    measured = _decode(path)
+    with suppress(OSError):  # only a cache: without it the file is measured again the next time
+        _write(record, measured)
+    return measured
 
 
-def _listen(path: Path) -> Measurements:
+def _decode(path: Path) -> Measurements:
     info = audio.probe(path)
     damage = list(info.warnings)
     digest = hashlib.sha256(str(info.sample_rate).encode())
@@ -156,14 +155,14 @@ def _tags(path: Path) -> tuple[str, str]:
     return str(artist[0]).strip(), str((tags.get("album") or [""])[0]).strip()
 
 
-def _write(record: Path, heard: Measurements) -> None:
-    facts = {key: value for key, value in vars(heard).items() if key != "landmarks"}
+def _write(record: Path, measured: Measurements) -> None:
+    facts = {key: value for key, value in vars(measured).items() if key != "landmarks"}
     with files.write_beside(record) as stream:
         np.savez(
             stream,
             facts=np.array(json.dumps(facts)),
-            hashes=heard.landmarks.hashes,
-            frames=heard.landmarks.frames,
+            hashes=measured.landmarks.hashes,
+            frames=measured.landmarks.frames,
         )
 
 
@@ -175,4 +174,4 @@ def _read(record: Path) -> Measurements | None:
             facts["damage"] = tuple(facts["damage"])
             return Measurements(**facts, landmarks=Landmarks(arrays["hashes"], arrays["frames"]))
     except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile):
-        return None  # not there yet, or damaged: hear it again
+        return None  # not there yet, or damaged: measure it again

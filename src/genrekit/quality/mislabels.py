@@ -1,29 +1,35 @@
-"""Likely wrong labels: tracks that a classifier which knows neither them nor their artist doubts.
+"""Likely wrong labels: tracks whose label a classifier contradicts, fitted without their artist.
 
-The embedded model's embedding is frozen; a logistic head is fitted to four fifths of the tracks and
-asked about the others, and cleanlab ranks where its answers and the labels disagree. It sees what
-is unusual for its genre, which is not always wrong: nothing is left out because of it.
+A logistic head on the embedded model's embedding is fitted to four fifths of the tracks and
+predicts the others; cleanlab ranks where its predictions and the labels disagree. It finds what is
+unusual for its genre, which is not always wrong: nothing is left out because of it.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from genrekit import audio, files
-from genrekit.datasets import Dataset, Track, stratify
+from genrekit.datasets import stratify
+from genrekit.datasets.dataset import Dataset, Track
 from genrekit.errors import DatasetError, GenrekitError, ModelError
-from genrekit.inference.classifier import Classifier
 from genrekit.models import registry
-from genrekit.quality import Audit, Finding, grouped, measurements
+from genrekit.quality import duplicates, measurements
+from genrekit.quality.findings import Audit, Finding, Pair
 from genrekit.workers import Failure, Pool, n_cores
+
+if TYPE_CHECKING:
+    from genrekit.inference.classifier import Classifier
 
 CHECK = "likely wrong label"
 N_FOLDS = 5
@@ -38,7 +44,7 @@ Vector = NDArray[np.float32]
 
 
 def require() -> None:
-    """Make sure that the packages are there before hours of work.
+    """Check that the packages are there before hours of computing.
 
     Raises:
         GenrekitError: one is missing.
@@ -56,17 +62,17 @@ def add(
     found: Audit,
     *,
     jobs: int | None = None,
-    memory: Path | None = None,
-    advance: Callable[[], object] | None = None,
+    cache: Path | None = None,
+    advance: Callable[[], object] = lambda: None,
 ) -> Audit:
     """Return an audit with the likely wrong labels behind its findings, the likeliest first.
 
     Args:
         dataset: what was audited.
-        found: its audit. Tracks that cannot be heard are skipped, and copies of one recording are
-            kept in one fold.
+        found: its audit. Tracks that cannot be decoded are skipped, and copies of one recording
+            are kept in one fold.
         jobs: worker processes; None is one a core.
-        memory: the folder that remembers embeddings; None is genrekit's in the user's cache.
+        cache: the folder that keeps embeddings; None is genrekit's in the user's cache.
         advance: called once for every track of the dataset.
 
     Raises:
@@ -75,11 +81,11 @@ def add(
     Source: C. G. Northcutt, L. Jiang, I. L. Chuang (2021), Confident learning: estimating
         uncertainty in dataset labels, JAIR 70.
     """
-    vectors = _embed_all(dataset.tracks, jobs, memory or measurements.cache_folder(), advance)
-    tracks = [its for its in dataset.tracks if its.track_id in vectors.keys() - found.inaudible]
-    groups = grouped(dataset, found.pairs)
+    vectors = _embed_all(dataset.tracks, jobs, cache or measurements.cache_folder(), advance)
+    tracks = [its for its in dataset.tracks if its.track_id in vectors.keys() - found.without_sound]
+    groups = groups_with(dataset, found.pairs)
     if not tracks:
-        return found.with_more((), ["labels were not ranked: no track can be heard"])
+        return found.with_more((), ["labels were not ranked: no track can be decoded"])
     try:
         labels, probabilities = out_of_fold(
             np.stack([vectors[track.track_id] for track in tracks]),
@@ -91,10 +97,24 @@ def add(
     return found.with_more(_suspects(tracks, labels, probabilities))
 
 
+def groups_with(dataset: Dataset, pairs: Iterable[Pair]) -> dict[str, str]:
+    """Return track_id -> group, as Dataset.groups, with the repetitions found joined to it.
+
+    Args:
+        dataset: what was audited.
+        pairs: the repetitions found.
+    """
+    members = duplicates.groups(
+        [*dataset.repetitions.items(), *((pair.first, pair.second) for pair in pairs)]
+    )
+    names = {track_id: recording[0] for recording in members for track_id in recording}
+    return replace(dataset, repetitions=names).groups
+
+
 def out_of_fold(
     vectors: Vector, genres: Sequence[str], groups: Sequence[str]
 ) -> tuple[list[str], Floats]:
-    """Return each track's probabilities by a head that has seen no track of its group.
+    """Return each track's probabilities by a head that was fitted to no track of its group.
 
     Args:
         vectors: an embedding a track. Shape (n_tracks, d).
@@ -133,7 +153,7 @@ def _check_groups(genres: Sequence[str], groups: Sequence[str]) -> None:
         if len(its) < N_FOLDS:
             raise DatasetError(
                 f"genre {genre!r} has tracks of {len(its)} artists or recordings; {N_FOLDS} or "
-                "more tell what is usual"
+                "more show what is usual"
             )
 
 
@@ -159,12 +179,12 @@ def _suspects(
 def _embed_all(
     tracks: Sequence[Track],
     jobs: int | None,
-    memory: Path,
-    advance: Callable[[], object] | None,
+    cache: Path,
+    advance: Callable[[], object],
 ) -> dict[str, Vector]:
-    """Return the embedding of each track that can be heard, by track_id."""
+    """Return the embedding of each track that can be decoded, by track_id."""
     folder = registry.find()
-    start = partial(_start_worker, folder.path, memory / folder.card.onnx_sha256[:16])
+    start = partial(_start_worker, folder.path, cache / folder.card.onnx_sha256[:16])
     n_jobs = max(1, min(jobs or n_cores(), len(tracks)))
     vectors = {}
     with Pool(start, n_jobs, item_seconds=measurements.ITEM_SECONDS) as pool:
@@ -172,26 +192,27 @@ def _embed_all(
         for track, found in zip(tracks, results, strict=True):
             if not isinstance(found, Failure):
                 vectors[track.track_id] = found
-            if advance is not None:
-                advance()
+            advance()
     return vectors
 
 
-def _start_worker(model: Path, memory: Path) -> Callable[[Path], Vector]:
+def _start_worker(model: Path, cache: Path) -> Callable[[Path], Vector]:
+    from genrekit.inference.classifier import Classifier
+
     audio.silence_decoders()
-    return partial(_embed, Classifier(model), memory)
+    return partial(_embed, Classifier(model), cache)
 
 
-def _embed(classifier: Classifier, memory: Path, path: Path) -> Vector:
-    """Return a file's mean embedding, from memory where the same bytes were heard before."""
+def _embed(classifier: Classifier, cache: Path, path: Path) -> Vector:
+    """Return a file's mean embedding, from the cache where the same bytes were embedded before."""
     digest = files.sha256(path)
-    record = memory / digest[:2] / f"{digest}.npy"
+    record = cache / digest[:2] / f"{digest}.npy"
     with suppress(OSError, ValueError, EOFError), record.open("rb") as stream:
-        remembered: Vector = np.load(stream, allow_pickle=False)
-        return remembered
+        cached: Vector = np.load(stream, allow_pickle=False)
+        return cached
     _, embedding = classifier.analyse_file(path)
     if embedding is None:
         raise ModelError(f"model {classifier.card.name!r} gives no embedding; use one that does")
-    with suppress(OSError), files.write_beside(record) as stream:  # only a memory
+    with suppress(OSError), files.write_beside(record) as stream:  # only a cache
         np.save(stream, embedding)
     return embedding

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrekit import features as front_ends
-from genrekit.features.bins import bin_hz
 from genrekit.features.level import LOG_POWER_PER_DB, level_db
+from genrekit.features.mel import bin_hz
 
 if TYPE_CHECKING:
     from genrekit.features.spec import FeatureSpec

@@ -27,8 +27,8 @@ def parts(
         The harmonic and the percussive part, each of shape (samples,). Both are zero after the
         last whole hop, as in the published table.
 
-    Source: librosa.effects.hpss at its defaults, when it did not yet ask the inverse transform for
-    the waveform's length (Fitzgerald 2010, Harmonic/percussive separation using median filtering).
+    Source: librosa.effects.hpss at its defaults, when it did not yet pass the waveform's length to
+    the inverse transform (Fitzgerald 2010, Harmonic/percussive separation using median filtering).
     """
     harmonic = _harmonic(spectrum, power)[: len(samples)]
     # Both parts add up to the whole: their masks do, and the inverse transform is linear.

@@ -25,7 +25,7 @@ _Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Transform:
-    """A waveform's spectrum and what each frame of it says.
+    """A waveform's spectrum and the description of each of its frames.
 
     Attributes:
         spectrum: shape (frames, frequencies).
@@ -87,7 +87,7 @@ def _empty(n_frames: int) -> Transform:
 
 
 def _describe(found: Transform, block: slice, magnitude: _Floats) -> None:
-    """Fill in what a block of frames says; ``magnitude`` is memory that may be written."""
+    """Describe a block of frames; ``magnitude`` is scratch memory."""
     power = found.power[block]
     power.max(axis=1, out=found.loudest[block])
     for group in band_groups(SPEC):

@@ -24,7 +24,7 @@ def onset_strength(log_mel: NDArray[np.float32]) -> NDArray[np.float32]:
         log_mel: shape (frames, n_mels), in dB.
 
     Returns:
-        Shape (frames,), later by half a window, so that an onset stands where it is heard.
+        Shape (frames,), later by half a window, so that an onset stands where it sounds.
 
     Source: librosa.onset.onset_strength(aggregate=numpy.median), as in librosa.beat.beat_track.
     """
