@@ -29,7 +29,7 @@ from genrekit import Classifier
 from genrekit.errors import GenrekitError
 from genrekit.prediction import FailedFile, Prediction
 from genrekit.tagging import policy
-from genrekit.tags.formats.contents import PROVENANCE
+from genrekit.tags.formats.base import PROVENANCE
 
 
 class GenrekitPlugin(BeetsPlugin):

@@ -337,7 +337,7 @@ def crashes(every_format: Path, tmp_path: Path, names: list[str], n_crashes: int
         path = Path(shutil.copy(every_format / name, music))
         tag_files.tag(path, ["Rock"], title="Song")
         if path.suffix not in {".wav", ".ogg"} and name not in {"id3v1.mp3", "apev2.mp3"}:
-            tag_files.add_image(path)
+            tag_files.add_picture(path)
     done = subprocess.run(
         [sys.executable, HERE / "crash_tagging.py", music, tmp_path / "db", str(n_crashes), "1"],
         capture_output=True,

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from genrekit.audio import packets
-from genrekit.errors import TagError
+from genrekit.errors import GenrekitError, TagError
 from genrekit.tags import formats
 from genrekit.tags.profiles import Profile
 
@@ -35,11 +35,13 @@ def rewrite(
         AudioError: no audio is found in the file.
         OSError: the copy cannot be written, such as on a full disk.
     """
-    with source.open("rb") as reading, target.open("xb") as writing:
-        shutil.copyfileobj(reading, writing, 1 << 20)
-    formats.write(target, genres, provenance, profile)
+    with target.open("xb") as stream:
+        formats.write(source, stream, genres, provenance, profile)
     copy_status(source, target)
-    _compare(source, target, profile.chosen(genres), provenance)
+    try:
+        _compare(source, target, profile.chosen(genres), provenance)
+    except GenrekitError as error:  # the copy is nothing that its reader knows
+        raise type(error)(str(error).replace(str(target), str(source))) from error
 
 
 def copy_status(source: Path, target: Path) -> None:
@@ -86,12 +88,9 @@ def _compare(source: Path, target: Path, genres: tuple[str, ...], provenance: st
             f"{source}: {', '.join(genres)} was written and {', '.join(written.genres)} read back; "
             "choose names without semicolons, brackets and numbers alone"
         )
-    before, after = formats.rest(source), formats.rest(target)
-    changed = sorted(key for key in before | after if before.get(key) != after.get(key))
-    if changed:
+    if changed := formats.difference(source, target):
         raise TagError(
-            f"{source}: writing the genre would change {', '.join(changed)} as well, so it is left "
-            "alone; save it once with a tag editor, or choose another --profile"
+            f"{source}: writing the genre would change {changed} as well, so it is left alone"
         )
     if packets.digest(source) != packets.digest(target):
         raise TagError(f"{source}: writing the genre would change its audio, so it is left alone")

@@ -1,25 +1,24 @@
 """Tags of audio files: what they say, in every format by its own rules.
 
-One family of formats a file; mutagen does the reading and writing.
+A file is taken apart to the byte. A genre is written by changing the bytes of the genre alone, and
+all others are compared afterwards.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import zip_longest
 from pathlib import Path
-from typing import Any, cast
+from typing import IO
 
-import mutagen
-from mutagen.id3 import ID3FileType
-from mutagen.mp3 import HeaderNotFoundError
+from mutagen.id3 import TCON
 
-from genrekit.audio import packets
-from genrekit.errors import TagError
-from genrekit.tags.formats import apev2, asf, contents, id3, id3v1, mp4, vorbis
-from genrekit.tags.formats.contents import Family, TagContents
+from genrekit.errors import AudioError, GenrekitError, TagError
+from genrekit.tags.formats import base, containers, id3_versions, id3v2
+from genrekit.tags.formats.base import FileBytes, Named, Place, Tag
+from genrekit.tags.formats.contents import TagContents, separate
 from genrekit.tags.profiles import Profile
-
-FAMILIES: tuple[Family, ...] = tuple(cast(Family, m) for m in (id3, vorbis, mp4, asf, apev2))
 
 
 def read(path: Path) -> TagContents:
@@ -31,78 +30,118 @@ def read(path: Path) -> TagContents:
     Raises:
         TagError: the file is not there or damaged, or holds no tags that genrekit knows.
     """
-    family, file = opened(path)
-    raw = family.values(file, "genre")
-    first = {field: _first(family.values(file, field)) for field in contents.FIELDS[1:]}
-    genres = contents.separate(family.names(raw))
-    return TagContents(genres=tuple(genres), raw_genres=tuple(raw), **first)
+    with _understood(path), path.open("rb") as stream:
+        tags = [place.tag for place in containers.opened(FileBytes(stream), path).places]
+        first = {field: _first(tags, field) for field in base.FIELDS[1:]}
+        raw = next((values for tag in tags if (values := tag.values("genre"))), [])
+        genres = next((genres for tag in tags if (genres := _genres(tag))), [])
+        conflicts = [
+            f"{tag.kind}: {'; '.join(others)}"
+            for tag in tags
+            if (others := _genres(tag)) and not _agrees(tag, others, genres)
+        ]
+    return TagContents(tuple(genres), tuple(raw), **first, conflicts=tuple(conflicts))
 
 
-def write(path: Path, genres: Sequence[str], provenance: str, profile: Profile) -> None:
-    """Write genres, and where they came from, into a file, in place.
+def _first(tags: Sequence[Tag], field: str) -> str | None:
+    return next((value for tag in tags for value in tag.values(field)), None)
 
-    For a copy that nobody else sees: ``genrekit.tags.rewriting`` makes one and checks it.
+
+def _genres(tag: Tag) -> list[str]:
+    """Return the genres of a tag, with ID3's numbers looked up.
+
+    Source: ID3v2.3.0 and ID3v2.4.0, frame TCON (id3.org); the list of numbers is Winamp's.
+    """
+    raw = tag.values("genre")
+    if tag.is_numbered:
+        raw = [name for name in TCON(encoding=3, text=raw).genres if name != "Unknown"]
+    return separate(raw)
+
+
+def _agrees(tag: Tag, some: Sequence[str], others: Sequence[str]) -> bool:
+    """Whether two tags name the same genres; ID3v1 has room for one of them."""
+    left, right = ({name.casefold() for name in names} for names in (some, others))
+    return left <= right if tag.kind == "ID3v1" else left == right
+
+
+def write(
+    path: Path, target: IO[bytes], genres: Sequence[str], provenance: str, profile: Profile
+) -> None:
+    """Write a file's bytes with other genres, and where they came from, to another one.
+
+    They stand in the tag that counts first, in every other that holds a genre, and in ID3v1, which
+    always has room for one.
 
     Raises:
         TagError: the file's tags cannot be read, or cannot be written without a loss.
+        OSError: the target cannot be written.
     """
-    family, file = opened(path)
-    try:
-        family.put(file, path, profile.chosen(genres), provenance, profile)
-    except mutagen.MutagenError as error:
-        raise TagError(f"{path}: its tags cannot be written ({error})") from error
+    chosen = profile.chosen(genres)
+    with _understood(path), path.open("rb") as stream:
+        container = containers.opened(data := FileBytes(stream), path)
+        first, *others = container.places
+        others = [p for p in others if p.tag.values("genre") or p.tag.kind == "ID3v1"]
+        places = [first, *others]
+        new = {place: place.tag.rewritten(chosen, provenance, profile) for place in places}
+        for part in base.changed(data, container.edits(new)):
+            target.write(part)
 
 
-def rest(path: Path) -> dict[str, str]:
-    """Return a digest of all that the tags hold besides the genre and where it came from.
+def difference(before: Path, after: Path) -> str | None:
+    """Say what differs between two files besides the genre and where it came from: a name, or None.
 
-    Two files with equal ones differ in their genre at most, as far as tags and pictures go.
+    Both are taken apart to the byte. Counted are all frames, comments, items, atoms, chunks and the
+    audio; not counted are sizes, padding, checksums and places that follow from the genre's length.
 
     Raises:
-        TagError: the file's tags cannot be read.
+        TagError: the tags of one cannot be read.
     """
-    family, file = opened(path)
-    return {**family.rest(file, path), "ID3v1": contents.digest(id3v1.block(path)[:-1])}
+    with _understood(before), before.open("rb") as one_stream, after.open("rb") as other_stream:
+        old = containers.opened(FileBytes(one_stream), before)
+        new = containers.opened(FileBytes(other_stream), after)
+        pairs = zip_longest(old.places, new.places)
+        for one, other in pairs:
+            if one is None or other is None:
+                return (one or other).tag.kind
+            for left, right in zip_longest(*_said(one, other), fillvalue=("", b"")):
+                if left != right:
+                    return left[0] or right[0]
+        for left, right in zip_longest(old.rest(), new.rest(), fillvalue=("", b"")):
+            if left != right:
+                return left[0] or right[0]
+    return None
 
 
-def opened(path: Path) -> tuple[Family, Any]:
-    """Open a file's tags with mutagen.
+def _said(one: Place, other: Place) -> tuple[list[Named], list[Named]]:
+    """Return what two tags hold besides the genre, comparable where ID3's version changed."""
+    tags = one.tag, other.tag
+    if all(isinstance(tag, id3v2.Tag) for tag in tags) and tags[0].kind != tags[1].kind:
+        left, right = (id3_versions.meaning(tag) for tag in tags if isinstance(tag, id3v2.Tag))
+        return left, right
+    return tags[0].others(), tags[1].others()
 
-    Returns:
-        The family of its format and mutagen's object.
+
+@contextmanager
+def _understood(path: Path) -> Iterator[None]:
+    """Turn whatever goes wrong with a file's contents into a TagError that names it.
 
     Raises:
         TagError: the file is not there or damaged, or holds no tags that genrekit knows.
+        OSError: it cannot be read.
     """
     if not path.is_file():
         raise TagError(f"{path}: is not a file; name an audio file")
     try:
-        kind = _kind(path)
-        for family in FAMILIES:
-            if kind in family.KINDS:
-                return family, family.load(kind, path)
-    except Exception as error:  # mutagen lets struct.error, IndexError and others through
+        yield
+    except OSError:
+        raise
+    except AudioError as error:
+        raise TagError(str(error)) from error
+    except GenrekitError as error:
+        raise type(error)(f"{path}: {error}") from error
+    except Exception as error:  # what damaged bytes make of any reader
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise TagError(f"{path}: its tags cannot be read ({reason}); mend or copy it") from error
-    raise TagError(
-        f"{path}: has no tags that genrekit knows; allowed: ID3, Vorbis comments, MP4, ASF and "
-        "APEv2, in files such as MP3, FLAC, Ogg, Opus, M4A, WMA, WAV, AIFF, APE and WavPack"
-    )
-
-
-def _kind(path: Path) -> type:
-    """Return the class of mutagen for a file.
-
-    Raises:
-        mutagen.MutagenError: its tags are damaged.
-        AudioError: it is called .mp3 and no audio is found in it.
-    """
-    try:
-        return type(mutagen.File(path))
-    except HeaderNotFoundError:  # no MPEG frame near the start: text, or junk before the music
-        packets.digest(path)
-        return ID3FileType
-
-
-def _first(values: list[str]) -> str | None:
-    return next((value for value in values if value), None)
+        raise TagError(
+            f"{path}: its tags cannot be understood ({type(error).__name__}: {reason}); it is left "
+            "alone"
+        ) from error

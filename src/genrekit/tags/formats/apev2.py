@@ -1,67 +1,123 @@
-"""APEv2 items: Monkey's Audio, WavPack, Musepack, OptimFROG, TAK."""
+"""APEv2 and APEv1: items of a key and a value, behind the audio or, rarely, before it.
+
+Source: APE Tags specification 2.0, Hydrogenaudio Knowledgebase.
+"""
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
-from mutagen.apev2 import APETextValue, APEv2File
-from mutagen.monkeysaudio import MonkeysAudio
-from mutagen.musepack import Musepack
-from mutagen.optimfrog import OptimFROG
-from mutagen.tak import TAK
-from mutagen.wavpack import WavPack
-
-from genrekit.tags.formats import contents, id3v1
+from genrekit.errors import TagError
+from genrekit.tags.formats.base import PROVENANCE, Bytes, Named, decoded
 from genrekit.tags.profiles import Profile
 
-KINDS = (MonkeysAudio, WavPack, Musepack, OptimFROG, TAK, APEv2File)
+N_HEADER = 32
+_MAGIC = b"APETAGEX"
+_HAS_HEADER, _IS_HEADER, _KIND = 1 << 31, 1 << 29, 3 << 1
 _KEYS = {
-    "genre": "Genre",
-    "artist": "Artist",
-    "album": "Album",
-    "album_artist": "Album Artist",
-    "title": "Title",
-    "provenance": contents.PROVENANCE,
+    "genre": b"genre",
+    "artist": b"artist",
+    "album": b"album",
+    "album_artist": b"album artist",
+    "title": b"title",
+    "provenance": PROVENANCE.lower().encode(),
 }
-load, names = contents.load, contents.names
 
 
-def values(file: Any, field: str) -> list[str]:
-    """Return the values of an item; NUL separates several."""
-    return items(file.tags, field)
+def before(data: Bytes, end: int) -> int:
+    """Return the length of the tag that ends at a place, header and footer included, or 0.
+
+    Raises:
+        TagError: its footer says that it is longer than the file.
+    """
+    foot = data[max(0, end - N_HEADER) : end]
+    if len(foot) < N_HEADER or not foot.startswith(_MAGIC):
+        return 0
+    size, _, flags = struct.unpack("<III", foot[12:24])
+    length = size + (N_HEADER if flags & _HAS_HEADER else 0)
+    if flags & _IS_HEADER or size < N_HEADER or length > end:
+        raise TagError("its APEv2 tag has a damaged footer; save it with a tag editor")
+    return int(length)
 
 
-def items(tags: Any, field: str) -> list[str]:
-    """Return the values of an item of an APEv2 tag, or none where there is no tag."""
-    value = (tags or {}).get(_KEYS[field])
-    return list(value) if isinstance(value, APETextValue) else []
+def n_bytes(data: Bytes, start: int) -> int:
+    """Return the length of the tag that begins at a place, or 0."""
+    head = data[start : start + N_HEADER]
+    if len(head) < N_HEADER or not head.startswith(_MAGIC):
+        return 0
+    length = N_HEADER + struct.unpack("<I", head[12:16])[0]
+    return length if before(data, start + length) == length else 0
 
 
-def put(file: Any, path: Path, genres: Sequence[str], provenance: str, profile: Profile) -> None:
-    """Write genres and where they came from."""
-    if file.tags is None:
-        file.add_tags()
-    set_items(file.tags, genres, provenance, profile)
-    with id3v1.set_aside(path, genres):
-        file.tags.save(path)
+class Tag:
+    """One APEv2 or APEv1 tag.
+
+    Raises:
+        TagError: its items do not fill it.
+    """
+
+    kind = "APEv2"
+    is_numbered = True
+
+    def __init__(self, content: bytes) -> None:
+        self._foot = content[-N_HEADER:]
+        self._has_header = content.startswith(_MAGIC) and len(content) > N_HEADER
+        body = content[N_HEADER * self._has_header : -N_HEADER]
+        n_items = struct.unpack("<I", self._foot[16:20])[0]
+        self._items: list[tuple[bytes, bytes]] = []  # lower-case key, all bytes of the item
+        here = 0
+        for _ in range(n_items):
+            key_end = body.find(b"\0", here + 8)
+            end = key_end + 1 + int.from_bytes(body[here : here + 4], "little")
+            if key_end < 0 or end > len(body):
+                raise TagError("its APEv2 tag has damaged items; save it with a tag editor")
+            self._items.append((body[here + 8 : key_end].lower(), body[here:end]))
+            here = end
+        self._behind = body[here:]
+
+    def values(self, field: str) -> list[str]:
+        """Return the values of an item; NUL separates several."""
+        found = []
+        for key, item in self._items:
+            is_text = not int.from_bytes(item[4:8], "little") & _KIND
+            if key == _KEYS[field] and is_text:
+                found += decoded(item[8 + len(key) + 1 :]).split("\0")
+        return [value for value in found if value]
+
+    def others(self) -> list[Named]:
+        """Return every item but ours."""
+        items = [(f"APEv2 {decoded(key)}", item) for key, item in self._items if not _is_ours(key)]
+        return [*items, ("APEv2 remainder", self._behind)]
+
+    def rewritten(self, genres: Sequence[str], provenance: str, profile: Profile) -> bytes:
+        """Return the tag with other genres, where the first of our items stood or at the end."""
+        new = [_item("Genre", profile.values(genres)), _item(PROVENANCE, [provenance])]
+        places = [number for number, (key, _) in enumerate(self._items) if _is_ours(key)]
+        place = places[0] if places else len(self._items)
+        items = [item for key, item in self._items[:place]] + new
+        items += [item for key, item in self._items[place:] if not _is_ours(key)]
+        body = b"".join(items) + self._behind
+        numbers = struct.pack("<II", len(body) + N_HEADER, len(items))
+        foot = self._foot[:12] + numbers + self._foot[20:]
+        if not self._has_header:
+            return body + foot
+        flags = int.from_bytes(foot[20:24], "little") | _IS_HEADER
+        return foot[:20] + flags.to_bytes(4, "little") + foot[24:] + body + foot
 
 
-def set_items(tags: Any, genres: Sequence[str], provenance: str, profile: Profile) -> None:
-    """Change the items in memory."""
-    tags[_KEYS["genre"]] = profile.values(genres)
-    tags[_KEYS["provenance"]] = provenance
+def _is_ours(key: bytes) -> bool:
+    return key in (_KEYS["genre"], _KEYS["provenance"])
 
 
-def rest(file: Any, path: Path) -> dict[str, str]:
-    """Return a digest of every other item."""
-    del path
-    return other_items(file.tags)
+def _item(key: str, values: Sequence[str]) -> bytes:
+    value = "\0".join(values).encode("utf-8")
+    return len(value).to_bytes(4, "little") + bytes(4) + key.encode() + b"\0" + value
 
 
-def other_items(tags: Any) -> dict[str, str]:
-    """Return a digest of every other item of an APEv2 tag, which may be absent."""
-    ours = {_KEYS["genre"].casefold(), _KEYS["provenance"].casefold()}
-    found = {key.casefold(): contents.digest(value) for key, value in (tags or {}).items()}
-    return {f"APEv2 {key}": value for key, value in found.items() if key not in ours}
+def made() -> bytes:
+    """Return a tag without items, with header and footer."""
+    numbers = struct.pack("<III", 2000, N_HEADER, 0)
+    flags = (_HAS_HEADER | _IS_HEADER, _HAS_HEADER)
+    head, foot = (_MAGIC + numbers + flag.to_bytes(4, "little") + bytes(8) for flag in flags)
+    return head + foot

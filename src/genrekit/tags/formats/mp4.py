@@ -1,47 +1,241 @@
-"""Atoms of MP4: M4A with AAC or ALAC, M4B."""
+"""MP4: M4A with AAC or ALAC, M4B.
+
+Source: ISO/IEC 14496-12; QuickTime File Format Specification, "Metadata"; iTunes' items are as
+AtomicParsley and FFmpeg read them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
-from mutagen.mp4 import MP4, AtomDataType, MP4FreeForm
+from genrekit.errors import TagError
+from genrekit.tags.formats import ilst
+from genrekit.tags.formats.base import Bytes, Edit, Named, Place, pieces
 
-from genrekit.tags.formats import contents
-from genrekit.tags.profiles import Profile
-
-KINDS = (MP4,)
-_KEYS = {
-    "genre": "\xa9gen",  # mutagen turns the numbers of the older gnre atom into names
-    "artist": "\xa9ART",
-    "album": "\xa9alb",
-    "album_artist": "aART",
-    "title": "\xa9nam",
-    "provenance": f"----:com.apple.iTunes:{contents.PROVENANCE}",
+_PARENTS = {
+    b"moov",
+    b"udta",
+    b"trak",
+    b"mdia",
+    b"minf",
+    b"stbl",
+    b"meta",
+    b"moof",
+    b"traf",
+    b"mfra",
 }
-load, names = contents.load, contents.names
+_PATH = (b"moov", b"udta", b"meta", b"ilst")
+_OFFSETS = {b"stco": 4, b"co64": 8}
+_HANDLER = (33).to_bytes(4, "big") + b"hdlr" + bytes(8) + b"mdirappl" + bytes(9)
+_TEXTS = {b"\xa9gen", b"gnre"}  # genres of QuickTime and 3GPP, which stand beside iTunes' list
 
 
-def values(file: Any, field: str) -> list[str]:
-    """Return the values of an atom; an atom may hold several."""
-    found = (file.tags or {}).get(_KEYS[field], [])
-    return [bytes(v).decode("utf-8", "replace") if isinstance(v, bytes) else v for v in found]
+@dataclass
+class Atom:
+    """One atom: where its header, its content and it end, and the atoms in it."""
+
+    name: bytes
+    start: int
+    body: int
+    end: int
+    children: list[Atom] = field(default_factory=list)
+
+    def find(self, *path: bytes) -> Atom | None:
+        """Return the first atom along a path."""
+        for child in self.children:
+            if child.name == path[0]:
+                return child if len(path) == 1 else child.find(*path[1:])
+        return None
+
+    def all(self) -> Iterator[Atom]:
+        """Give the atoms below, each before what is in it."""
+        for child in self.children:
+            yield child
+            yield from child.all()
 
 
-def put(file: Any, path: Path, genres: Sequence[str], provenance: str, profile: Profile) -> None:
-    """Write genres and where they came from."""
-    if file.tags is None:
-        file.add_tags()
-    file.tags[_KEYS["genre"]] = profile.values(genres)
-    file.tags[_KEYS["provenance"]] = [MP4FreeForm(provenance.encode(), AtomDataType.UTF8)]
-    file.save(path)
+class Mp4:
+    """An MP4 file.
+
+    Raises:
+        TagError: its atoms are cut or damaged, or a genre stands where it cannot be written.
+    """
+
+    def __init__(self, data: Bytes) -> None:
+        self._data = data
+        self._root = Atom(b"", 0, 0, len(data))
+        self._root.children = list(self._atoms(0, len(data), ()))
+        moov = self._root.find(b"moov")
+        if moov is None:
+            raise TagError("it has no moov atom, which says what is in it; the file has been cut")
+        self._list = self._root.find(*_PATH)
+        found = [a for a in self._root.all() if a.name == b"ilst"]
+        if any(atom is not self._list for atom in found) or moov.find(b"meta", b"keys"):
+            raise TagError("it holds a second list of tags, in an atom that genrekit does not know")
+        beside = moov.find(b"udta")
+        if beside and any(atom.name in _TEXTS for atom in beside.children):
+            raise TagError("it holds a genre of QuickTime or 3GPP beside iTunes' list of tags")
+        if self._list is None:
+            parent = self._parent()
+            self.places = [Place(ilst.Tag(b""), parent.end, parent.end)]
+        else:
+            content = data[self._list.body : self._list.end]
+            self.places = [Place(ilst.Tag(content), self._list.start, self._list.end)]
+
+    def _atoms(self, here: int, end: int, path: tuple[bytes, ...]) -> Iterator[Atom]:
+        while here + 8 <= end:
+            size, name = self._number(here, 4), self._data[here + 4 : here + 8]
+            body = here + 8
+            if size == 1:
+                size, body = self._number(here + 8, 8), here + 16
+            elif size == 0 and not path:
+                size = end - here  # the last atom goes to the end of the file
+            if size < body - here or here + size > end:
+                if path and path[-1] == b"udta":
+                    return  # QuickTime ends a list of user data with four zeros
+                raise TagError(
+                    f"its {name.decode('latin-1')} atom says that it is {size} bytes long, and "
+                    f"{end - here} are there; the file has been cut or is damaged"
+                )
+            atom = Atom(name, here, body, here + size)
+            if name in _PARENTS and (name != b"meta" or path in ((b"moov", b"udta"), (b"moov",))):
+                is_full = name == b"meta" and self._data[body + 4 : body + 8] != b"hdlr"
+                inner = body + 4 * is_full
+                atom.children = list(self._atoms(inner, atom.end, (*path, name)))
+            yield atom
+            here += size
+
+    def _number(self, place: int, n_bytes: int) -> int:
+        return int.from_bytes(self._data[place : place + n_bytes], "big")
+
+    def _chain(self) -> list[Atom]:
+        """Return the atoms that are there along the way to the list of tags."""
+        chain: list[Atom] = []
+        atom: Atom | None = self._root
+        for name in _PATH:
+            atom = atom.find(name) if atom else None
+            if atom is None:
+                break
+            chain.append(atom)
+        return chain
+
+    def _parent(self) -> Atom:
+        return self._chain()[-1]
+
+    def rest(self) -> Iterator[Named]:
+        """Give the content of every atom, and where in which atom the pointers lead."""
+        yield from self._contents(self._root, "")
+
+    def _contents(self, parent: Atom, path: str) -> Iterator[Named]:
+        here = parent.body
+        for atom in parent.children:
+            name = f"{path}/{atom.name.decode('latin-1')}"
+            if self._data[here : atom.start].strip(b"\0"):
+                yield f"{path} itself", self._data[here : atom.start]
+            here = atom.end
+            if atom is self._list or self._is_room_or_handler(atom, parent):
+                continue
+            if atom.name in _PARENTS and atom.children:
+                yield from self._contents(atom, name)
+                continue
+            pointers = list(self._pointers(atom))
+            start = atom.body
+            for place, n_bytes in pointers:
+                yield name, self._data[start:place]
+                yield f"{name} pointer", self._lead(self._number(place, n_bytes))
+                start = place + n_bytes
+            yield from ((name, piece) for piece in pieces(self._data, start, atom.end))
+        if self._data[here : parent.end]:
+            yield f"{path} end", self._data[here : parent.end]
+
+    def _is_room_or_handler(self, atom: Atom, parent: Atom) -> bool:
+        is_handler = self._data[atom.start : atom.end] == _HANDLER
+        return parent.name == b"meta" and (atom.name == b"free" or is_handler)
+
+    def _lead(self, place: int) -> bytes:
+        """Return which atom of the file a pointer leads into, and how far."""
+        for number, atom in enumerate(self._root.children):
+            if atom.start <= place < atom.end:
+                return f"{number} {place - atom.start}".encode()
+        return str(place).encode()
+
+    def _pointers(self, atom: Atom) -> Iterator[tuple[int, int]]:
+        """Give the place and length of each number that says where in the file something stands."""
+        if atom.name in _OFFSETS:
+            n_bytes = _OFFSETS[atom.name]
+            n_entries = self._number(atom.body + 4, 4)
+            if atom.body + 8 + n_entries * n_bytes > atom.end:
+                raise TagError("its table of chunks is damaged")
+            for index in range(n_entries):
+                yield atom.body + 8 + index * n_bytes, n_bytes
+        elif atom.name == b"tfhd" and self._data[atom.body + 3] & 1:
+            yield atom.body + 8, 8
+        elif atom.name == b"tfra":
+            yield from self._fragments(atom)
+
+    def _fragments(self, atom: Atom) -> Iterator[tuple[int, int]]:
+        n_bytes = 8 if self._data[atom.body] else 4
+        lengths = self._data[atom.body + 11]
+        n_entry = 2 * n_bytes + sum((lengths >> shift & 3) + 1 for shift in (4, 2, 0))
+        for index in range(self._number(atom.body + 12, 4)):
+            yield atom.body + 16 + index * n_entry + n_bytes, n_bytes
+
+    def edits(self, new: Mapping[Place, bytes]) -> list[Edit]:
+        """Put a new list in its place; room beside it gives way, else all behind it moves."""
+        edits: list[Edit] = []
+        for place, content in new.items():
+            made = _atom(b"ilst", content)
+            chain = self._chain()
+            if self._list is None:
+                made = self._wrapped(made, len(chain))
+            else:
+                chain.pop()
+            growth = len(made) - (place.end - place.start)
+            edits.append(Edit(place.start, place.end, made))
+            if room := self._room(growth):
+                edits.append(room)
+            else:
+                edits += [self._resized(atom, growth) for atom in chain]
+                edits += self._moved(place.end, growth)
+        return edits
+
+    def _wrapped(self, made: bytes, n_there: int) -> bytes:
+        """Put a list into the atoms that are not there yet."""
+        if n_there < 3:
+            made = _atom(b"meta", bytes(4) + _HANDLER + made)
+        return _atom(b"udta", made) if n_there < 2 else made
+
+    def _room(self, growth: int) -> Edit | None:
+        """Return how a free atom beside the list changes, where that is enough."""
+        meta = self._root.find(*_PATH[:3])
+        free = next((a for a in meta.children if a.name == b"free"), None) if meta else None
+        if free is None or self._list is None or free.body - free.start != 8:
+            return None
+        length = free.end - free.start - growth
+        if length == 0 or 8 <= length < 1 << 32:
+            content = bytes(max(0, length - 8))
+            return Edit(free.start, free.end, _atom(b"free", content) if length else b"")
+        return None
+
+    def _resized(self, atom: Atom, growth: int) -> Edit:
+        n_bytes = 8 if atom.body - atom.start == 16 else 4
+        first = atom.start + (8 if n_bytes == 8 else 0)
+        size = self._number(first, n_bytes)
+        if size and size + growth >= 1 << 8 * n_bytes:
+            raise TagError("its atoms have no room for another genre")
+        return Edit(first, first + n_bytes, (size and size + growth).to_bytes(n_bytes, "big"))
+
+    def _moved(self, behind: int, growth: int) -> Iterator[Edit]:
+        """Bring up every pointer to what moves."""
+        for atom in self._root.all():
+            for place, n_bytes in self._pointers(atom):
+                leads_to = self._number(place, n_bytes)
+                if leads_to >= behind:
+                    if leads_to + growth >= 1 << 8 * n_bytes:
+                        raise TagError("its table of chunks has no room for larger numbers")
+                    yield Edit(place, place + n_bytes, (leads_to + growth).to_bytes(n_bytes, "big"))
 
 
-def rest(file: Any, path: Path) -> dict[str, str]:
-    """Return a digest of every other atom."""
-    del path
-    ours = {_KEYS["genre"], _KEYS["provenance"]}
-    return {
-        key: contents.digest(value) for key, value in (file.tags or {}).items() if key not in ours
-    }
+def _atom(name: bytes, content: bytes) -> bytes:
+    return (8 + len(content)).to_bytes(4, "big") + name + content

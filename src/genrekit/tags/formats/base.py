@@ -1,0 +1,153 @@
+"""What every container and every kind of tag has in common.
+
+A file is taken apart without changing a byte: each tag stands at a place, and all else is the rest.
+A tag is rewritten by edits that name the few bytes that differ; the file is copied around them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import IO, NamedTuple, Protocol, overload
+
+from genrekit.errors import TagError
+from genrekit.tags.profiles import Profile
+
+Named = tuple[str, bytes]
+PROVENANCE = "GENREKIT"  # the name of the field that says where a genre came from
+FIELDS = ("genre", "artist", "album", "album_artist", "title", "provenance")
+
+
+class Tag(Protocol):
+    """One tag, as the bytes that stand in the file.
+
+    ``kind`` says which, such as "ID3v2.3". ``is_numbered`` is true where genres may be ID3's
+    numbers.
+    """
+
+    kind: str
+    is_numbered: bool
+
+    def values(self, field: str) -> list[str]:
+        """Return the raw values of one of FIELDS, in the order of the tag."""
+
+    def others(self) -> list[Named]:
+        """Return the name and bytes of every item but the genre and where it came from."""
+
+    def rewritten(self, genres: Sequence[str], provenance: str, profile: Profile) -> bytes:
+        """Return the tag's bytes with other genres; every other item's bytes are as before."""
+
+
+class Edit(NamedTuple):
+    """Bytes of a file, from ``start`` to ``end``, and what takes their place."""
+
+    start: int
+    end: int
+    new: bytes
+
+
+@dataclass(frozen=True)
+class Place:
+    """A tag and where it stands; one that is not there yet has no length and is to be made."""
+
+    tag: Tag
+    start: int
+    end: int
+
+    @property
+    def is_absent(self) -> bool:
+        """Whether the tag would have to be made."""
+        return self.start == self.end
+
+
+class Container(Protocol):
+    """A file taken apart.
+
+    ``places`` are its tags, in the order in which they count. A genre is written into the first,
+    and into each other that holds one.
+    """
+
+    places: list[Place]
+
+    def rest(self) -> Iterator[Named]:
+        """Give the name and bytes of all that is no tag, sizes and padding left out."""
+
+    def edits(self, new: Mapping[Place, bytes]) -> list[Edit]:
+        """Return what has to change in the file where tags get new bytes."""
+
+
+class FileBytes:
+    """A file's bytes, read as they are asked for.
+
+    Not a mapping: one that another program cuts meanwhile would kill the process.
+    """
+
+    _N_BLOCK = 1 << 16
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._length = stream.seek(0, 2)
+        self._first, self._block = 0, b""
+
+    def __len__(self) -> int:
+        return self._length
+
+    @overload
+    def __getitem__(self, key: int) -> int: ...
+    @overload
+    def __getitem__(self, key: slice) -> bytes: ...
+    def __getitem__(self, key: int | slice) -> int | bytes:
+        if isinstance(key, int):
+            return self[key : key + 1][0]
+        start, end, _ = key.indices(self._length)
+        if start >= end:
+            return b""
+        if not self._first <= start <= end <= self._first + len(self._block):
+            self._stream.seek(start)
+            if end - start > self._N_BLOCK:
+                return self._stream.read(end - start)
+            self._first, self._block = start, self._stream.read(self._N_BLOCK)
+        return self._block[start - self._first : end - self._first]
+
+    def find(self, wanted: bytes, start: int) -> int:
+        """Return the first place from ``start`` on where some bytes stand, or -1."""
+        while start < self._length:
+            block = self[start : start + self._N_BLOCK]
+            if (place := block.find(wanted)) >= 0:
+                return start + place
+            start += max(1, len(block) - len(wanted) + 1)
+        return -1
+
+
+Bytes = bytes | FileBytes
+
+
+def changed(data: Bytes, edits: Sequence[Edit]) -> Iterator[bytes]:
+    """Give a file's bytes with edits made, in pieces of a megabyte at most.
+
+    Raises:
+        TagError: two edits meet.
+    """
+    here = 0
+    for edit in sorted(edits):
+        if edit.start < here:
+            raise TagError("two of its tags overlap")
+        yield from pieces(data, here, edit.start)
+        yield edit.new
+        here = edit.end
+    yield from pieces(data, here, len(data))
+
+
+def pieces(data: Bytes, start: int, end: int) -> Iterator[bytes]:
+    """Give a part of a file, a megabyte at a time."""
+    step = 1 << 20
+    for first in range(start, end, step):
+        yield data[first : min(first + step, end)]
+
+
+def decoded(value: bytes) -> str:
+    """Decode text that should be UTF-8 and may be Latin-1."""
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        return value.decode("latin-1")

@@ -1,0 +1,116 @@
+"""iTunes' list of tags, the ilst atom of an MP4 file.
+
+Source: as AtomicParsley and FFmpeg read it; the numbers of gnre are ID3v1's and one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mutagen.id3 import TCON
+
+from genrekit.errors import TagError
+from genrekit.tags.formats.base import PROVENANCE, Named, decoded
+from genrekit.tags.profiles import Profile
+
+_KEYS = {
+    "genre": (b"\xa9gen", b"gnre", "genre"),
+    "artist": (b"\xa9ART",),
+    "album": (b"\xa9alb",),
+    "album_artist": (b"aART",),
+    "title": (b"\xa9nam",),
+    "provenance": (PROVENANCE.lower(),),
+}
+_OURS = {*_KEYS["genre"], *_KEYS["provenance"]}
+_UTF8 = 1
+_N_DATA = 16  # size, "data", type and locale
+
+
+class Tag:
+    """The content of an ilst atom.
+
+    Raises:
+        TagError: an item is longer than the list.
+    """
+
+    kind = "MP4"
+    is_numbered = False
+
+    def __init__(self, content: bytes) -> None:
+        self._items: list[tuple[bytes | str, bytes]] = []
+        for start, end in _atoms(content):
+            self._items.append((_key(content[start:end]), content[start:end]))
+
+    def values(self, field: str) -> list[str]:
+        """Return the values of an item, first of the one that iTunes itself uses."""
+        keys = _KEYS[field]
+        found = [(keys.index(key), item) for key, item in self._items if key in keys]
+        for kind in range(len(keys)):
+            values = [text for index, item in found if index == kind for text in _texts(item)]
+            if values:
+                return values
+        return []
+
+    def others(self) -> list[Named]:
+        """Return every item but ours."""
+        return [(f"MP4 {_shown(key)}", item) for key, item in self._items if key not in _OURS]
+
+    def rewritten(self, genres: Sequence[str], provenance: str, profile: Profile) -> bytes:
+        """Return the list with other genres, where the first of our items stood or at the end."""
+        values = profile.values(genres)
+        new = [_atom(b"\xa9gen", b"".join(map(_data, values)))]
+        if any(key == "genre" for key, _ in self._items):
+            new.append(_freeform("GENRE", values))
+        new.append(_freeform(PROVENANCE, [provenance]))
+        places = [number for number, (key, _) in enumerate(self._items) if key in _OURS]
+        place = places[0] if places else len(self._items)
+        items = [item for _, item in self._items[:place]] + new
+        return b"".join(items + [i for key, i in self._items[place:] if key not in _OURS])
+
+
+def _atoms(content: bytes, here: int = 0) -> list[tuple[int, int]]:
+    found = []
+    while here + 8 <= len(content):
+        end = here + int.from_bytes(content[here : here + 4], "big")
+        if not here + 8 <= end <= len(content):
+            raise TagError("its list of tags holds a damaged item; save it with a tag editor")
+        found.append((here, end))
+        here = end
+    if content[here:]:
+        raise TagError("its list of tags ends in the middle of an item")
+    return found
+
+
+def _key(item: bytes) -> bytes | str:
+    """Return an item's name; of a freeform one of iTunes, its own name in lower case."""
+    if item[4:8] != b"----":
+        return item[4:8]
+    parts = {item[s + 4 : s + 8]: item[s + 12 : e] for s, e in _atoms(item, 8)}
+    is_itunes = parts.get(b"mean", b"").lower() == b"com.apple.itunes"
+    return decoded(parts.get(b"name", b"")).lower() if is_itunes else b"----"
+
+
+def _shown(key: bytes | str) -> str:
+    return key if isinstance(key, str) else key.decode("latin-1")
+
+
+def _texts(item: bytes) -> list[str]:
+    values = [item[s + _N_DATA : e] for s, e in _atoms(item, 8) if item[s + 4 : s + 8] == b"data"]
+    if item[4:8] == b"gnre":
+        numbers = [int.from_bytes(value, "big") - 1 for value in values if len(value) in (1, 2)]
+        return [TCON.GENRES[n] for n in numbers if 0 <= n < len(TCON.GENRES)]
+    return [text for value in values if (text := decoded(value))]
+
+
+def _atom(name: bytes, content: bytes) -> bytes:
+    return (8 + len(content)).to_bytes(4, "big") + name + content
+
+
+def _data(value: str) -> bytes:
+    return _atom(b"data", _UTF8.to_bytes(4, "big") + bytes(4) + value.encode("utf-8"))
+
+
+def _freeform(name: str, values: Sequence[str]) -> bytes:
+    mean = _atom(b"mean", bytes(4) + b"com.apple.iTunes")
+    named = _atom(b"name", bytes(4) + name.encode())
+    return _atom(b"----", mean + named + b"".join(map(_data, values)))
