@@ -5,12 +5,18 @@ from __future__ import annotations
 import hashlib
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import mutagen
 from mutagen import apev2, asf, flac, id3, mp4
 
 from genrekit import demo
+from genrekit.audio import packets
+from genrekit.library import database
+from genrekit.tagging import applying, journal, plan_files
+from genrekit.tagging.plan_files import PlanEntry, TagPlan
+from genrekit.tags import formats
 
 FORMATS = [
     "id3v23.mp3",
@@ -23,6 +29,7 @@ FORMATS = [
     "a.opus",
     "a.m4a",
     "alac.m4a",
+    "faststart.m4a",
     "a.wma",
     "a.wav",
     "a.aiff",
@@ -60,6 +67,8 @@ def make(folder: Path) -> None:
             "-c:a alac" if name.startswith("alac") else FFMPEG.get(Path(name).suffix, "-c:a aac")
         )
         plain = ["-id3v2_version", "0", "-write_id3v1", "0"] if name.endswith("mp3") else []
+        if name.startswith("faststart"):
+            plain = ["-movflags", "+faststart"]
         keep = ["-map_metadata", "-1", "-fflags", "+bitexact", "-flags", "+bitexact"]
         outputs += [*keep, *codec.split(), *plain, folder / name]
     subprocess.run([*source, *outputs], check=True)
@@ -154,3 +163,35 @@ def add_picture(path: Path) -> None:
     elif isinstance(file.tags, apev2.APEv2):
         file.tags["Cover Art (Front)"] = apev2.APEValue(PICTURE, apev2.BINARY)
     file.save()
+
+
+def there_and_back(
+    path: Path, new: list[str], compare: Callable[[bytes], None] | None = None
+) -> None:
+    """Plan, apply and undo one file; ``compare`` is called with what it is between."""
+    before, status = path.read_bytes(), path.stat()
+    copy = Path(shutil.copy(path, path.with_name(f"before-{path.name}")))
+    entry = PlanEntry(
+        path=str(path),
+        audio_sha256=packets.digest(path),
+        size_bytes=status.st_size,
+        mtime_ns=status.st_mtime_ns,
+        old=formats.read(path).raw_genres,
+        new=tuple(new),
+        why="",
+        provenance='{"model": "x"}',
+    )
+    plan_files.write(path.parent / "plan.jsonl", "standard", [entry])
+    planned = plan_files.read(path.parent / "plan.jsonl")
+    assert planned == TagPlan("standard", (entry,), planned.sha256)
+    with database.opened(path.parent / "library.sqlite3") as connection:
+        failures = applying.apply(connection, planned).failures
+        assert not failures, failures
+        assert formats.read(path).genres == tuple(new)
+        assert formats.difference(copy, path) is None
+        if compare:
+            compare(path.read_bytes())
+        failures = applying.undo(connection, journal.chosen(connection)).failures
+        assert not failures, failures
+    assert path.read_bytes() == before
+    assert path.stat().st_mtime_ns == status.st_mtime_ns

@@ -13,11 +13,6 @@ from hypothesis import strategies as st
 from mutagen import id3, mp4
 
 import tag_files
-from genrekit.audio import packets
-from genrekit.library import database
-from genrekit.tagging import applying, journal, plan_files
-from genrekit.tagging.plan_files import PlanEntry, TagPlan
-from genrekit.tags import formats
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=40)
 NAMES = st.text("aB éß日🎵&-'/!.", min_size=1, max_size=20).map(str.strip).filter(bool)
@@ -40,36 +35,11 @@ def add_more(path: Path, comment: str, cover: bytes) -> None:
     file.save()
 
 
-def there_and_back(path: Path, new: list[str]) -> None:
-    before, status = path.read_bytes(), path.stat()
-    copy = Path(shutil.copy(path, path.with_name(f"before-{path.name}")))
-    entry = PlanEntry(
-        path=str(path),
-        audio_sha256=packets.digest(path),
-        size_bytes=status.st_size,
-        mtime_ns=status.st_mtime_ns,
-        old=formats.read(path).raw_genres,
-        new=tuple(new),
-        why="",
-        provenance='{"model": "x"}',
-    )
-    plan_files.write(path.parent / "plan.jsonl", "standard", [entry])
-    planned = plan_files.read(path.parent / "plan.jsonl")
-    assert planned == TagPlan("standard", (entry,), planned.sha256)
-    with database.opened(path.parent / "library.sqlite3") as connection:
-        assert applying.apply(connection, planned).failures == {}
-        assert formats.read(path).genres == tuple(new)
-        assert formats.difference(copy, path) is None
-        assert applying.undo(connection, journal.chosen(connection)).failures == {}
-    assert path.read_bytes() == before
-    assert path.stat().st_mtime_ns == status.st_mtime_ns
-
-
 def check(path: Path, old: list[str], fields: dict[str, str], new: list[str], more: bytes) -> None:
     tag_files.tag(path, old, **fields)
     if path.name not in {"id3v1.mp3", "apev2.mp3", "id3v23.mp3"} and more:
         add_more(path, more.hex(), more)
-    there_and_back(path, new)
+    tag_files.there_and_back(path, new)
 
 
 def any_tags(every_format: Path, folder: Path, name: str, n_examples: int) -> None:

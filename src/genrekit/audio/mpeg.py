@@ -72,10 +72,7 @@ def _after_id3v2(stream: IO[bytes]) -> int:
         head = stream.read(10)
         if len(head) < 10 or head[:3] != b"ID3":
             return position
-        size = sum(
-            (byte & 0x7F) << shift for byte, shift in zip(head[6:], (21, 14, 7, 0), strict=True)
-        )
-        position += 10 + size + (10 if head[5] & 0x10 else 0)
+        position += 10 + _synchsafe(head[6:]) + (10 if head[5] & 0x10 else 0)
 
 
 def _first_frame(head: bytes) -> int | None:
@@ -102,13 +99,25 @@ def _promised_bytes(frame: bytes) -> int | None:
 
 
 def _before_trailing_tags(stream: IO[bytes], end: int) -> int:
-    stream.seek(max(0, end - _ID3V1_BYTES - 3))
-    tail = stream.read()
-    if tail[-_ID3V1_BYTES:].startswith(b"TAG") and not tail.startswith(b"APETAGEX"):
-        end -= _ID3V1_BYTES
-    stream.seek(max(0, end - _APE_FOOTER_BYTES))
-    footer = stream.read(_APE_FOOTER_BYTES)
-    if footer[:8] == b"APETAGEX":
-        size, _, flags = struct.unpack("<III", footer[12:24])
-        end -= size + (_APE_FOOTER_BYTES if flags & 1 << 31 else 0)
+    while length := _trailing_tag(stream, end):
+        end = max(0, end - length)
     return end
+
+
+def _trailing_tag(stream: IO[bytes], end: int) -> int:
+    """Return the length of the ID3v1, APEv2 or ID3v2.4 tag that ends at a place, or 0."""
+    stream.seek(max(0, end - _ID3V1_BYTES - 3))
+    tail = stream.read(end - stream.tell())
+    if tail[-_ID3V1_BYTES:].startswith(b"TAG") and not tail.startswith(b"APETAGEX"):
+        return _ID3V1_BYTES
+    footer = tail[-_APE_FOOTER_BYTES:]
+    if len(footer) == _APE_FOOTER_BYTES and footer.startswith(b"APETAGEX"):
+        size, _, flags = struct.unpack("<III", footer[12:24])
+        return int(size) + (_APE_FOOTER_BYTES if flags & 1 << 31 else 0)
+    if tail[-10:-7] == b"3DI":
+        return 20 + _synchsafe(tail[-4:])
+    return 0
+
+
+def _synchsafe(digits: bytes) -> int:
+    return sum((byte & 0x7F) << shift for byte, shift in zip(digits, (21, 14, 7, 0), strict=True))

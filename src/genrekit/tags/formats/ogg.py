@@ -30,7 +30,7 @@ _AUDIO = {
     b"\x7fFLAC": b"\x04---",  # a FLAC block's header: its code and 24 bits of length
 }
 _VIDEO = {b"\x80theora": b"\x81theora"}
-_N_FLAC_HEADER = 4
+_WITH_SETUP = (b"vorbis", b"theora")  # a third packet that may share a page with the comments
 
 
 @dataclass(frozen=True)
@@ -104,6 +104,7 @@ class Ogg:
         Raises:
             TagError: they are cut, damaged, or share a page with audio.
         """
+        n_packets = 2 if stream.prefix[1:] in _WITH_SETUP else 1
         packet = b""
         for page in stream.pages[1:]:
             stream.header.append(page)
@@ -114,9 +115,9 @@ class Ogg:
                 if length < _MAX_SEGMENTS:
                     stream.packets.append(packet)
                     packet = b""
-            if stream.packets and not packet:
+            if len(stream.packets) >= n_packets and not packet:
                 break
-        if not stream.packets or packet:
+        if len(stream.packets) < n_packets or packet:
             raise TagError("its Ogg stream ends within its comments; the file has been cut")
         if any(page.granule.strip(b"\0") and page.granule != _NO_GRANULE for page in stream.header):
             raise TagError("its comments share a page with audio")
