@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, reject, settings
+from hypothesis import HealthCheck, Phase, given, reject, settings
 from hypothesis import strategies as st
 
 import odd_tags
@@ -82,17 +82,15 @@ COMMENTS = st.lists(
 
 
 def odd(n_examples: int = 10) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    checks = [
-        HealthCheck.too_slow,
-        HealthCheck.function_scoped_fixture,
-        HealthCheck.filter_too_much,
-    ]
-    n_times = 20 if os.environ.get("GENREKIT_FULL") == "1" else 1
     return settings(
-        max_examples=n_examples * n_times,
+        max_examples=n_examples * (20 if os.environ.get("GENREKIT_FULL") == "1" else 1),
         deadline=None,
-        suppress_health_check=ignored,
-        phases=phases,
+        phases=[Phase.explicit, Phase.reuse, Phase.generate],  # shrinking takes minutes
+        suppress_health_check=[
+            HealthCheck.too_slow,
+            HealthCheck.function_scoped_fixture,
+            HealthCheck.filter_too_much,
+        ],
     )
 
 
