@@ -31,8 +31,8 @@ class Seen:
     hosts: set[str] = field(default_factory=set)
     refusals: set[int] = field(default_factory=lambda: {422})
 
-    def hear(self, message: object) -> None:
-        """Note an error; that a file was refused is the browser's own note of an answer."""
+    def note(self, message: object) -> None:
+        """Note an error; that a file was refused is the browser's own note of a response."""
         refused = any(f"status of {status}" in message.text for status in self.refusals)
         if message.type == "error" and not refused:
             self.problems.append(message.text)
@@ -72,7 +72,7 @@ def opened(browser: object, url: str, **options: object) -> Iterator[tuple[objec
     seen = Seen(urlsplit(url).netloc)
     page.on("pageerror", lambda error: seen.problems.append(str(error)))
     page.on("request", lambda request: seen.hosts.add(urlsplit(request.url).netloc))
-    page.on("console", seen.hear)
+    page.on("console", seen.note)
     try:
         page.goto(url)
         yield page, seen

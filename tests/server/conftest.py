@@ -29,8 +29,8 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One server with two workers for every test that does not break it; nothing may be left."""
-    running = start(tmp_path_factory.mktemp("spool"), "--workers", "2", "job_from_seconds=40")
-    wait_for(lambda: running.figure("genrekit_workers_ready") == 2)
+    running = start(tmp_path_factory.mktemp("server"), "--workers", "2", "job_from_seconds=40")
+    wait_for(lambda: running.metric("genrekit_workers_ready") == 2)
     yield running
     running.check_left_nothing()
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import httpx
 
-from genrekit.server import schemas
+from genrekit.server import problems
 
 TINY = Path(__file__).parents[1] / "golden" / "tiny"
 SERVE = [sys.executable, "-m", "genrekit.cli.main", "serve", "--port", "0"]
@@ -44,14 +44,14 @@ class Server:
         return [path for path in self.folder.glob("genrekit-serve-*/*") if path.name != "lock"]
 
     def worker_pids(self) -> list[int]:
-        """Return the processes that hear files, from /proc."""
+        """Return the processes that predict files, from /proc."""
         children = Path(f"/proc/{self.process.pid}/task").glob("*/children")
         pids = [int(pid) for path in children for pid in _read(path).split()]
         return [pid for pid in pids if b"spawn_main" in _read(Path(f"/proc/{pid}/cmdline"))]
 
     @contextmanager
     def stopped(self) -> Iterator[list[int]]:
-        """Let the workers stand still for the block, as if each heard a file that never ends."""
+        """Let the workers stand still for the block, as if each had a file that never ends."""
         pids = self.worker_pids()
         assert pids
         for pid in pids:
@@ -63,7 +63,7 @@ class Server:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGCONT)
 
-    def figure(self, name: str) -> float:
+    def metric(self, name: str) -> float:
         with self.client() as client:
             lines = client.get("/metrics").text.splitlines()
         return next(float(line.split()[-1]) for line in lines if line.startswith(f"{name} "))
@@ -127,7 +127,7 @@ def problem(answer: httpx.Response, status: int) -> str:
     """Check a problem document; return its sentence, which says nothing about this machine."""
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
-    document = schemas.ProblemDocument.model_validate(answer.json())
+    document = problems.ProblemDocument.model_validate(answer.json())
     assert document.status == status
     assert not re.search(r"genrekit-serve-|Traceback|127\.0\.0\.1", answer.text)
     return document.detail

@@ -1,4 +1,4 @@
-"""What docs/serving.md, Dockerfile and compose.yaml say is true."""
+"""What docs/serving.md, Dockerfile and compose.yaml describe is true."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from serving import WAIT_SECONDS, Server, received, start, wait_for
 from test_limits import silent_flac
 
 from genrekit import demo
-from genrekit.server import schemas
+from genrekit.server import problems
 
 MAX_RESIDENT_MB = 600
 REFUSED = {400, 413, 415, 422}
@@ -35,14 +35,14 @@ def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     running = start(
         tmp_path_factory.mktemp("fuzzed"), "--workers=2", "max_bytes=20000000", "item_seconds=600"
     )
-    wait_for(lambda: running.figure("genrekit_workers_ready") == 2)
+    wait_for(lambda: running.metric("genrekit_workers_ready") == 2)
     workers = set(running.worker_pids())
     assert len(workers) == 2
     yield running
     try:
-        wait_for(lambda: running.figure("genrekit_files_open") == 0)
-        assert running.figure("genrekit_spool_bytes") == 0
-        assert running.figure("genrekit_workers_killed_total") == 0
+        wait_for(lambda: running.metric("genrekit_files_open") == 0)
+        assert running.metric("genrekit_upload_bytes") == 0
+        assert running.metric("genrekit_workers_killed_total") == 0
         assert set(running.worker_pids()) == workers
         assert max(resident_mb(pid) for pid in [running.process.pid, *workers]) < MAX_RESIDENT_MB
     finally:
@@ -123,7 +123,7 @@ def test_mutated_uploads(fuzzed: Server, originals: list[bytes], n_uploads: int)
     expected = fuzzed.post(originals[0]).json()["genres"]
     statuses: dict[int, int] = {}
     with fuzzed.client() as client:
-        client.timeout = httpx.Timeout(600)  # hours of silence may be heard before
+        client.timeout = httpx.Timeout(600)  # hours of silence may come before
         for index in range(n_uploads):
             chance = random.Random(index)
             mutation = MUTATIONS[index % len(MUTATIONS)]
@@ -171,7 +171,7 @@ def test_what_is_not_http(fuzzed: Server, head: bytes) -> None:
     assert answer.startswith(b"HTTP/1.1 400 ")
     head, _, body = answer.partition(b"\r\n\r\n")
     assert b"content-type: application/problem+json" in head
-    schemas.ProblemDocument.model_validate_json(body)
+    problems.ProblemDocument.model_validate_json(body)
     with fuzzed.client() as client:
         assert client.get("/healthz").status_code == 200
 

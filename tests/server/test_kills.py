@@ -34,18 +34,18 @@ def is_alive(pid: int) -> bool:
         return False
 
 
-def test_a_killed_worker_is_replaced_and_its_file_heard_again(
+def test_a_killed_worker_is_replaced_and_its_file_predicted_again(
     serve: Serve, tracks: list[Path]
 ) -> None:
     server = serve("--workers=1")
     audio = tracks[0].read_bytes()
     with server.stopped() as pids:
         asked = Later(server.post, audio)
-        wait_for(lambda: server.figure("genrekit_files_open") == 1)
+        wait_for(lambda: server.metric("genrekit_files_open") == 1)
         kill(*pids)
     assert asked.result().status_code == 200
     assert server.post(audio).status_code == 200
-    assert server.figure("genrekit_workers_killed_total") == 1
+    assert server.metric("genrekit_workers_killed_total") == 1
     assert server.uploads() == []
 
 
@@ -60,7 +60,7 @@ def test_a_killed_server_leaves_nothing_after_a_restart(serve: Serve, tracks: li
     audio = tracks[0].read_bytes()
     with server.stopped() as pids:
         asked = Later(server.post, audio)
-        wait_for(lambda: server.figure("genrekit_files_open") == 1)
+        wait_for(lambda: server.metric("genrekit_files_open") == 1)
         assert len(server.uploads()) == 1
         kill(server.process.pid)
         server.process.wait()
@@ -91,4 +91,4 @@ def test_workers_killed_at_random(serve: Serve, tracks: list[Path]) -> None:
         statuses.append(asked.result().status_code)
     assert set(statuses) == {200}
     assert server.uploads() == []
-    assert server.figure("genrekit_files_open") == 0
+    assert server.metric("genrekit_files_open") == 0

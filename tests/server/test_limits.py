@@ -53,7 +53,7 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         "max_seconds=50",
         "max_files=2",
         "max_jobs=1",
-        "spool_bytes=500000",
+        "upload_bytes=500000",
         "item_seconds=600",
         "idle_seconds=600",
         "upload_grace_seconds=600",
@@ -131,11 +131,11 @@ def test_room_on_the_disk(strict: Server, keyed: httpx.Client) -> None:
     with socket.create_connection(strict.url[7:].split(":")) as held:
         head = "POST /v1/predict HTTP/1.1\r\nHost: x\r\nX-API-Key: sesame\r\n"
         held.sendall(f"{head}Content-Length: 290000\r\n\r\n".encode() + bytes(280_000))
-        wait_for(lambda: strict.figure("genrekit_spool_bytes") == 280_000)
+        wait_for(lambda: strict.metric("genrekit_upload_bytes") == 280_000)
         answer = predict(keyed, bytes(250_000))
     assert "no room for more uploads" in problem(answer, 503)
     assert answer.headers["retry-after"] == "10"
-    wait_for(lambda: strict.figure("genrekit_spool_bytes") == 0)
+    wait_for(lambda: strict.metric("genrekit_upload_bytes") == 0)
 
 
 @needs_proc
@@ -143,7 +143,7 @@ def test_a_full_queue(strict: Server, keyed: httpx.Client) -> None:
     audio = silent_flac(10)
     with strict.stopped():
         waiting = [Later(predict, keyed, audio) for _ in range(2)]
-        wait_for(lambda: strict.figure("genrekit_files_open") == 2)
+        wait_for(lambda: strict.metric("genrekit_files_open") == 2)
         answer = predict(keyed, audio)
         assert "all workers are busy" in problem(answer, 503)
         assert int(answer.headers["retry-after"]) >= 1
@@ -166,14 +166,14 @@ def test_a_client_that_leaves_frees_its_place(strict: Server, keyed: httpx.Clien
     audio = silent_flac(10)
     with strict.stopped():
         first = Later(predict, keyed, audio)
-        wait_for(lambda: strict.figure("genrekit_files_open") == 1)
+        wait_for(lambda: strict.metric("genrekit_files_open") == 1)
         with strict.client(headers={"X-API-Key": "sesame"}) as leaving:
             leaving.timeout = httpx.Timeout(WAIT_SECONDS, read=0.5)
             with pytest.raises(httpx.ReadTimeout):
                 predict(leaving, audio)
         wait_for(lambda: len(strict.uploads()) == 1)
     assert first.result().status_code == 200
-    wait_for(lambda: strict.figure("genrekit_files_open") == 0)
+    wait_for(lambda: strict.metric("genrekit_files_open") == 0)
 
 
 @needs_proc
@@ -197,7 +197,7 @@ def test_memory_of_a_worker(serve: Serve) -> None:
     # As many segments as may be asked for are held at a time: 190 MB of them.
     answer = small.post(three_hours, filename="x.flac", segments="999")
     assert "needed more than 250 MB of memory" in problem(answer, 413)
-    assert small.figure("genrekit_workers_killed_total") == 1
+    assert small.metric("genrekit_workers_killed_total") == 1
     assert small.post(silent_flac(10)).status_code == 200
 
 
@@ -265,7 +265,7 @@ def test_shutdown_finishes_what_runs(serve: Serve) -> None:
     ending = serve("--workers=1")
     with ending.stopped():
         running = Later(ending.post, silent_flac(10))
-        wait_for(lambda: ending.figure("genrekit_files_open") == 1)
+        wait_for(lambda: ending.metric("genrekit_files_open") == 1)
         ending.process.send_signal(signal.SIGTERM)
         wait_for(lambda: is_refused(ending))
     assert running.result().status_code == 200

@@ -36,9 +36,9 @@ def expect(thing: object) -> object:
 
 
 def upload(page: object, *paths: Path) -> None:
-    """Choose files and wait until the first one's answer and its evidence are shown."""
+    """Choose files and wait until the first one's prediction and its evidence are shown."""
     page.set_input_files("#files", [str(path) for path in paths])
-    expect(page.locator("#why")).to_contain_text("Orange speaks for")
+    expect(page.locator("#explanation")).to_contain_text("Orange supports")
 
 
 def wait_until(page: object, condition: str) -> None:
@@ -52,7 +52,7 @@ def pixels(page: object, canvas: str) -> str:
 
 def test_one_file(page: object, tracks: list[Path]) -> None:
     upload(page, tracks[0])
-    answer = page.locator("#answer").inner_text()
+    answer = page.locator("#label").inner_text()
     bars = page.locator("#bars li").all_inner_texts()
     assert len(bars) == 10
     assert bars[0].startswith(answer)
@@ -72,7 +72,7 @@ def test_a_list_of_three_with_one_that_is_no_audio(
     expect(page.locator("#rows tr")).to_have_count(3)
     cells = page.locator("#rows tr td:nth-child(2)")
     expect(cells.nth(1)).to_have_text("failed")
-    expect(cells.nth(2)).not_to_have_text("listening…")
+    expect(cells.nth(2)).not_to_have_text("analysing…")
     names = page.locator("#rows td:first-child")
     page.locator("th[data-key=name] button").click()
     assert names.all_inner_texts() == sorted([tracks[0].name, "broken.mp3", tracks[1].name])
@@ -104,15 +104,15 @@ def test_another_genre_draws_another_evidence(page: object, tracks: list[Path]) 
     labels = page.locator("#genre option").all_inner_texts()
     page.select_option("#genre", labels[-1])
     assert pixels(page, "#map") != before
-    expect(page.locator("#why")).to_contain_text(f"Orange speaks for {labels[-1]}")
+    expect(page.locator("#explanation")).to_contain_text(f"Orange supports {labels[-1]}")
     page.select_option("#genre", labels[0])
     assert pixels(page, "#map") == before
 
 
 def test_the_deciding_seconds_are_played(page: object, tracks: list[Path]) -> None:
     upload(page, tracks[0])
-    told = page.locator("#why").inner_text()
-    start = int(re.search(r"\. 0:(\d\d) to", told)[1])
+    sentences = page.locator("#explanation").inner_text()
+    start = int(re.search(r"\. 0:(\d\d) to", sentences)[1])
     page.locator("#deciding").click()
     # The player remembers what it played, so that nobody has to look at the right moment.
     wait_until(page, "player.played.length > 0 && player.played.end(0) > player.played.start(0)")
@@ -128,15 +128,15 @@ def test_downloads(page: object, tracks: list[Path], tmp_path: Path) -> None:
         found[kind] = tmp_path / waiting.value.suggested_filename
         waiting.value.save_as(found[kind])
     fields = json.loads(found["json"].read_text(encoding="utf-8"))
-    assert fields["label"] == page.locator("#answer").inner_text()
+    assert fields["label"] == page.locator("#label").inner_text()
     deciding = fields["explanation"]["evidence"][fields["label"]]["deciding"]
     rows = list(csv.DictReader(io.StringIO(found["csv"].read_text(encoding="utf-8"))))
     assert len(rows) == len(fields["timeline"]["cells"])
     assert float(rows[-1]["end_seconds"]) == 12.0
-    assert fields["explanation"]["coverage"] in page.locator("#why").inner_text().lower()
-    picture = imread(found["png"])  # (height, width, 4)
-    assert picture.shape[1] > 800
-    orange = (picture[:, :, 0] > picture[:, :, 2] + 0.3).mean()
+    assert fields["explanation"]["coverage"] in page.locator("#explanation").inner_text().lower()
+    image = imread(found["png"])  # (height, width, 4)
+    assert image.shape[1] > 800
+    orange = (image[:, :, 0] > image[:, :, 2] + 0.3).mean()
     assert 0.005 < orange < 0.9, "the evidence is in it"
     waveform, rate = soundfile.read(found["wav"])
     length = sum(s["end_seconds"] - s["start_seconds"] for s in deciding)
@@ -155,7 +155,7 @@ def test_by_keyboard_alone(page: object, tracks: list[Path]) -> None:
     page.on("filechooser", take)
     page.keyboard.press("Tab")
     expect(page.locator("#files")).to_be_focused()
-    # Chromium is told to hand choosers over without saying when it has heard: ask again if need be.
+    # Chromium intercepts choosers some time after it is asked to: press again if need be.
     for index in range(WAIT_MS // 100):
         if index % 50 == 0:
             page.keyboard.press("Space")
@@ -163,13 +163,13 @@ def test_by_keyboard_alone(page: object, tracks: list[Path]) -> None:
         if chosen:
             break
     chosen[0].set_files([str(tracks[0])])
-    expect(page.locator("#why")).to_contain_text("Orange speaks for")
+    expect(page.locator("#explanation")).to_contain_text("Orange supports")
     order = []
     for _ in range(8):
         page.keyboard.press("Tab")
         order.append(page.evaluate("document.activeElement.id"))
-    wanted = ["record", "precision", "genre", "deciding", "stage"]
-    assert [name for name in order if name in wanted] == wanted
+    tabbed = ["record", "precision", "genre", "deciding", "stage"]
+    assert [name for name in order if name in tabbed] == tabbed
     page.locator("#stage").focus()
     for key, seconds in (
         ("ArrowRight", 1),
@@ -187,7 +187,7 @@ def test_unknown_below_the_threshold(page: object, tracks: list[Path]) -> None:
     upload(page, tracks[0])
     page.select_option("#precision", "0.9")
     expect(page.locator("#about")).to_contain_text("No genre reaches")
-    expect(page.locator("#answer")).to_have_text("unknown")
+    expect(page.locator("#label")).to_have_text("unknown")
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])

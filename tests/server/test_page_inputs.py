@@ -79,7 +79,7 @@ def test_what_is_dropped_without_a_file_changes_nothing(browser: object, server:
         seen.check()
 
 
-def test_a_recording_is_heard(browser: object, server: Server) -> None:
+def test_a_recording_is_predicted(browser: object, server: Server) -> None:
     with opened(browser, "about:blank") as (page, seen):
         seen.host = server.url.removeprefix("http://")
         page.add_init_script(WATCH_RECORDER)
@@ -91,7 +91,7 @@ def test_a_recording_is_heard(browser: object, server: Server) -> None:
         stop.click()
         expect(page.locator("#about")).to_contain_text("recording.webm")
         expect(page.get_by_role("button", name="Record", exact=True)).to_be_visible()
-        expect(page.locator("#why")).to_contain_text("Orange speaks for")
+        expect(page.locator("#explanation")).to_contain_text("Orange supports")
         assert "silent" not in page.locator("#warnings").inner_text()
         assert page.evaluate("recorder.stream.getTracks().every((t) => t.readyState === 'ended')")
         seen.check()
@@ -109,7 +109,7 @@ def test_the_page_asks_for_the_key(browser: object, locked: Server, tracks: list
     with opened(browser, locked.url + "/") as (page, seen):
         seen.refusals.add(401)
         page.set_input_files("#files", str(tracks[0]))
-        field = page.get_by_label("This server asks for its key")
+        field = page.get_by_label("This server needs its key")
         expect(field).to_be_visible()
         expect(page.locator("#status")).to_contain_text("the key is missing or wrong")
         field.fill("simsim")
@@ -118,7 +118,7 @@ def test_the_page_asks_for_the_key(browser: object, locked: Server, tracks: list
         expect(field).to_be_visible()
         field.fill("sesame")
         page.get_by_role("button", name="Use it").click()
-        expect(page.locator("#why")).to_contain_text("Orange speaks for")
+        expect(page.locator("#explanation")).to_contain_text("Orange supports")
         expect(field).to_be_hidden()
         expect(page.locator("#status")).to_have_text("")
         seen.check()

@@ -30,7 +30,7 @@ def test_a_body_gives_what_the_library_gives(server: Server, tracks: list[Path])
     assert answer.status_code == 200
     expected = Classifier(TINY).predict_file(tracks[0]).model_copy(update={"path": "drums.flac"})
     assert answer.json() == expected.to_dict()
-    schemas.PredictionAnswer.model_validate(answer.json())
+    schemas.PredictionResult.model_validate(answer.json())
 
 
 def test_a_form_with_one_file_gives_its_prediction(server: Server, tracks: list[Path]) -> None:
@@ -50,9 +50,9 @@ def test_a_form_with_several_files_gives_results_in_their_order(
     results = schemas.Results.model_validate(answer.json()).results
     assert [result.path for result in results] == [name for _, (name, _) in files]
     failed = results.pop(1)
-    assert isinstance(failed, schemas.FailedAnswer)
+    assert isinstance(failed, schemas.FailedFile)
     assert failed.error.startswith("notes.txt: cannot be decoded (soundfile: ")
-    assert all(isinstance(result, schemas.PredictionAnswer) for result in results)
+    assert all(isinstance(result, schemas.PredictionResult) for result in results)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_a_form_with_several_files_gives_results_in_their_order(
         (b"#EXTM3U\n#EXTINF:9,\n/etc/passwd\n", "x.mp3: cannot be decoded (soundfile: "),
     ],
 )
-def test_what_cannot_be_heard(server: Server, content: bytes, sentence: str) -> None:
+def test_what_cannot_be_decoded(server: Server, content: bytes, sentence: str) -> None:
     assert problem(server.post(content, filename="x.mp3"), 422).startswith(sentence)
 
 
@@ -80,7 +80,7 @@ def test_too_many_files(server: Server) -> None:
     files = [("file", (f"{index}.mp3", b"x")) for index in range(17)]
     with server.client() as client:
         answer = client.post("/v1/predict", files=files)
-    assert problem(answer, 413).startswith("more than 16 files came")
+    assert problem(answer, 413).startswith("got more than 16 files")
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_too_many_files(server: Server) -> None:
     [
         (b"--b\r\nContent-Disposition: form-data; name=file\r\n\r\nabc", "is broken"),
         (b"nonsense", "is broken"),
-        (b"--b--\r\n", "no file came"),
+        (b"--b--\r\n", "got no file"),
     ],
 )
 def test_a_broken_form(server: Server, body: bytes, sentence: str) -> None:
@@ -129,10 +129,10 @@ def test_what_is_included(server: Server, tracks: list[Path]) -> None:
     assert answer.json()["spectrogram"] == spectrogram(Classifier(TINY), tracks[0])
     prediction = Classifier(TINY).predict_file(tracks[0])
     assert answer.json()["timeline"] == timeline.of(prediction).to_dict()
-    schemas.PredictionAnswer.model_validate(answer.json())
+    schemas.PredictionResult.model_validate(answer.json())
 
 
-def test_a_timeline_hears_the_whole_track(server: Server) -> None:
+def test_a_timeline_covers_the_whole_track(server: Server) -> None:
     long, short = silence(39), silence(29)
     assert len(server.post(long, segments="2").json()["segments"]) == 2
     assert len(server.post(short, segments="2").json()["segments"]) == 2
@@ -153,7 +153,7 @@ def fetched(server: Server, answer: httpx.Response) -> dict:
     assert re.fullmatch(r"/v1/jobs/[\w-]{20,}", place)
     with server.client() as client:
         wait_for(lambda: client.get(place).json()["status"] != "running")
-        return schemas.JobAnswer.model_validate(client.get(place).json()).model_dump()
+        return schemas.JobDocument.model_validate(client.get(place).json()).model_dump()
 
 
 def test_long_audio_becomes_a_job(server: Server) -> None:
@@ -202,12 +202,12 @@ def test_nothing_there_and_wrong_method(server: Server) -> None:
         assert wrong.headers["allow"] == "POST"
 
 
-def test_health_and_figures(server: Server) -> None:
+def test_health_and_metrics(server: Server) -> None:
     with server.client() as client:
         assert client.get("/healthz").json() == {"status": "ok"}
         assert client.get("/readyz").json() == {"status": "ok"}
-    assert server.figure("genrekit_workers_ready") == 2
-    assert server.figure("genrekit_spool_bytes") == 0
+    assert server.metric("genrekit_workers_ready") == 2
+    assert server.metric("genrekit_upload_bytes") == 0
 
 
 def test_documentation_without_another_host(server: Server) -> None:

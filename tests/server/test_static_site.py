@@ -1,4 +1,4 @@
-"""The page that hears in the browser: its JavaScript says what genrekit says."""
+"""The page that predicts in the browser: its JavaScript gives what genrekit gives."""
 
 from __future__ import annotations
 
@@ -199,7 +199,7 @@ def test_what_cannot_be_built_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
 
 @pytest.mark.full  # fetches the runtime from the npm registry
 @pytest.mark.parametrize("model", ["fast", "accurate"])
-def test_the_whole_page_hears_what_genrekit_hears(
+def test_the_whole_page_predicts_what_genrekit_predicts(
     browser: object, shared_data: Path, tmp_path: Path, model: str
 ) -> None:
     static_site.build(tmp_path / "site", model)
@@ -234,8 +234,8 @@ def test_the_whole_page_explains_what_genrekit_explains(browser: object, tmp_pat
     found = explain(Classifier(segments="all"), path)
     with served(tmp_path / "site") as url, opened(browser, url) as (page, seen):
         page.set_input_files("#files", str(path))
-        expect(page.locator("#answer")).to_have_text(found.genre)
-        expect(page.locator("#why")).to_contain_text("Orange speaks for")
+        expect(page.locator("#label")).to_have_text(found.genre)
+        expect(page.locator("#explanation")).to_contain_text("Orange supports")
         expect(page.locator("#where")).to_contain_text("stays on this machine")
         evidence = page.evaluate(
             """async ([data, genre]) => {

@@ -18,42 +18,42 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def opened(max_bytes: int = 100) -> UploadFolder:
-    spool = UploadFolder(max_bytes)
-    spool.open()
-    return spool
+    folder = UploadFolder(max_bytes)
+    folder.open()
+    return folder
 
 
 def test_an_upload_is_written_counted_and_removed() -> None:
-    spool = opened()
-    upload = Upload(spool, "a.mp3", ".mp3")
+    folder = opened()
+    upload = Upload(folder, "a.mp3", ".mp3")
     upload.write(b"abc")
     upload.finish()
     assert upload.path.read_bytes() == b"abc"
     assert upload.path.stat().st_mode & 0o077 == 0
-    assert spool.n_bytes == 3
+    assert folder.n_bytes == 3
     for _ in range(2):
         upload.remove()
-        assert spool.n_bytes == 0
+        assert folder.n_bytes == 0
     assert not upload.path.exists()
-    spool.close()
+    folder.close()
 
 
 def test_the_bytes_of_all_uploads_are_bounded() -> None:
-    spool = opened(5)
-    first, second = Upload(spool, "a", ""), Upload(spool, "b", "")
+    folder = opened(5)
+    first, second = Upload(folder, "a", ""), Upload(folder, "b", "")
     first.write(b"abc")
     with pytest.raises(UploadsFullError):
         second.write(b"abc")
     first.remove()
     second.write(b"abc")
     second.remove()
-    spool.close()
+    folder.close()
 
 
 def test_closing_removes_everything(temporary: Path) -> None:
-    spool = opened()
-    upload = Upload(spool, "a", "")
-    spool.close()
+    folder = opened()
+    upload = Upload(folder, "a", "")
+    folder.close()
     upload.remove()
     assert list(temporary.iterdir()) == []
 

@@ -67,7 +67,7 @@ def command(
     from genrekit.workers import n_cores
 
     try:
-        from genrekit.server import app
+        from genrekit.server import app, http_server
         from genrekit.server.settings import Settings, parse_limits
     except ModuleNotFoundError as error:
         raise GenrekitError(f"serving needs {error.name}; pip install 'genrekit[serve]'") from error
@@ -80,7 +80,7 @@ def command(
         allow_origins=tuple(allow_origin or ()),
         root_path=root_path,
     )
-    app.run(settings, host, port, _report)
+    http_server.run(app.create_app(settings), settings.limits, host, port, _report)
 
 
 def _write_static(out: Path, models: list[str]) -> None:

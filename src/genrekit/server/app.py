@@ -1,31 +1,29 @@
-"""The application, put together of its routes and pages, and the server around it."""
+"""The application, put together of its routes and pages."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import secrets
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Annotated
 
-import uvicorn
+import jinja2
 from fastapi import Depends, FastAPI, Security
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import FileResponse, HTMLResponse
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
 from genrekit import __version__
-from genrekit.server import apidocs, connection, problems, routes
-from genrekit.server.middleware import Middleware
+from genrekit.server import problems, routes
+from genrekit.server.middleware import Middleware, ServerMetrics
 from genrekit.server.problems import ProblemError
-from genrekit.server.prometheus import Figures
 from genrekit.server.service import Service
 from genrekit.server.settings import Settings
 
-PAGE = Path(__file__).parent / "page"
-_SHUTDOWN_GRACE_SECONDS = 5
+_HERE = Path(__file__).parent
+PAGE = _HERE / "page"
 _KEY_HEADER = APIKeyHeader(name="X-API-Key", auto_error=False)
 _BEARER = HTTPBearer(auto_error=False)
 
@@ -37,7 +35,7 @@ def create_app(settings: Settings) -> FastAPI:
         ModelError: a model is missing or broken.
     """
     service = Service(settings)
-    figures = Figures(service)
+    metrics = ServerMetrics(service)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -49,7 +47,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     application = FastAPI(
         title="genrekit",
-        summary="Hears what genre music is.",
+        summary="Music genre classification of audio files.",
         version=__version__,
         root_path=settings.root_path,
         lifespan=lifespan,
@@ -57,12 +55,12 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
     )
     problems.handle(application)
-    guarded = [Depends(_key_check(settings.api_key))] if settings.api_key else []
-    refused = routes.problem_answers(401) if settings.api_key else None
     application.include_router(
-        routes.hearing_routes(service), dependencies=guarded, responses=refused
+        routes.service_routes(service),
+        dependencies=[Depends(_key_check(settings.api_key))] if settings.api_key else [],
+        responses=problems.descriptions(401) if settings.api_key else None,
     )
-    application.include_router(routes.state_routes(service, figures))
+    application.include_router(routes.state_routes(service, metrics.registry))
     _add_pages(application)
     if settings.allow_origins:
         application.add_middleware(
@@ -72,40 +70,8 @@ def create_app(settings: Settings) -> FastAPI:
             allow_headers=["Authorization", "Content-Type", "Prefer", "X-API-Key"],
             expose_headers=["Location", "Retry-After"],
         )
-    application.add_middleware(Middleware, figures=figures)
+    application.add_middleware(Middleware, metrics=metrics)
     return application
-
-
-def run(settings: Settings, host: str, port: int, report: Callable[[str], None]) -> None:
-    """Serve until the process is told to end; then finish what runs.
-
-    Args:
-        settings: of the application.
-        host: a name or address of this machine.
-        port: 0 takes a free one.
-        report: called with the address once connections are taken.
-
-    Raises:
-        ModelError: a model is missing or broken.
-        OSError: the address cannot be used.
-    """
-    application = create_app(settings)
-    _allow_many_connections()
-    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    with socket.create_server(address[:2], family=family, backlog=2048) as listener:
-        config = uvicorn.Config(
-            application,
-            http=connection.limited(settings.limits.idle_seconds),
-            ws="none",
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=round(settings.limits.item_seconds) + _SHUTDOWN_GRACE_SECONDS,
-        )
-        name = f"[{host}]" if ":" in host else host
-        report(f"http://{name}:{listener.getsockname()[1]}")
-        with contextlib.suppress(KeyboardInterrupt):
-            uvicorn.Server(config).run(sockets=[listener])
 
 
 def _key_check(api_key: str) -> Callable[..., Awaitable[None]]:
@@ -126,22 +92,19 @@ def _key_check(api_key: str) -> Callable[..., Awaitable[None]]:
 
 def _add_pages(application: FastAPI) -> None:
     """Serve /docs and exactly the files of the page, each by its name."""
+    template = jinja2.Environment(autoescape=True).from_string(
+        (_HERE / "docs.html").read_text(encoding="utf-8")
+    )
 
     @application.get("/docs", include_in_schema=False)
     async def documentation() -> HTMLResponse:
-        return HTMLResponse(apidocs.render(application.openapi()))
+        return HTMLResponse(template.render(application.openapi()))
 
-    style = Path(__file__).parent / "apidocs.css"
-    files = {"/docs.css": style}
-    files |= {f"/{path.relative_to(PAGE).as_posix()}": path for path in _page_files()}
-    if "/index.html" in files:
-        files["/"] = files["/index.html"]
-    for place, path in files.items():
-        application.add_api_route(place, _sender(path), include_in_schema=False)
-
-
-def _page_files() -> list[Path]:
-    return sorted(path for path in PAGE.rglob("*") if path.is_file())
+    found = sorted(path for path in PAGE.rglob("*") if path.is_file())
+    files = {f"/{path.relative_to(PAGE).as_posix()}": path for path in found}
+    files |= {"/": PAGE / "index.html", "/docs.css": _HERE / "docs.css"}
+    for address, path in files.items():
+        application.add_api_route(address, _sender(path), include_in_schema=False)
 
 
 def _sender(path: Path) -> Callable[[], FileResponse]:
@@ -149,12 +112,3 @@ def _sender(path: Path) -> Callable[[], FileResponse]:
         return FileResponse(path)
 
     return send
-
-
-def _allow_many_connections() -> None:
-    """Lift the soft limit of open files to the hard one: each slow client holds one."""
-    with contextlib.suppress(ImportError, OSError, ValueError):
-        import resource
-
-        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,8 +1,9 @@
-"""Jobs: answers that are fetched later, bounded in number and forgotten after a while."""
+"""Jobs: results that are fetched later, bounded in number and forgotten after a while."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import secrets
 from collections.abc import Coroutine
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ class JobsFullError(Exception):
 
 @dataclass
 class Job:
-    """One job: its id, and its answer's status and JSON once it is done."""
+    """One job: its id, and its result's status and JSON once it is done."""
 
     job_id: str
     task: asyncio.Task[tuple[int, str]]
@@ -27,8 +28,16 @@ class Job:
 
     @property
     def is_done(self) -> bool:
-        """Whether the answer is there."""
+        """Whether the result is there."""
         return self.task.done()
+
+    def to_json(self) -> str:
+        """Return the JSON of a JobDocument; the result in it is JSON already."""
+        if not self.is_done:
+            return json.dumps({"id": self.job_id, "status": "running"})
+        status, result = self.task.result()
+        word, key = ("done", "result") if status == 200 else ("failed", "problem")
+        return f'{{"id": "{self.job_id}", "status": "{word}", "{key}": {result}}}'
 
 
 class Jobs:
@@ -47,7 +56,7 @@ class Jobs:
         """Start a job.
 
         Args:
-            work: gives the status and the JSON of its answer.
+            work: gives the status and the JSON of its result.
 
         Raises:
             JobsFullError: too many others have not finished; work was closed.
@@ -73,9 +82,9 @@ class Jobs:
         self._forget(n_new=0)
 
     def _forget(self, n_new: int) -> None:
-        """Drop what is too old, and the oldest answers where there are too many or too large ones.
+        """Drop what is too old, and the oldest results where there are too many or too large ones.
 
-        The newest answer is kept whatever its size.
+        The newest result is kept whatever its size.
         """
         limits, now = self._limits, monotonic()
         done = [job for job in self._jobs.values() if job.done_at is not None]

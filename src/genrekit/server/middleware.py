@@ -1,17 +1,23 @@
-"""Around every request: security headers, figures, and no traceback for anybody."""
+"""Around every request: security headers, Prometheus metrics, and no traceback for anybody."""
 
 from __future__ import annotations
 
-import logging
+from collections.abc import Iterator
 from time import perf_counter
+from typing import TYPE_CHECKING
 
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from genrekit.server import problems
-from genrekit.server.prometheus import Figures
 
-_LOG = logging.getLogger("genrekit.server")
+if TYPE_CHECKING:
+    from genrekit.server.service import Service
+
+_BUCKETS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 # No foreign host, no inline script or style; what the page makes itself (blob:) may be played.
 _CONTENT_POLICY = "; ".join(
     (
@@ -38,20 +44,65 @@ HEADERS = {
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
+class ServerMetrics(Collector):
+    """Counts requests by route and status, and shows the workers and the uploads."""
+
+    def __init__(self, service: Service) -> None:
+        """Count in a registry of its own.
+
+        Args:
+            service: whose state is read when the metrics are collected.
+        """
+        self.registry = CollectorRegistry()
+        self._service = service
+        self._requests = Counter(
+            "genrekit_requests",
+            "Requests that ended.",
+            ["method", "route", "status"],
+            registry=self.registry,
+        )
+        self._seconds = Histogram(
+            "genrekit_request_seconds",
+            "From the head of a request to the end of its response.",
+            ["route"],
+            buckets=_BUCKETS,
+            registry=self.registry,
+        )
+        self.registry.register(self)
+        ProcessCollector(registry=self.registry)
+
+    def count(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count one request that ended."""
+        self._requests.labels(method, route, str(status)).inc()
+        self._seconds.labels(route).observe(seconds)
+
+    def collect(self) -> Iterator[Metric]:
+        """Give the state of the service."""
+        queue, uploads = self._service.queue, self._service.uploads
+        yield GaugeMetricFamily(
+            "genrekit_files_open", "Files that wait for a worker or are in one.", queue.n_open
+        )
+        yield GaugeMetricFamily("genrekit_workers_ready", "Workers that started.", queue.n_ready)
+        yield CounterMetricFamily(
+            "genrekit_workers_killed", "Workers that died at work or were stopped.", queue.n_killed
+        )
+        yield GaugeMetricFamily("genrekit_upload_bytes", "Uploads on the disk.", uploads.n_bytes)
+
+
 class Middleware:
     """The outermost middleware."""
 
-    def __init__(self, app: ASGIApp, figures: Figures) -> None:
-        self._app, self._figures = app, figures
+    def __init__(self, app: ASGIApp, metrics: ServerMetrics) -> None:
+        self._app, self._metrics = app, metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle a request; count it when its answer has been sent."""
+        """Handle a request; count it when its response has been sent."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         began, status = perf_counter(), 0
 
-        async def send_guarded(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -61,14 +112,14 @@ class Middleware:
             await send(message)
 
         try:
-            await self._app(scope, receive, send_guarded)
+            await self._app(scope, receive, send_with_headers)
         except Exception as error:
-            _LOG.error("%s %s failed", scope["method"], scope["path"], exc_info=error)
+            problems.LOG.error("%s %s failed", scope["method"], scope["path"], exc_info=error)
             if status:
                 raise
-            answer = problems.response(500, "failed unexpectedly; please report it")
-            await answer(scope, receive, send_guarded)
+            failed = problems.response(500, problems.UNEXPECTED)
+            await failed(scope, receive, send_with_headers)
         finally:
             method = scope["method"] if scope["method"] in _METHODS else "other"
             route = getattr(scope.get("route"), "path", "other")
-            self._figures.count(method, route, status, perf_counter() - began)
+            self._metrics.count(method, route, status, perf_counter() - began)

@@ -5,22 +5,38 @@ from __future__ import annotations
 import json
 import logging
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
+from genrekit.schema import StrictModel
+
 MEDIA_TYPE = "application/problem+json"
-_LOG = logging.getLogger("genrekit.server")
+LOG = logging.getLogger("genrekit.server")
+UNEXPECTED = "failed unexpectedly; please report it"
+_ROUTING = {
+    404: "nothing is here; /docs lists what there is",
+    405: "this method is not allowed here; /docs lists those that are",
+}
+
+
+class ProblemDocument(StrictModel):
+    """What went wrong, after RFC 9457.
+
+    The type is always "about:blank": what a client can decide by is the status.
+    """
+
+    type: Literal["about:blank"] = "about:blank"
+    title: str
+    status: int
+    detail: str
 
 
 class ProblemError(Exception):
-    """A request that ends in a problem document.
-
-    The type is "about:blank": what a client can decide by is the status.
-    """
+    """A request that ends in a problem document."""
 
     def __init__(self, status: int, detail: str, **headers: str) -> None:
         """Describe a problem.
@@ -28,32 +44,39 @@ class ProblemError(Exception):
         Args:
             status: the HTTP status.
             detail: one sentence: what came, what is allowed, what to do.
-            headers: of the answer, with underscores for hyphens, such as Retry_After.
+            headers: of the response, with underscores for hyphens, such as Retry_After.
         """
         super().__init__(detail)
         self.status, self.detail = status, detail
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
 
 
-def document(status: int, detail: str) -> dict[str, Any]:
-    """Return a problem document.
+def to_json(status: int, detail: str) -> str:
+    """Return a problem document as JSON.
 
-    >>> document(404, "no job has this id")["title"]
-    'Not Found'
+    >>> to_json(404, "no job has this id")[:45]
+    '{"type": "about:blank", "title": "Not Found",'
     """
-    return {
-        "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
-        "status": status,
-        "detail": detail,
-    }
+    document = ProblemDocument(title=HTTPStatus(status).phrase, status=status, detail=detail)
+    return json.dumps(document.model_dump(), ensure_ascii=False)
 
 
 def response(status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
-    """Return a problem document as the answer to a request."""
-    text = json.dumps(document(status, detail), ensure_ascii=False)
-    body = text.encode("utf-8", "backslashreplace")
+    """Return a problem document as the response to a request."""
+    body = to_json(status, detail).encode("utf-8", "backslashreplace")
     return Response(body, status, headers, MEDIA_TYPE)
+
+
+def descriptions(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return the OpenAPI descriptions of the problems that a route may end in."""
+    schema = {"$ref": f"#/components/schemas/{ProblemDocument.__name__}"}
+    return {
+        status: {
+            "description": HTTPStatus(status).phrase,
+            "content": {MEDIA_TYPE: {"schema": schema}},
+        }
+        for status in statuses
+    }
 
 
 def handle(application: FastAPI) -> None:
@@ -70,24 +93,10 @@ def handle(application: FastAPI) -> None:
 
     @application.exception_handler(RequestValidationError)
     async def _validation(request: Request, error: RequestValidationError) -> Response:
-        return response(422, "; ".join(_complaint(found) for found in error.errors()))
+        found = [f"{each['loc'][-1]}: {each['msg']}" for each in error.errors()]
+        return response(422, "; ".join(found))
 
     @application.exception_handler(Exception)
     async def _unexpected(request: Request, error: Exception) -> Response:
-        _LOG.error("%s %s failed", request.method, request.url.path, exc_info=error)
-        return response(500, "failed unexpectedly; please report it")
-
-
-_ROUTING = {
-    404: "nothing is here; /docs lists what there is",
-    405: "this method is not allowed here; /docs lists those that are",
-}
-
-
-def _complaint(found: dict[str, Any]) -> str:
-    """Say what is wrong with one parameter.
-
-    >>> _complaint({"loc": ("query", "min_precision"), "msg": "Input should be less than 1"})
-    'min_precision: Input should be less than 1'
-    """
-    return f"{found['loc'][-1]}: {found['msg']}"
+        LOG.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        return response(500, UNEXPECTED)

@@ -1,96 +1,40 @@
-"""The answers' shapes, for the OpenAPI document; the answers themselves are written elsewhere."""
+"""What the routes answer with, for the OpenAPI document."""
 
 from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
-
-from genrekit.models.card import Metrics
-from genrekit.prediction import ModelReference, SegmentPrediction
-
-
-class _Shape(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+from genrekit.explain.document import ExplanationDocument
+from genrekit.models.card import Metrics, ModelCard
+from genrekit.prediction import FailedFile, PredictionDocument
+from genrekit.schema import StrictModel
+from genrekit.server.problems import ProblemDocument
 
 
-class GenreProbability(_Shape):
-    """A label and its calibrated probability."""
+class PredictionResult(PredictionDocument):
+    """A file's prediction; ``spectrogram`` and ``timeline`` where the request includes them."""
 
-    label: str
-    probability: float
-
-
-class PredictionAnswer(_Shape):
-    """What genrekit says of one file; ``label`` is null where it abstained.
-
-    ``spectrogram`` and ``timeline`` are there where the request included them.
-    """
-
-    path: str
-    label: str | None
-    probability: float
-    abstained: bool
-    threshold: float
-    duration_seconds: float
-    genres: list[GenreProbability]
-    segments: list[SegmentPrediction]
-    model: ModelReference
-    warnings: list[str]
     spectrogram: dict[str, Any] | None = None
     timeline: dict[str, Any] | None = None
 
 
-class ExplanationAnswer(_Shape):
-    """Evidence for every label of the model, in nats; ``curves`` checks that of ``genre``."""
+class Results(StrictModel):
+    """One result a file, in the order of the files."""
 
-    prediction: dict[str, Any]
-    genre: str
-    labels: list[str]
-    starts_seconds: list[float]
-    segment_seconds: float
-    bands: list[str]
-    evidence: dict[str, Any]
-    curves: dict[str, Any]
-    replaced_by: str
-    method: str
-    n_heard: int
-    coverage: str
+    results: list[PredictionResult | ExplanationDocument | FailedFile]
 
 
-class FailedAnswer(_Shape):
-    """A file among several that could not be heard, and why."""
-
-    path: str
-    error: str
-
-
-class Results(_Shape):
-    """One answer a file, in the order of the files."""
-
-    results: list[PredictionAnswer | ExplanationAnswer | FailedAnswer]
-
-
-class ProblemDocument(_Shape):
-    """What went wrong, after RFC 9457."""
-
-    type: Literal["about:blank"]
-    title: str
-    status: int
-    detail: str
-
-
-class JobAnswer(_Shape):
+class JobDocument(StrictModel):
     """A job: ``result`` is there once it is done, ``problem`` once it failed."""
 
     id: str
     status: Literal["running", "done", "failed"]
-    result: PredictionAnswer | ExplanationAnswer | Results | None = None
+    result: PredictionResult | ExplanationDocument | Results | None = None
     problem: ProblemDocument | None = None
 
 
-class ModelAnswer(_Shape):
-    """A model that this server answers with; the first of the list is the default."""
+class ModelDocument(StrictModel):
+    """A model that this server predicts with; the first of the list is the default."""
 
     name: str
     version: str
@@ -102,14 +46,22 @@ class ModelAnswer(_Shape):
     max_precision: float | None
     unfit_for: list[str]
 
+    @classmethod
+    def of(cls, card: ModelCard) -> ModelDocument:
+        """Describe a model by its card."""
+        same = {name: getattr(card, name, None) for name in cls.model_fields}
+        precision = max((point.precision for point in card.precision_curve), default=None)
+        made = {"sha256": card.onnx_sha256, "max_precision": precision}
+        return cls.model_validate(same | made)
 
-class ModelList(_Shape):
+
+class ModelList(StrictModel):
     """Every model of this server."""
 
-    models: list[ModelAnswer]
+    models: list[ModelDocument]
 
 
-class Health(_Shape):
+class Health(StrictModel):
     """Whether the server lives, or can take work."""
 
     status: Literal["ok"]

@@ -22,13 +22,13 @@ class ServerLimits(BaseModel):
     job_from_seconds: float = Field(600.0, ge=0, description="Longer audio becomes a job.")
     max_jobs: int = Field(50, ge=1, description="Jobs that are kept, finished ones included.")
     job_seconds: float = Field(3600.0, gt=0, description="A finished job is kept this long.")
-    job_bytes: int = Field(100_000_000, ge=1, description="Answers that are kept, together.")
+    job_bytes: int = Field(100_000_000, ge=1, description="Results that are kept, together.")
     item_seconds: float = Field(60.0, gt=0, description="Then a worker gives a file up.")
     memory_bytes: int = Field(1_000_000_000, ge=1_000_000, description="Of a worker.")
-    spool_bytes: int = Field(4_000_000_000, ge=1, description="Uploads on the disk at a time.")
+    upload_bytes: int = Field(4_000_000_000, ge=1, description="Uploads on the disk at a time.")
     upload_grace_seconds: float = Field(10.0, gt=0, description="An upload may take this long,")
     upload_bytes_per_second: float = Field(2000.0, gt=0, description="and longer at this rate.")
-    idle_seconds: float = Field(10.0, gt=0, description="A connection may say nothing so long.")
+    idle_seconds: float = Field(10.0, gt=0, description="A connection may be silent so long.")
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,9 @@ class Settings:
 
     Args:
         models: names or folders of the models, the first is the default; () is the embedded one.
-        n_workers: processes that hear files.
+        n_workers: processes that predict files.
         limits: how much is taken on.
-        min_precision: as Classifier takes it; None always answers.
+        min_precision: as Classifier takes it; None never abstains.
         api_key: without it everybody who reaches the port may predict.
         allow_origins: origins of foreign pages that may call, as CORS spells them.
         root_path: the path that a reverse proxy puts before every other.
@@ -67,7 +67,7 @@ def parse_limits(pairs: Iterable[str]) -> ServerLimits:
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals:
-            raise RecipeError(f"{pair!r} came; give a limit as KEY=VALUE, such as queue_size=8")
+            raise RecipeError(f"got {pair!r}; give a limit as KEY=VALUE, such as queue_size=8")
         if key not in ServerLimits.model_fields:
             raise RecipeError(unknown_name("limit", key, ServerLimits.model_fields))
         values[key] = value

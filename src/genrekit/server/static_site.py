@@ -1,4 +1,4 @@
-"""A folder that hears genres entirely in the browser: any web server can hand it out.
+"""A folder whose page predicts genres entirely in the browser: any web server can serve it.
 
 The page is the one of ``genrekit serve``; what talks to the server there is replaced by a front end
 in JavaScript and ONNX Runtime in WebAssembly, which comes from the npm registry when the folder is
@@ -48,21 +48,21 @@ def build(out: Path, model: str | None = None) -> ModelFolder:
 
     Raises:
         ModelError: the model is missing, or its front end is not made for browsers.
-        GenrekitError: out holds something, npm is missing or fails, or what came is not what was
+        GenrekitError: out holds files, npm is missing or fails, or what came is not what was
             pinned.
         OSError: out cannot be written.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise GenrekitError(f"{out} holds something already; name a new or empty folder")
+        raise GenrekitError(f"{out} holds files already; name a new or empty folder")
     found = registry.find(model)
     kind = found.card.features.kind
     if kind not in _KINDS:
         raise ModelError(
-            f"model {found.card.name!r} sees {kind} features, which browsers do not make; allowed "
-            f"are models of {' and '.join(_KINDS)}"
+            f"model {found.card.name!r} takes {kind} features, which the page does not compute; "
+            f"expected a model of {' or '.join(_KINDS)}"
         )
     if found.card.images == "other":
-        raise ModelError(f"model {found.card.name!r} sees images only, and the page hears audio")
+        raise ModelError(f"model {found.card.name!r} takes images only, and the page takes audio")
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as folder:
         site = Path(folder) / "site"
@@ -95,13 +95,17 @@ def _runtime_package(folder: Path) -> Path:
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise GenrekitError(f"npm gave no {RUNTIME} within {_NPM_SECONDS} s; try again") from error
+        raise GenrekitError(
+            f"npm fetched no {RUNTIME} within {_NPM_SECONDS} s; try again"
+        ) from error
     packages = list(folder.glob("*.tgz"))
     if done.returncode or len(packages) != 1:
         raise GenrekitError(f"npm could not fetch {RUNTIME}: {done.stderr.strip()[-300:]}")
     digest = base64.b64encode(hashlib.sha512(packages[0].read_bytes()).digest()).decode("ascii")
     if f"sha512-{digest}" != INTEGRITY:
-        raise GenrekitError(f"npm gave another {RUNTIME} than the pinned one; nothing was written")
+        raise GenrekitError(
+            f"npm fetched another {RUNTIME} than the pinned one; nothing was written"
+        )
     return packages[0]
 
 

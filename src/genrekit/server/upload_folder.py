@@ -26,7 +26,7 @@ class UploadFolder:
     """A folder for uploads. Call open before anything else and close at the end."""
 
     def __init__(self, max_bytes: int) -> None:
-        """Prepare a spool; nothing is written before open.
+        """Prepare a folder; nothing is written before open.
 
         Args:
             max_bytes: of all its files together.
@@ -41,10 +41,10 @@ class UploadFolder:
         """Where the uploads lie.
 
         Raises:
-            RuntimeError: the spool is not open.
+            RuntimeError: the folder is not open.
         """
         if self._folder is None:
-            raise RuntimeError("the spool is not open")
+            raise RuntimeError("the folder of uploads is not open")
         return self._folder
 
     def open(self) -> None:
@@ -70,7 +70,7 @@ class UploadFolder:
         """Count bytes that are about to be written.
 
         Raises:
-            SpoolFullError: they do not fit.
+            UploadsFullError: they do not fit.
         """
         if self.n_bytes + n_bytes > self._max_bytes:
             raise UploadsFullError
@@ -84,26 +84,26 @@ class UploadFolder:
 class Upload:
     """One uploaded file on disk, and the name by which its sender knows it."""
 
-    def __init__(self, spool: UploadFolder, name: str, suffix: str) -> None:
+    def __init__(self, folder: UploadFolder, name: str, suffix: str) -> None:
         """Make an empty file.
 
         Args:
-            spool: where it lies and is counted.
-            name: what answers and errors call it.
+            folder: where it lies and is counted.
+            name: what results and errors call it.
             suffix: of the file on disk; some decoders look at it.
         """
-        handle, path = tempfile.mkstemp(suffix=suffix, dir=spool.folder)
+        handle, path = tempfile.mkstemp(suffix=suffix, dir=folder.folder)
         self.name, self.path, self.n_bytes = name, Path(path), 0
-        self._spool, self._stream = spool, os.fdopen(handle, "wb")
+        self._folder, self._stream = folder, os.fdopen(handle, "wb")
 
     def write(self, data: bytes) -> None:
         """Append bytes.
 
         Raises:
-            SpoolFullError: the spool has no room for them.
+            UploadsFullError: the folder has no room for them.
             OSError: the disk has none.
         """
-        self._spool.take(len(data))
+        self._folder.take(len(data))
         self.n_bytes += len(data)
         self._stream.write(data)
 
@@ -121,7 +121,7 @@ class Upload:
             self._stream.close()
         with suppress(FileNotFoundError):
             self.path.unlink()
-        self._spool.give_back(self.n_bytes)
+        self._folder.give_back(self.n_bytes)
         self.n_bytes = 0
 
 

@@ -24,13 +24,13 @@ _MAX_NAME = 200
 
 
 async def receive(
-    request: Request, spool: UploadFolder, limits: ServerLimits, name: str
+    request: Request, folder: UploadFolder, limits: ServerLimits, name: str
 ) -> list[Upload]:
-    """Write the files of a request's body to the spool.
+    """Write the files of a request's body to the folder of uploads.
 
     Args:
         request: with a multipart form, whose parts are the files, or else one file as its body.
-        spool: where the files go. The caller removes them.
+        folder: where the files go. The caller removes them.
         limits: of its size and time.
         name: what a body that is one file is called.
 
@@ -38,13 +38,13 @@ async def receive(
         At least one file and at most limits.max_files. When an error is raised, none is left.
 
     Raises:
-        ProblemError: 400 a broken form or nobody there any more, 408 too slow, 413 too large, 415
+        ProblemError: 400 a broken form or a client that went away, 408 too slow, 413 too large, 415
             compressed, 503 no room on the disk.
     """
     _check_head(request, limits)
     kind, options = parse_options_header(request.headers.get("content-type"))
     uploads: list[Upload] = []
-    make = _maker(spool, uploads, limits.max_files)
+    make = _maker(folder, uploads, limits.max_files)
     try:
         if kind == b"multipart/form-data":
             sink: _Sink = _Form(options.get(b"boundary", b""), make)
@@ -55,26 +55,26 @@ async def receive(
             upload.finish()
         if not uploads:
             raise ProblemError(
-                400, "no file came; send a form with one or several, or one as the body"
+                400, "got no file; send a form with one or several, or one as the body"
             )
     except BaseException as error:
         for upload in uploads:
             upload.remove()
-        problem = _explained(error, limits)
+        problem = _problem_of(error, limits)
         if problem is None:
             raise
         raise problem from error
     return uploads
 
 
-async def while_there(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """Do work for a client whose body has arrived; stop as soon as nobody waits for the answer.
+async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """Do work for a client whose body has arrived; stop as soon as nobody waits for the result.
 
     Raises:
         ProblemError: 400 the client went away; nobody sees it.
     """
     task = asyncio.ensure_future(work)
-    leaving = asyncio.ensure_future(_leave(request))
+    leaving = asyncio.ensure_future(_disconnected(request))
     try:
         await asyncio.wait({task, leaving}, return_when=asyncio.FIRST_COMPLETED)
         if not task.done():
@@ -85,7 +85,7 @@ async def while_there(request: Request, work: Coroutine[Any, Any, T]) -> T:
         leaving.cancel()
 
 
-async def _leave(request: Request) -> None:
+async def _disconnected(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
 
@@ -100,7 +100,7 @@ def _check_head(request: Request, limits: ServerLimits) -> None:
         raise _too_large(limits)
 
 
-def _explained(error: BaseException, limits: ServerLimits) -> ProblemError | None:
+def _problem_of(error: BaseException, limits: ServerLimits) -> ProblemError | None:
     """Return the problem that an error while receiving means to the client, if it means one."""
     if isinstance(error, TimeoutError):
         return ProblemError(
@@ -110,7 +110,9 @@ def _explained(error: BaseException, limits: ServerLimits) -> ProblemError | Non
             f"{limits.upload_bytes_per_second:g} bytes a second",
         )
     if isinstance(error, FormParserError):
-        return ProblemError(400, "the multipart form is broken; send it whole, as RFC 7578 says")
+        return ProblemError(
+            400, "the multipart form is broken; send it whole, as RFC 7578 defines it"
+        )
     if isinstance(error, ClientDisconnect):
         return ProblemError(400, "the upload ended early")
     if isinstance(error, UploadsFullError | OSError):
@@ -146,15 +148,15 @@ async def _pour(request: Request, sink: _Sink, limits: ServerLimits) -> None:
     sink.finish()
 
 
-def _maker(spool: UploadFolder, uploads: list[Upload], max_files: int) -> Callable[[str], Upload]:
+def _maker(folder: UploadFolder, uploads: list[Upload], max_files: int) -> Callable[[str], Upload]:
     def make(name: str) -> Upload:
         if len(uploads) == max_files:
             raise ProblemError(
-                413, f"more than {max_files} files came; send them in several requests"
+                413, f"got more than {max_files} files; send them in several requests"
             )
         shown = _shown(name)
         suffix = PurePosixPath(shown).suffix.lower()
-        uploads.append(Upload(spool, shown, suffix if suffix in AUDIO_SUFFIXES else ""))
+        uploads.append(Upload(folder, shown, suffix if suffix in AUDIO_SUFFIXES else ""))
         return uploads[-1]
 
     return make
@@ -224,7 +226,9 @@ class _Form:
     def _on_headers_finished(self) -> None:
         _, options = parse_options_header(self._disposition.decode("latin-1"))
         if options.get(b"name") != b"file":
-            raise ProblemError(400, "a part has another name; name every part of the form 'file'")
+            raise ProblemError(
+                400, "got a part of another name; name every part of the form 'file'"
+            )
         self._upload = self._make(options.get(b"filename", b"").decode("utf-8", "replace"))
         self._disposition = b""
 

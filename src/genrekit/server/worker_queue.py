@@ -12,18 +12,75 @@ import queue
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
 from time import monotonic
+from typing import TYPE_CHECKING
 
 from genrekit.errors import GenrekitError
-from genrekit.server.settings import Settings
-from genrekit.server.worker import Answer, Hear, Task
 from genrekit.workers import Failure, Pool
 
+if TYPE_CHECKING:
+    from genrekit.inference.segments import SegmentChoice
+    from genrekit.server.settings import Settings
+
+INCLUDABLE = ("spectrogram", "timeline")
 _LOG = logging.getLogger("genrekit.server")
-_Pool = Pool[Task | None, Answer]
-_N_TRIES = 3  # of a file beside which workers die; who killed them is not known
-_FIRST_GUESS_SECONDS = 0.5  # what a file takes, until one was heard
-_MEMORY = 0.9  # weight of the past in the mean of what files take
+_N_TRIES = 3  # of a file beside which workers die; which one killed them is not known
+_FIRST_GUESS_SECONDS = 0.5  # what a file takes, until one is done
+_PAST_WEIGHT = 0.9  # of the past in the mean of what files take
+
+
+@dataclass(frozen=True)
+class TaskOptions:
+    """What a request asks about its files.
+
+    Args:
+        model: the position in the server's list of models.
+        threshold: the prediction abstains below it.
+        segments: as Classifier takes it.
+        include: what of INCLUDABLE the result holds beside the Prediction's own keys.
+        explain: explain this genre instead, "" for the most probable one; None predicts.
+    """
+
+    model: int = 0
+    threshold: float = 0.0
+    segments: SegmentChoice = None
+    include: frozenset[str] = frozenset()
+    explain: str | None = None
+
+
+@dataclass(frozen=True)
+class Task:
+    """One uploaded file and what to do with it.
+
+    Args:
+        path: where it lies.
+        name: what the result calls it.
+        options: of its request.
+        max_seconds: longer audio is refused.
+        job_from_seconds: longer audio is left for now; the result is that it needs a job.
+    """
+
+    path: Path
+    name: str
+    options: TaskOptions
+    max_seconds: float
+    job_from_seconds: float
+
+
+@dataclass(frozen=True)
+class TaskResult:
+    """What became of a file: JSON, or an error's status and sentence, or that it needs a job."""
+
+    body: str = ""
+    status: int = 200
+    error: str = ""
+    needs_job: bool = False
+
+
+RunTask = Callable[[Task | None], TaskResult]
+_Pool = Pool[Task | None, TaskResult]
 
 
 class BusyError(Exception):
@@ -35,19 +92,20 @@ class BusyError(Exception):
 
 
 class WorkerQueue:
-    """Takes tasks, gives futures of their answers. Every method may be called by any thread."""
+    """Takes tasks, gives futures of their results. Every method may be called by any thread."""
 
-    def __init__(self, start: Callable[[], Hear], settings: Settings) -> None:
-        """Prepare a desk; open starts its workers.
+    def __init__(self, start: Callable[[], RunTask], settings: Settings) -> None:
+        """Prepare a queue; open starts its workers.
 
         Args:
-            start: called once in each worker, as Pool says. What it gives is first called with
-                None, to see that it is there.
+            start: called once in each worker, as Pool describes. What it returns is first called
+                with None, to see that it is there.
             settings: number of workers, size of the queue, limits of an item.
         """
         self._start = start
         self._settings = settings
-        self._entries: queue.SimpleQueue[tuple[Task, Future[Answer]] | None] = queue.SimpleQueue()
+        self._entries: queue.SimpleQueue[tuple[Task, Future[TaskResult]] | None]
+        self._entries = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._mean_seconds = _FIRST_GUESS_SECONDS
         self._threads: list[threading.Thread] = []
@@ -85,7 +143,7 @@ class WorkerQueue:
         with self._lock:
             self._check_room(1)
 
-    def submit(self, tasks: Sequence[Task]) -> list[Future[Answer]]:
+    def submit(self, tasks: Sequence[Task]) -> list[Future[TaskResult]]:
         """Put tasks into the queue, all or none of them.
 
         Raises:
@@ -94,7 +152,7 @@ class WorkerQueue:
         with self._lock:
             self._check_room(len(tasks))
             self.n_open += len(tasks)
-        futures: list[Future[Answer]] = [Future() for _ in tasks]
+        futures: list[Future[TaskResult]] = [Future() for _ in tasks]
         for entry in zip(tasks, futures, strict=True):
             self._entries.put(entry)
         return futures
@@ -109,44 +167,41 @@ class WorkerQueue:
             self.n_open -= 1
 
     def _serve(self) -> None:
-        """Live as a thread: start a worker, hand it one task after the other."""
+        """Live as a thread: start a worker, give it one task after the other."""
         limits = self._settings.limits
         with Pool(
             self._start, 1, item_seconds=limits.item_seconds, memory_bytes=limits.memory_bytes
         ) as pool:
-            first = _ask(pool, None)
+            first = _run_in(pool, None)
             if isinstance(first, Failure):
                 _LOG.error("no worker could be started: %s", first.message)
             with self._lock:
-                self.n_ready += isinstance(first, Answer)
+                self.n_ready += isinstance(first, TaskResult)
             while (entry := self._entries.get()) is not None:
                 task, future = entry
-                wanted = future.set_running_or_notify_cancel()
-                answer = self._answer(pool, task) if wanted else Answer()
+                is_due = future.set_running_or_notify_cancel()
+                result = self._run(pool, task) if is_due else TaskResult()
                 self._leave()
-                if wanted:
-                    future.set_result(answer)
+                if is_due:
+                    future.set_result(result)
 
-    def _answer(self, pool: _Pool, task: Task) -> Answer:
+    def _run(self, pool: _Pool, task: Task) -> TaskResult:
         began = monotonic()
         for _ in range(_N_TRIES):
-            found = _ask(pool, task)
-            if isinstance(found, Answer) or found.reason == "error":
+            found = _run_in(pool, task)
+            if isinstance(found, TaskResult) or found.reason == "error":
                 break
-            self._count_killed()
+            with self._lock:
+                self.n_killed += 1
             if found.reason == "limit":
                 break
         spent = monotonic() - began
         with self._lock:
-            self._mean_seconds = _MEMORY * self._mean_seconds + (1 - _MEMORY) * spent
-        return found if isinstance(found, Answer) else _judged(task, found)
-
-    def _count_killed(self) -> None:
-        with self._lock:
-            self.n_killed += 1
+            self._mean_seconds = _PAST_WEIGHT * self._mean_seconds + (1 - _PAST_WEIGHT) * spent
+        return found if isinstance(found, TaskResult) else _failed(task, found)
 
 
-def _ask(pool: _Pool, task: Task | None) -> Answer | Failure[Task | None]:
+def _run_in(pool: _Pool, task: Task | None) -> TaskResult | Failure[Task | None]:
     """Let a worker do a task; where none could start, the failure holds no task."""
     try:
         return next(pool.map([task]))
@@ -154,12 +209,12 @@ def _ask(pool: _Pool, task: Task | None) -> Answer | Failure[Task | None]:
         return Failure(None, str(error), "death")
 
 
-def _judged(task: Task, failure: Failure[Task | None]) -> Answer:
-    """Return the answer to a task whose worker gave none."""
+def _failed(task: Task, failure: Failure[Task | None]) -> TaskResult:
+    """Return the result of a task whose worker gave none."""
     _LOG.error("%s: %s", task.name, failure.message)
     if failure.item is None:
-        return Answer(status=503, error="no worker could be started; try again later")
+        return TaskResult(status=503, error="no worker could be started; try again later")
     if failure.reason == "error":
-        return Answer(status=500, error=f"{task.name}: failed unexpectedly; please report it")
+        return TaskResult(status=500, error=f"{task.name}: failed unexpectedly; please report it")
     status = 413 if failure.reason == "limit" else 422
-    return Answer(status=status, error=f"{task.name}: {failure.message}")
+    return TaskResult(status=status, error=f"{task.name}: {failure.message}")

@@ -1,4 +1,4 @@
-// Takes the place of the page's api.js: the same answers, made in this browser. Nothing is uploaded.
+// In place of the page's api.js: the same results, made in this browser. Nothing is uploaded.
 
 import { explanationOf } from "./explain.js";
 import { binHz, FrontEnd } from "./features.js";
@@ -9,13 +9,13 @@ import { timelineOf } from "./timeline.js";
 const SILENCE_PEAK = 1e-4;
 const RANGE_DB = 80;
 const folder = new URL("model/", import.meta.url);
-const constants = fetch(new URL("constants.json", import.meta.url)).then((answer) => answer.json());
+const constants = fetch(new URL("constants.json", import.meta.url)).then((response) => response.json());
 const loaded = Network.load(folder);
-const heardOf = new WeakMap();
+const analysisOf = new WeakMap();
 
 document.getElementById("where").textContent = "Your music stays on this machine: everything is computed in this browser.";
 
-/** An answer that is no prediction; it has no status, because there is no server. */
+/** A file that cannot be predicted; it has no status, because there is no server. */
 export class Problem extends Error {}
 
 export function useKey() {}
@@ -24,18 +24,18 @@ export function useKey() {}
 export async function predict(file, minPrecision) {
   const network = await loaded;
   const threshold = thresholdFor(network.card, minPrecision);
-  const heard = await hear(file, network);
-  heardOf.set(file, heard);
-  return answerOf(file, heard, network.card, threshold, await constants);
+  const analysis = await analyse(file, network);
+  analysisOf.set(file, analysis);
+  return predictionOf(file, analysis, network.card, threshold, await constants);
 }
 
 /** Return the JSON form of a file's Explanation. */
 export async function explain(file, genre) {
   const network = await loaded;
-  return explanationOf(heardOf.get(file) ?? (await hear(file, network)), network, genre);
+  return explanationOf(analysisOf.get(file) ?? (await analyse(file, network)), network, genre);
 }
 
-async function hear(file, network) {
+async function analyse(file, network) {
   const spec = network.card.features;
   const front = new FrontEnd(spec);
   const { waveform, seconds } = await monoOf(file, spec.sample_rate).catch(() => {
@@ -44,13 +44,13 @@ async function hear(file, network) {
   if (!waveform.length) throw new Problem(`${file.name} holds no sound`);
   const pieces = cut(waveform, spec);
   const features = pieces.map(([, samples]) => front.compute(samples));
-  const rows = await network.judge(features, front.n_bins, front.n_frames);
+  const rows = await network.predict(features, front.n_bins, front.n_frames);
   const isSilent = pieces.every(([, samples]) => samples.every((value) => Math.abs(value) < SILENCE_PEAK));
   return { starts: pieces.map(([start]) => start / spec.sample_rate), features, rows, front, spec, seconds, isSilent };
 }
 
-function answerOf(file, heard, card, threshold, constantsHere) {
-  const { rows, starts, seconds, spec } = heard;
+function predictionOf(file, analysis, card, threshold, fixed) {
+  const { rows, starts, seconds, spec } = analysis;
   const named = (row) => Object.fromEntries(card.labels.map((label, i) => [label, row[i]]));
   const track = trackProbabilities(rows, card.aggregation, card.calibration.track_temperature);
   const genres = card.labels.map((label, i) => ({ label, probability: track[i] })).sort((a, b) => b.probability - a.probability);
@@ -61,7 +61,7 @@ function answerOf(file, heard, card, threshold, constantsHere) {
   }));
   const warnings = [];
   if (seconds < spec.segment_seconds) warnings.push("shorter than one segment; it was repeated to fill one");
-  if (heard.isSilent) warnings.push("silent: no sample is louder than -80 dB; the answer means nothing");
+  if (analysis.isSilent) warnings.push("silent: no sample is louder than -80 dB; the answer means nothing");
   const abstained = genres[0].probability < threshold;
   return {
     path: file.name,
@@ -74,13 +74,13 @@ function answerOf(file, heard, card, threshold, constantsHere) {
     segments,
     model: { name: card.name, version: card.version, sha256: card.onnx_sha256 },
     warnings,
-    spectrogram: pictureOf(heard),
-    timeline: timelineOf(segments, card.labels, constantsHere),
+    spectrogram: spectrogramOf(analysis),
+    timeline: timelineOf(segments, card.labels, fixed),
   };
 }
 
 /** genrekit.explain.spectrogram's JSON form. */
-function pictureOf({ features, front, spec, starts }) {
+function spectrogramOf({ features, front, spec, starts }) {
   const decibels = features.map((segment) => segment.map((value) => value * spec.std + spec.mean));
   const high = decibels.reduce((most, segment) => segment.reduce((a, b) => Math.max(a, b), most), -Infinity);
   const low = Math.max(spec.floor_db, high - RANGE_DB);

@@ -5,63 +5,63 @@ const WINDOW_SECONDS = 0.5;
 const MOST_SEGMENTS = 24;
 const FRACTIONS = [0, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 1];
 const N_RANDOM = 3;
-const STRETCH_SECONDS = 3;
-const N_STRETCHES = 3;
+const PASSAGE_SECONDS = 3;
+const N_PASSAGES = 3;
 
-/** Return the JSON form of an Explanation of what was heard ({starts, features, rows, spec...}). */
-export async function explanationOf(heard, network, genre) {
+/** Return the JSON form of an Explanation of an analysis ({starts, features, rows, spec...}). */
+export async function explanationOf(analysis, network, genre) {
   const { labels, feature_means: means } = network.card;
-  const chosen = evenly(heard.features.length);
-  const features = chosen.map((index) => heard.features[index]);
-  const grid = new Grid(heard.front);
-  const fill = means.length ? means : meansOf(features, heard.front);
-  const judge = (inputs) => network.judge(inputs, grid.n_bins, grid.n_frames);
-  const whole = (await judge(features)).map(logOdds);
+  const chosen = evenly(analysis.features.length);
+  const features = chosen.map((index) => analysis.features[index]);
+  const grid = new Grid(analysis.front);
+  const fill = means.length ? means : meansOf(features, analysis.front);
+  const predict = (inputs) => network.predict(inputs, grid.n_bins, grid.n_frames);
+  const whole = (await predict(features)).map(logOdds);
   const empty = features[0].map((_, i) => fill[Math.floor(i / grid.n_frames)]);
-  const [nothing] = (await judge([empty])).map(logOdds);
+  const [nothing] = (await predict([empty])).map(logOdds);
   const evidence = { blocks: [], windows: [] };
   for (const [index, segment] of features.entries()) {
-    const answers = (await judge(grid.withoutEach(segment, fill))).map(logOdds);
-    const drops = answers.map((answer) => answer.map((value, label) => whole[index][label] - value));
+    const odds = (await predict(grid.withoutEach(segment, fill))).map(logOdds);
+    const drops = odds.map((row) => row.map((value, label) => whole[index][label] - value));
     evidence.blocks.push(drops.slice(0, grid.n_blocks));
     evidence.windows.push(drops.slice(grid.n_blocks));
   }
-  const starts = chosen.map((index) => heard.starts[index]);
+  const starts = chosen.map((index) => analysis.starts[index]);
   const byLabel = labels.map((_, label) => ({
     segments: whole.map((odds) => odds[label] - nothing[label]),
     windows: evidence.windows.map((drops) => drops.map((drop) => drop[label])),
     blocks: evidence.blocks.map((drops) => grid.inRows(drops.map((drop) => drop[label]))),
   }));
   byLabel.forEach((found, label) => {
-    const weights = chosen.map((index) => heard.rows[index][label]);
-    found.deciding = stretchesOf(found.windows, weights, starts, heard.spec.segment_seconds, heard.seconds);
+    const weights = chosen.map((index) => analysis.rows[index][label]);
+    found.deciding = passagesOf(found.windows, weights, starts, analysis.spec.segment_seconds, analysis.seconds);
   });
   const label = labels.indexOf(genre);
   return {
     genre,
     labels,
     starts_seconds: starts,
-    segment_seconds: heard.spec.segment_seconds,
+    segment_seconds: analysis.spec.segment_seconds,
     evidence: Object.fromEntries(labels.map((name, i) => [name, byLabel[i]])),
-    curves: await curvesOf(judge, features, empty, grid, byLabel[label].blocks, label),
+    curves: await curvesOf(predict, features, empty, grid, byLabel[label].blocks, label),
     replaced_by: means.length ? "the mean of the training tracks" : "the mean of the track (the card has no feature_means)",
     method: "occlusion",
-    n_heard: heard.features.length,
-    coverage: coverageOf(chosen.length, heard),
+    n_segments: analysis.features.length,
+    coverage: coverageOf(chosen.length, analysis),
   };
 }
 
 function coverageOf(n_explained, { features, spec, seconds }) {
-  const told = n_explained === features.length
-    ? `all ${n_explained} segments heard were explained`
-    : `${n_explained} of the ${features.length} segments heard were explained, evenly spread`;
-  return `${told}; each is ${spec.segment_seconds} s long, the track lasts ${seconds.toFixed(0)} s`;
+  const explained = n_explained === features.length
+    ? `all ${n_explained} segments were explained`
+    : `${n_explained} of ${features.length} segments were explained, evenly spread`;
+  return `${explained}; each is ${spec.segment_seconds} s long, the track lasts ${seconds.toFixed(0)} s`;
 }
 
 class Grid {
   constructor(front) {
-    const wanted = Math.round(front.spec.segment_seconds / WINDOW_SECONDS);
-    const n_windows = Math.min(Math.max(wanted, 4), 16, front.n_frames);
+    const target = Math.round(front.spec.segment_seconds / WINDOW_SECONDS);
+    const n_windows = Math.min(Math.max(target, 4), 16, front.n_frames);
     this.n_bins = front.n_bins;
     this.n_frames = front.n_frames;
     this.frames = edges(front.n_frames, n_windows);
@@ -98,7 +98,7 @@ class Grid {
   }
 }
 
-async function curvesOf(judge, features, empty, grid, blocks, label) {
+async function curvesOf(predict, features, empty, grid, blocks, label) {
   const random = generator(1);
   const best = blocks.map((rows) => rows.flat().map((value, i) => [value, i]).sort((a, b) => b[0] - a[0]).map((x) => x[1]));
   const shuffles = Array.from({ length: N_RANDOM }, () => blocks.map(() => shuffled(grid.n_blocks, random)));
@@ -107,11 +107,11 @@ async function curvesOf(judge, features, empty, grid, blocks, label) {
     const found = [];
     let done = 0;
     for (const fraction of FRACTIONS) {
-      const wanted = Math.round(fraction * grid.n_blocks);
+      const due = Math.round(fraction * grid.n_blocks);
       orders.forEach((order, i) =>
-        order.slice(done, wanted).forEach((block) => grid.copy(current[i], isBack ? features[i] : empty, block)));
-      done = wanted;
-      found.push(meanOf((await judge(current)).map((row) => row[label])));
+        order.slice(done, due).forEach((block) => grid.copy(current[i], isBack ? features[i] : empty, block)));
+      done = due;
+      found.push(meanOf((await predict(current)).map((row) => row[label])));
     }
     return found;
   };
@@ -132,10 +132,10 @@ async function curvesOf(judge, features, empty, grid, blocks, label) {
   return { ...curves, areas, better_than_random: falls && areas.insertion > areas.random_insertion };
 }
 
-/** Up to three stretches with the largest mean of evidence times probability, in order of time. */
-function stretchesOf(windows, weights, starts, length, seconds) {
+/** Up to three passages with the largest mean of evidence times probability, in order of time. */
+function passagesOf(windows, weights, starts, length, seconds) {
   const step = length / windows[0].length;
-  const n = Math.min(Math.max(1, Math.round(STRETCH_SECONDS / step)), windows[0].length);
+  const n = Math.min(Math.max(1, Math.round(PASSAGE_SECONDS / step)), windows[0].length);
   const runs = [];
   windows.forEach((row, i) => {
     const values = row.map((value) => value * weights[i]);
@@ -152,7 +152,7 @@ function stretchesOf(windows, weights, starts, length, seconds) {
   const found = [];
   for (const one of candidates.sort((a, b) => b.evidence - a.evidence)) {
     const free = found.every((s) => one.end_seconds <= s.start_seconds || one.start_seconds >= s.end_seconds);
-    if (one.evidence > 0 && free && found.length < N_STRETCHES) found.push(one);
+    if (one.evidence > 0 && free && found.length < N_PASSAGES) found.push(one);
   }
   return found.sort((a, b) => a.start_seconds - b.start_seconds);
 }

@@ -24,10 +24,10 @@ export class FrontEnd {
 
   /** What brings a segment to the mean power of level_db when it is added. */
   #lift(values) {
-    const wished = this.spec.level_db;
-    if (wished === null || wished === undefined) return 0;
+    const target = this.spec.level_db;
+    if (target === null || target === undefined) return 0;
     const power = values.reduce((sum, value) => sum + 10 ** (value / 10), 0) / values.length;
-    return Math.min(wished - 10 * Math.log10(power), MOST_LIFT_DB);
+    return Math.min(target - 10 * Math.log10(power), MOST_LIFT_DB);
   }
 
   decibels(segment) {

@@ -5,7 +5,7 @@ import * as ort from "./ort.wasm.min.mjs";
 const BATCH_SIZE = 4;
 
 export class Network {
-  /** Load the model folder; nothing is asked of another host. */
+  /** Load the model folder; nothing is fetched from another host. */
   static async load(folder) {
     const card = await (await fetch(new URL("card.json", folder))).json();
     ort.env.wasm.wasmPaths = new URL("./", import.meta.url).href;
@@ -20,8 +20,8 @@ export class Network {
   }
 
   /** Return the calibrated probabilities of segments, each a flat array of n_bins rows. */
-  async judge(segments, n_bins, n_frames) {
-    const answers = [];
+  async predict(segments, n_bins, n_frames) {
+    const rows = [];
     for (let start = 0; start < segments.length; start += BATCH_SIZE) {
       const batch = segments.slice(start, start + BATCH_SIZE);
       const data = new Float32Array(batch.length * n_bins * n_frames);
@@ -29,9 +29,9 @@ export class Network {
       const features = new ort.Tensor("float32", data, [batch.length, n_bins, n_frames]);
       const { logits } = await this.session.run({ features }, ["logits"]);
       const n_labels = this.card.labels.length;
-      batch.forEach((_, i) => answers.push(this.#calibrated(logits.data.slice(i * n_labels, (i + 1) * n_labels))));
+      batch.forEach((_, i) => rows.push(this.#calibrated(logits.data.slice(i * n_labels, (i + 1) * n_labels))));
     }
-    return answers;
+    return rows;
   }
 
   #calibrated(logits) {

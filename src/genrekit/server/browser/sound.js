@@ -76,8 +76,8 @@ function greatestDivisor(a, b) {
 
 /** Cut a whole track as genrekit.inference.segments does; return [start in samples, samples] pairs. */
 export function cut(track, spec) {
-  const heard = spec.first_seconds ? Math.round(spec.first_seconds * spec.sample_rate) : track.length;
-  const waveform = track.subarray(0, heard);
+  const n_kept = spec.first_seconds ? Math.round(spec.first_seconds * spec.sample_rate) : track.length;
+  const waveform = track.subarray(0, n_kept);
   const size = Math.round(spec.segment_seconds * spec.sample_rate);
   const hop = Math.max(1, Math.round(spec.segment_hop_seconds * spec.sample_rate));
   if (waveform.length < size) {

@@ -1,9 +1,9 @@
-// The one place that talks to the server. The page of `genrekit serve --static` has another one.
+// Requests to the server. The page of `genrekit serve --static` has another one.
 
 const BUSY_SECONDS = 2;
 let key = "";
 
-/** An answer that is a problem document; status 401 asks for the server's key. */
+/** A response that is a problem document; status 401 asks for the server's key. */
 export class Problem extends Error {
   constructor(status, sentence) {
     super(sentence);
@@ -11,8 +11,8 @@ export class Problem extends Error {
   }
 }
 
-export function useKey(given) {
-  key = given;
+export function useKey(value) {
+  key = value;
 }
 
 /** Return the JSON form of a file's Prediction, with its spectrogram and its timeline. */
@@ -26,41 +26,40 @@ export async function explain(file, genre) {
   return send(`v1/explain?genre=${encodeURIComponent(genre)}`, file);
 }
 
-async function send(place, file) {
+async function send(path, file) {
   const name = encodeURIComponent((file.name || "recording").slice(0, 200));
   const headers = { "Content-Type": "application/octet-stream" };
   const request = { method: "POST", headers: withKey(headers), body: file };
-  return answerOf(await patient(`${place}&filename=${name}`, request));
+  return resultOf(await patient(`${path}&filename=${name}`, request));
 }
 
 function withKey(headers) {
   return key ? { ...headers, "X-API-Key": key } : headers;
 }
 
-/** Ask again while the server is busy. */
-async function patient(place, request) {
+/** Repeat a request while the server is busy. */
+async function patient(path, request) {
   for (;;) {
-    const response = await fetch(place, request);
+    const response = await fetch(path, request);
     if (response.status !== 503) return response;
     await pause(Number(response.headers.get("Retry-After")) || BUSY_SECONDS);
   }
 }
 
-/** Wait for a job where one was made of a long file; raise a Problem for anything but an answer. */
-async function answerOf(response) {
-  const fields = await response.json().catch(() => ({ detail: "the server gave no answer" }));
+/** Wait for a job where one was made of a long file; raise a Problem for anything but a result. */
+async function resultOf(response) {
+  const fields = await response.json().catch(() => ({ detail: "the server sent no result" }));
   if (response.status === 202) {
     await pause(1);
-    const place = new URL(response.headers.get("Location"), response.url);
-    return jobAt(place);
+    return jobAt(new URL(response.headers.get("Location"), response.url));
   }
   if (!response.ok) throw new Problem(response.status, fields.detail || fields.title);
   return fields;
 }
 
-async function jobAt(place) {
+async function jobAt(url) {
   for (;;) {
-    const response = await fetch(place, { headers: withKey({}) });
+    const response = await fetch(url, { headers: withKey({}) });
     const job = await response.json();
     if (!response.ok) throw new Problem(response.status, job.detail || job.title);
     if (job.result) return job.result;

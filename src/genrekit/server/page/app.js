@@ -1,4 +1,4 @@
-// The page: choose files, hear them one after another, show the chosen one.
+// The page: choose files, predict them one after another, show the chosen one.
 
 import { explain, predict, Problem, useKey } from "./api.js";
 import { FileList } from "./list.js";
@@ -11,14 +11,14 @@ const result = new Result();
 let chosen = null;
 let working = Promise.resolve();
 
-function say(sentence, isError = false) {
+function showStatus(sentence, isError = false) {
   byId("status").textContent = sentence;
   byId("status").classList.toggle("error", isError);
 }
 
-/** Take files in; they are heard in order, and the first new one is shown. */
+/** Take files in; they are predicted in order, and the first new one is shown. */
 function take(files) {
-  const entries = [...files].map((file) => ({ file, name: file.name, answer: null, error: null, why: null }));
+  const entries = [...files].map((file) => ({ file, name: file.name, prediction: null, error: null, explanation: null }));
   list.entries.push(...entries);
   chosen = entries[0] ?? chosen;
   list.show(chosen);
@@ -26,18 +26,18 @@ function take(files) {
 }
 
 function queue(entry) {
-  working = working.then(() => hear(entry));
+  working = working.then(() => predictEntry(entry));
 }
 
-async function hear(entry) {
-  say(`Listening to ${entry.name}…`);
+async function predictEntry(entry) {
+  showStatus(`Analysing ${entry.name}…`);
   try {
-    entry.answer = await predict(entry.file, byId("precision").value);
+    entry.prediction = await predict(entry.file, byId("precision").value);
     entry.error = null;
-    say("");
+    showStatus("");
   } catch (error) {
     entry.error = error.message;
-    say(error.message, true);
+    showStatus(error.message, true);
     byId("key-form").hidden = !(error instanceof Problem && error.status === 401);
   }
   list.show(chosen);
@@ -46,36 +46,36 @@ async function hear(entry) {
 
 async function present(entry) {
   result.hide();
-  if (entry.error) say(entry.error, true);
-  if (!entry.answer) return;
+  if (entry.error) showStatus(entry.error, true);
+  if (!entry.prediction) return;
   result.show(entry);
-  await findReasons(entry);
+  await explainEntry(entry);
 }
 
-/** The evidence takes seconds: it comes after the answer is on the page. */
-async function findReasons(entry) {
-  if (!entry.why) {
-    result.say("Taking parts of the music away to see which ones matter…");
+/** The evidence takes seconds: it comes after the prediction is on the page. */
+async function explainEntry(entry) {
+  if (!entry.explanation) {
+    result.showNote("Taking parts of the music away to see which ones matter…");
     try {
-      entry.why = await explain(entry.file, entry.answer.genres[0].label);
+      entry.explanation = await explain(entry.file, entry.prediction.genres[0].label);
     } catch (error) {
-      if (entry === chosen) result.say(`No evidence: ${error.message}`);
+      if (entry === chosen) result.showNote(`No evidence: ${error.message}`);
       return;
     }
   }
-  if (entry === chosen) result.showReasons(entry.why);
+  if (entry === chosen) result.showExplanation(entry.explanation);
 }
 
 function choose(entry) {
   chosen = entry;
   list.show(chosen);
-  say("");
+  showStatus("");
   working = working.then(() => present(entry));
 }
 
-function hearAgain() {
+function predictAgain() {
   for (const entry of list.entries) {
-    entry.answer = null;
+    entry.prediction = null;
     queue(entry);
   }
   list.show(chosen);
@@ -85,12 +85,12 @@ byId("files").addEventListener("change", (event) => {
   take(event.target.files);
   event.target.value = "";
 });
-byId("precision").addEventListener("change", hearAgain);
+byId("precision").addEventListener("change", predictAgain);
 byId("key-form").addEventListener("submit", (event) => {
   event.preventDefault();
   useKey(byId("key").value);
   byId("key-form").hidden = true;
-  hearAgain();
+  predictAgain();
 });
 for (const kind of ["dragover", "dragleave", "drop"]) {
   document.addEventListener(kind, (event) => {
@@ -99,4 +99,4 @@ for (const kind of ["dragover", "dragleave", "drop"]) {
     if (kind === "drop") take(event.dataTransfer.files);
   });
 }
-new Recorder(byId("record"), (file) => take([file]), (sentence) => say(sentence, true));
+new Recorder(byId("record"), (file) => take([file]), (sentence) => showStatus(sentence, true));

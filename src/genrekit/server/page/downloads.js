@@ -1,4 +1,4 @@
-// What can be taken along: tables, pictures, sound.
+// What can be taken along: tables, images, sound.
 
 const FADE_SECONDS = 0.02;
 const PAUSE_SECONDS = 0.25;
@@ -11,7 +11,7 @@ export function save(name, content, type) {
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 
-/** One row for every stretch of the timeline: times, its genre, every genre's probability. */
+/** One row for every cell of the timeline: times, its genre, every genre's probability. */
 export function timelineCsv(timeline) {
   const spanAt = (time) => timeline.spans.find((span) => span.end_seconds >= time)?.label ?? "";
   const rows = timeline.cells.map((cell) => {
@@ -27,8 +27,8 @@ function quoted(value) {
   return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
-/** Put canvases below each other on one picture with a title. */
-export function pictureOf(canvases, title) {
+/** Put canvases below each other on one image with a title. */
+export function imageOf(canvases, title) {
   const width = canvases[0].width;
   const ratio = width / canvases[0].clientWidth;
   const head = Math.round(40 * ratio);
@@ -49,13 +49,13 @@ export function pictureOf(canvases, title) {
   return new Promise((resolve) => whole.toBlob(resolve, "image/png"));
 }
 
-/** Cut stretches out of an AudioBuffer, faded, with pauses between; return 16-bit WAV. */
-export function wavOf(buffer, stretches) {
+/** Cut passages out of an AudioBuffer, faded, with pauses between; return 16-bit WAV. */
+export function wavOf(buffer, passages) {
   const { sampleRate: rate, numberOfChannels: channels } = buffer;
   const pause = Math.round(PAUSE_SECONDS * rate);
-  const parts = stretches.map((stretch) => [
-    Math.round(stretch.start_seconds * rate),
-    Math.min(Math.round(stretch.end_seconds * rate), buffer.length),
+  const parts = passages.map((passage) => [
+    Math.round(passage.start_seconds * rate),
+    Math.min(Math.round(passage.end_seconds * rate), buffer.length),
   ]);
   const length = parts.reduce((sum, [from, to]) => sum + to - from, pause * (parts.length - 1));
   const data = new DataView(new ArrayBuffer(44 + 2 * channels * length));

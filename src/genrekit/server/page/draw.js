@@ -1,4 +1,4 @@
-// Pictures on canvases: what the network saw, the evidence over it, the genres under it.
+// Images on canvases: the network's input, the evidence over it, the genres under it.
 
 /** Make a canvas as sharp as the screen; return its context and its size in CSS pixels. */
 export function prepare(canvas) {
@@ -12,8 +12,8 @@ export function prepare(canvas) {
 }
 
 /** Turn the base64 of a spectrogram's JSON form into one byte for every bin and frame. */
-export function levelsOf(picture) {
-  return Uint8Array.from(atob(picture.data), (character) => character.charCodeAt(0));
+export function levelsOf(spectrogram) {
+  return Uint8Array.from(atob(spectrogram.data), (character) => character.charCodeAt(0));
 }
 
 const GREY = Array.from({ length: 256 }, (_, level) => [level, level, level]);
@@ -24,21 +24,21 @@ const COLOURS = Array.from({ length: 256 }, (_, level) => {
   return STOPS[low].map((value, i) => Math.round(value + (place - low) * (STOPS[low + 1][i] - value)));
 });
 
-/** Draw every heard segment at its place; what was not heard stays empty. */
-export function drawSpectrogram(canvas, picture, levels, seconds, inGrey) {
+/** Draw every segment at its place; what is in none stays empty. */
+export function drawSpectrogram(canvas, spectrogram, levels, seconds, inGrey) {
   const { context, width, height } = prepare(canvas);
-  const { n_bins: rows, n_frames: columns } = picture;
+  const { n_bins: rows, n_frames: columns } = spectrogram;
   const palette = inGrey ? GREY : COLOURS;
-  picture.starts_seconds.forEach((start, segment) => {
+  spectrogram.starts_seconds.forEach((start, segment) => {
     const first = segment * rows * columns;
     const tile = tileOf(columns, rows, (x, y) => [...palette[levels[first + y * columns + x]], 255]);
-    const length = Math.min(picture.segment_seconds, seconds - start);
-    context.drawImage(tile, 0, 0, (columns * length) / picture.segment_seconds, rows,
+    const length = Math.min(spectrogram.segment_seconds, seconds - start);
+    context.drawImage(tile, 0, 0, (columns * length) / spectrogram.segment_seconds, rows,
       (start / seconds) * width, 0, (length / seconds) * width + 0.5, height);
   });
 }
 
-/** Lay the evidence for one genre over the spectrogram: orange speaks for it, blue against it. */
+/** Lay the evidence for one genre over the spectrogram: orange supports it, blue opposes it. */
 export function drawEvidence(canvas, explanation, label, seconds) {
   const context = canvas.getContext("2d");
   const { clientWidth: width, clientHeight: height } = canvas;
@@ -56,31 +56,31 @@ export function drawEvidence(canvas, explanation, label, seconds) {
 }
 
 /** Mark the seconds that decided by a bar along the upper edge. */
-export function drawPassages(canvas, stretches, seconds) {
+export function drawPassages(canvas, passages, seconds) {
   const context = canvas.getContext("2d");
   context.fillStyle = "#ffffff";
   context.strokeStyle = "#000000";
-  for (const stretch of stretches) {
-    const left = (stretch.start_seconds / seconds) * canvas.clientWidth;
-    const width = ((stretch.end_seconds - stretch.start_seconds) / seconds) * canvas.clientWidth;
+  for (const passage of passages) {
+    const left = (passage.start_seconds / seconds) * canvas.clientWidth;
+    const width = ((passage.end_seconds - passage.start_seconds) / seconds) * canvas.clientWidth;
     context.fillRect(left, 2, width, 6);
     context.strokeRect(left, 2, width, 6);
   }
 }
 
 /** Write a few of the bins' frequencies along the left edge. */
-export function drawFrequencies(canvas, picture) {
+export function drawFrequencies(canvas, spectrogram) {
   const context = canvas.getContext("2d");
   context.font = "11px system-ui, sans-serif";
   context.textBaseline = "middle";
   context.lineWidth = 3;
   context.strokeStyle = "rgb(0 0 0 / 70%)";
   context.fillStyle = "#ffffff";
-  for (const wanted of [250, 1000, 2000, 4000, 8000]) {
-    const bin = picture.bin_hz.findIndex((hz) => hz >= wanted);
+  for (const hertz of [250, 1000, 2000, 4000, 8000]) {
+    const bin = spectrogram.bin_hz.findIndex((hz) => hz >= hertz);
     if (bin < 0) continue;
-    const y = canvas.clientHeight * (1 - bin / picture.n_bins);
-    const text = wanted < 1000 ? `${wanted} Hz` : `${wanted / 1000} kHz`;
+    const y = canvas.clientHeight * (1 - bin / spectrogram.n_bins);
+    const text = hertz < 1000 ? `${hertz} Hz` : `${hertz / 1000} kHz`;
     context.strokeText(text, 4, y);
     context.fillText(text, 4, y);
   }

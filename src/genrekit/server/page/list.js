@@ -4,12 +4,12 @@ import { clock, percent } from "./words.js";
 
 const KEYS = {
   name: (entry) => entry.name.toLowerCase(),
-  genre: (entry) => (entry.answer ? entry.answer.label ?? "~unknown" : "~~"),
-  probability: (entry) => entry.answer?.probability ?? -1,
-  seconds: (entry) => entry.answer?.duration_seconds ?? -1,
+  genre: (entry) => (entry.prediction ? entry.prediction.label ?? "~unknown" : "~~"),
+  probability: (entry) => entry.prediction?.probability ?? -1,
+  seconds: (entry) => entry.prediction?.duration_seconds ?? -1,
 };
 
-/** Show entries ({name, answer, error}) in a table; onChoose gets the entry that is clicked. */
+/** Show entries ({name, prediction, error}) in a table; onChoose gets the entry that is clicked. */
 export class FileList {
   constructor(section, onChoose) {
     this.section = section;
@@ -50,10 +50,10 @@ export class FileList {
     button.type = "button";
     button.textContent = entry.name;
     button.addEventListener("click", () => this.onChoose(entry));
-    const { answer, error } = entry;
-    const texts = answer
-      ? [answer.label ?? "unknown", percent(answer.probability), clock(answer.duration_seconds)]
-      : [error ? "failed" : "listening…", "", ""];
+    const { prediction, error } = entry;
+    const texts = prediction
+      ? [prediction.label ?? "unknown", percent(prediction.probability), clock(prediction.duration_seconds)]
+      : [error ? "failed" : "analysing…", "", ""];
     const cells = [button, ...texts].map((content) => {
       const cell = document.createElement("td");
       cell.append(content);

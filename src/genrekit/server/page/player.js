@@ -47,9 +47,9 @@ export class Player {
     this.showPosition();
   }
 
-  /** Play stretches one after another, then stop. */
-  playStretches(stretches) {
-    this.queue = [...stretches];
+  /** Play passages one after another, then stop. */
+  playPassages(passages) {
+    this.queue = [...passages];
     this.#next();
   }
 
@@ -62,23 +62,23 @@ export class Player {
   }
 
   #next() {
-    const [stretch] = this.queue;
-    if (!stretch) {
+    const [passage] = this.queue;
+    if (!passage) {
       this.audio.pause();
       return;
     }
     this.#between = true;
-    this.audio.currentTime = stretch.start_seconds;
+    this.audio.currentTime = passage.start_seconds;
     this.audio.play().finally(() => {
       this.#between = false;
     });
   }
 
-  /** Move the cursor with the sound, and go on to the next stretch where one ends. */
+  /** Move the cursor with the sound, and go on to the next passage where one ends. */
   #follow() {
     this.showPosition();
-    const [stretch] = this.queue;
-    if (stretch && this.audio.currentTime >= stretch.end_seconds) {
+    const [passage] = this.queue;
+    if (passage && this.audio.currentTime >= passage.end_seconds) {
       this.queue.shift();
       this.#next();
     }
