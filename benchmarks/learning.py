@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrekit import datasets
-from genrekit.datasets.dataset import Dataset, Track
+from genrekit.datasets import Dataset, Track
 from genrekit.library import database, query, scan
 from genrekit.library.agreement import Agreement, Albums
 from genrekit.models import registry

@@ -16,7 +16,7 @@ import pytest
 import soundfile
 
 from genrekit.datasets.cache import CachedFeatures, SpectrogramCache
-from genrekit.datasets.dataset import Track
+from genrekit.datasets.tracks import Track
 from genrekit.errors import DatasetError, ModelError
 from genrekit.features import FeatureSpec, compute, log_mel
 from genrekit.features.level import level_db, lift_db
@@ -345,7 +345,7 @@ def test_a_full_disk_ends_the_build_cleanly(
 KILLED = """
 import sys
 from pathlib import Path
-from genrekit.datasets.dataset import Track
+from genrekit.datasets.tracks import Track
 from genrekit.datasets.cache import SpectrogramCache
 from genrekit.features import FeatureSpec
 if __name__ == "__main__":

@@ -263,7 +263,7 @@ def test_names_with_tabs_and_foreign_bytes_reach_a_split_file(write: Write, tmp_
         (["a.wav", "b.wav"], "holds audio, but not in genre folders"),
         (
             ["polka/a.wav"],
-            "holds one genre only .'polka'.; to tell genres apart takes at least two",
+            "holds one genre only .'polka'.; a classifier takes at least two",
         ),
         (["polka/a.wav", "ska/b.wav", "empty/"], "genre folder .*empty holds no audio"),
         (["polka/a.wav", "ska/b.wav", "ska/b.flac"], "two files are called 'ska/b': .*flac and"),

@@ -143,10 +143,10 @@ def test_a_server_that_cannot_resume_sends_all_of_it_again(server: Server, tmp_p
     assert server.asked == [None, "bytes=200000-"]
 
 
-def test_a_server_that_sends_another_part_is_not_believed(server: Server, tmp_path: Path) -> None:
+def test_a_server_that_sends_another_part_is_refused(server: Server, tmp_path: Path) -> None:
     (tmp_path / "x.part").write_bytes(BODY[:1000])
     server.wrong_start = True
-    with pytest.raises(DatasetError, match="another part than was asked for"):
+    with pytest.raises(DatasetError, match="another part than was requested"):
         fetch(server, tmp_path / "x.part")
     assert (tmp_path / "x.part").read_bytes() == BODY[:1000]
 
@@ -157,9 +157,9 @@ def test_a_busy_server_is_asked_again(server: Server, tmp_path: Path) -> None:
     assert (tmp_path / "x.part").read_bytes() == BODY
 
 
-def test_a_missing_file_is_not_asked_for_again(server: Server, tmp_path: Path) -> None:
+def test_a_missing_file_is_not_requested_again(server: Server, tmp_path: Path) -> None:
     server.statuses = [404]
-    with pytest.raises(DatasetError, match="the server answers 404 Not Found; see whether"):
+    with pytest.raises(DatasetError, match="the server returned 404 Not Found; see whether"):
         fetch(server, tmp_path / "x.part")
     assert len(server.asked) == 1
     assert list(tmp_path.iterdir()) == []

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from genrekit.datasets.dataset import Dataset, Problem, Track
+from genrekit.datasets.dataset import Dataset
 from genrekit.datasets.split import SegmentSplit, Split
+from genrekit.datasets.tracks import Problem, Track
 from genrekit.errors import DatasetError, ModelError
 from genrekit.evaluation import plots, protocol, report
 from genrekit.evaluation.comparison import compare, compare_all, difference

@@ -11,8 +11,7 @@ import pytest
 
 import made_music
 from genrekit import datasets
-from genrekit.datasets import exclusions
-from genrekit.datasets.split import Split
+from genrekit.datasets.split import Split, read_exclusions
 from genrekit.errors import AudioError, DatasetError
 from genrekit.quality import FaultLimits, audit, duplicates, fingerprint, measurements
 from genrekit.quality.findings import Audit, Finding, Pair
@@ -273,7 +272,7 @@ def test_exclusions_are_read_back_and_leave_tracks_out(tmp_path: Path) -> None:
         "ska/1\tnear repetition: the same\tpolka/0",
         "# polka/2\tclipped: loud\t",
     ]
-    reasons = exclusions.read(tmp_path / "out.tsv")
+    reasons = read_exclusions(tmp_path / "out.tsv")
     assert reasons == {"polka/0": "silent: no sample is loud", "ska/1": "near repetition: the same"}
     for number in range(6):
         path = tmp_path / "music" / genre_of(number) / f"{number}.wav"
@@ -290,9 +289,9 @@ def test_exclusions_are_read_back_and_leave_tracks_out(tmp_path: Path) -> None:
 
 def test_a_list_of_bare_ids_is_a_list_of_exclusions(tmp_path: Path) -> None:
     (tmp_path / "ids.txt").write_text("# mine\r\na\r\n\r\nb\tbad\r\n")
-    assert exclusions.read(tmp_path / "ids.txt") == {"a": "listed", "b": "bad"}
+    assert read_exclusions(tmp_path / "ids.txt") == {"a": "listed", "b": "bad"}
     with pytest.raises(DatasetError, match=r"gone\.tsv cannot be read"):
-        exclusions.read(tmp_path / "gone.tsv")
+        read_exclusions(tmp_path / "gone.tsv")
 
 
 @pytest.mark.shared

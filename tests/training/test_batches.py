@@ -81,7 +81,7 @@ def test_without_balance_every_track_is_heard_equally_often() -> None:
     assert len(set(counts)) == 1
 
 
-def test_stretches_of_a_recording_are_heard_as_often_as_the_whole() -> None:
+def test_parts_of_a_recording_are_drawn_as_often_as_the_whole() -> None:
     whole = batches(sampling={"balance": "none", "segments_per_track": 3, "min_steps": 1})
     torn = replace(whole, n_recordings=2)
     assert (whole.n_drawn, torn.n_drawn, torn.n_steps) == (15, 6, 1)

@@ -13,7 +13,7 @@ import soundfile
 from typer.testing import CliRunner
 
 from genrekit.cli.main import build
-from genrekit.datasets import Dataset, Track, TrackPart, open_dataset, segment_tracks
+from genrekit.datasets import Dataset, Track, TrackPart, open_dataset
 from genrekit.datasets.cache import SpectrogramCache
 from genrekit.errors import DatasetError, RecipeError
 from genrekit.evaluation import comparison, selection
@@ -189,11 +189,11 @@ def test_the_leaky_card_names_whole_tracks(music: Path, frozen: recipe.Recipe, r
     assert set(data.track_ids) <= {t.track_id for t in open_dataset(music / "manifest.csv").tracks}
 
 
-def test_a_stretch_is_its_part_of_the_spectrogram(
+def test_a_part_of_a_track_is_that_part_of_its_spectrogram(
     music: Path, frozen: recipe.Recipe, runs: Path
 ) -> None:
     dataset = open_dataset(music / "manifest.csv")
-    cut, split = segment_tracks.as_tracks(dataset, dataset.segment_split(dataset.n_segments))
+    cut, split = dataset.parts_as_tracks(dataset.segment_split(dataset.n_segments))
     assert set(split.assignment) == {track.track_id for track in cut.tracks}
     assert len(set(cut.groups.values())) == 2 * N_ARTISTS
     parts = [track for track in cut.tracks if track.recording_id == "calm0-0"]

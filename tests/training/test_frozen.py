@@ -31,7 +31,7 @@ def test_a_damaged_record_is_heard_again(tmp_path: Path) -> None:
         assert record.read_bytes() == whole
 
 
-def test_stretches_are_parts_of_the_whole_which_is_heard_once(tmp_path: Path) -> None:
+def test_parts_are_taken_from_the_whole_which_is_computed_once(tmp_path: Path) -> None:
     folder = registry.read(smoke.write_model(tmp_path / "model"))
     paths = sorted(smoke.write_audio(tmp_path / "audio", 16.0).rglob("*.wav"))[:2]
     network = FrozenNetwork(folder.onnx_path.read_bytes(), folder.card.features)
@@ -40,11 +40,10 @@ def test_stretches_are_parts_of_the_whole_which_is_heard_once(tmp_path: Path) ->
         track = Track(path.stem, path, "high")
         whole = listener.hear(track)
         first, second = (
-            listener.hear(replace(track, stretch=TrackPart(path.stem, index, 2)))
-            for index in (0, 1)
+            listener.hear(replace(track, part=TrackPart(path.stem, index, 2))) for index in (0, 1)
         )
         assert 0 < len(first.output) < len(whole.output)
         np.testing.assert_array_equal(np.concatenate([first.output, second.output]), whole.output)
     paths[1].unlink()
-    again = listener.hear(replace(track, stretch=TrackPart(track.track_id, 0, 2)))
+    again = listener.hear(replace(track, part=TrackPart(track.track_id, 0, 2)))
     np.testing.assert_array_equal(again.output, first.output)

@@ -1,6 +1,6 @@
 """Datasets: Track, Split and Dataset; one layout a file, found by being there.
 
-A module of this package with a ``LAYOUT`` is asked whether it knows a path; see
+A module of this package with a ``LAYOUT`` is tried on a path; see
 docs/adding-a-dataset.md.
 """
 
@@ -11,9 +11,9 @@ import os
 import pkgutil
 from pathlib import Path
 
-from genrekit.datasets import exclusions
-from genrekit.datasets.dataset import Dataset, Layout, Problem, Track, TrackPart
-from genrekit.datasets.split import SegmentSplit, Split
+from genrekit.datasets.dataset import Dataset, Layout
+from genrekit.datasets.split import SegmentSplit, Split, read_exclusions
+from genrekit.datasets.tracks import Problem, Track, TrackPart
 from genrekit.errors import DatasetError, unknown_name
 
 __all__ = [
@@ -51,7 +51,7 @@ def open_dataset(source: str | os.PathLike[str], exclude: Path | None = None) ->
 
     Raises:
         DatasetError: nothing is there, no layout fits, the dataset cannot be used, or no track of
-            exclude is in it; the message says why.
+            exclude is in it; the message gives the reason.
         OSError: a folder or table cannot be read.
     """
     path, known = Path(source).expanduser(), layouts()
@@ -60,7 +60,7 @@ def open_dataset(source: str | os.PathLike[str], exclude: Path | None = None) ->
     for layout in known.values():
         dataset = layout.open(path)
         if dataset is not None:
-            return dataset.without(exclusions.read(exclude)) if exclude else dataset
+            return dataset.without(read_exclusions(exclude)) if exclude else dataset
     raise DatasetError(
         f"{path} is no dataset; give a folder with one folder for each genre, or a CSV file with "
         "the columns path,genre"

@@ -37,7 +37,7 @@ from genrekit.features.level import lift_db
 from genrekit.workers import Failure, Pool, n_cores
 
 if TYPE_CHECKING:
-    from genrekit.datasets.dataset import Track, TrackPart
+    from genrekit.datasets.tracks import Track, TrackPart
 
 # Raise it when the records or the numbers in them change: old records are then left alone.
 _FORMAT = 1
@@ -115,7 +115,7 @@ class SpectrogramCache:
                 else:
                     records[outcome.track_id] = outcome.sha256
                 advance()
-        stretches = {track.track_id: track.stretch for track in tracks if track.stretch}
+        stretches = {track.track_id: track.part for track in tracks if track.part}
         drawn = frozenset(task.track_id for task in tasks if image.is_image(task.path))
         return CachedFeatures(spec, folder, records, failures, stretches, drawn)
 

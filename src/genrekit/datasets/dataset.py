@@ -1,9 +1,9 @@
-"""Track, Problem, Dataset and Layout: what every dataset is made of."""
+"""Dataset: tracks, their genres and the splits they can have; Layout: the form it lies in."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from genrekit.datasets import stratify
+from genrekit.datasets import stratify, tracks
 from genrekit.datasets.split import SegmentSplit, Split
+from genrekit.datasets.tracks import Problem, Track, TrackPart
 from genrekit.errors import DatasetError, unknown_name
 from genrekit.labels import spelling
 
@@ -24,58 +25,9 @@ SHARES = {"train": 0.7, "validation": 0.1, "test": 0.2}
 COMPUTED = ("track", "artist")
 SEGMENT = "segment"
 # Published systems that divide segments at random cut thirty seconds into ten.
-N_STRETCHES = 10
+N_PARTS = 10
 
 Indices = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class TrackPart:
-    """One of ``n_stretches`` equal parts of the recording called ``track_id``; index from 0."""
-
-    track_id: str
-    index: int
-    n_stretches: int
-
-    def holds(self, seconds: float, duration_seconds: float) -> bool:
-        """Return whether a moment of a recording of this duration lies in the part."""
-        return int(seconds * self.n_stretches // duration_seconds) == self.index
-
-    def of(self, length: int) -> slice:
-        """Return the part of a recording that has this many samples or frames."""
-        start, end = (k * length // self.n_stretches for k in (self.index, self.index + 1))
-        return slice(start, end)
-
-
-@dataclass(frozen=True)
-class Track:
-    """A recording with one genre. artist_group is None where the artist is not known.
-
-    A ``stretch`` makes it a part of the recording only: what the leaky split trains on.
-    """
-
-    track_id: str
-    path: Path
-    genre: str
-    artist_group: str | None = None
-    sha256: str | None = None
-    stretch: TrackPart | None = None
-
-    @property
-    def recording_id(self) -> str:
-        """The track_id of the whole recording."""
-        return self.stretch.track_id if self.stretch else self.track_id
-
-
-@dataclass(frozen=True)
-class Problem:
-    """What is wrong with a part of a dataset, such as a file that was skipped."""
-
-    subject: str
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{self.subject}: {self.reason}"
 
 
 @dataclass(frozen=True)
@@ -89,7 +41,7 @@ class Layout:
         description: one line for ``genrekit datasets list``.
         split_kinds: the splits that it can have.
         open: opens a path, or returns None where the path has another form.
-        rank: layouts are asked from the lowest rank to the highest: the most particular first.
+        rank: layouts are tried from the lowest rank to the highest: the most particular first.
         archives: what ``genrekit datasets get`` downloads; empty where there is nothing to get.
     """
 
@@ -127,7 +79,7 @@ class Dataset:
     def __post_init__(self) -> None:
         ordered = tuple(sorted(self.tracks, key=lambda track: track.track_id))
         object.__setattr__(self, "tracks", ordered)
-        _check(self.path, ordered, self.problems)
+        tracks.check(self.path, ordered, self.problems)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -151,8 +103,8 @@ class Dataset:
 
     @property
     def n_segments(self) -> dict[str, int]:
-        """Number of stretches that the leaky split cuts each track into, by track_id."""
-        return dict.fromkeys(self.by_id, N_STRETCHES)
+        """Number of parts that the leaky split cuts each track into, by track_id."""
+        return dict.fromkeys(self.by_id, N_PARTS)
 
     @property
     def has_artists(self) -> bool:
@@ -170,12 +122,8 @@ class Dataset:
 
     @cached_property
     def groups(self) -> dict[str, str]:
-        """track_id -> group that must not be torn apart: one artist, or one repeated recording.
-
-        Tracks of one artist belong together, so do tracks that hold the same recording, and what is
-        joined by a chain of both. A group is called after its first track's artist or track_id.
-        """
-        return _join(self.tracks, self.repetitions)
+        """track_id -> group that no split may divide; see tracks.groups."""
+        return tracks.groups(self.tracks, self.repetitions)
 
     def tracks_of(self, split: Split, part: str) -> list[Track]:
         """Return the tracks of one part of a split, in the order of the dataset.
@@ -183,8 +131,8 @@ class Dataset:
         Raises:
             DatasetError: the part is none of train, validation and test.
         """
-        wanted = set(split.ids(part))
-        return [track for track in self.tracks if track.track_id in wanted]
+        requested = set(split.ids(part))
+        return [track for track in self.tracks if track.track_id in requested]
 
     def only(self, genres: Sequence[str]) -> Dataset:
         """Return the dataset with the tracks of these genres; case and punctuation do not count.
@@ -196,8 +144,10 @@ class Dataset:
         for genre in genres:
             if spelling(genre) not in known:
                 raise DatasetError(unknown_name(f"genre of {self.path}", genre, self.labels))
-        wanted = {known[spelling(genre)] for genre in genres}
-        return replace(self, tracks=tuple(track for track in self.tracks if track.genre in wanted))
+        requested = {known[spelling(genre)] for genre in genres}
+        return replace(
+            self, tracks=tuple(track for track in self.tracks if track.genre in requested)
+        )
 
     def split(self, kind: str, seed: int = 0, shares: Mapping[str, float] | None = None) -> Split:
         """Return a split of the tracks.
@@ -301,10 +251,31 @@ class Dataset:
             for fold in range(n_folds)
         ]
 
+    def parts_as_tracks(self, split: SegmentSplit) -> tuple[Dataset, Split]:
+        """Return the parts of tracks that a leaky split divides as a dataset, and their split.
+
+        Args:
+            split: gives every track's number of parts, and what each belongs to.
+
+        Returns:
+            A dataset in which the parts of one track are repetitions of one recording, so that
+            whatever keeps groups together keeps them together; and a split whose name has LEAKY.
+        """
+        n_parts = Counter(track_id for track_id, _ in split.assignment)
+        whole = self.by_id
+        found, repetitions, assignment = [], {}, {}
+        for (track_id, index), name in split.assignment.items():
+            part = TrackPart(track_id, index, n_parts[track_id])
+            found.append(replace(whole[track_id], track_id=f"{track_id}#{index}", part=part))
+            repetitions[found[-1].track_id] = self.repetitions.get(track_id, track_id)
+            assignment[found[-1].track_id] = name
+        cut = replace(self, tracks=tuple(found), fixed={}, repetitions=repetitions)
+        return cut, Split(split.title, assignment)
+
     def with_hashes(self, hashes: Mapping[Path, str]) -> Dataset:
         """Return the dataset with each track's sha256 from a table by path."""
-        tracks = (replace(track, sha256=hashes.get(track.path)) for track in self.tracks)
-        return replace(self, tracks=tuple(tracks))
+        hashed = (replace(track, sha256=hashes.get(track.path)) for track in self.tracks)
+        return replace(self, tracks=tuple(hashed))
 
     def without(self, reasons: Mapping[str, str]) -> Dataset:
         """Return the dataset without some tracks, which its problems then name.
@@ -369,50 +340,3 @@ def _parts(fold_of: Indices, fold: int, n_folds: int, validation: bool) -> list[
     following = (fold + 1) % n_folds if validation and n_folds > 2 else -1
     names = {fold: "test", following: "validation"}
     return [names.get(int(its), "train") for its in fold_of]
-
-
-def _join(tracks: Sequence[Track], repetitions: Mapping[str, str]) -> dict[str, str]:
-    """Union of the tracks that share an artist or a recording, by union-find."""
-    parents: dict[tuple[str, str], tuple[str, str]] = {}
-
-    def root(node: tuple[str, str]) -> tuple[str, str]:
-        while parents.setdefault(node, node) != node:
-            parents[node] = parents[parents[node]]
-            node = parents[node]
-        return node
-
-    for track in tracks:
-        own = root(("track", track.track_id))
-        if track.artist_group:
-            parents[root(("artist", track.artist_group))] = own
-        if track.track_id in repetitions:
-            parents[root(("recording", repetitions[track.track_id]))] = root(own)
-    names: dict[tuple[str, str], str] = {}
-    for track in tracks:
-        own = root(("track", track.track_id))
-        names.setdefault(own, track.artist_group or track.track_id)
-    return {track.track_id: names[root(("track", track.track_id))] for track in tracks}
-
-
-def _check(path: Path, tracks: Sequence[Track], problems: Sequence[Problem]) -> None:
-    if not tracks:
-        why = f"; the first of {len(problems)} problems: {problems[0]}" if problems else ""
-        raise DatasetError(f"{path} holds no usable track{why}")
-    _check_ids(tracks)
-    genres = {track.genre for track in tracks}
-    if len(genres) < 2:
-        raise DatasetError(
-            f"{path} holds one genre only ({genres.pop()!r}); to tell genres apart takes at least "
-            "two: give the folder above it, or add another genre"
-        )
-
-
-def _check_ids(tracks: Iterable[Track]) -> None:
-    seen: dict[str, Track] = {}
-    for track in tracks:
-        other = seen.setdefault(track.track_id, track)
-        if other is not track:
-            raise DatasetError(
-                f"two files are called {track.track_id!r}: {other.path} and {track.path}; a track "
-                "is known by its name without the suffix: rename or remove one"
-            )

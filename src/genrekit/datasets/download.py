@@ -57,9 +57,9 @@ def get(
 ) -> list[Path]:
     """Download and unpack archives into a folder; what is there already is left as it is.
 
-    An archive is downloaded to ``NAME.part`` in the folder, checked, unpacked beside its place,
-    renamed into it, and removed. When the download breaks off for good, the part stays, and the
-    next call goes on from there.
+    An archive is downloaded to ``NAME.part`` in the folder, checked, unpacked into a temporary
+    folder, which is renamed, and removed. When the download breaks off for good, the part stays,
+    and the next call goes on from there.
 
     Args:
         archives: what to get.
@@ -150,7 +150,7 @@ def verify(path: Path, archive: Archive) -> None:
 
 
 class _BrokenError(Exception):
-    """An attempt that failed in a way that may pass."""
+    """An attempt that failed for a reason that may pass."""
 
 
 def _go_on(url: str, part: Path, progress: Progress | None, timeout_seconds: float) -> None:
@@ -167,12 +167,12 @@ def _go_on(url: str, part: Path, progress: Progress | None, timeout_seconds: flo
     except urllib.error.HTTPError as error:
         error.close()
         if error.code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and start:
-            _judge_range(error, part, start)
+            _check_beyond(error, part, start)
         elif error.code in _PASSING:
-            raise _BrokenError(f"the server answers {error.code} {error.reason}") from error
+            raise _BrokenError(f"the server returned {error.code} {error.reason}") from error
         else:
             raise DatasetError(
-                f"cannot download {url}: the server answers {error.code} {error.reason}; see "
+                f"cannot download {url}: the server returned {error.code} {error.reason}; see "
                 "whether the dataset has moved, and open your own copy of it instead"
             ) from error
     except (
@@ -184,8 +184,8 @@ def _go_on(url: str, part: Path, progress: Progress | None, timeout_seconds: flo
         raise _BrokenError(str(getattr(error, "reason", error)) or type(error).__name__) from error
 
 
-def _judge_range(error: urllib.error.HTTPError, part: Path, start: int) -> None:
-    """Nothing lies beyond what we have: all of it is here, or it is not that file."""
+def _check_beyond(error: urllib.error.HTTPError, part: Path, start: int) -> None:
+    """Nothing lies beyond what is here: it is the whole file, or part of another one."""
     if error.headers.get("Content-Range", "") != f"bytes */{start}":
         part.unlink()
         raise _BrokenError("the part that was kept does not fit the file there")
@@ -198,7 +198,7 @@ def _range(response: http.client.HTTPResponse, start: int) -> tuple[int, int | N
     if response.status != HTTPStatus.PARTIAL_CONTENT:
         return 0, total  # the server does not resume: all of it comes again
     if not response.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
-        raise _BrokenError("the server sent another part than was asked for")
+        raise _BrokenError("the server sent another part than was requested")
     return start, None if total is None else start + total
 
 

@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 
 from genrekit import labels
 from genrekit.datasets import gtzan
-from genrekit.datasets.dataset import Dataset, Layout, Track
+from genrekit.datasets.dataset import Dataset, Layout
 from genrekit.datasets.manifest import ManifestRow, header, read_rows
+from genrekit.datasets.tracks import Track
 from genrekit.errors import DatasetError
 from genrekit.features.handcrafted import COLUMNS
 from genrekit.features.handcrafted.spectrum import SPEC

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from genrekit.datasets import manifest
-from genrekit.datasets.dataset import Dataset, Layout, Problem, Track
+from genrekit.datasets.dataset import Dataset, Layout
 from genrekit.datasets.download import Archive
 from genrekit.datasets.readability import unreadable
 from genrekit.datasets.split import Split
+from genrekit.datasets.tracks import Problem, Track
 from genrekit.errors import DatasetError
 from genrekit.files import AUDIO_SUFFIXES
 
@@ -36,7 +37,7 @@ _HOME = "https://os.unil.cloud.switch.ch/fma"
 
 @dataclass(frozen=True)
 class Facts:
-    """What a table says of one track."""
+    """What a table gives for one track."""
 
     genre: str
     artist: str | None = None
@@ -95,14 +96,14 @@ def read_tracks_csv(path: Path) -> dict[str, Facts]:
     """
     rows = manifest.read_cells(path)
     names = list(zip(rows[0][1], rows[1][1], strict=False)) if len(rows) > 2 else []
-    wanted = [("track", "genre_top"), ("artist", "id"), ("set", "split"), ("set", "subset")]
-    missing = [".".join(name) for name in wanted if name not in names]
+    needed = [("track", "genre_top"), ("artist", "id"), ("set", "split"), ("set", "subset")]
+    missing = [".".join(name) for name in needed if name not in names]
     if missing:
         raise DatasetError(
             f"{path} lacks {', '.join(missing)} in its first two rows: it is not the tracks.csv of "
             "fma_metadata.zip; get it with `genrekit datasets get fma-small`"
         )
-    columns = [names.index(name) for name in wanted]
+    columns = [names.index(name) for name in needed]
     facts = {}
     for line, cells in rows[2:]:
         if not cells[0].isdigit():
@@ -118,7 +119,7 @@ def read_tracks_csv(path: Path) -> dict[str, Facts]:
 
 
 def _name(subsets: set[str]) -> str:
-    """fma-small, fma-medium or fma-large: the smallest that holds them all; fma if nobody says."""
+    """fma-small, fma-medium or fma-large: the smallest that holds them all; fma if unknown."""
     known = [subset for subset in SUBSETS if subset in subsets]
     return f"fma-{known[-1]}" if known else "fma"
 
@@ -140,15 +141,15 @@ def _read_table(path: Path) -> dict[str, Facts]:
 
 
 def _facts(path: Path, audio_folder: Path) -> dict[str, Facts]:
-    places = dict.fromkeys((path, audio_folder, audio_folder.parent))
-    for place in places:
+    folders = dict.fromkeys((path, audio_folder, audio_folder.parent))
+    for folder in folders:
         for name in METADATA:
-            if (place / name).is_file():
-                return read_tracks_csv(place / name)
-    for place in places:
+            if (folder / name).is_file():
+                return read_tracks_csv(folder / name)
+    for folder in folders:
         for name in TABLES:
-            if (place / name).is_file():
-                return _read_table(place / name)
+            if (folder / name).is_file():
+                return _read_table(folder / name)
     raise DatasetError(
         f"{path} holds FMA's audio, but not its genres: put tracks.csv of fma_metadata.zip at "
         f"{audio_folder.parent / METADATA[0]}, or a CSV file with the columns track_id,genre_top "

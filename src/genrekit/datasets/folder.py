@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from genrekit import labels
-from genrekit.datasets.dataset import Dataset, Layout, Problem, Track
+from genrekit.datasets.dataset import Dataset, Layout
+from genrekit.datasets.tracks import Problem, Track
 from genrekit.errors import DatasetError
 from genrekit.files import audio_files
 

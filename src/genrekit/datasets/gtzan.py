@@ -18,10 +18,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from genrekit import labels
-from genrekit.datasets.dataset import Dataset, Layout, Problem, Track
+from genrekit.datasets.dataset import Dataset, Layout
 from genrekit.datasets.download import Archive
 from genrekit.datasets.readability import unreadable
 from genrekit.datasets.split import Split, read_pairs
+from genrekit.datasets.tracks import Problem, Track
 from genrekit.files import AUDIO_SUFFIXES
 
 NAME = "gtzan"

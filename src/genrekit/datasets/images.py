@@ -17,8 +17,9 @@ from pathlib import Path
 
 from genrekit import labels
 from genrekit.datasets import gtzan
-from genrekit.datasets.dataset import Dataset, Layout, Problem, Track
+from genrekit.datasets.dataset import Dataset, Layout
 from genrekit.datasets.folder import track_id_of
+from genrekit.datasets.tracks import Problem, Track
 from genrekit.errors import DatasetError, GenrekitError, ImageError
 from genrekit.features import FeatureSpec, image
 from genrekit.files import audio_files
@@ -134,7 +135,7 @@ def _is_known(file: Path) -> bool:
         return True
     try:
         return image.read(file, _SPEC).is_known
-    except GenrekitError:  # damaged: it is named when it is read to be learnt
+    except GenrekitError:  # damaged: it is named when training reads it
         return False
 
 

@@ -1,4 +1,4 @@
-"""SHA-256 of a dataset's files, remembered between runs while size and time of change stay."""
+"""SHA-256 of a dataset's files, cached while size and time of change stay."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Entry = tuple[int, int, str]
 def hashes(
     paths: Iterable[Path],
     jobs: int | None = None,
-    advance: Callable[[], object] | None = None,
+    advance: Callable[[], object] = lambda: None,
     folder: Path | None = None,
 ) -> dict[Path, str]:
     """Return the SHA-256 of each file.
@@ -32,7 +32,7 @@ def hashes(
         paths: the files.
         jobs: number of threads; None means one for each core.
         advance: called once for every file.
-        folder: where to remember; None means the user's cache folder.
+        folder: the cache; None means genrekit's in the user's cache folder.
 
     Returns:
         Path -> lower-case hexadecimal SHA-256.
@@ -40,20 +40,19 @@ def hashes(
     Raises:
         DatasetError: a file is gone or cannot be read.
     """
-    wanted = list(dict.fromkeys(paths))
-    memory = _memory(wanted, folder or _cache_folder())
-    known = _load(memory)
+    unique = list(dict.fromkeys(paths))
+    cache = _cache_file(unique, folder or _cache_folder())
+    known = _load(cache)
 
     def entry(path: Path) -> Entry:
         found = _entry(path, known.get(_key(path)))
-        if advance is not None:
-            advance()
+        advance()
         return found
 
     with ThreadPoolExecutor(jobs or n_cores()) as pool:
-        entries = dict(zip(wanted, pool.map(entry, wanted), strict=True))
+        entries = dict(zip(unique, pool.map(entry, unique), strict=True))
     if any(known.get(_key(path)) != its for path, its in entries.items()):
-        _save(memory, {_key(path): its for path, its in entries.items()})
+        _save(cache, {_key(path): its for path, its in entries.items()})
     return {path: digest for path, (_, _, digest) in entries.items()}
 
 
@@ -75,8 +74,8 @@ def _cache_folder() -> Path:
     return Path(platformdirs.user_cache_dir("genrekit", appauthor=False)) / "sha256"
 
 
-def _memory(paths: list[Path], folder: Path) -> Path:
-    """The file that remembers this set of files: one for each folder that holds them all."""
+def _cache_file(paths: list[Path], folder: Path) -> Path:
+    """The file that caches this set of files: one for each folder that holds them all."""
     common = os.path.commonpath([_key(path) for path in paths]) if paths else ""
     return folder / f"{hashlib.sha256(os.fsencode(common)).hexdigest()[:16]}.json"
 
@@ -85,14 +84,14 @@ def _key(path: Path) -> str:
     return os.path.abspath(path)  # noqa: PTH100 - resolve() would follow links, absolute() keeps ".."
 
 
-def _load(memory: Path) -> dict[str, Entry]:
+def _load(cache: Path) -> dict[str, Entry]:
     try:
-        content = json.loads(memory.read_bytes())
+        content = json.loads(cache.read_bytes())
         return {key: (int(size), int(time), str(sha)) for key, (size, time, sha) in content.items()}
     except (OSError, ValueError, TypeError, AttributeError):
-        return {}  # missing or damaged: only a memory, everything can be computed again
+        return {}  # missing or damaged: only a cache: everything can be computed again
 
 
-def _save(memory: Path, entries: dict[str, Entry]) -> None:
-    with suppress(OSError), files.write_beside(memory, "w") as stream:
+def _save(cache: Path, entries: dict[str, Entry]) -> None:
+    with suppress(OSError), files.write_beside(cache, "w") as stream:
         json.dump(entries, stream)

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from genrekit import labels
-from genrekit.datasets.dataset import Dataset, Layout, Problem, Track
+from genrekit.datasets.dataset import Dataset, Layout
 from genrekit.datasets.split import Split
+from genrekit.datasets.tracks import Problem, Track
 from genrekit.errors import DatasetError
 
 FILE_NAME = "manifest.csv"
@@ -22,7 +23,7 @@ PARTS = {
     **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
     **dict.fromkeys(("test", "testing"), "test"),
 }
-NOBODY = frozenset({"", "?", "-", "na", "unknown", "unknownartist", "various", "variousartists"})
+NO_ARTIST = frozenset({"", "?", "-", "na", "unknown", "unknownartist", "various", "variousartists"})
 
 
 @dataclass(frozen=True)
@@ -66,14 +67,14 @@ def artist_group(artist: str) -> str | None:
     True
     """
     group = labels.spelling(artist) or artist.strip().casefold()
-    return None if group in NOBODY else group
+    return None if group in NO_ARTIST else group
 
 
 def part_of(word: str, where: str) -> str | None:
     """Return train, validation or test for a dataset's word; None for an empty one.
 
     Raises:
-        DatasetError: another word; ``where`` says in which file and line it stood.
+        DatasetError: another word; ``where`` names its file and line.
     """
     if not word.strip():
         return None

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from genrekit.datasets.dataset import Problem, Track
+from genrekit.datasets.tracks import Problem, Track
 from genrekit.errors import AudioError
 from genrekit.workers import n_cores
 

@@ -1,4 +1,7 @@
-"""Split: which tracks train, validate and test; SegmentSplit: the same for parts of tracks."""
+"""Split: which tracks train, validate and test; SegmentSplit: the same for parts of tracks.
+
+Splits, and lists of tracks to leave out, are kept as TSV files.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from genrekit.files import write_beside
 
 PARTS = ("train", "validation", "test")
 HEADER = "track_id\tsplit"
+EXCLUSIONS_HEADER = "track_id\treason\tother"
 LEAKY = "LEAKY"
 Key = TypeVar("Key", str, tuple[str, int])
 
@@ -148,7 +152,7 @@ class SegmentSplit(_Assigned[tuple[str, int]]):
     """An assignment of (track_id, segment_index): segments of one track lie on both sides.
 
     That is the leak which makes published numbers too good. It is here to show how large the leak
-    is, and its title always says LEAKY.
+    is, and LEAKY stands in its title.
 
     Raises:
         DatasetError: a part other than train, validation and test.
@@ -195,6 +199,38 @@ def read_pairs(path: Path, header: str) -> list[tuple[int, tuple[str, str]]]:
         if line:
             pairs.append((number, (cells[0], cells[1])))
     return pairs
+
+
+def read_exclusions(path: Path) -> dict[str, str]:
+    """Read what ``genrekit datasets audit -o`` wrote, or a plain list of track ids.
+
+    Args:
+        path: a text file; the first cell (up to a tab) of each line is a track_id, the second, if
+            any, the reason. The header and lines that start with "#" are skipped.
+
+    Returns:
+        track_id -> reason.
+
+    Raises:
+        DatasetError: the file cannot be read.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8-sig", errors="surrogateescape")
+    except OSError as error:
+        raise DatasetError(
+            f"{path} cannot be read: {error.strerror}; give a file that `genrekit datasets audit "
+            "-o` wrote, or one track_id a line"
+        ) from error
+    reasons: dict[str, str] = {}
+    for line in text.split("\n"):
+        track_id, _, rest = line.rstrip("\r").partition("\t")
+        if (
+            track_id.strip()
+            and not track_id.startswith("#")
+            and line.rstrip("\r") != EXCLUSIONS_HEADER
+        ):
+            reasons.setdefault(track_id.strip(), rest.partition("\t")[0] or "listed")
+    return reasons
 
 
 def _assign(assignment: dict[str, str], track_id: str, part: str, where: str) -> None:

@@ -136,13 +136,13 @@ def _divide(genres: Sequence[str], groups: Sequence[str] | None, shares: Floats,
 
 def _targets(totals: Ints, shares: Floats) -> Floats:
     """Items of each genre that each part should get. Shape (n_parts, n_genres)."""
-    wanted: Floats = shares[:, None] * totals
+    targets: Floats = shares[:, None] * totals
     # A part gets at least one of a genre that has enough for all parts.
-    wanted = np.where(totals >= shares.size, np.maximum(wanted, 1.0), wanted)
+    targets = np.where(totals >= shares.size, np.maximum(targets, 1.0), targets)
     # What the small parts are given on top, the largest part gives.
     largest = int(shares.argmax())
-    wanted[largest] -= wanted.sum(axis=0) - totals
-    return wanted
+    targets[largest] -= targets.sum(axis=0) - totals
+    return targets
 
 
 def _cut(labels: Ints, shares: Floats, rng: np.random.Generator) -> Ints:

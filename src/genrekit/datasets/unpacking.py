@@ -1,4 +1,4 @@
-"""Unpack archives that nobody vouches for: nothing lands outside, nothing grows without bound.
+"""Unpack untrusted archives: nothing lands outside, nothing grows without bound.
 
 Only plain files and folders are unpacked. A name that is absolute, climbs with ``..`` or means
 something else on another system, a link, a device and a second file of one name stop it, and
@@ -26,18 +26,18 @@ _DAMAGED = (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, NotImple
 
 
 def unpack(archive: Path, name: str, target: Path, max_bytes: int) -> None:
-    """Unpack the one folder of an archive and rename it to its place when all of it is there.
+    """Unpack the one folder of an archive and rename it when all of it is there.
 
     Args:
         archive: the file.
-        name: what the archive is called: its suffix says whether it is a zip or a tar.
+        name: what the archive is called: its suffix gives whether it is a zip or a tar.
         target: the folder to make; the archive must hold one of this name at its top.
         max_bytes: bound for the size of all files together.
 
     Raises:
         DatasetError: the archive is damaged, holds something that must not be unpacked, is larger
             than the bound, or lacks the folder.
-        OSError: the disk is full, or the place cannot be written.
+        OSError: the disk is full, or the folder cannot be written.
     """
     with _beside(target) as room:
         left = max_bytes
@@ -93,14 +93,14 @@ def _members(archive: Path, name: str) -> Iterator[tuple[str, IO[bytes] | None]]
 
 def _write(room: Path, member: str, stream: IO[bytes] | None, left: int, name: str) -> int:
     """Write one member; return its size."""
-    place = room / _safe(member, name)
+    path = room / _safe(member, name)
     if stream is None:
-        place.mkdir(parents=True, exist_ok=True)
+        path.mkdir(parents=True, exist_ok=True)
         return 0
     n_bytes = 0
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with place.open("xb") as out:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("xb") as out:
             while block := stream.read(BLOCK_BYTES):
                 n_bytes += len(block)
                 if n_bytes > left:
@@ -129,5 +129,5 @@ def _safe(member: str, name: str) -> PurePosixPath:
 def _refused(name: str, member: str, why: str) -> DatasetError:
     return DatasetError(
         f"{name} is refused: its member {member!r} {why}; nothing was unpacked; get the dataset "
-        "from another place"
+        "from another source"
     )

@@ -15,7 +15,8 @@ from genrekit.labels import spelling
 from genrekit.models.card import ModelCard
 
 if TYPE_CHECKING:
-    from genrekit.datasets.dataset import Dataset, Track
+    from genrekit.datasets.dataset import Dataset
+    from genrekit.datasets.tracks import Track
 
 AnySplit = Split | SegmentSplit
 

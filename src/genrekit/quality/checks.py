@@ -17,7 +17,7 @@ from genrekit.datasets.split import PARTS, Split
 from genrekit.quality.findings import SILENT, UNREADABLE, Finding
 
 if TYPE_CHECKING:
-    from genrekit.datasets.dataset import Track
+    from genrekit.datasets.tracks import Track
     from genrekit.quality.measurements import Measurements
 
 SILENCE_PEAK = 1e-4  # -80 dB re full scale

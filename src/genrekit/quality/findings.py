@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from genrekit.datasets.exclusions import HEADER
+from genrekit.datasets.split import EXCLUSIONS_HEADER
 from genrekit.files import write_beside
 
 UNREADABLE, SILENT = "unreadable", "silent"
@@ -142,7 +142,7 @@ class Audit:
         Raises:
             OSError: the file cannot be written.
         """
-        lines = [*_EXPLANATION, HEADER, *self._lines()]
+        lines = [*_EXPLANATION, EXCLUSIONS_HEADER, *self._lines()]
         with write_beside(path) as stream:
             stream.write("".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape"))
 

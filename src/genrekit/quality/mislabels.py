@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from genrekit import audio, files
 from genrekit.datasets import stratify
-from genrekit.datasets.dataset import Dataset, Track
+from genrekit.datasets.dataset import Dataset
+from genrekit.datasets.tracks import Track
 from genrekit.errors import DatasetError, GenrekitError, ModelError
 from genrekit.models import registry
 from genrekit.quality import duplicates, measurements

@@ -203,7 +203,7 @@ class TrainingBatches:
     def n_drawn(self) -> int:
         """How many segments one epoch hears: of every recording as many, on average.
 
-        A recording that the leaky split tears into stretches counts once, so that an epoch costs
+        A recording that the leaky split divides into parts counts once, so that an epoch costs
         what it costs under any other split.
         """
         sampling = self.recipe.sampling

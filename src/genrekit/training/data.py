@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrekit import datasets
-from genrekit.datasets import Dataset, SegmentSplit, Split, Track, segment_tracks, stratify
+from genrekit.datasets import Dataset, SegmentSplit, Split, Track, stratify
 from genrekit.datasets.images import ImageSet
 from genrekit.errors import DatasetError, RecipeError
 from genrekit.training import recipe as recipes
@@ -86,7 +86,7 @@ def prepare(recipe: Recipe, split: Split | SegmentSplit | None = None) -> Traini
     Args:
         recipe: names the data.
         split: which track belongs to which part; None takes the recipe's. Under the leaky split of
-            segments, the stretches of tracks are the tracks.
+            segments, the parts of tracks are the tracks.
 
     Raises:
         RecipeError: the recipe names no data, or a teacher for a split of segments.
@@ -97,7 +97,7 @@ def prepare(recipe: Recipe, split: Split | SegmentSplit | None = None) -> Traini
     if isinstance(split, SegmentSplit):
         if recipe.teacher.model:
             raise RecipeError("a teacher hears whole tracks; leave out [teacher] or the segments")
-        dataset, split = segment_tracks.as_tracks(dataset, split)
+        dataset, split = dataset.parts_as_tracks(split)
     split = _cut(dataset, split or _split(dataset, recipe.data), recipe.data)
     train = tuple(dataset.tracks_of(split, "train"))
     validation = tuple(dataset.tracks_of(split, "validation"))

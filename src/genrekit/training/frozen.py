@@ -178,11 +178,11 @@ class CachedExtractor:
                 stretch.
             OSError: the memory cannot be written.
         """
-        if track.stretch is None:
+        if track.part is None:
             return self._hear(track.path, self.whole)
         duration_seconds, heard = self._hear_for_stretches(track.path)
         middles = heard.starts_seconds + self.network.spec.segment_seconds / 2
-        inside = [track.stretch.holds(middle, duration_seconds) for middle in middles.tolist()]
+        inside = [track.part.holds(middle, duration_seconds) for middle in middles.tolist()]
         if not any(inside):
             raise AudioError(f"{track.track_id}: the network hears no segment in this part")
         return TrackOutput(heard.starts_seconds[inside], heard.output[inside])

@@ -148,12 +148,12 @@ def _spec_of(table: FeatureTable) -> FeatureSpec:
 
 
 def _rows_of(table: FeatureTable, track: Track) -> TrackOutput:
-    """Return a track's rows, or the one row of a stretch."""
+    """Return a track's rows, or the one row of a part."""
     rows = table.rows[track.recording_id]
     starts = np.arange(len(rows), dtype=np.float32) * np.float32(table.segment_seconds)
-    if track.stretch is None:
+    if track.part is None:
         return TrackOutput(starts, rows)
-    kept = [track.stretch.index]
+    kept = [track.part.index]
     return TrackOutput(starts[kept], rows[kept])
 
 
