@@ -110,7 +110,7 @@ def costs(times: dict[str, Any]) -> Iterator[str]:
     """Write what a million tracks cost, by stage."""
     yield (
         f"Measured {times['measured']} on one core ({times['machine']}) with the model "
-        f"`{times['model']}`, processor time, median of {times['clip']['n_files']} MP3s of 30 s "
+        f"`{times['model']}`, processor time, median of {times['clip']['n_files']} MP3s of 30 s\n"
         f"and {times['song']['n_files']} of 4 minutes; the machine was busy (load "
         f"{times['load_average']})."
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,56 +16,27 @@ import pytest
 import genrekit
 
 ROOT = Path(genrekit.__file__).parent
-LEAVES = {
-    "errors",
-    "labels",
-    "prediction",
-    "metrics",
-    "files",
-    "workers",
-    "demo",
-    "plotting",
-    "schema",
-}
-PREDICTING = LEAVES | {"audio", "features", "models", "inference"}
-# What each layer may import besides itself and the package's version. A new layer needs a line
-# here and one in docs/design.md.
-ALLOWED = {
-    **dict.fromkeys(LEAVES, LEAVES),
-    "audio": LEAVES,
-    "features": LEAVES | {"audio"},
-    "models": LEAVES | {"audio", "features"},
-    "inference": LEAVES | {"audio", "features", "models"},
-    "networks": LEAVES | {"audio", "features", "models"},
-    "datasets": LEAVES | {"audio", "features"},
-    "evaluation": PREDICTING | {"datasets"},
-    "quality": PREDICTING | {"datasets", "evaluation"},
-    "doctor": PREDICTING,
-    "explain": PREDICTING | {"networks"},
-    "training": PREDICTING | {"networks", "datasets", "evaluation"},
-    "reproduction": PREDICTING | {"networks", "datasets", "evaluation", "training"},
-    "batch": PREDICTING | {"datasets"},
-    "tags": LEAVES | {"audio"},
-    "library": PREDICTING | {"batch", "tags"},
-    "tagging": PREDICTING | {"library", "tags"},
-    "server": PREDICTING | {"explain"},
-    "cli": PREDICTING
-    | {
-        "networks",
-        "datasets",
-        "evaluation",
-        "quality",
-        "doctor",
-        "explain",
-        "training",
-        "reproduction",
-        "batch",
-        "tags",
-        "library",
-        "tagging",
-        "server",
-    },
-}
+DESIGN = Path(__file__).resolve().parents[2] / "docs" / "design.md"
+
+
+def layers_of(document: Path) -> dict[str, set[str]]:
+    """Read the table of layers: what each may import besides itself and the package's version."""
+    section = (
+        document.read_text(encoding="utf-8").partition("\n## Layers\n")[2].partition("\n## ")[0]
+    )
+    rows = re.findall(r"^\| (`.*?) \|.*\| (.*?) \|$", section, flags=re.MULTILINE)
+    leaves = set(re.findall(r"`(\w+)`", rows[0][0]))
+    every = {name for names, _ in rows for name in re.findall(r"`(\w+)`", names)}
+    table = {}
+    for names, imports in rows:
+        allowed = set(re.findall(r"`(\w+)`", imports))
+        allowed |= leaves if "leaves" in imports else set()
+        allowed |= every if imports == "everything" else set()
+        table.update(dict.fromkeys(re.findall(r"`(\w+)`", names), allowed))
+    return table
+
+
+ALLOWED = layers_of(DESIGN)
 HEAVY = {
     "fastapi",
     "lightning",
@@ -146,8 +118,15 @@ def layer(name: str) -> str:
     return name.partition(".")[2].partition(".")[0]
 
 
-def test_every_module_belongs_to_a_layer_of_the_table() -> None:
-    assert {layer(name) for name in MODULES} - {"", "data"} <= set(ALLOWED)
+def test_the_table_of_layers_has_every_layer_and_no_other() -> None:
+    assert {layer(name) for name in MODULES} - {"", "data"} == set(ALLOWED)
+    assert set().union(*ALLOWED.values()) <= set(ALLOWED)
+
+
+def test_the_table_of_layers_points_downwards_only() -> None:
+    leaves = ALLOWED["errors"]
+    graph = {name: allowed - {name} for name, allowed in ALLOWED.items() if name not in leaves}
+    TopologicalSorter(graph).prepare()
 
 
 def test_imports_point_downwards_only() -> None:

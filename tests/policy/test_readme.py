@@ -1,4 +1,4 @@
-"""What the documents say is true: their commands and Python run, their links lead somewhere."""
+"""What the documents show is true: their commands and Python run, their scripts exist."""
 
 from __future__ import annotations
 
@@ -90,13 +90,6 @@ def test_the_readme_shows_install_and_a_prediction_by_line_15() -> None:
     top = "\n".join((ROOT / "README.md").read_text(encoding="utf-8").splitlines()[:15])
     assert "pip install" in top
     assert "genrekit predict" in top
-
-
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_every_link_to_a_file_leads_to_one(document: Path) -> None:
-    targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", document.read_text(encoding="utf-8"))
-    broken = [target for target in targets if not (document.parent / target).exists()]
-    assert broken == []
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
