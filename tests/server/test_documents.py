@@ -7,16 +7,19 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from serving import WAIT_SECONDS, Server
+from serving import WAIT_SECONDS, Server, start
 from typer.testing import CliRunner
 
 from genrekit import demo
 from genrekit.cli import main
-from genrekit.server.settings import ServerLimits, parse_limits
+from genrekit.explain.document import ExplanationDocument
+from genrekit.prediction import PredictionDocument
+from genrekit.server.app import create_app
+from genrekit.server.settings import ServerLimits, Settings, parse_limits
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8")
@@ -33,10 +36,12 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.fixture
-def fast(serve: Callable[..., Server]) -> Server:
+@pytest.fixture(scope="module")
+def fast(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server with the embedded models, as the page assumes."""
-    return serve(model="fast")
+    running = start(tmp_path_factory.mktemp("fast"), model="fast")
+    yield running
+    running.check_left_nothing()
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
@@ -125,10 +130,20 @@ def test_the_image_copies_files_that_exist_and_is_not_root() -> None:
     assert f"useradd --system --no-create-home --shell /usr/sbin/nologin {last_user}" in text
 
 
-def test_the_page_names_every_route() -> None:
-    from genrekit.server.app import create_app
-    from genrekit.server.settings import Settings
+def test_the_openapi_document_holds_the_models_that_serialise() -> None:
+    schemas = create_app(Settings()).openapi()["components"]["schemas"]
+    for model, name in (
+        (PredictionDocument, "PredictionResult"),
+        (ExplanationDocument, "ExplanationDocument"),
+    ):
+        own = model.model_json_schema(ref_template="#/components/schemas/{model}")
+        held = schemas[name]["properties"]
+        assert held.items() >= own["properties"].items()
+        extra = {"spectrogram", "timeline"} if name == "PredictionResult" else set()
+        assert held.keys() - own["properties"].keys() == extra
 
+
+def test_the_page_names_every_route() -> None:
     paths = create_app(Settings()).openapi()["paths"]
     table = PAGE.partition("## With curl")[0].replace("ID", "{job_id}")
     assert [path for path in paths if path not in table] == []

@@ -183,7 +183,16 @@ def test_the_openapi_document_is_kept(fuzzed: Server, tmp_path: Path, n_examples
         [
             *(sys.executable, "-m", "schemathesis.cli", "run", f"{fuzzed.url}/openapi.json"),
             *("--max-examples", str(n_examples), "--exclude-checks", "positive_data_acceptance"),
-            *("--seed", "1", "--warnings", "off", "--request-timeout", str(WAIT_SECONDS)),
+            *(
+                "--workers",
+                "4",
+                "--seed",
+                "1",
+                "--warnings",
+                "off",
+                "--request-timeout",
+                str(WAIT_SECONDS),
+            ),
             *("--suppress-health-check", "too_slow"),  # of the machine, not of the server
         ],
         cwd=tmp_path,

@@ -66,7 +66,7 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server with little patience: on a busy machine any request may be too slow for it."""
     running = start(
-        tmp_path_factory.mktemp("hasty"), "--workers=1", "idle_seconds=5", "upload_grace_seconds=1"
+        tmp_path_factory.mktemp("hasty"), "--workers=1", "idle_seconds=2", "upload_grace_seconds=1"
     )
     yield running
     running.check_left_nothing()
@@ -154,10 +154,10 @@ def test_a_full_queue(strict: Server, keyed: httpx.Client) -> None:
 
 @needs_proc
 def test_a_file_that_takes_too_long(serve: Serve) -> None:
-    strict, audio = serve("--workers=1", "item_seconds=2"), silent_flac(10)
+    strict, audio = serve("--workers=1", "item_seconds=1"), silent_flac(10)
     with strict.stopped():
         late = strict.post(audio, filename="x.flac")
-    assert problem(late, 413) == "x.flac: took longer than 2 s and was stopped"
+    assert problem(late, 413) == "x.flac: took longer than 1 s and was stopped"
     wait_for(lambda: strict.post(audio).status_code == 200)
 
 
