@@ -1,4 +1,4 @@
-"""What the routes answer with, for the OpenAPI document."""
+"""The schemas of what the routes return, for the OpenAPI document."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ class Service:
     def prediction_options(
         self, model: str | None, min_precision: float | None, segments: str | None, include: str
     ) -> TaskOptions:
-        """Check what a request for predictions asks, before its body is read.
+        """Check what a request for predictions needs, before its body is read.
 
         Args:
             model: a name; None is the first model.
@@ -104,7 +104,7 @@ class Service:
         return TaskOptions(index, self._threshold(index, min_precision), _choice(choice), included)
 
     def explanation_options(self, model: str | None, genre: str) -> TaskOptions:
-        """Check what a request for explanations asks, before its body is read.
+        """Check what a request for explanations needs, before its body is read.
 
         Args:
             model: a name; None is the first model.

@@ -33,7 +33,7 @@ _PAST_WEIGHT = 0.9  # of the past in the mean of what files take
 
 @dataclass(frozen=True)
 class TaskOptions:
-    """What a request asks about its files.
+    """What a request needs of its files.
 
     Args:
         model: the position in the server's list of models.

@@ -51,7 +51,7 @@ function tempered(probabilities, temperature) {
   return powers.map((power) => power / total);
 }
 
-/** Join the segments of a track: the tempered mean, or the share of votes where the card says so. */
+/** Join the segments of a track: the tempered mean, or the share of votes where the card has it. */
 export function trackProbabilities(rows, aggregation, temperature) {
   const mean = rows[0].map((_, label) => rows.reduce((sum, row) => sum + row[label], 0) / rows.length);
   if (aggregation === "mean_probability") return tempered(mean, temperature);

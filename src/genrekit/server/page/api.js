@@ -3,7 +3,7 @@
 const BUSY_SECONDS = 2;
 let key = "";
 
-/** A response that is a problem document; status 401 asks for the server's key. */
+/** A response that is a problem document; status 401 needs the server's key. */
 export class Problem extends Error {
   constructor(status, sentence) {
     super(sentence);
