@@ -29,7 +29,7 @@ import material
 from genrekit import Classifier, audio, features
 from genrekit.inference import segments
 from genrekit.models import registry
-from genrekit.models.runtime import Network
+from genrekit.models.runtime import EMBEDDING, LOGITS, Network
 
 HERE = Path(__file__).parent
 TIMES = HERE / "service_times.json"
@@ -46,13 +46,13 @@ class Road:
 
     def stages(self, path: Path) -> dict[str, float]:
         """Return processor seconds of each stage for one file."""
-        spec = self.classifier.card.features
+        spec = self.classifier.card.segments
         _, read = _timed(path.read_bytes)
         info, probe = _timed(lambda: audio.probe(path))
         _, decode = _timed(lambda: self._waveform(info, info.sample_rate))
         waveform, resampled = _timed(lambda: self._waveform(info, spec.sample_rate))
         computed, front_end = _timed(lambda: features.compute(waveform, spec))
-        _, network = _timed(lambda: self.network.hear(computed))
+        _, network = _timed(lambda: self.network.run({"features": computed}, LOGITS, EMBEDDING))
         _, whole = _timed(lambda: self.classifier.predict_file(path))
         return {
             "read": read,
@@ -65,7 +65,7 @@ class Road:
 
     def _waveform(self, info: audio.AudioInfo, sample_rate: int) -> Any:
         """Return the segments that are heard. Shape (n, samples)."""
-        spec = self.classifier.card.features
+        spec = self.classifier.card.segments
         n_spread = segments.n_spread(info.duration_seconds, spec, None)
         if n_spread is not None:
             starts = segments.spread_starts(info.duration_seconds, spec, n_spread)
@@ -83,7 +83,7 @@ def _timed(call: Callable[[], Any]) -> tuple[Any, float]:
 
 def measure(model: str, files: list[Path], n_rounds: int) -> dict[str, Any]:
     """Return the medians, every file's own cost, and the sizes of one kind of track."""
-    road = Road(Classifier(model), Network(registry.find(model), 1))
+    road = Road(Classifier(model), Network.of(registry.find(model)))
     road.stages(files[0])  # warm
     rows = [[road.stages(path) for _ in range(n_rounds)] for path in files]
     every = [row for of_file in rows for row in of_file]
@@ -126,7 +126,7 @@ def segment_flops(model: str) -> int:
     session = onnxruntime.InferenceSession(
         graph.SerializeToString(), providers=["CPUExecutionProvider"]
     )
-    spec = folder.card.features
+    spec = folder.card.segments
     silence = np.zeros((1, spec.n_bins, spec.n_frames), np.float32)
     outputs = session.run(list(products), {"features": silence})
     # Each output value is a sum over the weights of its channel; a product and a sum are two.

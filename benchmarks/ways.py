@@ -68,7 +68,7 @@ def plain(model: str) -> Run:
     from genrekit.models import registry
     from genrekit.networks.musicnn import Musicnn
 
-    spec = registry.find(model).card.features
+    spec = registry.find(model).card.segments
     torch.set_num_threads(1)
     network = Musicnn(spec, ("pooled", "embedding", "tags")).eval()
     head = torch.nn.Linear(network.n_features, 10)

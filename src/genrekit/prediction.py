@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
+from pydantic import PrivateAttr, ValidationError
 
 from genrekit.schema import StrictModel
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 # What of the JSON form has a column in a table, by its annotation, and the column's type.
 _COLUMN_TYPES: dict[Any, str] = {
@@ -71,7 +75,7 @@ class FailedFile:
         return asdict(self)
 
 
-class Prediction(StrictModel):
+class Prediction(StrictModel):  # noqa: PLW1641 - pydantic gives frozen models a hash
     """Genre probabilities of one track.
 
     ``probabilities`` maps every label of the model to the calibrated probability of the track, the
@@ -86,6 +90,27 @@ class Prediction(StrictModel):
     duration_seconds: float
     threshold: float = 0.0
     warnings: tuple[str, ...] = ()
+    _logits: Any = PrivateAttr(default=None)
+
+    def __eq__(self, other: object) -> bool:
+        """Compare what the JSON form holds; logits are not part of it."""
+        return isinstance(other, Prediction) and self.model_dump() == other.model_dump()
+
+    @property
+    def logits(self) -> NDArray[np.float32] | None:
+        """The segments' logits, shape (n_segments, n_labels); None if read back from JSON."""
+        logits: NDArray[np.float32] | None = self._logits
+        return logits
+
+    def with_logits(self, logits: NDArray[np.float32]) -> Prediction:
+        """Return this prediction with the logits that its segments' probabilities come from.
+
+        Args:
+            logits: shape (n_segments, n_labels).
+        """
+        copied = self.model_copy()
+        copied._logits = logits
+        return copied
 
     @property
     def genres(self) -> list[tuple[str, float]]:

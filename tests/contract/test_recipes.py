@@ -70,4 +70,4 @@ def test_a_recipe_runs_with_smoke_and_its_model_predicts(path: Path, tmp_path: P
     assert set(prediction.probabilities) == {"high", "low"}
     assert sum(prediction.probabilities.values()) == pytest.approx(1, abs=1e-5)
     card = registry.read(out / "model").card
-    assert len(card.feature_means) == card.features.n_bins
+    assert len(card.views[0].feature_means) == card.segments.n_bins

@@ -21,7 +21,7 @@ import soundfile
 from genrekit import files
 from genrekit.features.spec import FeatureSpec
 from genrekit.models import registry
-from genrekit.models.card import ModelCard, PrecisionPoint, TrainingData
+from genrekit.models.card import ModelCard, PrecisionPoint, TrainingData, one_view
 
 GENREKIT = [sys.executable, "-m", "genrekit.cli.main"]
 RATE = 16000
@@ -78,7 +78,7 @@ def made_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         version="1",
         description="Hears which third of the bands is loud, for tests only.",
         labels=("high", "low", "middle"),
-        features=SPEC,
+        views=one_view(SPEC),
         precision_curve=(PrecisionPoint(threshold=0.0, precision=0.8, coverage=1.0),),
         license="MIT",
         onnx_sha256=files.sha256(folder / "model.onnx"),

@@ -16,8 +16,9 @@ from genrekit.errors import GenrekitError, ModelError
 from genrekit.explain import curves, evidence, explain, explanation, saving
 from genrekit.explain.evidence import Grid
 from genrekit.features.spec import FeatureSpec
+from genrekit.inference.frontend import Segments
 from genrekit.models import card as cards
-from genrekit.models.card import ModelCard
+from genrekit.models.card import ModelCard, one_view
 from genrekit.networks.gradcam import GradCam
 from genrekit.training.export import to_onnx
 
@@ -50,7 +51,9 @@ def write_model(folder: Path, weights: np.ndarray, spec: FeatureSpec, **fields: 
     return write_folder(folder, model.SerializeToString(), spec, **fields)
 
 
-def write_folder(folder: Path, model: bytes, spec: FeatureSpec, **fields: object) -> Path:
+def write_folder(
+    folder: Path, model: bytes, spec: FeatureSpec, feature_means: tuple[float, ...] = ()
+) -> Path:
     folder.mkdir(parents=True)
     (folder / "model.onnx").write_bytes(model)
     card = ModelCard(
@@ -58,10 +61,9 @@ def write_folder(folder: Path, model: bytes, spec: FeatureSpec, **fields: object
         version="1",
         description="Knows one cue.",
         labels=("cue", "other"),
-        features=spec,
+        views=one_view(spec, feature_means),
         license="MIT",
         onnx_sha256=files.sha256(folder / "model.onnx"),
-        **fields,
     )
     (folder / "card.json").write_text(cards.to_json(card), encoding="utf-8")
     return folder
@@ -117,7 +119,7 @@ def test_a_planted_cue_is_found_at_its_time_and_in_its_band(
     segment, band, window = np.unravel_index(blocks.argmax(), blocks.shape)
     start = found.starts_seconds[segment] + window * 0.5
     assert start == pytest.approx(7.0)
-    edges = Grid.of(SPEC).bin_edges
+    edges = Grid.of(one_view(SPEC)).bin_edges["features"]
     assert edges[band] <= cue_bin < edges[band + 1]
     # Nothing else supports it: the next block has less than a fifth.
     others = np.sort(blocks.ravel())[-2]
@@ -143,13 +145,13 @@ def test_the_curves_tell_true_evidence_from_false(planted: Path, song: Path) -> 
     assert found.curves.deletion[0] == pytest.approx(found.curves.insertion[-1])
     assert found.curves.deletion[-1] == pytest.approx(found.curves.insertion[0])
     inputs = []
-    classifier.predict_file(song, lambda _, __, computed: inputs.append(computed.copy()))
-    fill = np.array(classifier.card.feature_means, np.float32)
+    classifier.predict_file(song, lambda batch: inputs.append(batch.features["features"].copy()))
+    fill = {"features": np.array(classifier.card.views[0].feature_means, np.float32)}
     false = curves.measure(
-        classifier.judge,
-        np.concatenate(inputs),
+        classifier.segment_probabilities,
+        {"features": np.concatenate(inputs)},
         fill,
-        Grid.of(SPEC),
+        Grid.of(one_view(SPEC)),
         -found.blocks[0],  # the least important blocks first
         0,
         lambda: None,
@@ -168,12 +170,12 @@ def test_gradcam_finds_the_planted_cue_too(
     blocks = found.blocks[0]  # (n_segments, n_bands, n_windows)
     segment, band, window = np.unravel_index(blocks.argmax(), blocks.shape)
     assert found.starts_seconds[segment] + window * 0.5 == pytest.approx(7.0)
-    edges = Grid.of(SPEC).bin_edges
+    edges = Grid.of(one_view(SPEC)).bin_edges["features"]
     assert edges[band] <= cue_bin < edges[band + 1]
     assert blocks[segment, band, window] > 0.5 * blocks.sum(), "its neighbours get the smear"
     # With a linear layer after the mean of the map, the evidence adds up to the logit.
     inputs = []
-    classifier.predict_file(song, lambda _, __, computed: inputs.append(computed.copy()))
+    classifier.predict_file(song, lambda batch: inputs.append(batch.features["features"].copy()))
     with torch.no_grad():
         logits = loud_cnn(torch.from_numpy(np.concatenate(inputs)))[:, 0].numpy()
     np.testing.assert_allclose(found.segments[0], logits, atol=1e-3)
@@ -228,9 +230,9 @@ def test_a_long_track_is_explained_at_evenly_spread_segments() -> None:
     kept = explanation.SpreadSegments()
     for first in range(0, 1000, 16):
         starts = [3.0 * index for index in range(first, first + 16)]
-        kept.add(starts, np.zeros((16, 2, 2), np.float32))
+        kept.add(Segments(starts, {"features": np.zeros((16, 2, 2), np.float32)}))
     assert kept.n_segments == 16 * 63
-    assert explanation.MAX_SEGMENTS / 2 <= len(kept.features) <= explanation.MAX_SEGMENTS
+    assert explanation.MAX_SEGMENTS / 2 <= len(kept.starts_seconds) <= explanation.MAX_SEGMENTS
     assert len(set(np.diff(kept.starts_seconds))) == 1
     assert kept.starts_seconds[0] == 0.0
     assert kept.starts_seconds[-1] > 3.0 * 1000 * 0.9
@@ -260,11 +262,11 @@ def test_log_odds() -> None:
 @pytest.mark.parametrize("seconds", [3.0, 30.0])
 def test_the_grid_covers_every_value_once(seconds: float) -> None:
     spec = FeatureSpec(segment_seconds=seconds)
-    grid = Grid.of(spec)
+    grid = Grid.of(one_view(spec))
     times_covered = np.zeros((spec.n_bins, spec.n_frames), int)
     for band in range(grid.n_bands):
         for window in range(grid.n_windows):
-            times_covered[grid.block(band, window)] += 1
+            times_covered[grid.block("features", band, window)] += 1
     assert (times_covered == 1).all()
 
 

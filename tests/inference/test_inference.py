@@ -15,7 +15,8 @@ from genrekit.errors import AudioError, ModelError
 from genrekit.inference import aggregation
 from genrekit.inference.classifier import MANY_FILES, threshold_for
 from genrekit.models import registry
-from genrekit.models.runtime import Network
+from genrekit.models.card import one_view
+from genrekit.models.runtime import EMBEDDING, INPUT, LOGITS, Network
 from genrekit.prediction import FailedFile
 
 TINY = Path(__file__).parents[1] / "golden" / "tiny"
@@ -49,7 +50,7 @@ def test_the_road_step_by_step(classifier: Classifier, music: np.ndarray) -> Non
     """Cut, front end, network, calibration and mean, done here by hand."""
     folder = registry.find(TINY)
     cut = np.stack([music[0, start : start + 48000] for start in range(0, 112001, 24000)])
-    logits = Network(folder).logits(features.compute(cut, folder.card.features))
+    logits = Network.of(folder).run({INPUT: features.compute(cut, folder.card.segments)}, LOGITS)[0]
     shifted = (logits.astype(np.float64) + folder.card.calibration.bias) / 1.5
     powers = np.exp(shifted)
     by_hand = (powers / powers.sum(axis=1, keepdims=True)).mean(axis=0)
@@ -186,9 +187,9 @@ def test_a_model_can_hear_the_first_seconds_alone(
 ) -> None:
     folder = Path(shutil.copytree(TINY, tmp_path / "hasty"))
     card = registry.read_card(folder / "card.json")
-    hasty = card.features.model_copy(update={"first_seconds": 3.0})
-    registry.write_card(folder, card.model_copy(update={"features": hasty}))
-    assert "Only the first 3 s of a track are heard." in (folder / "README.md").read_text()
+    hasty = one_view(card.segments.model_copy(update={"first_seconds": 3.0}))
+    registry.write_card(folder, card.model_copy(update={"views": hasty}))
+    assert "Only the first 3 s of a track are used." in (folder / "README.md").read_text()
     long = np.tile(music, (1, 8))
     listener = Classifier(folder, segments=choice)  # type: ignore[arg-type]
     from_file, from_waveform = (
@@ -219,8 +220,12 @@ def test_the_embedding_is_the_mean_of_the_segments(
 ) -> None:
     folder = registry.find(TINY)
     cut = np.stack([music[0, start : start + 48000] for start in range(0, 112001, 24000)])
-    wanted = Network(folder).embed(features.compute(cut, folder.card.features)).mean(axis=0)
-    assert np.allclose(classifier.embed(music, RATE), wanted, atol=1e-6)
+    expected = (
+        Network.of(folder)
+        .run({INPUT: features.compute(cut, folder.card.segments)}, EMBEDDING)[0]
+        .mean(0)
+    )
+    assert np.allclose(classifier.embed(music, RATE), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("jobs", [1, 2])

@@ -13,7 +13,7 @@ import pytest
 from genrekit.errors import ModelError
 from genrekit.models import install, readme, registry
 from genrekit.models.card import ModelCard
-from genrekit.models.runtime import BATCH_SIZE, Network
+from genrekit.models.runtime import BATCH_SIZE, EMBEDDING, INPUT, LOGITS, Network
 
 TINY = Path(__file__).parents[1] / "golden" / "tiny"
 
@@ -92,12 +92,19 @@ def test_a_truncated_network(model: Path) -> None:
         ({"labels": ["rock"]}, "labels"),
         ({"calibration": {"bias": [1.0]}}, "calibration.bias has 1 numbers; there are 10"),
         ({"name": "../escape"}, "name: String should match"),
-        ({"format_version": 2}, "format_version"),
     ],
 )
 def test_an_edited_card(model: Path, changes: dict[str, object], message: str) -> None:
     edit_card(model, **changes)
     with pytest.raises(ModelError, match=f"not a valid model card: .*{message}"):
+        registry.find(model)
+
+
+@pytest.mark.parametrize(("version", "writer"), [(1, "genrekit 0.1"), (3, "another version")])
+def test_a_card_of_another_format_says_who_wrote_it(model: Path, version: int, writer: str) -> None:
+    edit_card(model, format_version=version)
+    message = f"format_version is {version}, as {writer}.* wrote it; expected 2: train the model"
+    with pytest.raises(ModelError, match=message):
         registry.find(model)
 
 
@@ -134,35 +141,37 @@ def test_a_card_that_is_no_json(model: Path) -> None:
 def test_a_card_that_does_not_fit_its_network(model: Path) -> None:
     rewrite_card(model, labels=["rock", "pop"], calibration={})
     with pytest.raises(ModelError, match=r"logits of shape .* 2 labels"):
-        Network(registry.find(model))
-    rewrite_card(model, features={"n_mels": 64})
+        Network.of(registry.find(model))
+    rewrite_card(model, views=[{"features": {"n_mels": 64}}])
     with pytest.raises(ModelError, match=r"its card promises \(batch, 64, 130\)"):
-        Network(registry.find(model))
+        Network.of(registry.find(model))
 
 
 def test_no_batch_changes_a_segments_logits() -> None:
     folder = registry.find(TINY)
-    network = Network(folder)
-    spec = folder.card.features
+    network = Network.of(folder)
+    spec = folder.card.segments
     rng = np.random.default_rng(0)
     features = rng.normal(size=(BATCH_SIZE + 3, spec.n_bins, spec.n_frames)).astype(np.float32)
-    together = network.logits(features)
+    together = network.run({INPUT: features}, LOGITS)[0]
     assert together.shape == (BATCH_SIZE + 3, 10)
     for index in range(len(features)):
-        assert np.array_equal(network.logits(features[index : index + 1])[0], together[index])
-    assert network.embed(features).shape == (BATCH_SIZE + 3, 8)
+        assert np.array_equal(
+            network.run({INPUT: features[index : index + 1]}, LOGITS)[0][0], together[index]
+        )
+    assert network.run({INPUT: features}, EMBEDDING)[0].shape == (BATCH_SIZE + 3, 8)
 
 
 def test_features_of_another_shape() -> None:
-    with pytest.raises(ModelError, match=r"features of shape \(1, 2, 3\) came"):
-        Network(registry.find(TINY)).logits(np.zeros((1, 2, 3), np.float32))
+    with pytest.raises(ModelError, match=r"got features of shape \(1, 2, 3\)"):
+        Network.of(registry.find(TINY)).run({INPUT: np.zeros((1, 2, 3), np.float32)}, LOGITS)
 
 
 def test_logits_that_are_not_finite_are_no_answer() -> None:
     folder = registry.find(TINY)
-    features = np.full((1, 48, folder.card.features.n_frames), np.nan, np.float32)
+    features = np.full((1, 48, folder.card.segments.n_frames), np.nan, np.float32)
     with pytest.raises(ModelError, match="logits that are not finite"):
-        Network(folder).logits(features)
+        Network.of(folder).run({INPUT: features}, LOGITS)
 
 
 @pytest.mark.parametrize("kind", ["folder", "zip"])

@@ -13,7 +13,7 @@ from genrekit.datasets import Track
 from genrekit.datasets.cache import SpectrogramCache
 from genrekit.errors import RecipeError
 from genrekit.features.spec import FeatureSpec
-from genrekit.models.card import Calibration, ModelCard
+from genrekit.models.card import Calibration, ModelCard, one_view
 from genrekit.training import distill
 from genrekit.training.batches import (
     UNLABELLED,
@@ -104,7 +104,7 @@ def card(labels: tuple[str, ...]) -> ModelCard:
         version="1",
         description="",
         labels=labels,
-        features=FeatureSpec(segment_seconds=2.0),
+        views=one_view(FeatureSpec(segment_seconds=2.0)),
         calibration=Calibration(temperature=2.0),
         license="MIT",
         onnx_sha256="",

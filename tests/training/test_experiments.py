@@ -20,7 +20,7 @@ from genrekit.evaluation import comparison, selection
 from genrekit.evaluation.result import EvaluationResult
 from genrekit.features.spec import FeatureSpec
 from genrekit.models import registry
-from genrekit.models.card import ModelCard
+from genrekit.models.card import ModelCard, one_view
 from genrekit.training import experiments, export, recipe
 from genrekit.training.run import TrainingRun
 
@@ -91,7 +91,7 @@ def listener(tmp_path_factory: pytest.TempPathFactory) -> Path:
         version="1",
         description="The mean over time, for tests only.",
         labels=GENRES,
-        features=SPEC,
+        views=one_view(SPEC),
         license="MIT",
         onnx_sha256="",
     )

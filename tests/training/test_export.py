@@ -12,7 +12,9 @@ from torch import nn
 
 from genrekit.errors import ModelError, RecipeError
 from genrekit.features.spec import FeatureSpec
+from genrekit.inference.frontend import FrontEnd
 from genrekit.models import registry
+from genrekit.models.runtime import INPUT
 from genrekit.networks import backbones
 from genrekit.networks.cnn import Cnn
 from genrekit.networks.heads import GenreNetwork, Head
@@ -86,21 +88,21 @@ def test_a_grafted_head_equals_torch_and_leaves_the_embedding_alone(
     tmp_path: Path, hidden: int
 ) -> None:
     folder = registry.read(smoke.write_model(tmp_path / "m"))
-    spec = folder.card.features
-    frozen = FrozenNetwork(folder.onnx_path.read_bytes(), spec)
-    features = segments(4, spec)
+    views = folder.card.views
+    frozen = FrozenNetwork(folder.onnx_path.read_bytes(), views)
+    features = {INPUT: segments(4, folder.card.segments)}
     embedding = frozen.run(features, "embedding")
     torch.manual_seed(0)
     head = Head(embedding.shape[1], 3, hidden).eval()
     head.standardise.fit(
         torch.from_numpy(embedding.mean(axis=0)), torch.from_numpy(embedding.std(axis=0))
     )
-    grafted = FrozenNetwork(graft(frozen.model, head.dense_layers()), spec)
+    grafted = FrozenNetwork(graft(frozen.model, head.dense_layers()), views)
     with torch.no_grad():
         wanted = head(torch.from_numpy(embedding)).numpy()
     np.testing.assert_allclose(grafted.run(features, "logits"), wanted, rtol=1e-4, atol=1e-4)
     np.testing.assert_array_equal(grafted.run(features, "embedding"), embedding)
-    again = FrozenNetwork(graft(grafted.model, head.dense_layers()), spec)
+    again = FrozenNetwork(graft(grafted.model, head.dense_layers()), views)
     np.testing.assert_array_equal(
         again.run(features, "logits"), grafted.run(features, "logits")
     )  # grafting replaces the head and leaves none of the old one
@@ -183,8 +185,6 @@ def test_a_weight_file_with_code_in_it_is_refused_unrun(
 @pytest.mark.shared
 def test_musicnn_gives_the_published_tags(shared_data: Path) -> None:
     """The published activations of one clip, through our audio and front end."""
-    from genrekit.training.frozen import cut
-
     published = np.load(shared_data / "gtzan" / "training_data_GTZAN_MSDmusicnn_taggram.npz")
     spec = FeatureSpec(**FRONT_END, segment_seconds=3.0)
     network = Musicnn(spec, ("tags",))
@@ -192,7 +192,7 @@ def test_musicnn_gives_the_published_tags(shared_data: Path) -> None:
     ids = [str(name) for name in published["IDS"]]
     clip = next(n for n in ids if (clip_path(shared_data, n)).exists())
     wanted = published["X"][[name == clip for name in ids]].mean(axis=0)
-    _, features = cut(clip_path(shared_data, clip), spec)
+    features = FrontEnd.of(spec).open(clip_path(shared_data, clip)).all().features[INPUT]
     with torch.no_grad():
         tags = network.eval()(torch.from_numpy(features)).sigmoid().numpy().mean(axis=0)
     assert np.corrcoef(tags, wanted)[0, 1] > 0.97

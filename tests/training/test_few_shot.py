@@ -10,7 +10,7 @@ import pytest
 from genrekit import Classifier, demo
 from genrekit.errors import DatasetError, ModelError
 from genrekit.models import registry
-from genrekit.models.runtime import Network
+from genrekit.models.runtime import EMBEDDING, INPUT, LOGITS, Network
 from genrekit.training import export, few_shot, onnx_head
 
 TINY = Path(__file__).parents[1] / "golden" / "tiny"
@@ -70,14 +70,15 @@ def test_it_can_be_done_twice(made: tuple[np.ndarray, np.ndarray], tmp_path: Pat
     once = registry.read(export.write_folder(tmp_path / "once", first.model, first.card))
     second = few_shot.add(once, "Ska", -made[0], groups(10), made[1])
     twice = registry.read(export.write_folder(tmp_path / "twice", second.model, second.card))
-    spec = twice.card.features
-    features = np.random.default_rng(0).normal(size=(3, spec.n_bins, spec.n_frames))
-    logits = Network(twice).logits(features.astype(np.float32))
+    spec = twice.card.segments
+    noise = np.random.default_rng(0).normal(size=(3, spec.n_bins, spec.n_frames))
+    features = {INPUT: noise.astype(np.float32)}
+    logits, embedding = Network.of(twice).run(features, LOGITS, EMBEDDING)
     assert logits.shape == (3, 12)
-    embedding = Network(twice).embed(features.astype(np.float32))
     head = onnx_head.run_head(twice.onnx_path.read_bytes(), embedding)
     assert np.allclose(head, logits, atol=1e-4)
-    assert np.allclose(logits[:, :11], Network(once).logits(features.astype(np.float32)), atol=1e-5)
+    (before,) = Network.of(once).run(features, LOGITS)
+    assert np.allclose(logits[:, :11], before, atol=1e-5)
 
 
 def test_the_loss_is_at_its_minimum(made: tuple[np.ndarray, np.ndarray]) -> None:

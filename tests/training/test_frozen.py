@@ -20,7 +20,7 @@ def test_a_damaged_record_is_heard_again(tmp_path: Path) -> None:
     folder = registry.read(smoke.write_model(tmp_path / "model"))
     path = sorted(smoke.write_audio(tmp_path / "audio", 4.0).rglob("*.wav"))[0]
     track = Track("one", path, "high")
-    network = FrozenNetwork(folder.onnx_path.read_bytes(), folder.card.features)
+    network = FrozenNetwork(folder.onnx_path.read_bytes(), folder.card.views)
     listener = CachedExtractor(network, LOGITS, tmp_path / "memory")
     first = listener.hear(track)
     (record,) = (tmp_path / "memory").rglob("*.npz")
@@ -34,7 +34,7 @@ def test_a_damaged_record_is_heard_again(tmp_path: Path) -> None:
 def test_parts_are_taken_from_the_whole_which_is_computed_once(tmp_path: Path) -> None:
     folder = registry.read(smoke.write_model(tmp_path / "model"))
     paths = sorted(smoke.write_audio(tmp_path / "audio", 16.0).rglob("*.wav"))[:2]
-    network = FrozenNetwork(folder.onnx_path.read_bytes(), folder.card.features)
+    network = FrozenNetwork(folder.onnx_path.read_bytes(), folder.card.views)
     listener = CachedExtractor(network, LOGITS, tmp_path / "memory")
     for path in paths:
         track = Track(path.stem, path, "high")

@@ -10,6 +10,7 @@ import torch
 from genrekit import Classifier
 from genrekit.errors import ModelError, RecipeError
 from genrekit.features.spec import FeatureSpec
+from genrekit.models.card import one_view
 from genrekit.training import augment, logistic, recipe
 from genrekit.training.export import to_onnx
 from genrekit.training.frozen import FrozenNetwork
@@ -131,7 +132,10 @@ def test_quantised_layers_stay_close_and_the_rest_stays_float() -> None:
     model = to_onnx(network, spec, ("logits",))
     real = np.random.default_rng(0).normal(size=(16, 32, spec.n_frames)).astype(np.float32)
     small_model = quantise(model, real, lambda weight: weight.startswith("0."))
-    wanted, given = (FrozenNetwork(m, spec).run(real, "logits") for m in (model, small_model))
+    wanted, given = (
+        FrozenNetwork(m, one_view(spec)).run({"features": real}, "logits")
+        for m in (model, small_model)
+    )
     error = np.abs(given - wanted).max() / np.abs(wanted).max()
     assert 0 < error < 0.05
     with pytest.raises(ModelError, match=r"no convolution was chosen.*0\.weight"):

@@ -48,17 +48,19 @@ def test_a_run_is_explained_from_inside_its_network(run: Path, part: str) -> Non
     assert found["method"] == "gradcam"
     assert found["prediction"] == Classifier(run / "model").predict_file(song).to_dict()
     blocks = np.array([found["evidence"][label]["blocks"] for label in found["labels"]])
-    assert blocks.shape[1:] == (found["n_heard"], 12, 6)
+    assert blocks.shape[1:] == (found["n_segments"], 12, 6)
     assert blocks.min() >= 0
 
 
 def test_the_restored_network_is_the_one_that_was_exported(run: Path) -> None:
     network, folder, _ = restore.network(run)
-    spec = folder.card.features
+    spec = folder.card.segments
     features = np.random.default_rng(1).normal(size=(3, spec.n_bins, spec.n_frames))
     with torch.no_grad():
         logits = network(torch.from_numpy(features.astype(np.float32)))[0].numpy()
-    wanted = Classifier(folder.path).judge(features.astype(np.float32))
+    wanted = Classifier(folder.path).segment_probabilities(
+        {"features": features.astype(np.float32)}
+    )
     assert (logits.argmax(1) == wanted.argmax(1)).all()
 
 

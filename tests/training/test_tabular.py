@@ -265,8 +265,8 @@ def test_a_run_ends_in_a_model_that_reads_the_table_again(
     told = {"given": "8 validation", "folds": "64 training and validation", "none": ""}
     assert calibration.fitted_on.startswith(told[validation])
     assert bool(calibration.fitted_on) == (validation != "none")
-    assert folder.card.features.kind == "handcrafted"
-    assert folder.card.features.segment_seconds == 3.0
+    assert folder.card.segments.kind == "handcrafted"
+    assert folder.card.segments.segment_seconds == 3.0
     rows = np.zeros((2, len(COLUMNS), 1), np.float32)
     prediction = Classifier(folder.path).predict_features(rows)
     assert [s.start_seconds for s in prediction.segments] == [0.0, 3.0]

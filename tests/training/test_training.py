@@ -146,11 +146,11 @@ def test_a_run_keeps_what_made_it(whole: TrainingRun) -> None:
 def test_mean_and_std_come_from_the_training_tracks_only(whole: TrainingRun, cache: Path) -> None:
     card = registry.read(whole.model_folder).card
     dataset = open_dataset(whole.recipe.data.source)
-    cached = SpectrogramCache(cache / "spectrograms").build(dataset.tracks, card.features)
+    cached = SpectrogramCache(cache / "spectrograms").build(dataset.tracks, card.segments)
     split = dataset.split("track", 0)
     values = np.concatenate([cached.features(i).ravel() for i in split.train]).astype(np.float64)
-    assert card.features.mean == pytest.approx(values.mean(), abs=1e-3)
-    assert card.features.std == pytest.approx(values.std(), abs=1e-3)
+    assert card.segments.mean == pytest.approx(values.mean(), abs=1e-3)
+    assert card.segments.std == pytest.approx(values.std(), abs=1e-3)
     every = np.concatenate([cached.features(i).ravel() for i in split.assignment])
     assert abs(every.mean() - values.mean()) > 2e-3  # so the test can tell them apart
 

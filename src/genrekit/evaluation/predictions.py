@@ -68,7 +68,7 @@ def predict_tracks(
 def _predict_rows(
     classifier: Classifier, table: FeatureTable, tracks: Sequence[ChosenTrack]
 ) -> Iterator[Prediction | FailedFile]:
-    spec = classifier.card.features
+    spec = classifier.card.segments
     if (spec.kind, spec.segment_seconds) != ("handcrafted", table.segment_seconds):
         raise ModelError(
             f"{table.path} holds hand-crafted features of {table.segment_seconds:g} s; model "

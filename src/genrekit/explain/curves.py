@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from genrekit.explain.evidence import Floats, Grid, Predict, filled
+
+if TYPE_CHECKING:
+    from genrekit.models.runtime import Features
 
 FRACTIONS = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 1.0)
 N_RANDOM = 3
@@ -61,8 +64,8 @@ class _Orders:
     """Predicts a label while the blocks of every segment go or come back in an order."""
 
     predict: Predict
-    features: Floats
-    fill: Floats
+    features: Features
+    fill: Features
     grid: Grid
     label: int
     advance: Callable[[], None]
@@ -71,23 +74,28 @@ class _Orders:
         """Return one probability for every fraction; orders holds one for each segment."""
         empty = filled(self.features, self.fill)
         source, start = (self.features, empty) if back else (empty, self.features)
-        current, n_done, found = start.copy(), 0, []
+        current = {name: rows.copy() for name, rows in start.items()}
+        n_done, found = 0, []
         for fraction in FRACTIONS:
             n_due = round(fraction * len(orders[0]))
             for segment, order in enumerate(orders):
                 for block in order[n_done:n_due]:
-                    place = (segment, *self.grid.block(*divmod(int(block), self.grid.n_windows)))
-                    current[place] = source[place]
+                    self._copy(source, current, segment, int(block))
             n_done = n_due
             found.append(self.predict(current)[:, self.label].mean())
         self.advance()
         return np.array(found)
 
+    def _copy(self, source: Features, target: Features, segment: int, block: int) -> None:
+        for name, rows in source.items():
+            place = (segment, *self.grid.block(name, *divmod(block, self.grid.n_windows)))
+            target[name][place] = rows[place]
+
 
 def measure(
     predict: Predict,
-    features: Floats,
-    fill: Floats,
+    features: Features,
+    fill: Features,
     grid: Grid,
     blocks: Floats,
     label: int,
@@ -97,8 +105,8 @@ def measure(
 
     Args:
         predict: the network and its calibration.
-        features: the network's input. Shape (n_segments, n_bins, n_frames).
-        fill: what stands for "nothing special". Shape (n_bins,).
+        features: the network's inputs. Shapes (n_segments, n_bins, n_frames).
+        fill: what stands for "nothing special" in each. Shapes (n_bins,).
         grid: how the segments are cut into blocks.
         blocks: the label's evidence. Shape (n_segments, n_bands, n_windows).
         label: the label's index.

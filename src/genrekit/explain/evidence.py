@@ -11,7 +11,7 @@ Grad-CAM: what the network's last feature map adds to a genre's logit; genrekit.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -19,14 +19,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from genrekit.features.spec import FeatureSpec
+from genrekit.features.mel import bin_hz
 
 if TYPE_CHECKING:
+    from genrekit.models.card import View
+    from genrekit.models.runtime import Features
     from genrekit.networks.gradcam import GradCam
 
 Floats = NDArray[np.float32]
-# From features (n, n_bins, n_frames) to calibrated probabilities (n, n_labels).
-Predict = Callable[[Floats], NDArray[np.float64]]
+# From features of every view, (n, n_bins, n_frames), to calibrated probabilities (n, n_labels).
+Predict = Callable[["Features"], NDArray[np.float64]]
 
 WINDOW_SECONDS = 0.5
 N_BANDS = 12
@@ -37,38 +39,49 @@ _BATCH = 16
 
 @dataclass(frozen=True)
 class Grid:
-    """How a segment is cut into blocks: windows of frames, bands of bins."""
+    """How a segment is cut into blocks: windows of frames and bands of bins, in every view.
 
-    frame_edges: tuple[int, ...]
-    bin_edges: tuple[int, ...]
+    The first view decides the windows and the bands; the other views are cut at the same seconds
+    and at the same frequencies.
+    """
+
+    frame_edges: Mapping[str, tuple[int, ...]]
+    bin_edges: Mapping[str, tuple[int, ...]]
 
     @classmethod
-    def of(cls, spec: FeatureSpec) -> Grid:
-        """Cut a spectrogram into windows of about half a second and 12 bands.
+    def of(cls, views: Sequence[View]) -> Grid:
+        """Cut spectrograms into windows of about half a second and 12 bands.
 
         A table of features is one window, and every column is a band.
         """
-        if spec.n_frames == 1:
-            return cls((0, 1), tuple(range(spec.n_bins + 1)))
-        target = round(spec.segment_seconds / WINDOW_SECONDS)
-        n_windows = min(max(target, _FEWEST_WINDOWS), _MOST_WINDOWS, spec.n_frames)
-        return cls(_edges(spec.n_frames, n_windows), _edges(spec.n_bins, min(N_BANDS, spec.n_bins)))
+        name, first = views[0].name, views[0].features
+        if first.n_frames == 1:
+            return cls({name: (0, 1)}, {name: tuple(range(first.n_bins + 1))})
+        target = round(first.segment_seconds / WINDOW_SECONDS)
+        fewest_frames = min(view.features.n_frames for view in views)
+        n_windows = min(max(target, _FEWEST_WINDOWS), _MOST_WINDOWS, fewest_frames)
+        bin_edges = {name: _edges(first.n_bins, min(N_BANDS, first.n_bins))}
+        limits_hz = bin_hz(first)[list(bin_edges[name][1:-1])]
+        for view in views[1:]:
+            inner = np.searchsorted(bin_hz(view.features), limits_hz).tolist()
+            bin_edges[view.name] = (0, *inner, view.features.n_bins)
+        frame_edges = {view.name: _edges(view.features.n_frames, n_windows) for view in views}
+        return cls(frame_edges, bin_edges)
 
     @property
     def n_windows(self) -> int:
         """Windows in a segment."""
-        return len(self.frame_edges) - 1
+        return len(next(iter(self.frame_edges.values()))) - 1
 
     @property
     def n_bands(self) -> int:
         """Bands of a segment."""
-        return len(self.bin_edges) - 1
+        return len(next(iter(self.bin_edges.values()))) - 1
 
-    def block(self, band: int, window: int) -> tuple[slice, slice]:
-        """Return the bins and frames of one block."""
-        return slice(*self.bin_edges[band : band + 2]), slice(
-            *self.frame_edges[window : window + 2]
-        )
+    def block(self, view: str, band: int, window: int) -> tuple[slice, slice]:
+        """Return the bins and frames of one block in a view; no bin where a band holds none."""
+        bins, frames = self.bin_edges[view], self.frame_edges[view]
+        return slice(*bins[band : band + 2]), slice(*frames[window : window + 2])
 
 
 def _edges(n_items: int, n_parts: int) -> tuple[int, ...]:
@@ -89,22 +102,23 @@ class Evidence:
 
 
 def by_occlusion(
-    predict: Predict, features: Floats, fill: Floats, grid: Grid, advance: Callable[[], None]
+    predict: Predict, features: Features, fill: Features, grid: Grid, advance: Callable[[], None]
 ) -> Evidence:
     """Take away every block, every window and every segment, one at a time.
 
     Args:
         predict: the network and its calibration.
-        features: the network's input. Shape (n_segments, n_bins, n_frames).
-        fill: what stands for "nothing special". Shape (n_bins,).
+        features: the network's inputs. Shapes (n_segments, n_bins, n_frames).
+        fill: what stands for "nothing special" in each. Shapes (n_bins,).
         grid: how to cut.
         advance: called after every segment.
     """
     whole = log_odds(predict(features))  # (n_segments, n_labels)
-    nothing = log_odds(predict(filled(features[:1], fill)))
+    nothing = log_odds(predict(filled({k: rows[:1] for k, rows in features.items()}, fill)))
     n_blocks = grid.n_bands * grid.n_windows
     blocks, windows = [], []
-    for segment, before in zip(features, whole, strict=True):
+    for index, before in enumerate(whole):
+        segment = {name: rows[index] for name, rows in features.items()}
         drops = before - log_odds(_batched(predict, _without_each(segment, fill, grid)))
         blocks.append(drops[:n_blocks].T.reshape(-1, grid.n_bands, grid.n_windows))
         windows.append(drops[n_blocks:].T)
@@ -123,18 +137,19 @@ def by_gradcam(
 
     Args:
         gradcam: of the network in torch.
-        features: the network's input. Shape (n_segments, n_bins, n_frames).
+        features: the one input of the network. Shape (n_segments, n_bins, n_frames).
         grid: how to cut.
         advance: called after every segment.
 
     Raises:
         ModelError: the network does not end in a feature map over frequency and time.
     """
+    (bin_edges,), (frame_edges,) = grid.bin_edges.values(), grid.frame_edges.values()
     found = []
     for segment in features:
         maps = gradcam.maps(segment[None])[0]  # (n_labels, n_bins, n_frames)
-        bands = np.add.reduceat(maps, grid.bin_edges[:-1], axis=1)
-        found.append(np.add.reduceat(bands, grid.frame_edges[:-1], axis=2))
+        bands = np.add.reduceat(maps, bin_edges[:-1], axis=1)
+        found.append(np.add.reduceat(bands, frame_edges[:-1], axis=2))
         advance()
     blocks = np.stack(found, axis=1)  # (n_labels, n_segments, n_bands, n_windows)
     return Evidence(blocks, blocks.sum(axis=2), blocks.sum(axis=(2, 3)))
@@ -147,32 +162,42 @@ def log_odds(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
     return odds
 
 
-def filled(features: Floats, fill: Floats) -> Floats:
-    """Return features of the same shape that hold nothing special.
+def filled(features: Features, fill: Features) -> dict[str, Floats]:
+    """Return features of the same shapes that hold nothing special.
 
     Args:
-        features: shape (n_segments, n_bins, n_frames).
-        fill: what stands for "nothing special". Shape (n_bins,).
+        features: of every view. Shapes (n_segments, n_bins, n_frames).
+        fill: what stands for "nothing special" in each. Shapes (n_bins,).
     """
-    return np.broadcast_to(fill[:, None], features.shape).astype(np.float32)
+    return {
+        name: np.broadcast_to(fill[name][:, None], rows.shape).astype(np.float32)
+        for name, rows in features.items()
+    }
 
 
-def _without_each(segment: Floats, fill: Floats, grid: Grid) -> Iterator[Floats]:
+def _without_each(segment: Features, fill: Features, grid: Grid) -> Iterator[dict[str, Floats]]:
     """Yield the segment without each block (band by band), then without each window."""
     for band in range(grid.n_bands):
         for window in range(grid.n_windows):
-            yield _replaced(segment, fill, *grid.block(band, window))
+            places = {name: grid.block(name, band, window) for name in segment}
+            yield _replaced(segment, fill, places)
     for window in range(grid.n_windows):
-        yield _replaced(segment, fill, slice(None), grid.block(0, window)[1])
+        places = {name: (slice(None), grid.block(name, 0, window)[1]) for name in segment}
+        yield _replaced(segment, fill, places)
 
 
-def _replaced(segment: Floats, fill: Floats, bins: slice, frames: slice) -> Floats:
-    occluded = segment.copy()
-    occluded[bins, frames] = fill[bins, None]
+def _replaced(
+    segment: Features, fill: Features, places: Mapping[str, tuple[slice, slice]]
+) -> dict[str, Floats]:
+    occluded = {name: rows.copy() for name, rows in segment.items()}
+    for name, (bins, frames) in places.items():
+        occluded[name][bins, frames] = fill[name][bins, None]
     return occluded
 
 
-def _batched(predict: Predict, inputs: Iterator[Floats]) -> NDArray[np.float64]:
+def _batched(predict: Predict, inputs: Iterator[dict[str, Floats]]) -> NDArray[np.float64]:
     """Predict any number of inputs, a bounded number at a time."""
     batches = iter(lambda: list(islice(inputs, _BATCH)), [])
-    return np.concatenate([predict(np.stack(batch)) for batch in batches])
+    return np.concatenate(
+        [predict({k: np.stack([item[k] for item in batch]) for k in batch[0]}) for batch in batches]
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,12 +18,14 @@ from genrekit.explain.evidence import Floats, Grid
 from genrekit.explain.spectrogram import Spectrogram
 from genrekit.features import handcrafted
 from genrekit.features.mel import bin_hz
-from genrekit.features.spec import FeatureSpec
 from genrekit.prediction import Prediction
 
 if TYPE_CHECKING:
     from genrekit.audio import AudioInfo
-    from genrekit.inference.classifier import Classifier, PathLike
+    from genrekit.inference.classifier import Classifier
+    from genrekit.inference.frontend import PathLike, Segments
+    from genrekit.models.card import ModelCard, View
+    from genrekit.models.runtime import Features
     from genrekit.networks.gradcam import GradCam
 
 MAX_SEGMENTS = 24  # 3 s each: about 130 runs of the network a segment
@@ -163,20 +166,21 @@ def explain(
     """
     if genre is not None:
         _index(classifier.labels, genre)
-    spec = classifier.card.features
-    kept, spectrogram = SpreadSegments(), Spectrogram(spec)
+    views = classifier.card.views
+    kept, spectrogram = SpreadSegments(), Spectrogram(views)
 
-    def keep(starts: list[float], waveforms: Floats, computed: Floats) -> None:
-        kept.add(starts, computed)
-        spectrogram.add(starts, waveforms, computed)
+    def keep(batch: Segments) -> None:
+        kept.add(batch)
+        spectrogram.add(batch)
 
     prediction = classifier.predict_file(path, keep)
     genre = genre or prediction.genres[0][0]
     label = _index(classifier.labels, genre)
-    features, grid, predict = np.stack(kept.features), Grid.of(spec), classifier.judge
-    fill, replaced_by = _fill(classifier, features)
+    features = {name: np.stack(rows) for name, rows in kept.features.items()}
+    grid, predict = Grid.of(views), classifier.segment_probabilities
+    fill, replaced_by = _fill(classifier.card, features)
     if gradcam:
-        found = evidence.by_gradcam(gradcam, features, grid, advance)
+        found = evidence.by_gradcam(gradcam, features[views[0].name], grid, advance)
     else:
         found = evidence.by_occlusion(predict, features, fill, grid, advance)
     return Explanation(
@@ -184,8 +188,8 @@ def explain(
         genre=genre,
         labels=classifier.labels,
         starts_seconds=tuple(kept.starts_seconds),
-        segment_seconds=spec.segment_seconds,
-        bands=_bands(spec, grid),
+        segment_seconds=classifier.card.segments.segment_seconds,
+        bands=_bands(views[0], grid),
         **vars(found),
         curves=curves.measure(predict, features, fill, grid, found.blocks[label], label, advance),
         replaced_by=replaced_by,
@@ -203,45 +207,43 @@ class SpreadSegments:
 
     def __init__(self) -> None:
         self.starts_seconds: list[float] = []
-        self.features: list[Floats] = []
+        self.features: dict[str, list[Floats]] = {}
         self.n_segments = 0
         self._every = 1
 
-    def add(self, starts_seconds: list[float], computed: Floats) -> None:
-        """Take the next segments of a track.
-
-        Args:
-            starts_seconds: where they start.
-            computed: their features. Shape (n_segments, n_bins, n_frames).
-        """
-        for start, segment in zip(starts_seconds, computed, strict=True):
-            if self.n_segments % self._every == 0 and len(self.features) == MAX_SEGMENTS:
-                self.starts_seconds, self.features = self.starts_seconds[::2], self.features[::2]
+    def add(self, batch: Segments) -> None:
+        """Take the next segments of a track."""
+        for index, start in enumerate(batch.starts_seconds):
+            if self.n_segments % self._every == 0 and len(self.starts_seconds) == MAX_SEGMENTS:
+                self.starts_seconds = self.starts_seconds[::2]
+                self.features = {name: rows[::2] for name, rows in self.features.items()}
                 self._every *= 2
             if self.n_segments % self._every == 0:
                 self.starts_seconds.append(round(start, 3))
-                self.features.append(segment.copy())
+                for name, rows in batch.features.items():
+                    self.features.setdefault(name, []).append(rows[index].copy())
             self.n_segments += 1
 
 
-def _fill(classifier: Classifier, features: Floats) -> tuple[Floats, str]:
-    """Return what stands for "nothing special", shape (n_bins,), and what it is."""
-    card = classifier.card
-    if card.feature_means:
-        return np.array(card.feature_means, np.float32), "the mean of the training tracks"
-    if features.shape[0] * features.shape[2] == 1:
+def _fill(card: ModelCard, features: Features) -> tuple[dict[str, Floats], str]:
+    """Return what stands for "nothing special", of shape (n_bins,) a view, and what it is."""
+    if all(view.feature_means for view in card.views):
+        means = {view.name: np.array(view.feature_means, np.float32) for view in card.views}
+        return means, "the mean of the training tracks"
+    if any(rows.shape[0] * rows.shape[2] == 1 for rows in features.values()):
         raise ModelError(
             f"model {card.name!r} cannot be explained on one segment: its card has no "
             "feature_means; train it again with this version of genrekit"
         )
-    return features.mean(axis=(0, 2)), "the mean of the track (the card has no feature_means)"
+    means = {name: rows.mean(axis=(0, 2)) for name, rows in features.items()}
+    return means, "the mean of the track (the card has no feature_means)"
 
 
-def _bands(spec: FeatureSpec, grid: Grid) -> tuple[str, ...]:
-    if spec.n_frames == 1:
+def _bands(view: View, grid: Grid) -> tuple[str, ...]:
+    if view.features.n_frames == 1:
         return handcrafted.COLUMNS
-    centres = bin_hz(spec)
-    pairs = zip(grid.bin_edges, grid.bin_edges[1:], strict=False)
+    centres = bin_hz(view.features)
+    pairs = pairwise(grid.bin_edges[view.name])
     return tuple(f"{centres[low]:.0f} - {centres[high - 1]:.0f} Hz" for low, high in pairs)
 
 

@@ -20,7 +20,7 @@ from genrekit.inference import timeline
 if TYPE_CHECKING:
     from genrekit.explain.document import Passage
     from genrekit.explain.explanation import Explanation
-    from genrekit.inference.classifier import PathLike
+    from genrekit.inference.frontend import PathLike
 
 PAUSE_SECONDS = 0.25
 FADE_SECONDS = 0.02

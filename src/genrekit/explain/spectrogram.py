@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from genrekit.errors import AudioError
 from genrekit.features import log_mel
 from genrekit.features.mel import bin_hz
 from genrekit.features.spec import FeatureSpec
 
 if TYPE_CHECKING:
-    from genrekit.inference.classifier import Classifier, PathLike
+    from collections.abc import Sequence
+
+    from genrekit.inference.classifier import Classifier
+    from genrekit.inference.frontend import PathLike, Segments
+    from genrekit.models.card import View
 
 MAX_SEGMENTS = 400  # of 3 s: 20 minutes, 7 MB
 _LEVELS = 255
@@ -26,7 +31,7 @@ class Spectrogram:
     >>> from genrekit import Classifier, demo
     >>> import pathlib, tempfile
     >>> classifier = Classifier("tests/golden/tiny")
-    >>> collected = Spectrogram(classifier.card.features)
+    >>> collected = Spectrogram(classifier.card.views)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = demo.write(pathlib.Path(folder))[0]
     ...     prediction = classifier.predict_file(path, collected.add)
@@ -35,40 +40,39 @@ class Spectrogram:
     (48, 188, 7)
     """
 
-    def __init__(self, spec: FeatureSpec) -> None:
-        """Collect for this front end; where it makes a table, log-mel is made instead.
+    def __init__(self, views: Sequence[View]) -> None:
+        """Collect the first view; where it is a table, log-mel is made instead.
 
         Args:
-            spec: the model's front end.
+            views: the model's.
         """
+        spec = views[0].features
         self.seen_by_network = spec.kind in ("log_mel", "log_stft")
+        self._name = views[0].name
         self._spec = spec if self.seen_by_network else _log_mel_spec(spec)
         self._starts_seconds: list[float] = []
         self._decibels: list[NDArray[np.float32]] = []
         self.n_left_out = 0
 
-    def add(
-        self,
-        starts_seconds: list[float],
-        waveforms: NDArray[np.float32],
-        computed: NDArray[np.float32],
-    ) -> None:
+    def add(self, batch: Segments) -> None:
         """Keep a batch of segments; from MAX_SEGMENTS on they are only counted.
 
-        Args:
-            starts_seconds: where the segments start.
-            waveforms: shape (n_segments, samples).
-            computed: the network's input. Shape (n_segments, n_bins, n_frames).
+        Raises:
+            AudioError: the first view is a table and the track was not given as audio.
         """
+        starts = batch.starts_seconds
         room = MAX_SEGMENTS - len(self._starts_seconds)
-        self.n_left_out += max(0, len(starts_seconds) - room)
+        self.n_left_out += max(0, len(starts) - room)
         if room <= 0:
             return
         if self.seen_by_network:
-            decibels = computed[:room] * np.float32(self._spec.std) + np.float32(self._spec.mean)
+            computed = batch.features[self._name][:room]
+            decibels = computed * np.float32(self._spec.std) + np.float32(self._spec.mean)
+        elif batch.waveforms is None:
+            raise AudioError("a spectrogram needs audio; the track was given as features")
         else:
-            decibels = log_mel(waveforms[:room], self._spec)
-        self._starts_seconds += [round(start, 3) for start in starts_seconds[:room]]
+            decibels = log_mel(batch.waveforms[:room], self._spec)
+        self._starts_seconds += [round(start, 3) for start in starts[:room]]
         self._decibels.append(decibels)
 
     def to_dict(self) -> dict[str, Any]:
@@ -105,12 +109,12 @@ def spectrogram(classifier: Classifier, path: PathLike) -> dict[str, Any]:
     """Return the spectrogram of the segments that a classifier takes of a file.
 
     With its prediction from one reading of the file: ``classifier.predict_file(path,
-    collected.add)`` with a ``Spectrogram`` of ``classifier.card.features``.
+    collected.add)`` with a ``Spectrogram`` of ``classifier.card.views``.
 
     Raises:
         AudioError: the file cannot be decoded.
     """
-    collected = Spectrogram(classifier.card.features)
+    collected = Spectrogram(classifier.card.views)
     classifier.predict_file(path, collected.add)
     return collected.to_dict()
 

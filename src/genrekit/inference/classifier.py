@@ -1,7 +1,4 @@
-"""The one road from a file to an answer: path -> waveform -> segments -> features -> Prediction.
-
-The command line, the server, the tagger and the evaluator all take it.
-"""
+"""Classifier: from a file to its prediction, for the command line, server, tagger and evaluator."""
 
 from __future__ import annotations
 
@@ -9,7 +6,6 @@ import copy
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,49 +13,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from genrekit import audio, features, files
+from genrekit import audio
 from genrekit.audio import AudioInfo
-from genrekit.errors import AudioError, GenrekitError, ImageError, ModelError
-from genrekit.features import image
-from genrekit.inference import aggregation, segments
+from genrekit.errors import AudioError, GenrekitError, ModelError
+from genrekit.inference import aggregation
+from genrekit.inference.frontend import FrontEnd, OpenTrack, PathLike, Segments
 from genrekit.inference.segments import SegmentChoice
+from genrekit.inference.segments import checked as segments_of
 from genrekit.models import registry
 from genrekit.models.card import ModelCard
-from genrekit.models.runtime import Network
+from genrekit.models.runtime import EMBEDDING, LOGITS, Features, Network
 from genrekit.prediction import FailedFile, ModelReference, Prediction, SegmentPrediction
 from genrekit.workers import Failure, Pool, n_cores
 
 Waveform = NDArray[np.float32]
-# Called with segments as they are heard: starts in seconds, waveforms of shape (n, samples) and
-# what the network saw, shape (n, n_bins, n_frames).
-OnSegments = Callable[[list[float], Waveform, NDArray[np.float32]], None]
-PathLike = str | os.PathLike[str]
+# Called with segments as they are analysed.
+OnSegments = Callable[[Segments], None]
 
 SILENCE_PEAK = 1e-4  # -80 dB re full scale, three steps of a 16-bit file
 MANY_FILES = 16  # from here on workers pay whatever a file costs
 WORKERS_START_SECONDS = 0.6
 ITEM_SECONDS = 600.0  # a worker that takes longer for one file is stopped
-BLOCK_SECONDS = segments.WHOLE_TRACK_SECONDS  # so that a short track is one block
-
-
-@dataclass
-class _Heard:
-    """What the network said of a track's segments so far."""
-
-    duration_seconds: float
-    starts_seconds: list[float] = field(default_factory=list)
-    logits: list[NDArray[np.float32]] = field(default_factory=list)
-    embeddings: list[NDArray[np.float32]] = field(default_factory=list)
-    n_silent: int = 0
-    warnings: list[str] = field(default_factory=list)
-    on_segments: OnSegments | None = None
-
-    @property
-    def embedding(self) -> NDArray[np.float32] | None:
-        if not self.embeddings:
-            return None
-        mean: NDArray[np.float32] = np.concatenate(self.embeddings).mean(axis=0)
-        return mean
 
 
 class Classifier:
@@ -84,21 +58,23 @@ class Classifier:
 
         Args:
             model: a registered name or the path of a model folder; None is the default model.
-            segments: None hears all of a track up to 60 s and 8 evenly spread segments of a
-                longer one; "all" hears everything; a number hears that many, evenly spread.
-            min_precision: answer only where this share of such answers was right on the model's
-                validation tracks, and abstain elsewhere; None always answers.
+            segments: None analyses all of a track up to 60 s and 8 evenly spread segments of a
+                longer one; "all" analyses everything; a number as many, evenly spread.
+            min_precision: predict a label only where this share of such predictions was right on
+                the model's validation tracks, and abstain elsewhere; None always predicts one.
             n_threads: threads of the network. Workers of predict_files use one each.
 
         Raises:
             ModelError: the model is missing or broken, or cannot reach min_precision.
             ValueError: segments or min_precision out of range.
         """
-        self._segments = _checked(segments)
+        self._segments = segments_of(segments)
         self._folder = registry.find(model)
         self._min_precision = min_precision
-        self._threshold = threshold_for(self._folder.card, min_precision)
-        self._network = Network(self._folder, n_threads)
+        self._threshold = threshold_for(self.card, min_precision)
+        self._network = Network.of(self._folder, n_threads)
+        self._outputs = (LOGITS, EMBEDDING) if self._network.has_embedding else (LOGITS,)
+        self.front_end = FrontEnd(self.card.views, self.card.images, self.card.name)
 
     @property
     def card(self) -> ModelCard:
@@ -107,11 +83,11 @@ class Classifier:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Every label that the model can answer, in the order of its logits."""
+        """Every label that the model can predict, in the order of its logits."""
         return self.card.labels
 
-    def hearing(self, segments: SegmentChoice) -> Classifier:
-        """Return a classifier with the same network that hears other segments.
+    def with_segments(self, segments: SegmentChoice) -> Classifier:
+        """Return a classifier with the same network that analyses other segments.
 
         Args:
             segments: as in __init__.
@@ -120,7 +96,7 @@ class Classifier:
             ValueError: segments out of range.
         """
         other = copy.copy(self)
-        other._segments = _checked(segments)
+        other._segments = segments_of(segments)
         return other
 
     def predict(self, waveform: NDArray[Any], sample_rate: int) -> Prediction:
@@ -133,24 +109,23 @@ class Classifier:
         Raises:
             AudioError: no samples, values that are not finite, or another shape.
         """
-        heard = self._hear_waveform(_mono(waveform, sample_rate), sample_rate)
-        return self._conclude(heard, None)
+        return self._predict(self._open_waveform(waveform, sample_rate), None)[0]
 
     def predict_file(
         self, source: PathLike | AudioInfo, on_segments: OnSegments | None = None
     ) -> Prediction:
-        """Predict the genre of a file.
+        """Predict the genre of a file, in this process.
 
         Args:
             source: a path, or what audio.probe said of it (which saves probing again).
-            on_segments: called with every batch of segments that is heard: their starts in
-                seconds, their waveforms and the features that the network sees.
+            on_segments: called with every batch of segments that is analysed.
 
         Raises:
-            AudioError: the file cannot be heard.
+            AudioError: the file cannot be decoded.
         """
         path = source.path if isinstance(source, AudioInfo) else source
-        return self._conclude(self._hear_file(source, on_segments), os.fspath(path))
+        track = self.front_end.open(source, self._segments)
+        return self._predict(track, os.fspath(path), on_segments)[0]
 
     def analyse_file(self, path: PathLike) -> tuple[Prediction, NDArray[np.float32] | None]:
         """Predict the genre of a file and embed it, in one pass.
@@ -160,10 +135,9 @@ class Classifier:
             model gives no embedding.
 
         Raises:
-            AudioError: the file cannot be heard.
+            AudioError: the file cannot be decoded.
         """
-        heard = self._hear_file(path)
-        return self._conclude(heard, os.fspath(path)), heard.embedding
+        return self._predict(self.front_end.open(path, self._segments), os.fspath(path))
 
     def predict_files(
         self, paths: Iterable[PathLike], jobs: int | None = None
@@ -208,13 +182,13 @@ class Classifier:
             AudioError: no samples, values that are not finite, or another shape.
             ModelError: the model gives no embedding.
         """
-        embedding = self._hear_waveform(_mono(waveform, sample_rate), sample_rate).embedding
+        _, embedding = self._predict(self._open_waveform(waveform, sample_rate), None)
         if embedding is None:
             raise ModelError(f"model {self.card.name!r} gives no embedding, only logits")
         return embedding
 
     def predict_features(self, computed: NDArray[np.float32]) -> Prediction:
-        """Predict a track of which only the features are here.
+        """Predict a track of which only the features are here, with a model of one view.
 
         Args:
             computed: of consecutive segments, as ``features.compute`` gives them. Shape
@@ -223,17 +197,13 @@ class Classifier:
         Raises:
             ModelError: the model takes features of another shape.
         """
-        spec = self.card.features
-        starts = [index * spec.segment_hop_seconds for index in range(len(computed))]
-        heard = _Heard(starts[-1] + spec.segment_seconds, starts)
-        heard.logits.append(self._network.logits(computed))
-        return self._conclude(heard, None)
+        return self._predict(self.front_end.open_features(computed), None)[0]
 
-    def judge(self, computed: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return the calibrated probabilities of segments that are features already.
+    def segment_probabilities(self, features: Features) -> NDArray[np.float64]:
+        """Return the calibrated probabilities of segments whose features are computed already.
 
         Args:
-            computed: as features.compute gives them. Shape (n_segments, n_bins, n_frames).
+            features: of every view, by its name. Shapes (n_segments, n_bins, n_frames).
 
         Returns:
             Shape (n_segments, n_labels), in the order of labels.
@@ -241,10 +211,7 @@ class Classifier:
         Raises:
             ModelError: features of another shape.
         """
-        calibration = self.card.calibration
-        return aggregation.segment_probabilities(
-            self._network.logits(computed), calibration.temperature, calibration.bias
-        )
+        return self._calibrated(self._network.run(features, LOGITS)[0])
 
     def _attempt(self, path: PathLike) -> Prediction | FailedFile:
         try:
@@ -265,127 +232,65 @@ class Classifier:
                 else:
                     yield result
 
-    def _hear_waveform(self, mono: Waveform, sample_rate: int) -> _Heard:
-        self._check_hears()
-        spec = self.card.features
-        heard = _Heard(mono.shape[-1] / sample_rate)
-        resampled = audio.resample(mono, sample_rate, spec.sample_rate)
-        n_spread = segments.n_spread(heard.duration_seconds, spec, self._segments)
-        if n_spread is None:
-            self._hear_whole(heard, [resampled])
-        else:
-            starts = segments.spread_starts(heard.duration_seconds, spec, n_spread)
-            self._hear(heard, starts, segments.cut_spread(resampled, spec, starts))
-        return heard
+    def _open_waveform(self, waveform: NDArray[Any], sample_rate: int) -> OpenTrack:
+        return self.front_end.open_waveform(
+            _mono(waveform, sample_rate), sample_rate, self._segments
+        )
 
-    def _hear_file(
-        self, source: PathLike | AudioInfo, on_segments: OnSegments | None = None
-    ) -> _Heard:
-        path = source.path if isinstance(source, AudioInfo) else Path(source)
-        if image.is_image(path):
+    def _predict(
+        self, track: OpenTrack, path: str | None, on_segments: OnSegments | None = None
+    ) -> tuple[Prediction, NDArray[np.float32] | None]:
+        """Run every segment through the network; return the prediction and the mean embedding."""
+        starts: list[float] = []
+        outputs: list[list[NDArray[np.float32]]] = []
+        n_silent = 0
+        for batch in track:
+            outputs.append(self._network.run(batch.features, *self._outputs))
+            starts += batch.starts_seconds
+            if batch.waveforms is not None:
+                n_silent += int((np.abs(batch.waveforms).max(axis=1) < SILENCE_PEAK).sum())
             if on_segments:
-                raise ImageError(f"{path} is an image and holds no sound; give the audio")
-            return self._see(path)
-        self._check_hears()
-        spec = self.card.features
-        info = source if isinstance(source, AudioInfo) else _probe(Path(source))
-        warnings = list(info.warnings)
-        heard = _Heard(info.duration_seconds, warnings=warnings, on_segments=on_segments)
-        warn = heard.warnings.append
-        n_spread = segments.n_spread(heard.duration_seconds, spec, self._segments)
-        if n_spread is None:
-            blocks = audio.blocks(
-                info, spec.sample_rate, block_seconds=BLOCK_SECONDS, on_warning=warn
-            )
-            self._hear_whole(heard, blocks)
-        else:
-            starts = segments.spread_starts(heard.duration_seconds, spec, n_spread)
-            cut = audio.read_segments(
-                info, spec.sample_rate, starts, spec.segment_seconds, on_warning=warn
-            )
-            self._hear(heard, starts, cut)
-        return heard
+                on_segments(batch)
+        logits, *embeddings = (np.concatenate(parts) for parts in zip(*outputs, strict=True))
+        warnings = _warnings(track, self.card.segments.segment_seconds, n_silent == len(starts))
+        prediction = self._conclude(track.duration_seconds, starts, logits, path, warnings)
+        return prediction, embeddings[0].mean(axis=0) if embeddings else None
 
-    def _see(self, first: Path) -> _Heard:
-        """Run a track's images through the network, each as a segment."""
-        spec, takes = self.card.features, self.card.images
-        if takes == "none":
-            raise ImageError(
-                f"{first} is an image, and model {self.card.name!r} hears audio; give the audio, "
-                "or a model that was trained on images"
-            )
-        seen = image.read_track(first, spec)
-        if seen.is_known != (takes == "published"):
-            raise ImageError(
-                f"{first} is drawn in another way than the images of model {self.card.name!r}; "
-                "give images as it was trained on"
-            )
-        computed = features.normalise(seen.decibels.astype(np.float32), spec)
-        starts = [index * spec.segment_seconds for index in range(len(computed))]
-        heard = _Heard(len(computed) * spec.segment_seconds, starts)
-        logits, embeddings = self._network.hear(computed)
-        heard.logits.append(logits)
-        if embeddings is not None:
-            heard.embeddings.append(embeddings)
-        return heard
-
-    def _check_hears(self) -> None:
-        if self.card.images == "other":
-            raise ModelError(
-                f"model {self.card.name!r} was trained on images whose making is not known, so "
-                "it sees such images only and hears no audio; give PNG files"
-            )
-
-    def _hear_whole(self, heard: _Heard, blocks: Iterable[Waveform]) -> None:
-        spec = self.card.features
-        for first, cut in segments.cut_whole(blocks, spec):
-            start = first / spec.sample_rate
-            starts = [start + index * spec.segment_hop_seconds for index in range(len(cut))]
-            self._hear(heard, starts, cut)
-        if not heard.logits:
-            raise AudioError("no sample could be decoded; it is damaged, copy it again")
-
-    def _hear(self, heard: _Heard, starts: list[float], cut: Waveform) -> None:
-        """Run segments of shape (n, segment_samples) through the front end and the network."""
-        computed = features.compute(cut, self.card.features)  # (n, n_bins, n_frames)
-        logits, embeddings = self._network.hear(computed)
-        heard.logits.append(logits)
-        if embeddings is not None:
-            heard.embeddings.append(embeddings)
-        heard.starts_seconds += starts
-        if heard.on_segments:
-            heard.on_segments(starts, cut, computed)
-        heard.n_silent += int((np.abs(cut).max(axis=1) < SILENCE_PEAK).sum())
-
-    def _conclude(self, heard: _Heard, path: str | None) -> Prediction:
-        calibration = self.card.calibration
-        by_segment = aggregation.segment_probabilities(
-            np.concatenate(heard.logits), calibration.temperature, calibration.bias
-        )
+    def _conclude(
+        self,
+        duration_seconds: float,
+        starts_seconds: list[float],
+        logits: NDArray[np.float32],
+        path: str | None,
+        warnings: tuple[str, ...],
+    ) -> Prediction:
+        by_segment = self._calibrated(logits)
         track = aggregation.track_probabilities(
-            by_segment, self.card.aggregation, calibration.track_temperature
+            by_segment, self.card.aggregation, self.card.calibration.track_temperature
         )
+        length = self.card.segments.segment_seconds
         return Prediction(
             path=path,
             probabilities=self._named(track),
             segments=tuple(
                 SegmentPrediction(
                     start_seconds=round(start, 3),
-                    end_seconds=round(self._end(start, heard), 3),
+                    end_seconds=round(min(start + length, duration_seconds), 3),
                     probabilities=self._named(row),
                 )
-                for start, row in zip(heard.starts_seconds, by_segment, strict=True)
+                for start, row in zip(starts_seconds, by_segment, strict=True)
             ),
             model=ModelReference(
                 name=self.card.name, version=self.card.version, sha256=self.card.onnx_sha256
             ),
-            duration_seconds=round(heard.duration_seconds, 3),
+            duration_seconds=round(duration_seconds, 3),
             threshold=self._threshold,
-            warnings=_warnings(heard, self.card.features.segment_seconds),
-        )
+            warnings=warnings,
+        ).with_logits(logits)
 
-    def _end(self, start_seconds: float, heard: _Heard) -> float:
-        return min(start_seconds + self.card.features.segment_seconds, heard.duration_seconds)
+    def _calibrated(self, logits: NDArray[np.float32]) -> NDArray[np.float64]:
+        calibration = self.card.calibration
+        return aggregation.segment_probabilities(logits, calibration.temperature, calibration.bias)
 
     def _named(self, probabilities: NDArray[np.float64]) -> dict[str, float]:
         rounded = probabilities.round(6).tolist()
@@ -393,7 +298,7 @@ class Classifier:
 
 
 def threshold_for(card: ModelCard, min_precision: float | None) -> float:
-    """Return the lowest probability at which a model answers with the wished precision.
+    """Return the lowest probability at which a model predicts with the requested precision.
 
     Args:
         card: the model's card, with its precision curve measured on validation tracks.
@@ -426,19 +331,6 @@ def threshold_for(card: ModelCard, min_precision: float | None) -> float:
     return max(reached, key=lambda point: point.coverage).threshold
 
 
-def _checked(choice: SegmentChoice) -> SegmentChoice:
-    if not (choice in (None, "all") or (isinstance(choice, int) and choice > 0)):
-        raise ValueError(f"segments is {choice!r}; allowed: None, 'all' or a number above 0")
-    return choice
-
-
-def _probe(path: Path) -> AudioInfo:
-    if path.is_dir():
-        empty = "" if files.audio_files(path) else " without audio files"
-        raise AudioError(f"{path}: is a folder{empty}; name files, or a folder that holds some")
-    return audio.probe(path)
-
-
 def _mono(waveform: NDArray[Any], sample_rate: int) -> Waveform:
     """Check a caller's waveform and mix it down to shape (1, samples)."""
     if sample_rate <= 0:
@@ -458,14 +350,14 @@ def _mono(waveform: NDArray[Any], sample_rate: int) -> Waveform:
     return audio.downmix(array.astype(np.float32, copy=False))
 
 
-def _warnings(heard: _Heard, segment_seconds: float) -> tuple[str, ...]:
-    warnings = list(heard.warnings)
-    if heard.duration_seconds < segment_seconds:
+def _warnings(track: OpenTrack, segment_seconds: float, is_silent: bool) -> tuple[str, ...]:
+    warnings = list(track.warnings)
+    if track.duration_seconds < segment_seconds:
         warnings.append(
-            f"shorter than one segment ({heard.duration_seconds:.2f} s of {segment_seconds:g} s); "
+            f"shorter than one segment ({track.duration_seconds:.2f} s of {segment_seconds:g} s); "
             "it was repeated to fill one"
         )
-    if heard.n_silent == len(heard.starts_seconds):
+    if is_silent:
         warnings.append("silent: no sample is louder than -80 dB; the answer means nothing")
     return tuple(warnings)
 

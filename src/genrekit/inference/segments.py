@@ -1,4 +1,4 @@
-"""Which segments of a track are heard, and how they are cut from what was decoded."""
+"""Which segments of a track are analysed, and how they are cut from what was decoded."""
 
 from __future__ import annotations
 
@@ -19,12 +19,23 @@ N_SPREAD = 8
 _BATCH_SEGMENTS = 16
 
 
-def n_spread(duration_seconds: float, spec: FeatureSpec, choice: SegmentChoice) -> int | None:
-    """Return how many evenly spread segments to hear, or None to hear the whole track.
+def checked(choice: SegmentChoice) -> SegmentChoice:
+    """Return a choice of segments as it came.
 
-    A track is heard whole when the choice is "all", when it is at most WHOLE_TRACK_SECONDS long
+    Raises:
+        ValueError: it is neither None, "all" nor a number above 0.
+    """
+    if not (choice in (None, "all") or (isinstance(choice, int) and choice > 0)):
+        raise ValueError(f"segments is {choice!r}; allowed: None, 'all' or a number above 0")
+    return choice
+
+
+def n_spread(duration_seconds: float, spec: FeatureSpec, choice: SegmentChoice) -> int | None:
+    """Return how many evenly spread segments to analyse, or None for the whole track.
+
+    A track is analysed whole when the choice is "all", when it is at most WHOLE_TRACK_SECONDS long
     and nothing was chosen, and whenever it holds no more segments than were asked for. Where the
-    spec hears the start of a track only, that start is the track.
+    spec takes the start of a track only, that start is the track.
 
     >>> spec = FeatureSpec(segment_seconds=3.0, segment_hop_seconds=3.0)
     >>> n_spread(30.0, spec, None), n_spread(240.0, spec, None), n_spread(240.0, spec, 100)
@@ -33,10 +44,33 @@ def n_spread(duration_seconds: float, spec: FeatureSpec, choice: SegmentChoice) 
     duration_seconds = spec.used_seconds(duration_seconds)
     if choice == "all" or (choice is None and duration_seconds <= WHOLE_TRACK_SECONDS):
         return None
-    wanted = N_SPREAD if choice is None else choice
+    requested = N_SPREAD if choice is None else choice
+    return None if requested >= _n_whole(duration_seconds, spec) else requested
+
+
+def _n_whole(duration_seconds: float, spec: FeatureSpec) -> int:
+    """Return how many segments start one hop apart and end within the track, at least one."""
     room_seconds = duration_seconds - spec.segment_seconds
-    n_whole = 1 + max(0, math.floor(room_seconds / spec.segment_hop_seconds))
-    return None if wanted >= n_whole else wanted
+    return 1 + max(0, math.floor(room_seconds / spec.segment_hop_seconds))
+
+
+def starts(duration_seconds: float, spec: FeatureSpec, choice: SegmentChoice = None) -> list[float]:
+    """Return where the segments of a track start, in seconds; cut_whole cuts at the same places.
+
+    >>> starts(10.0, FeatureSpec(segment_seconds=3.0, segment_hop_seconds=3.0))
+    [0.0, 3.0, 6.0]
+    >>> starts(11.0, FeatureSpec(segment_seconds=3.0, segment_hop_seconds=3.0))
+    [0.0, 3.0, 6.0, 8.0]
+    """
+    n_segments = n_spread(duration_seconds, spec, choice)
+    if n_segments is not None:
+        return spread_starts(duration_seconds, spec, n_segments)
+    duration_seconds = spec.used_seconds(duration_seconds)
+    hop_seconds = spec.segment_hop_seconds
+    found = [index * hop_seconds for index in range(_n_whole(duration_seconds, spec))]
+    last = duration_seconds - spec.segment_seconds
+    # As cut_whole: a rest of at least half a segment gets one more segment.
+    return [*found, last] if last - found[-1] >= spec.segment_seconds / 2 else found
 
 
 def spread_starts(duration_seconds: float, spec: FeatureSpec, n_segments: int) -> list[float]:
@@ -75,13 +109,13 @@ def cut_spread(waveform: Waveform, spec: FeatureSpec, starts_seconds: list[float
 def cut_whole(blocks: Iterable[Waveform], spec: FeatureSpec) -> Iterator[tuple[int, Waveform]]:
     """Cut a whole track into segments, one every spec.segment_hop_seconds, in bounded memory.
 
-    What remains after the last full hop is heard too when it is at least half a segment long: by
-    one more segment that ends where the track ends. A track shorter than a segment gives one
+    What remains after the last full hop gets one more segment when it is at least half a segment
+    long: one that ends where the track ends. A track shorter than a segment gives one
     segment, filled by repeating the track. Nothing is read past spec.first_seconds.
 
     Args:
         blocks: contiguous mono audio at spec.sample_rate. Each of shape (1, samples).
-        spec: gives the segments' length and hop, and how much of the track is heard.
+        spec: gives the segments' length and hop, and how much of the track is used.
 
     Yields:
         (first sample, segments of shape (n, segment_samples)) with n at most _BATCH_SEGMENTS; the
@@ -110,7 +144,7 @@ def cut_whole(blocks: Iterable[Waveform], spec: FeatureSpec) -> Iterator[tuple[i
 
 
 def _first(blocks: Iterable[Waveform], spec: FeatureSpec) -> Iterator[Waveform]:
-    """Yield the start of a track that the spec hears, and take no block after it."""
+    """Yield the start of a track that the spec uses, and take no block after it."""
     n_left = round(spec.used_seconds(math.inf) * spec.sample_rate)
     for block in blocks:
         yield block[:, :n_left]

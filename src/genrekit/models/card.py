@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
@@ -16,7 +17,19 @@ from genrekit.features.spec import FeatureSpec
 from genrekit.schema import StrictModel
 
 SEAL = "seal"
+FORMAT_VERSION = 2
 Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+class OtherFormatError(ValueError):
+    """A card of a format that this version of genrekit does not read."""
+
+    def __init__(self, found: object) -> None:
+        wrote = "genrekit 0.1" if found == 1 else "another version of genrekit"
+        super().__init__(
+            f"its format_version is {found!r}, as {wrote} wrote it; expected {FORMAT_VERSION}: "
+            "train the model again, or install it from its source for this version"
+        )
 
 
 class Interval(StrictModel):
@@ -159,22 +172,77 @@ class TrainingData(StrictModel):
     n_per_class: dict[str, int] = Field(default_factory=dict)
 
 
+class View(StrictModel):
+    """One input of the network: its name in ``model.onnx`` and the front end that computes it.
+
+    ``feature_means`` is the mean of every bin over training tracks, as the network gets it: what
+    explanations put in the place of what they take away. Empty where it is not known.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")] = "features"
+    features: FeatureSpec
+    feature_means: tuple[float, ...] = ()
+
+    @model_validator(mode="after")
+    def _check(self) -> View:
+        if len(self.feature_means) not in (0, self.features.n_bins):
+            raise ValueError(
+                f"feature_means has {len(self.feature_means)} numbers; the front end gives "
+                f"{self.features.n_bins} bins"
+            )
+        return self
+
+
+def one_view(spec: FeatureSpec, feature_means: Sequence[float] = ()) -> tuple[View]:
+    """Return the views of a network whose one input is called "features"."""
+    return (View(features=spec, feature_means=tuple(feature_means)),)
+
+
+def with_hop(views: Sequence[View], hop_seconds: float) -> tuple[View, ...]:
+    """Return the views with other starts of segments, hop_seconds apart."""
+    change = {"segment_hop_seconds": hop_seconds}
+    return tuple(
+        view.model_copy(update={"features": view.features.model_copy(update=change)})
+        for view in views
+    )
+
+
+def check_views(views: Sequence[View]) -> None:
+    """Check that views are of the same segments, so that one cut of a track serves all.
+
+    Raises:
+        ValueError: a name stands twice; the segments differ in length, hop or range; or
+            hand-crafted columns stand beside another view.
+    """
+    names = [view.name for view in views]
+    if len(set(names)) != len(names):
+        raise ValueError(f"the names of views must differ; got {', '.join(names)}")
+    for key in ("segment_seconds", "segment_hop_seconds", "first_seconds"):
+        values = {getattr(view.features, key) for view in views}
+        if len(values) > 1:
+            raise ValueError(
+                f"all views need the same {key}; got {', '.join(map(str, sorted(values)))}"
+            )
+    if len(views) > 1 and any(view.features.kind == "handcrafted" for view in views):
+        raise ValueError(
+            "hand-crafted columns are the only view of a model; got others beside them"
+        )
+
+
 class ModelCard(StrictModel):
     """Everything that turns ``model.onnx`` into calibrated genre probabilities.
 
-    ``feature_means`` is the mean of every bin over training tracks, as the network sees it:
-    what explanations put in the place of what they take away. Empty where it is not known.
+    ``views`` are the inputs of the network; all are computed from the same segments of a track.
     ``images`` says which images of spectrograms it takes: "none"; "published", beside audio,
-    of which it draws the same; or "other", whose making is not known, so that it hears no audio.
+    of which it draws the same; or "other", whose making is not known, so that it takes no audio.
     """
 
-    format_version: Literal[1] = 1
+    format_version: Literal[2] = 2
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
     version: str
     description: str
     labels: Annotated[tuple[str, ...], Field(min_length=2)]
-    features: FeatureSpec
-    feature_means: tuple[float, ...] = ()
+    views: Annotated[tuple[View, ...], Field(min_length=1)]
     images: Literal["none", "published", "other"] = "none"
     aggregation: Literal["mean_probability", "majority_vote"] = "mean_probability"
     calibration: Calibration = Calibration()
@@ -200,12 +268,15 @@ class ModelCard(StrictModel):
                 f"calibration.bias has {len(self.calibration.bias)} numbers; there are "
                 f"{len(self.labels)} labels"
             )
-        if len(self.feature_means) not in (0, self.features.n_bins):
-            raise ValueError(
-                f"feature_means has {len(self.feature_means)} numbers; the front end gives "
-                f"{self.features.n_bins} bins"
-            )
+        check_views(self.views)
+        if self.images != "none" and len(self.views) > 1:
+            raise ValueError(f"a model of images has one view; got {len(self.views)}")
         return self
+
+    @property
+    def segments(self) -> FeatureSpec:
+        """The first view's front end, whose segment length and hop are those of every view."""
+        return self.views[0].features
 
 
 def to_json(card: ModelCard) -> str:
@@ -219,9 +290,12 @@ def from_json(text: str | bytes) -> ModelCard:
 
     Raises:
         pydantic.ValidationError: no JSON, or a key is missing, unknown or wrong.
-        ValueError: the seal is missing or does not belong to the rest: the card was edited.
+        ValueError: another version of genrekit wrote the card; or its seal is missing or does not
+            belong to the rest: the card was edited.
     """
     fields = json.loads(text)
+    if isinstance(fields, dict) and fields.get("format_version") != FORMAT_VERSION:
+        raise OtherFormatError(fields.get("format_version"))
     seal = fields.pop(SEAL, None) if isinstance(fields, dict) else None
     card = ModelCard.model_validate_json(json.dumps(fields))
     if seal != _seal(fields):

@@ -16,7 +16,7 @@ from genrekit.errors import ModelError
 from genrekit.files import write_beside
 from genrekit.models import readme, registry
 from genrekit.models.registry import CARD, NETWORK, README, ModelFolder
-from genrekit.models.runtime import Network
+from genrekit.models.runtime import LOGITS, Network
 
 # Nothing else is ever taken out of a folder or an archive.
 CONTENT = (CARD, NETWORK, README, "LICENSE", "NOTICE")
@@ -80,9 +80,12 @@ def verify(folder: ModelFolder) -> Network:
     Raises:
         ModelError: it cannot be loaded, does not fit its card, or gives values that are not finite.
     """
-    spec = folder.card.features
-    network = Network(folder)
-    network.logits(np.zeros((1, spec.n_bins, spec.n_frames), np.float32))
+    network = Network.of(folder)
+    silence = {
+        view.name: np.zeros((1, view.features.n_bins, view.features.n_frames), np.float32)
+        for view in folder.card.views
+    }
+    network.run(silence, LOGITS)
     return network
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from genrekit.models.card import LeakMeter, Metrics, ModelCard, Robustness
+from genrekit.models.card import LeakMeter, Metrics, ModelCard, Robustness, View
 
 N_WEAKEST = 3
 
@@ -163,29 +163,34 @@ def _training(card: ModelCard) -> str:
 
 
 def _input(card: ModelCard) -> str:
-    spec = card.features
-    size = f"{spec.n_bins} x {spec.n_frames}"
-    calibration = card.calibration
+    spec, calibration = card.segments, card.calibration
     track = f", of the track {calibration.track_temperature:g}"
     track = "" if calibration.track_temperature == 1 else track
     bias = ", with a bias per label" if calibration.bias else ""
-    only = spec.first_seconds
-    heard = f"Only the first {only:g} s of a track are heard. " if only else ""
-    level = f"Each is brought to {spec.level_db:g} dB. " if spec.level_db is not None else ""
     fitted = f", fitted on {calibration.fitted_on}" if calibration.fitted_on else ""
+    only = spec.first_seconds
+    start = f"Only the first {only:g} s of a track are used. " if only else ""
     images = {
         "none": "",
         "published": "It draws them as the images published beside GTZAN, and takes such too. ",
-        "other": "It sees images only, whose making is not known: it hears no audio. ",
+        "other": "It takes images only, whose making is not known, and no audio. ",
     }[card.images]
     return (
         "## Input and output\n\n"
-        f"Segments of {spec.segment_seconds:g} s at {spec.sample_rate} Hz as {spec.kind} ({size}; "
-        f"n_fft {spec.n_fft}, hop {spec.hop_length}), one every {spec.segment_hop_seconds:g} s. "
-        f"{heard}{level}{images}"
+        f"Segments of {spec.segment_seconds:g} s, one every {spec.segment_hop_seconds:g} s. "
+        f"{start}{images}{' '.join(map(_view, card.views))} "
         f"Segments are joined by {card.aggregation.replace('_', ' ')}; temperature "
         f"{calibration.temperature:g}{track}{bias}{fitted}.\n"
         f"sha256 of model.onnx: `{card.onnx_sha256}`."
+    )
+
+
+def _view(view: View) -> str:
+    spec = view.features
+    level = f", brought to {spec.level_db:g} dB" if spec.level_db is not None else ""
+    return (
+        f"Input `{view.name}`: {spec.kind} at {spec.sample_rate} Hz ({spec.n_bins} x "
+        f"{spec.n_frames}; n_fft {spec.n_fft}, hop {spec.hop_length}){level}."
     )
 
 

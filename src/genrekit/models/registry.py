@@ -150,6 +150,8 @@ def read_card(path: Path) -> ModelCard:
         raise ModelError(
             f"{path} is not a valid model card: {error}; install the model again"
         ) from error
+    except cards.OtherFormatError as error:
+        raise ModelError(f"{path}: {error}") from error
     except ValueError as error:
         raise ModelError(
             f"{path}: the card was edited: {error}; install the model again, or train and evaluate "

@@ -1,59 +1,74 @@
-"""Run a model folder's network with ONNX Runtime."""
+"""Run a network with ONNX Runtime."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from genrekit.errors import ModelError
+from genrekit.models.card import View
 from genrekit.models.registry import ModelFolder
 
-INPUT = "features"
+INPUT = "features"  # of a network with one view
 LOGITS = "logits"
 EMBEDDING = "embedding"
 BATCH_SIZE = 4  # measured: docs/design.md
 _ERRORS_ONLY = 3
 _GPU_PROVIDERS = ("CUDAExecutionProvider",)
 
+Floats = NDArray[np.float32]
+# What a network gets: of every view, by its name, shape (n_segments, n_bins, n_frames).
+Features = Mapping[str, Floats]
+
 
 class Network:
-    """A network ready to run, checked against its card.
+    """A network ready to run, checked against its views.
 
     The segments run in batches of BATCH_SIZE whatever their number, so memory does not grow with
     the track.
     """
 
-    def __init__(self, folder: ModelFolder, n_threads: int = 1) -> None:
+    def __init__(
+        self, model: bytes, views: Sequence[View], name: str = "network", n_threads: int = 1
+    ) -> None:
         """Load the network on the GPU where ONNX Runtime has one, otherwise on the CPU.
 
         Args:
-            folder: where the network lies.
+            model: the ONNX file's bytes.
+            views: its inputs.
+            name: what errors call it.
             n_threads: threads inside one operator.
 
         Raises:
-            ModelError: ONNX Runtime cannot load the file, or its inputs and outputs are not those
-                that the card promises.
+            ModelError: ONNX Runtime cannot load the file, or its inputs are not the views.
         """
-        import onnxruntime
+        self.views = tuple(views)
+        self.name = name
+        self._session = _session(model, name, n_threads)
+        self.outputs = {output.name: output.shape for output in self._session.get_outputs()}
+        self._check_inputs()
 
-        self._folder = folder
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = n_threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = _ERRORS_ONLY
-        # Idle threads that spin take the core from the decoder and from the other workers.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        here = onnxruntime.get_available_providers()
-        providers = [p for p in _GPU_PROVIDERS if p in here] + ["CPUExecutionProvider"]
-        try:
-            self._session = onnxruntime.InferenceSession(
-                folder.onnx_path.read_bytes(), options, providers=providers
+    @classmethod
+    def of(cls, folder: ModelFolder, n_threads: int = 1) -> Network:
+        """Load a model folder's network.
+
+        Raises:
+            ModelError: as for __init__; or the logits are not those that the card promises.
+        """
+        card = folder.card
+        name = str(folder.onnx_path)
+        network = cls(folder.onnx_path.read_bytes(), card.views, name, n_threads)
+        shape = network.outputs.get(LOGITS)
+        if shape is None:
+            raise ModelError(f"{name} has outputs {sorted(network.outputs)}; expected '{LOGITS}'")
+        if not _fits(shape, [None, len(card.labels)]):
+            raise ModelError(
+                f"{name} gives logits of shape {shape}; its card has {len(card.labels)} labels"
             )
-        except Exception as error:  # its exceptions share no public base class
-            raise ModelError(f"{folder.onnx_path} cannot be loaded: {error}") from error
-        self._check()
+        return network
 
     @property
     def provider(self) -> str:
@@ -64,104 +79,99 @@ class Network:
     @property
     def has_embedding(self) -> bool:
         """Whether the network gives an embedding beside its logits."""
-        return EMBEDDING in self._outputs
+        return EMBEDDING in self.outputs
 
-    def logits(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the logits of every segment.
-
-        Args:
-            features: normalised features. Shape (n_segments, n_bins, n_frames).
-
-        Returns:
-            Shape (n_segments, n_labels).
-
-        Raises:
-            ModelError: features of another shape, or logits that are not finite.
-        """
-        return self._run([LOGITS], features)[0]
-
-    def embed(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the embedding of every segment: the vector before the classifier.
+    def run(self, features: Features, *outputs: str) -> list[Floats]:
+        """Run segments through the network.
 
         Args:
-            features: normalised features. Shape (n_segments, n_bins, n_frames).
+            features: of every view, by its name. Shapes (n_segments, n_bins, n_frames).
+            outputs: the names of the outputs that are requested.
 
         Returns:
-            Shape (n_segments, d).
+            An array for each requested output. Shapes (n_segments, d).
 
         Raises:
-            ModelError: the network has no embedding; features of another shape; values that are
-                not finite.
+            ModelError: a missing view or output, features of another shape, or values that are not
+                finite.
         """
-        if not self.has_embedding:
-            raise ModelError(f"model {self._folder.card.name!r} gives no embedding, only logits")
-        return self._run([EMBEDDING], features)[0]
-
-    def hear(
-        self, features: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-        """Return the logits and the embedding of every segment, in one pass.
-
-        Args:
-            features: normalised features. Shape (n_segments, n_bins, n_frames).
-
-        Returns:
-            Shapes (n_segments, n_labels) and (n_segments, d); None where the network gives none.
-
-        Raises:
-            ModelError: features of another shape, or values that are not finite.
-        """
-        if not self.has_embedding:
-            return self.logits(features), None
-        logits, embedding = self._run([LOGITS, EMBEDDING], features)
-        return logits, embedding
-
-    def _run(self, outputs: list[str], features: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-        spec = self._folder.card.features
-        if features.ndim != 3 or features.shape[1:] != (spec.n_bins, spec.n_frames):
+        missing = [output for output in outputs if output not in self.outputs]
+        if missing:
             raise ModelError(
-                f"features of shape {features.shape} came; model {self._folder.card.name!r} takes "
-                f"(n_segments, {spec.n_bins}, {spec.n_frames})"
+                f"{self.name} gives no {missing[0]}, only {', '.join(self.outputs)}; use a model "
+                "that does"
             )
+        n_segments = self._check_features(features)
+        inputs = {view.name: features[view.name] for view in self.views}
         batches = [
-            self._session.run(outputs, {INPUT: features[start : start + BATCH_SIZE]})
-            for start in range(0, max(len(features), 1), BATCH_SIZE)
+            self._session.run(
+                list(outputs),
+                {name: rows[start : start + BATCH_SIZE] for name, rows in inputs.items()},
+            )
+            for start in range(0, max(n_segments, 1), BATCH_SIZE)
         ]
         results = [np.concatenate(parts) for parts in zip(*batches, strict=True)]
         for output, result in zip(outputs, results, strict=True):
             if not np.isfinite(result).all():
                 raise ModelError(
-                    f"model {self._folder.card.name!r} gave {output} that are not finite; "
+                    f"{self.name} gave {output} that are not finite; "
                     "check it with `genrekit models verify`"
                 )
         return results
 
-    def _check(self) -> None:
-        card = self._folder.card
-        self._outputs = {output.name for output in self._session.get_outputs()}
+    def _check_features(self, features: Features) -> int:
+        """Return how many segments there are; all views have as many."""
+        counts = set()
+        for view in self.views:
+            expected = (view.features.n_bins, view.features.n_frames)
+            given = features.get(view.name)
+            if given is None or given.ndim != 3 or given.shape[1:] != expected:
+                shape = "none" if given is None else f"shape {given.shape}"
+                raise ModelError(
+                    f"got {view.name} of {shape}; {self.name} expects "
+                    f"(n_segments, {expected[0]}, {expected[1]})"
+                )
+            counts.add(len(given))
+        if len(counts) > 1:
+            raise ModelError(f"got views of {sorted(counts)} segments; expected as many of each")
+        return counts.pop()
+
+    def _check_inputs(self) -> None:
         inputs = {node.name: node.shape for node in self._session.get_inputs()}
-        wanted = [card.features.n_bins, card.features.n_frames]
-        if LOGITS not in self._outputs or list(inputs) != [INPUT]:
+        names = [view.name for view in self.views]
+        if sorted(inputs) != sorted(names):
             raise ModelError(
-                f"{self._folder.onnx_path} has inputs {sorted(inputs)} and outputs "
-                f"{sorted(self._outputs)}; it needs input '{INPUT}' and output '{LOGITS}'"
+                f"{self.name} has inputs {sorted(inputs)}; its card's views are {sorted(names)}"
             )
-        if not _fits(inputs[INPUT], [None, *wanted]):
-            raise ModelError(
-                f"{self._folder.onnx_path} takes features of shape {inputs[INPUT]}; its card "
-                f"promises (batch, {wanted[0]}, {wanted[1]})"
-            )
-        shape = next(out.shape for out in self._session.get_outputs() if out.name == LOGITS)
-        if not _fits(shape, [None, len(card.labels)]):
-            raise ModelError(
-                f"{self._folder.onnx_path} gives logits of shape {shape}; its card has "
-                f"{len(card.labels)} labels"
-            )
+        for view in self.views:
+            expected = (view.features.n_bins, view.features.n_frames)
+            if not _fits(inputs[view.name], [None, *expected]):
+                raise ModelError(
+                    f"{self.name} takes {view.name} of shape {inputs[view.name]}; its card "
+                    f"promises (batch, {expected[0]}, {expected[1]})"
+                )
 
 
-def _fits(shape: list[Any], wanted: list[int | None]) -> bool:
-    """Whether a shape with symbolic dimensions (text) can be the wanted one (None: any size)."""
-    if len(shape) != len(wanted):
+def _session(model: bytes, name: str, n_threads: int) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = n_threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = _ERRORS_ONLY
+    # Idle threads that spin take the core from the decoder and from the other workers.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    here = onnxruntime.get_available_providers()
+    providers = [p for p in _GPU_PROVIDERS if p in here] + ["CPUExecutionProvider"]
+    try:
+        return onnxruntime.InferenceSession(model, options, providers=providers)
+    except Exception as error:  # its exceptions share no public base class
+        raise ModelError(f"{name} cannot be loaded: {error}") from error
+
+
+def _fits(shape: list[Any], expected: list[int | None]) -> bool:
+    """Whether a shape with symbolic dimensions (text) can be the expected one (None: any size)."""
+    if len(shape) != len(expected):
         return False
-    fixed = [(a, b) for a, b in zip(shape, wanted, strict=True) if isinstance(a, int)]
+    fixed = [(a, b) for a, b in zip(shape, expected, strict=True) if isinstance(a, int)]
     return all(size == want for size, want in fixed) and not isinstance(shape[0], int)

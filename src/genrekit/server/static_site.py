@@ -55,7 +55,7 @@ def build(out: Path, model: str | None = None) -> ModelFolder:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise GenrekitError(f"{out} holds files already; name a new or empty folder")
     found = registry.find(model)
-    kind = found.card.features.kind
+    kind = found.card.segments.kind
     if kind not in _KINDS:
         raise ModelError(
             f"model {found.card.name!r} takes {kind} features, which the page does not compute; "

@@ -55,9 +55,9 @@ def _run(classifier: Classifier, task: Task) -> TaskResult:
 def _predict(classifier: Classifier, info: audio.AudioInfo, task: Task) -> dict[str, Any]:
     """Return the JSON form of a PredictionResult."""
     options = task.options
-    spectrogram = Spectrogram(classifier.card.features)
+    spectrogram = Spectrogram(classifier.card.views)
     on_segments = spectrogram.add if "spectrogram" in options.include else None
-    prediction = classifier.hearing(options.segments).predict_file(info, on_segments)
+    prediction = classifier.with_segments(options.segments).predict_file(info, on_segments)
     named = prediction.model_copy(update={"path": task.name, "threshold": options.threshold})
     fields = named.to_dict()
     if "spectrogram" in options.include:

@@ -85,20 +85,14 @@ class SpectrogramSource:
         return min(n_frames, 1 + int(heard))
 
     def _grid(self, track: int) -> list[int]:
-        """Starts of the segments that the product hears of a track."""
-        if self.track_ids[track] in self.cached.drawn:
-            return list(range(0, self.cached.n_frames(self.track_ids[track]), self.spec.n_frames))
-        n_frames = self._n_frames(track)
-        duration_seconds = n_frames / self._frames_per_second
-        n_spread = segments.n_spread(duration_seconds, self.spec, None)
-        if n_spread:
-            spread = segments.spread_starts(duration_seconds, self.spec, n_spread)
-            return [min(round(s * self._frames_per_second), self._room(track)) for s in spread]
+        """Return the first frames of the segments that the front end cuts of a track."""
+        track_id = self.track_ids[track]
+        if track_id in self.cached.drawn:
+            return list(range(0, self.cached.n_frames(track_id), self.spec.n_frames))
+        duration_seconds = self._n_frames(track) / self._frames_per_second
+        starts = segments.starts(duration_seconds, self.spec)
         room = self._room(track)
-        hop = self.spec.segment_hop_seconds * self._frames_per_second
-        starts = [round(i * hop) for i in range(1 + int(room / hop))]
-        # As segments.cut_whole: a rest of at least half a segment is heard by one more segment.
-        return [*starts, room] if room - starts[-1] >= self.spec.n_frames / 2 else starts
+        return [min(round(start * self._frames_per_second), room) for start in starts]
 
     def _cut(self, track: int, start: int) -> Floats:
         return self.cached.crop(self.track_ids[track], start, self.spec.n_frames)

@@ -13,7 +13,7 @@ from genrekit.datasets import Track
 from genrekit.datasets.images import ImageSet
 from genrekit.evaluation import calibration
 from genrekit.inference.aggregation import segment_probabilities, track_probabilities
-from genrekit.models.card import ModelCard, TrainingData
+from genrekit.models.card import ModelCard, TrainingData, one_view
 from genrekit.training import recipe as recipes
 from genrekit.training.data import TrainingSet
 from genrekit.training.methods import TrainingMethod, some_segments
@@ -32,8 +32,7 @@ def make(
         version=recipe.version,
         description=recipe.description or f"Genres of {prepared.dataset.name}.",
         labels=prepared.labels,
-        features=plan.spec,
-        feature_means=_feature_means(plan, prepared.train),
+        views=one_view(plan.spec, _feature_means(plan, prepared.train)),
         images=_images(recipe, prepared),
         aggregation=recipe.aggregation,
         training_data=TrainingData(

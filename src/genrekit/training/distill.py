@@ -81,6 +81,6 @@ def targets(
             segment_probabilities(its.output[:, order], scale, bias.tolist()).astype(np.float32)
             for its in heard
         ],
-        [its.starts_seconds + np.float32(card.features.segment_seconds / 2) for its in heard],
+        [its.starts_seconds + np.float32(card.segments.segment_seconds / 2) for its in heard],
         student_seconds / 2,
     )

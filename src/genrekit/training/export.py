@@ -21,7 +21,7 @@ from genrekit.errors import ModelError
 from genrekit.features.spec import FeatureSpec
 from genrekit.models import card as cards
 from genrekit.models import readme
-from genrekit.models.card import ModelCard
+from genrekit.models.card import ModelCard, one_view
 from genrekit.models.registry import CARD, NETWORK, README
 from genrekit.models.runtime import INPUT, LOGITS
 from genrekit.training.frozen import FrozenNetwork
@@ -123,11 +123,11 @@ def check(
         ModelError: the difference is above 1e-4, or a logit is not finite.
     """
     noise = np.random.default_rng(0).normal(size=(3, spec.n_bins, spec.n_frames))
-    network = FrozenNetwork(model, spec)
+    network = FrozenNetwork(model, one_view(spec))
     worst = 0.0
     for features in (noise.astype(np.float32), real, real[:1]):
         wanted = reference(features)
-        difference = np.abs(network.run(features, output) - wanted).max()
+        difference = np.abs(network.run({INPUT: features}, output) - wanted).max()
         worst = max(worst, float(difference / max(1.0, np.abs(wanted).max())))
     if not worst <= TOLERANCE:  # also true for NaN
         raise ModelError(

@@ -1,7 +1,7 @@
-"""Tracks heard as the product hears them, by a network that is not being trained.
+"""Networks that are not being trained: their outputs of tracks, on disk between runs.
 
-What is heard once is kept on the disk by the audio's and the network's SHA-256, so that a killed
-run continues and the next recipe starts at once.
+What was computed once is kept by the audio's and the network's SHA-256, so that a killed run
+continues and the next recipe starts at once.
 """
 
 from __future__ import annotations
@@ -17,18 +17,19 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from genrekit import audio, features, files
+from genrekit import files
 from genrekit.datasets import Track
-from genrekit.errors import AudioError, ModelError
-from genrekit.features import image
+from genrekit.errors import AudioError
 from genrekit.features.spec import FeatureSpec
-from genrekit.inference import segments
+from genrekit.inference import frontend, segments
+from genrekit.inference.frontend import FrontEnd
+from genrekit.models.card import View
+from genrekit.models.runtime import Features, Network
 from genrekit.training import augment
 from genrekit.training.recipe import Augmentation
 from genrekit.workers import n_cores
 
 Floats = NDArray[np.float32]
-BATCH_SIZE = 16
 
 
 class TrackOutput(NamedTuple):
@@ -38,41 +39,6 @@ class TrackOutput(NamedTuple):
     output: Floats
 
 
-def cut(path: Path, spec: FeatureSpec, *, whole: bool = False) -> tuple[Floats, Floats]:
-    """Cut a track into the segments that the product would hear.
-
-    Args:
-        path: the audio, or the track's first image: then each image is a segment.
-        spec: the front end.
-        whole: hear every segment, however long the track is.
-
-    Returns:
-        Starts in seconds (n_segments,), normalised features (n_segments, n_bins, n_frames).
-
-    Raises:
-        AudioError: the file cannot be heard.
-    """
-    if image.is_image(path):
-        decibels = image.read_track(path, spec).decibels.astype(np.float32)
-        computed = features.normalise(decibels, spec)
-        starts = np.arange(len(computed)) * spec.segment_seconds
-        return starts.astype(np.float32), computed
-    duration_seconds = audio.probe(path).duration_seconds
-    n_spread = None if whole else segments.n_spread(duration_seconds, spec, None)
-    if n_spread is not None:
-        spread = segments.spread_starts(duration_seconds, spec, n_spread)
-        waveform = audio.read_segments(path, spec.sample_rate, spread, spec.segment_seconds)
-        return np.array(spread, np.float32), features.compute(waveform, spec)
-    firsts, cuts = [], []
-    for first, waveform in segments.cut_whole(audio.blocks(path, spec.sample_rate), spec):
-        hops = np.arange(len(waveform)) * spec.segment_hop_seconds
-        firsts.append((first / spec.sample_rate + hops).astype(np.float32))
-        cuts.append(features.compute(waveform, spec))
-    if not cuts:
-        raise AudioError(f"{path} holds no audio; remove it from the dataset")
-    return np.concatenate(firsts), np.concatenate(cuts)
-
-
 @dataclass(frozen=True)
 class Alteration:
     """How a copy of a track is changed before it is heard; the seed decides, not the moment."""
@@ -80,45 +46,47 @@ class Alteration:
     settings: Augmentation
     seed: int
 
-    def __call__(self, computed: Floats, spec: FeatureSpec, digest: str) -> Floats:
-        """Change normalised features, of shape (n_segments, n_bins, n_frames).
+    def __call__(self, features: Features, views: Sequence[View], digest: str) -> Features:
+        """Change normalised features.
 
         Args:
-            computed: the features.
-            spec: their front end.
+            features: of every view, by its name. Shapes (n_segments, n_bins, n_frames).
+            views: say which front end each has.
             digest: the file's SHA-256, so that every track is changed in its own way.
         """
         rng = np.random.default_rng((self.seed, int(digest[:16], 16)))
-        return augment.spectral(computed, spec, self.settings, rng)
+        return {
+            view.name: augment.spectral(features[view.name], view.features, self.settings, rng)
+            for view in views
+        }
 
 
 class FrozenNetwork:
-    """An ONNX network and its front end, on all cores."""
+    """An ONNX network on all cores, and its front end."""
 
-    def __init__(self, model: bytes, spec: FeatureSpec) -> None:
+    def __init__(self, model: bytes, views: Sequence[View]) -> None:
         """Load the network.
 
         Args:
-            model: an ONNX file's bytes, with input "features".
-            spec: its front end.
+            model: an ONNX file's bytes.
+            views: its inputs.
 
         Raises:
-            ModelError: ONNX Runtime cannot load it.
+            ModelError: ONNX Runtime cannot load it, or its inputs are not the views.
         """
-        import onnxruntime
-
         self.model = model
-        self.spec = spec
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = n_cores()
-        options.log_severity_level = 3
-        try:
-            self._session = onnxruntime.InferenceSession(
-                model, options, providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:  # its exceptions share no public base class
-            raise ModelError(f"the frozen network cannot be loaded: {error}") from error
-        self.outputs = [output.name for output in self._session.get_outputs()]
+        self.front_end = FrontEnd(views, images="any")
+        self._network = Network(model, views, "the frozen network", n_cores())
+
+    @property
+    def views(self) -> tuple[View, ...]:
+        """The network's inputs."""
+        return self.front_end.views
+
+    @property
+    def spec(self) -> FeatureSpec:
+        """The first view's front end."""
+        return self.views[0].features
 
     @cached_property
     def model_sha256(self) -> Any:
@@ -131,26 +99,26 @@ class FrozenNetwork:
         Raises:
             ModelError: the network has no such output.
         """
-        silence = np.zeros((1, self.spec.n_bins, self.spec.n_frames), np.float32)
+        silence = {
+            view.name: np.zeros((1, view.features.n_bins, view.features.n_frames), np.float32)
+            for view in self.views
+        }
         return int(self.run(silence, output).shape[1])
 
-    def run(self, computed: Floats, output: str) -> Floats:
-        """Return one output. Shape (n_segments, n_bins, n_frames) -> (n_segments, d).
+    def run(self, features: Features, output: str) -> Floats:
+        """Return one output of every segment.
+
+        Args:
+            features: of every view, by its name. Shapes (n_segments, n_bins, n_frames).
+            output: which one.
+
+        Returns:
+            Shape (n_segments, d).
 
         Raises:
             ModelError: the network has no such output.
         """
-        if output not in self.outputs:
-            raise ModelError(
-                f"the network has no output {output!r}, only {', '.join(self.outputs)}; use a "
-                "model that has one"
-            )
-        batches = [
-            self._session.run([output], {"features": computed[start : start + BATCH_SIZE]})[0]
-            for start in range(0, len(computed), BATCH_SIZE)
-        ]
-        result: Floats = np.concatenate(batches)
-        return result
+        return self._network.run(features, output)[0]
 
 
 @dataclass(frozen=True)
@@ -190,21 +158,23 @@ class CachedExtractor:
     def _hear_for_stretches(self, path: Path) -> tuple[float, TrackOutput]:
         if path not in self._last:
             self._last.clear()
-            duration_seconds = _duration_seconds(path, self.network.spec)
+            duration_seconds = frontend.duration_seconds(path, self.network.spec)
             spread = segments.n_spread(duration_seconds, self.network.spec, None) is not None
             self._last[path] = duration_seconds, self._hear(path, self.whole or spread)
         return self._last[path]
 
     def _hear(self, path: Path, whole: bool) -> TrackOutput:
-        digest = image.sha256(path) if image.is_image(path) else files.sha256(path)
+        digest = frontend.sha256(path)
         record = self.memory / self._key(whole) / f"{digest}.npz"
         remembered = _read(record)
         if remembered:
             return remembered
-        starts, computed = cut(path, self.network.spec, whole=whole)
+        track = self.network.front_end.open(path, "all" if whole else None).all()
+        inputs = track.features
         if self.alteration:
-            computed = self.alteration(computed, self.network.spec, digest)
-        heard = TrackOutput(starts, self.network.run(computed, self.output))
+            inputs = self.alteration(inputs, self.network.views, digest)
+        starts = np.array(track.starts_seconds, np.float32)
+        heard = TrackOutput(starts, self.network.run(inputs, self.output))
         with files.write_beside(record) as stream:
             np.savez(stream, starts_seconds=heard.starts_seconds, output=heard.output)
         return heard
@@ -231,17 +201,12 @@ class CachedExtractor:
         return heard, failures
 
     def _key(self, whole: bool) -> str:
-        parts = (self.network.spec.digest(), self.output, str(whole), str(self.alteration))
+        specs = "".join(view.features.digest() for view in self.network.views)
+        parts = (specs, self.output, str(whole), str(self.alteration))
         key = self.network.model_sha256.copy()
         key.update("".join(parts).encode())
         digest: str = key.hexdigest()
         return digest[:16]
-
-
-def _duration_seconds(path: Path, spec: FeatureSpec) -> float:
-    if image.is_image(path):
-        return len(image.parts(path)) * spec.segment_seconds
-    return audio.probe(path).duration_seconds
 
 
 def _read(record: Path) -> TrackOutput | None:

@@ -17,14 +17,16 @@ from genrekit.datasets import Track
 from genrekit.datasets.cache import CachedFeatures, SpectrogramCache
 from genrekit.errors import AudioError, DatasetError
 from genrekit.features.spec import FeatureSpec
+from genrekit.inference.frontend import FrontEnd
 from genrekit.models import registry
-from genrekit.models.runtime import EMBEDDING, LOGITS
+from genrekit.models.card import one_view
+from genrekit.models.runtime import EMBEDDING, INPUT, LOGITS
 from genrekit.networks import backbones
 from genrekit.networks.heads import GenreNetwork, Head
 from genrekit.networks.image_input import ImageNetwork, ImageRendering
 from genrekit.training import export
 from genrekit.training.batches import EmbeddingSource, InputSource, SpectrogramSource
-from genrekit.training.frozen import CachedExtractor, FrozenNetwork, TrackOutput, cut
+from genrekit.training.frozen import CachedExtractor, FrozenNetwork, TrackOutput
 from genrekit.training.onnx_head import graft
 from genrekit.training.recipe import EMBEDDED, Recipe
 
@@ -174,7 +176,7 @@ class FrozenMethod:
 
     def logits(self, features: Floats) -> Floats:
         """See Plan."""
-        embedding = torch.from_numpy(self._frozen.run(features, EMBEDDING))
+        embedding = torch.from_numpy(self._frozen.run({INPUT: features}, EMBEDDING))
         with torch.no_grad():
             logits: Floats = self._head.cpu().eval()(embedding).numpy()
         return logits
@@ -187,14 +189,14 @@ def _freeze(recipe: Recipe, tracks: Tracks) -> tuple[FrozenNetwork, str, list[in
         folder = registry.find(name.removeprefix(EMBEDDED))
         card = folder.card
         origin = f"embedding of {card.name} {card.version} (sha256 {card.onnx_sha256}), frozen"
-        frozen = FrozenNetwork(folder.onnx_path.read_bytes(), card.features)
+        frozen = FrozenNetwork(folder.onnx_path.read_bytes(), card.views)
         return frozen, origin, [frozen.width(EMBEDDING)]
     if name == "musicnn":
         return _freeze_musicnn(recipe, tracks)
     spec = _spectrograms(recipe, tracks).spec
     backbone = _backbone(recipe, spec)
     model = export.to_onnx(backbone, spec, (EMBEDDING,))
-    return FrozenNetwork(model, spec), f"{_origin(recipe)}, frozen", [backbone.n_features]
+    return FrozenNetwork(model, one_view(spec)), f"{_origin(recipe)}, frozen", [backbone.n_features]
 
 
 def _freeze_musicnn(recipe: Recipe, tracks: Tracks) -> tuple[FrozenNetwork, str, list[int]]:
@@ -215,7 +217,11 @@ def _freeze_musicnn(recipe: Recipe, tracks: Tracks) -> tuple[FrozenNetwork, str,
     if settings.quantise == "int8":
         model = quantise(model, real, lambda weight: weight.startswith(QUANTISED))
         origin += ", convolutions int8"
-    return FrozenNetwork(model, spec), origin, [compact.n_taps[tap] for tap in settings.taps]
+    return (
+        FrozenNetwork(model, one_view(spec)),
+        origin,
+        [compact.n_taps[tap] for tap in settings.taps],
+    )
 
 
 def some_segments(tracks: Sequence[Track], spec: FeatureSpec) -> Floats:
@@ -223,7 +229,7 @@ def some_segments(tracks: Sequence[Track], spec: FeatureSpec) -> Floats:
     found: list[Floats] = []
     for track in tracks[:: max(1, len(tracks) // N_CALIBRATION_TRACKS)]:
         try:
-            _, computed = cut(track.path, spec)
+            computed = FrontEnd.of(spec).open(track.path).all().features[INPUT]
         except AudioError:  # it is named when it is heard
             continue
         found.append(computed[len(computed) // 2])

@@ -11,7 +11,7 @@ import torch
 from genrekit.errors import ModelError
 from genrekit.models import registry
 from genrekit.models.registry import CARD, ModelFolder
-from genrekit.models.runtime import Network
+from genrekit.models.runtime import INPUT, LOGITS, Network
 from genrekit.networks.heads import GenreNetwork
 from genrekit.training import methods
 from genrekit.training import recipe as recipes
@@ -59,7 +59,7 @@ def _build(recipe: Recipe, folder: ModelFolder) -> GenreNetwork:
     settings = recipe.model.model_copy(update={"weights": "none"})  # those of the run come
     return methods.network(
         recipe.model_copy(update={"model": settings}),
-        folder.card.features,
+        folder.card.segments,
         len(folder.card.labels),
     ).eval()
 
@@ -77,10 +77,10 @@ def _load(restored: GenreNetwork, path: Path) -> None:
 
 def _check(restored: GenreNetwork, folder: ModelFolder, run: Path) -> None:
     """Compare the logits of noise with those of the model folder."""
-    spec = folder.card.features
+    spec = folder.card.segments
     noise = np.random.default_rng(0).normal(size=(_N_CHECKED, spec.n_bins, spec.n_frames))
     features = noise.astype(np.float32)
-    wanted = Network(folder).logits(features)
+    wanted = Network.of(folder).run({INPUT: features}, LOGITS)[0]
     with torch.no_grad():
         found = restored(torch.from_numpy(features))[0].numpy()
     if not np.allclose(found, wanted, rtol=TOLERANCE, atol=TOLERANCE):

@@ -18,15 +18,16 @@ import genrekit
 from genrekit import files
 from genrekit.datasets import SegmentSplit, Split, Track
 from genrekit.errors import RecipeError
+from genrekit.inference.frontend import FrontEnd
 from genrekit.models import registry
-from genrekit.models.card import ModelCard
+from genrekit.models.card import ModelCard, one_view, with_hop
 from genrekit.models.registry import CARD, ModelFolder
-from genrekit.models.runtime import LOGITS
+from genrekit.models.runtime import INPUT, LOGITS
 from genrekit.training import callbacks, cards, data, distill, export, fit, methods, ranks
 from genrekit.training import recipe as recipes
 from genrekit.training.batches import UNLABELLED, TrainingBatches, ValidationTracks, draw_weights
 from genrekit.training.data import TrainingSet
-from genrekit.training.frozen import CachedExtractor, FrozenNetwork, TrackOutput, cut
+from genrekit.training.frozen import CachedExtractor, FrozenNetwork, TrackOutput
 from genrekit.training.logistic_probe import ProbeMethod
 from genrekit.training.module import GenreModule
 from genrekit.training.out_of_fold import N_FOLDS
@@ -224,8 +225,8 @@ class TrainingRun:
         if not settings.model:
             return None
         folder = registry.find(settings.model)
-        spec = folder.card.features.model_copy(update={"segment_hop_seconds": settings.hop_seconds})
-        network = FrozenNetwork(folder.onnx_path.read_bytes(), spec)
+        views = with_hop(folder.card.views, settings.hop_seconds)
+        network = FrozenNetwork(folder.onnx_path.read_bytes(), views)
         memory = methods.cache_folder(self.recipe, "embeddings")
         heard, failures = self._hear(
             CachedExtractor(network, LOGITS, memory, whole=True), tracks, "teacher"
@@ -250,7 +251,7 @@ class TrainingRun:
             self._keep_curve(plan.curve)
         else:
             tracks: Sequence[Track] = prepared.validation or prepared.train
-            _, real = cut(tracks[0].path, plan.spec)
+            real = FrontEnd.of(plan.spec).open(tracks[0].path).all().features[INPUT]
             export.check(model, plan.spec, plan.logits, real[:N_CHECKED_SEGMENTS])
         card = cards.make(self.recipe, plan, prepared, cost)
         if self.recipe.data.validation != "none":
@@ -270,7 +271,7 @@ class TrainingRun:
             logits = plan.out_of_fold(prepared)
             told = f"training and validation tracks, by {N_FOLDS} artist-grouped folds,"
         else:
-            network, told = FrozenNetwork(model, plan.spec), "validation tracks"
+            network, told = FrozenNetwork(model, one_view(plan.spec)), "validation tracks"
             tracks, logits = self._validate(plan, network, prepared.validation)
         told = f"{len(tracks)} {told} of the {prepared.split.name} split"
         groups = [prepared.dataset.groups[track.track_id] for track in tracks]

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from genrekit.features.spec import FeatureSpec
-from genrekit.models.card import ModelCard
+from genrekit.models.card import ModelCard, one_view
 from genrekit.models.runtime import EMBEDDING, LOGITS
 from genrekit.training import export
 from genrekit.training.recipe import EMBEDDED, TABULAR, Recipe, resolve
@@ -112,7 +112,7 @@ def write_model(folder: Path) -> Path:
         version="1",
         description="Untrained, for smoke runs.",
         labels=labels,
-        features=spec,
+        views=one_view(spec),
         unfit_for=("anything but smoke runs",),
         license="MIT",
         onnx_sha256="",

@@ -36,7 +36,7 @@ export async function explain(file, genre) {
 }
 
 async function analyse(file, network) {
-  const spec = network.card.features;
+  const spec = network.card.views[0].features;
   const front = new FrontEnd(spec);
   const { waveform, seconds } = await monoOf(file, spec.sample_rate).catch(() => {
     throw new Problem(`${file.name} cannot be decoded by this browser; choose an audio file, such as MP3, FLAC or WAV`);

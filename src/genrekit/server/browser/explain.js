@@ -10,7 +10,8 @@ const N_PASSAGES = 3;
 
 /** Return the JSON form of an Explanation of an analysis ({starts, features, rows, spec...}). */
 export async function explanationOf(analysis, network, genre) {
-  const { labels, feature_means: means } = network.card;
+  const { labels } = network.card;
+  const means = network.card.views[0].feature_means;
   const chosen = evenly(analysis.features.length);
   const features = chosen.map((index) => analysis.features[index]);
   const grid = new Grid(analysis.front);

@@ -17,6 +17,7 @@ from genrekit.datasets.feature_table import FeatureTable
 from genrekit.errors import DatasetError, ModelError
 from genrekit.features.handcrafted import COLUMNS
 from genrekit.features.spec import FeatureSpec
+from genrekit.models.card import one_view
 from genrekit.models.runtime import EMBEDDING, INPUT, LOGITS
 from genrekit.training import methods, out_of_fold
 from genrekit.training.data import TrainingSet
@@ -54,7 +55,9 @@ class TabularMethod:
         else:
             self.spec = recipe.features
             memory = methods.cache_folder(recipe, "embeddings")
-            listener = CachedExtractor(FrozenNetwork(_columns(), self.spec), EMBEDDING, memory)
+            listener = CachedExtractor(
+                FrozenNetwork(_columns(), one_view(self.spec)), EMBEDDING, memory
+            )
             self._heard, self.failures = hear(listener, tracks, "computing the columns")
         self._pipeline: Pipeline | None = None
         self._checked: Floats = np.empty((0, len(COLUMNS)), np.float32)
@@ -101,8 +104,8 @@ class TabularMethod:
                 differ from the ONNX model's by more than 1e-5.
         """
         model = to_onnx.to_onnx(self._fitted, len(COLUMNS), self._n_labels)
-        network = FrozenNetwork(model, self.spec)
-        logits = network.run(self._checked[:, :, None], LOGITS).astype(np.float64)
+        network = FrozenNetwork(model, one_view(self.spec))
+        logits = network.run({INPUT: self._checked[:, :, None]}, LOGITS).astype(np.float64)
         powers = np.exp(logits - logits.max(axis=1, keepdims=True))
         said = powers / powers.sum(axis=1, keepdims=True)
         worst = float(np.abs(said - estimators.probabilities(self._fitted, self._checked)).max())
@@ -116,7 +119,7 @@ class TabularMethod:
     def logits(self, network: FrozenNetwork, tracks: Sequence[Track]) -> list[Floats]:
         """Return what the exported model says of tracks, one (n_segments, n_labels) each."""
         heard = [self._heard[track.track_id].output for track in tracks]
-        return [network.run(rows[:, :, None], LOGITS) for rows in heard]
+        return [network.run({INPUT: rows[:, :, None]}, LOGITS) for rows in heard]
 
     @property
     def _fitted(self) -> Pipeline:
