@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import pkgutil
 import re
+import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import typer
@@ -22,6 +25,75 @@ HELPERS = {"audit_tables", "batch_options", "console", "main", "options", "table
 def run(*arguments: str) -> tuple[int, str]:
     result = CliRunner().invoke(main.build(), list(arguments))
     return result.exit_code, result.output
+
+
+def leaves(command: Any, words: str) -> Iterator[tuple[str, Any]]:
+    """Yield every command that does something, with the words that name it."""
+    children = getattr(command, "commands", {})
+    for word, child in children.items():
+        yield from leaves(child, f"{words} {word}")
+    if not children:
+        yield words, command
+
+
+GROUP = typer.main.get_group(main.build())
+COMMANDS = {
+    words: command
+    for verb in VERBS
+    for words, command in leaves(GROUP.get_command(None, verb), verb)
+}
+TEXT = re.compile(r"<(?:str|path|list\[str\])>")  # a name, a path, or several
+# What the help of an option says in every verb that has it; the help of others is the same text.
+MEANING = {
+    "--data": r"\b(dataset|datasets)\b",
+    "--dry-run": r"^(Show|List) .*(stop|nothing)\.$",
+    "--engine": r"processes of this machine, or Ray",
+    "--folds": r"\bfolds?\b",
+    "--genre": r"\bgenre\b",
+    "--jobs": r"^Worker (processes|threads)\.$",
+    "--json": r"^Write .*JSON",
+    "--min-precision": r"only where this share of",
+    "--model": r"\b[Mm]odel\b",
+    "--output": r"^(Write .*|The .*)(there|file|folder|image|PNG|TSV|\.wav)\b",
+    "--segment-seconds": r"segment of this length",
+    "--split": r"\bsplit|\bdivides\b",
+    "--top": r"^(Give|Write) (at most )?this many",
+}
+
+
+def options() -> dict[str, dict[str, tuple[str, str]]]:
+    """Return how each option is written and what its help says, by verb."""
+    found: dict[str, dict[str, tuple[str, str]]] = {}
+    for words, command in COMMANDS.items():
+        context = command.make_context(words, [], resilient_parsing=True)
+        for option in command.params:
+            if option.param_type_name == "option":
+                written = TEXT.sub("<text>", option.get_help_record(context)[0])
+                found.setdefault(max(option.opts, key=len), {})[words] = written, option.help
+    return found
+
+
+OPTIONS = options()
+SHARED = sorted(name for name, verbs in OPTIONS.items() if len(verbs) > 1)
+
+
+@pytest.mark.parametrize("name", SHARED)
+def test_an_option_has_one_type_and_one_meaning_in_every_verb(name: str) -> None:
+    assert len({written for written, _ in OPTIONS[name].values()}) == 1
+    if name in MEANING:
+        others = {
+            verb: text
+            for verb, (_, text) in OPTIONS[name].items()
+            if not re.search(MEANING[name], text)
+        }
+        assert others == {}
+    else:
+        assert len({text for _, text in OPTIONS[name].values()}) == 1
+
+
+def test_what_a_verb_writes_is_named_by_output() -> None:
+    assert not {"--out", "--to", "--destination", "--page-out", "--target"} & set(OPTIONS)
+    assert {written for written, _ in OPTIONS["--output"].values()} == {"-o, --output <text>"}
 
 
 def test_every_file_is_a_verb_or_a_helper() -> None:
@@ -60,6 +132,24 @@ def test_the_first_screen_of_predict_has_the_five_options_that_matter() -> None:
         "--help",
     }
     assert re.findall(r"^([A-Z][a-z]+):$", rest, re.MULTILINE) == ["Processing", "Examples"]
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [
+        *("predict", "evaluate", "train", "explain", "serve"),
+        *("library scan", "tag plan", "models install", "datasets audit"),
+    ],
+)
+def test_the_help_of_a_main_verb_ends_with_two_examples_that_can_be_parsed(verb: str) -> None:
+    code, output = run(*verb.split(), "--help")
+    assert code == 0
+    examples = [line.strip() for line in output.partition("\nExamples:\n")[2].splitlines()]
+    assert len(examples) == 2
+    for example in examples:
+        assert example.startswith(f"genrekit {verb} ")
+        with COMMANDS[verb].make_context(verb, shlex.split(example)[1 + len(verb.split()) :]):
+            pass  # make_context refuses what the verb does not take
 
 
 @pytest.mark.parametrize("name", VERBS)

@@ -131,7 +131,12 @@ def audit(
     jobs: Jobs = None,
     as_json: AsJson = False,
 ) -> None:
-    """Find faulty files, repeated recordings, double labels and leaking splits."""
+    """Find faulty files, repeated recordings, double labels and leaking splits.
+
+    Examples:
+        genrekit datasets audit GTZAN -o exclusions.tsv
+        genrekit datasets audit MyGenres/ --split artist --json
+    """
     from genrekit import datasets, quality
     from genrekit.cli import audit_tables
 

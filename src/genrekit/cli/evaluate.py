@@ -119,6 +119,10 @@ def command(options: EvaluateOptions) -> None:
     """Measure a model, or a recipe trained anew, with 95 % intervals over artists.
 
     Every segment of the split's tracks is predicted, by the code that `genrekit predict` runs.
+
+    Examples:
+        genrekit evaluate fast --data GTZAN --split fault-filtered
+        genrekit evaluate recipes/fast.toml --data GTZAN --split artist --folds 5
     """
     from genrekit.evaluation import report
 

@@ -71,7 +71,12 @@ class ScanOptions:
 @app.command("scan")
 @spread(ScanOptions)
 def scan_command(options: ScanOptions) -> None:
-    """Hear every new file once and remember it; stop it at any time, it goes on where it was."""
+    """Hear every new file once and remember it; stop it at any time, it goes on where it was.
+
+    Examples:
+        genrekit library scan Music/
+        genrekit library scan Music/ --model accurate --nice 10
+    """
     from genrekit.library import database, scan
 
     worker = batch_options.engine(options.engine, options.jobs, options.ray_address)

@@ -92,7 +92,12 @@ def install(
         bool, typer.Option("--replace", help="Put it over an installed model of the same name.")
     ] = False,
 ) -> None:
-    """Copy a model to where `genrekit predict --model NAME` finds it."""
+    """Copy a model to where `genrekit predict --model NAME` finds it.
+
+    Examples:
+        genrekit models install runs/mine/model
+        genrekit models install my-model.zip --replace
+    """
     from genrekit.models import install as installer
 
     folder = installer.install(source, replace=replace)

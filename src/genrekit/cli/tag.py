@@ -85,7 +85,12 @@ class PlanOptions:
 @app.command()
 @spread(PlanOptions)
 def plan(options: PlanOptions) -> None:
-    """Say which genres would be written into which files; files are heard where they were not."""
+    """Say which genres would be written into which files; files are heard where they were not.
+
+    Examples:
+        genrekit tag plan Music/ -o plan.jsonl
+        genrekit tag plan Music/ --append --min-precision 0.9 -o plan.jsonl
+    """
     mode = options.mode
     from genrekit.library import database, scan
     from genrekit.tagging import plan_files, planning, policy

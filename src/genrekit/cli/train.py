@@ -89,6 +89,10 @@ def command(options: TrainOptions) -> None:
 
     With --data alone, a small head is trained on the embedding of the embedded model. With
     --from-tags, a logistic one on all tracks, judged by folds that tear no artist or album apart.
+
+    Examples:
+        genrekit train --data MyGenres/
+        genrekit train recipes/cnn.toml --data MyGenres/ optimiser.lr=1e-3
     """
     placement = _place(options)
     if options.from_tags:
