@@ -38,7 +38,7 @@ predict: .venv/.installed
 	@if [[ -n "$$GENREKIT_FILE" ]]; then \
 		.venv/bin/genrekit predict -- "$$GENREKIT_FILE"; \
 	else \
-		.venv/bin/genrekit demo demo && .venv/bin/genrekit predict demo; \
+		.venv/bin/genrekit demo && .venv/bin/genrekit predict demo; \
 	fi
 
 test: .venv-dev/.installed

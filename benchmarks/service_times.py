@@ -174,7 +174,7 @@ def main() -> None:
     parser.add_argument("--songs", type=int, default=3, help="4-minute songs (default: 3)")
     parser.add_argument("--rounds", type=int, default=9, help="rounds (default: 9)")
     parser.add_argument("--model", default=registry.DEFAULT)
-    parser.add_argument("-o", "--out", type=Path, default=TIMES)
+    parser.add_argument("-o", "--output", type=Path, default=TIMES)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -189,7 +189,7 @@ def main() -> None:
             "clip": measure(options.model, clips, options.rounds),
             "song": measure(options.model, songs, options.rounds),
         }
-    options.out.write_text(json.dumps(found, indent=1) + "\n")
+    options.output.write_text(json.dumps(found, indent=1) + "\n")
     print(json.dumps(found, indent=1))
 
 

@@ -171,7 +171,7 @@ def folders(check: str) -> Iterator[Check]:
     places = {
         "installed models": (registry.user_folder(), "set XDG_DATA_HOME to a folder of yours"),
         "caches": (user_cache_path("genrekit"), "set XDG_CACHE_HOME to a folder of yours"),
-        "runs": (Path("runs").absolute(), "change to a folder of yours, or give --out"),
+        "runs": (Path("runs").absolute(), "change to a folder of yours, or give --output"),
         "temporary files": (Path(tempfile.gettempdir()), "set TMPDIR to a folder of yours"),
     }
     for purpose, (folder, advice) in places.items():

@@ -64,7 +64,7 @@ def untraced() -> Iterator[None]:
 @pytest.mark.parametrize("path", list(parameters()))
 def test_a_recipe_runs_with_smoke_and_its_model_predicts(path: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    done = CliRunner().invoke(build(), ["train", str(path), "--smoke", "--out", str(out)])
+    done = CliRunner().invoke(build(), ["train", str(path), "--smoke", "--output", str(out)])
     assert done.exit_code == 0, done.output
     prediction = Classifier(out / "model").predict_file(out / "smoke-data" / "low" / "0.wav")
     assert set(prediction.probabilities) == {"high", "low"}

@@ -54,7 +54,7 @@ MEANING = {
     "--json": r"^Write .*JSON",
     "--min-precision": r"only where this share of",
     "--model": r"\b[Mm]odel\b",
-    "--output": r"^(Write .*|The .*)(there|file|folder|image|PNG|TSV|\.wav)\b",
+    "--output": r"^(Write .*|The .*|A .*)(there|file|folder|image|PNG|TSV|\.zip|\.wav)\b",
     "--segment-seconds": r"segment of this length",
     "--split": r"\bsplit|\bdivides\b",
     "--top": r"^(Give|Write) (at most )?this many",

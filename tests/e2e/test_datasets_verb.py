@@ -127,7 +127,7 @@ def test_check_works_where_nothing_can_be_written(music: Path) -> None:
 
 def test_get_shows_what_it_would_download(music: Path, tmp_path: Path) -> None:
     (tmp_path / "to/fma_metadata").mkdir(parents=True)
-    code, output, _ = run("get", "fma-small", "--to", tmp_path / "to", "--dry-run")
+    code, output, _ = run("get", "fma-small", "-o", tmp_path / "to", "--dry-run")
     assert code == 0
     metadata, audio = output.splitlines()
     assert metadata.endswith("fma_metadata, which is there")
@@ -139,7 +139,7 @@ def test_get_shows_what_it_would_download(music: Path, tmp_path: Path) -> None:
 
 def test_get_does_nothing_where_everything_is_there(tmp_path: Path) -> None:
     (tmp_path / "genres").mkdir()
-    assert run("get", "gtzan", "--to", tmp_path)[:2] == (0, f"{tmp_path}\n")
+    assert run("get", "gtzan", "-o", tmp_path)[:2] == (0, f"{tmp_path}\n")
 
 
 @pytest.mark.parametrize(

@@ -134,7 +134,7 @@ def evaluate(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 def test_every_number_is_the_known_one(model: Path, data: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     arguments = ["--model", model, "--data", data, "--split", "official"]
-    done = evaluate(*arguments, "--json", "--out", out)
+    done = evaluate(*arguments, "--json", "--output", out)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert result == json.loads((out / "metrics.json").read_text(encoding="utf-8"))
@@ -252,7 +252,16 @@ def test_without_matplotlib_only_the_images_are_missing(
     code = (
         "import sys; sys.modules['matplotlib'] = None; from genrekit.cli.main import main; main()"
     )
-    arguments = ["--model", model, "--data", data, "--split", "official", "--out", tmp_path / "out"]
+    arguments = [
+        "--model",
+        model,
+        "--data",
+        data,
+        "--split",
+        "official",
+        "--output",
+        tmp_path / "out",
+    ]
     done = subprocess.run(
         [sys.executable, "-c", code, "evaluate", *map(str, arguments)],
         capture_output=True,
@@ -283,7 +292,7 @@ def test_a_recipe_without_torch_is_one_sentence(data: Path, tmp_path: Path) -> N
 def test_compare_two_evaluations(
     model: Path, data: Path, tmp_path: Path, edit_card: Callable[..., None]
 ) -> None:
-    arguments = ["--model", model, "--data", data, "--split", "official", "--json", "--out"]
+    arguments = ["--model", model, "--data", data, "--split", "official", "--json", "--output"]
     evaluate(*arguments, tmp_path / "first")
     edit_card(labels=("low", "high", "middle"))
     evaluate(*arguments, tmp_path / "second")
@@ -319,7 +328,7 @@ def test_compare_says_what_it_needs(model: Path, tmp_path: Path) -> None:
 
 def test_changed_audio(model: Path, data: Path, tmp_path: Path) -> None:
     arguments = ["--model", model, "--data", data, "--split", "official", "--robustness"]
-    done = evaluate(*arguments, "--update-card", "--out", tmp_path / "out")
+    done = evaluate(*arguments, "--update-card", "--output", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     robustness = registry.find(model).card.robustness
     assert robustness is not None

@@ -47,7 +47,7 @@ def train(images: Path, out: Path, *more: str) -> str:
         f"data.cache={out.parent / 'cache'}",
         "--data",
         images,
-        "--out",
+        "--output",
         out,
     )
     assert code == 0, output
@@ -168,7 +168,7 @@ def test_images_of_another_length_stop_the_run_and_leave_nothing(
 ) -> None:
     out = tmp_path / "run"
     code, output = genrekit(
-        "train", *RECIPE[2:], f"data.cache={tmp_path / 'cache'}", "--data", images, "--out", out
+        "train", *RECIPE[2:], f"data.cache={tmp_path / 'cache'}", "--data", images, "--output", out
     )
     assert code == 1
     assert "shows another front end: segment_seconds 1.5, not 3.0" in output

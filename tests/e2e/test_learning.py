@@ -47,7 +47,7 @@ def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_model_is_trained_from_tags_and_says_how_good_it_is(music: Path, tmp_path: Path) -> None:
-    done = genrekit("train", "--from-tags", music, "--out", tmp_path / "run", cache=tmp_path)
+    done = genrekit("train", "--from-tags", music, "--output", tmp_path / "run", cache=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "20 tracks: high (10), low (10)" in done.stderr
     assert "left out: 6 files: no genre" in done.stderr
@@ -70,7 +70,7 @@ def test_a_genre_is_added_from_examples(music: Path, tmp_path: Path) -> None:
     examples = sorted(music.glob("noise*"))
     assert genrekit("library", "scan", others, "--db", db, cache=tmp_path).returncode == 0
     done = genrekit(
-        "genres", "add", "Noise", *examples, "--db", db, "--out", target, cache=tmp_path
+        "genres", "add", "Noise", *examples, "--db", db, "--output", target, cache=tmp_path
     )
     assert done.returncode == 0, done.stderr
     assert "6 of 6 examples are called 'Noise', and so are 0 of 50 other tracks" in done.stderr

@@ -43,15 +43,15 @@ def test_list_and_show() -> None:
 
 def test_export_install_verify(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     archive = tmp_path / "tiny.zip"
-    assert models("export", "tiny", archive).exit_code == 0
+    assert models("export", "tiny", "-o", archive).exit_code == 0
     monkeypatch.delenv("GENREKIT_MODELS")
     done = models("install", archive)
     assert (done.exit_code, done.stdout.split()[:2]) == (0, ["installed", "tiny"])
     assert models("verify", "tiny").stdout.startswith("tiny: good")
     again = models("install", archive)
     assert again.exit_code == 1
-    assert "--replace" in again.stderr
-    assert models("install", archive, "--replace").exit_code == 0
+    assert "--overwrite" in again.stderr
+    assert models("install", archive, "--overwrite").exit_code == 0
 
 
 def test_a_broken_model_is_listed_verified_and_refused(
@@ -67,7 +67,7 @@ def test_a_broken_model_is_listed_verified_and_refused(
     for arguments in (
         ["show", "broken"],
         ["install", broken],
-        ["export", "broken", tmp_path / "x"],
+        ["export", "broken", "-o", tmp_path / "x"],
     ):
         done = models(*arguments)
         assert done.exit_code == 1
@@ -76,7 +76,7 @@ def test_a_broken_model_is_listed_verified_and_refused(
 
 
 def test_unknown_names() -> None:
-    for arguments in (["show", "tinny"], ["export", "tinny", "x"], ["weights", "musican"]):
+    for arguments in (["show", "tinny"], ["export", "tinny", "-o", "x"], ["weights", "musican"]):
         done = models(*arguments)
         assert done.exit_code == 1
         assert "did you mean" in done.stderr

@@ -185,9 +185,9 @@ def test_exported_and_installed_is_the_same(user_folder: Path, tmp_path: Path, k
         installed.card
     )
     assert registry.find("tiny").path == installed.path
-    with pytest.raises(ModelError, match=r"is installed in .*--replace"):
+    with pytest.raises(ModelError, match=r"is installed in .*--overwrite"):
         install.install(str(destination))
-    assert install.install(str(destination), replace=True).path == installed.path
+    assert install.install(str(destination), overwrite=True).path == installed.path
     assert [path.name for path in user_folder.iterdir()] == ["tiny"]
 
 

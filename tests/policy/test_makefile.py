@@ -54,7 +54,7 @@ def test_predict_hands_the_name_on_as_it_was_typed(checkout: Path, name: str) ->
 
 
 def test_predict_without_a_file_makes_tracks_and_hears_them(checkout: Path) -> None:
-    assert make(checkout, "predict") == "<demo><demo><predict><demo>"
+    assert make(checkout, "predict") == "<demo><predict><demo>"
 
 
 def test_help_names_every_target(checkout: Path) -> None:

@@ -78,7 +78,7 @@ def run(*arguments: object) -> Result:
 
 
 def reproduced(data: Path, claims: Path, tmp_path: Path, *names: str) -> Result:
-    options = ["--recipes", claims, "--data", data, "--out", tmp_path / "results"]
+    options = ["--recipes", claims, "--data", data, "--output", tmp_path / "results"]
     places = ["--page", tmp_path / "results.md", "--runs", tmp_path / "runs"]
     return run("reproduce", *names, *options, *places)
 
@@ -286,7 +286,7 @@ def test_a_grid_is_searched_without_the_test_tracks(data: Path, tmp_path: Path) 
 
 def test_the_best_of_a_grid_is_trained(data: Path, tmp_path: Path) -> None:
     options = ["model.backbone=tabular:knn", "features.kind=handcrafted", "data.validation=none"]
-    where = ["--data", data / "table.csv", "--out", tmp_path / "run"]
+    where = ["--data", data / "table.csv", "--output", tmp_path / "run"]
     done = run(
         "train", *options, *where, "--grid", "model.parameters.n_neighbors=1,9", "--folds", 2
     )
@@ -300,7 +300,7 @@ def test_the_best_of_a_grid_is_trained(data: Path, tmp_path: Path) -> None:
 
 def test_folds_are_measured_and_written(data: Path, tmp_path: Path) -> None:
     options = ["model.backbone=tabular:knn", "features.kind=handcrafted", "data.validation=none"]
-    where = ["--data", data / "table.csv", "--out", tmp_path / "run"]
+    where = ["--data", data / "table.csv", "--output", tmp_path / "run"]
     done = run("train", *options, *where, "--folds", 2, "--split", "track", "--json")
     assert done.exit_code == 0, done.output
     result = json.loads(done.stdout)

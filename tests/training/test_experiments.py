@@ -227,7 +227,15 @@ def test_the_verb_measures_a_recipe(music: Path, frozen: recipe.Recipe, runs: Pa
     path = runs.parent / "frozen.toml"
     path.write_text(recipe.to_toml(frozen), encoding="utf-8")
     data = ["--data", str(music / "manifest.csv"), "--split", "track"]
-    arguments = ["evaluate", str(path), *data, "--leak-meter", "--json", "--out", str(runs.parent)]
+    arguments = [
+        "evaluate",
+        str(path),
+        *data,
+        "--leak-meter",
+        "--json",
+        "--output",
+        str(runs.parent),
+    ]
     done = CliRunner().invoke(build(), arguments)
     assert done.exit_code == 0, done.output
     result = EvaluationResult.model_validate_json(done.stdout)

@@ -207,7 +207,7 @@ def test_what_several_processes_cannot_do_ends_in_one_sentence_and_2(
     if "recipes/tabular" in arguments:
         arguments = [*arguments[:-1], "model.backbone=tabular:svm", "features.kind=handcrafted"]
     done = CliRunner().invoke(
-        build(), ["train", *arguments, *options[-2:], "--out", str(tmp_path / "run")]
+        build(), ["train", *arguments, *options[-2:], "-o", str(tmp_path / "run")]
     )
     assert done.exit_code == 2, done.output
     assert sentence in done.stderr
@@ -222,7 +222,7 @@ def command(options: list[str], *more: str) -> list[str]:
 def test_ctrl_c_ends_all_ranks_and_says_how_to_go_on(options: list[str], tmp_path: Path) -> None:
     out = tmp_path / "run"
     process = subprocess.Popen(
-        command([*options, "schedule.epochs=500"], "--out", str(out), "--devices", "2"),
+        command([*options, "schedule.epochs=500"], "-o", str(out), "--devices", "2"),
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
@@ -247,7 +247,7 @@ def test_two_machines_under_torchrun_train_what_one_process_trains(
     out = tmp_path / "run"
     machines = [
         subprocess.Popen(
-            command(options, "--out", str(out), "--nodes", "2"),
+            command(options, "-o", str(out), "--nodes", "2"),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -105,7 +105,7 @@ def test_a_folder_alone_ends_in_a_model_that_tells_the_genres_apart(
 ) -> None:
     out = tmp_path / "run"
     done = train(
-        "--data", str(tones), "--out", str(out), f"model.backbone=embedded:{listener}",
+        "--data", str(tones), "-o", str(out), f"model.backbone=embedded:{listener}",
         f"data.cache={cache}", "early_stopping.patience=3", "early_stopping.monitor=accuracy",
     )  # fmt: skip
     assert done.exit_code == 0, done.output
@@ -185,7 +185,15 @@ def test_kill_9_and_resume_give_the_uninterrupted_model(
     cnn_options: list[str], whole: TrainingRun, tmp_path: Path
 ) -> None:
     out = tmp_path / "run"
-    command = [sys.executable, "-m", "genrekit.cli.main", "train", *cnn_options, "--out", str(out)]
+    command = [
+        sys.executable,
+        "-m",
+        "genrekit.cli.main",
+        "train",
+        *cnn_options,
+        "--output",
+        str(out),
+    ]
     with (tmp_path / "log").open("w") as log:
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
         process = subprocess.Popen(command, stderr=log, stdout=log, env=environment)
@@ -273,7 +281,7 @@ def test_a_file_that_cannot_be_heard_is_left_out_and_named(
     lost = open_dataset(data).split("track", 0).train[0]
     (data / f"{lost}.wav").write_text("no audio")
     done = train(
-        "--data", str(data), "--out", str(tmp_path / "run"), "schedule.epochs=1",
+        "--data", str(data), "-o", str(tmp_path / "run"), "schedule.epochs=1",
         f"model.backbone=embedded:{listener}", f"data.cache={tmp_path / 'cache'}",
     )  # fmt: skip
     assert done.exit_code == 0, done.output
@@ -286,12 +294,12 @@ def test_a_file_that_cannot_be_heard_is_left_out_and_named(
 def test_one_genre_and_an_empty_genre_are_refused(tones: Path, tmp_path: Path) -> None:
     data = Path(shutil.copytree(tones, tmp_path / "data"))
     (data / "silent").mkdir()
-    done = train("--data", str(data), "--out", str(tmp_path / "run"))
+    done = train("--data", str(data), "-o", str(tmp_path / "run"))
     assert done.exit_code == 1
     assert f"genre folder {data / 'silent'} holds no audio" in done.stderr
     shutil.rmtree(data / "silent")
     shutil.rmtree(data / "high")
-    done = train("--data", str(data), "--out", str(tmp_path / "run"))
+    done = train("--data", str(data), "-o", str(tmp_path / "run"))
     assert done.exit_code == 1
     assert "genre" in done.stderr
     assert "two" in done.stderr

@@ -19,7 +19,7 @@ def command(
         list[str],
         typer.Argument(
             metavar="A B [...]",
-            help="Folders or metrics.json of `genrekit evaluate --out`; models, with --data.",
+            help="Folders or metrics.json of `genrekit evaluate -o`; models, with --data.",
         ),
     ],
     data: Annotated[
@@ -28,7 +28,7 @@ def command(
     split: Annotated[
         str | None, typer.Option(help="The split of --data.", show_default="none")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON list.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Write a JSON list.")] = False,
 ) -> None:
     """Compare models on the tracks that both were measured on: is the difference noise?
 
@@ -66,7 +66,7 @@ def _result(name: str, data: str | None, split: str | None) -> EvaluationResult:
         return _read(path)
     if data is None or split is None:
         raise typer.BadParameter(
-            f"{name} is no evaluation that `genrekit evaluate --out` wrote; to measure a model of "
+            f"{name} is no evaluation that `genrekit evaluate -o` wrote; to measure a model of "
             "this name, give --data and --split"
         )
     from genrekit import Classifier, datasets
@@ -86,5 +86,5 @@ def _read(path: Path) -> EvaluationResult:
         return EvaluationResult.model_validate_json(path.read_bytes())
     except ValidationError as error:
         raise typer.BadParameter(
-            f"{path} is no evaluation; give a metrics.json that genrekit evaluate --out wrote"
+            f"{path} is no evaluation; give a metrics.json that genrekit evaluate -o wrote"
         ) from error

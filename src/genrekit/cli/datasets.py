@@ -26,7 +26,7 @@ app = typer.Typer(
 
 Data = Annotated[str, typer.Argument(help="A folder, a manifest CSV or a downloaded dataset.")]
 Threads = Annotated[
-    int | None, typer.Option(min=1, help="Number of threads.", show_default="one for each core")
+    int | None, typer.Option(min=1, help="Worker threads.", show_default="one for each core")
 ]
 
 
@@ -114,8 +114,8 @@ def check(data: Data, jobs: Threads = None, as_json: AsJson = False) -> None:
 @app.command()
 def audit(
     data: Data,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Write the tracks to leave out as TSV.")
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write the tracks to leave out as TSV.")
     ] = None,
     split: Annotated[
         str | None,
@@ -150,9 +150,9 @@ def audit(
         jobs=jobs,
         progress=partial(console.progress, shown=not as_json),
     )
-    if out:
-        found.save_exclusions(out)
-        console.say(f"wrote {out}")
+    if output:
+        found.save_exclusions(output)
+        console.say(f"wrote {output}")
     if as_json:
         typer.echo(json.dumps(found.to_dict(), ensure_ascii=False))
     else:
@@ -162,8 +162,14 @@ def audit(
 @app.command()
 def get(
     name: Annotated[str, typer.Argument(help="Which: gtzan or fma-small.")],
-    to: Annotated[
-        Path | None, typer.Option(help="Where to put it.", show_default="the user's data folder")
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="The folder to download to.",
+            show_default="the user's data folder",
+        ),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be downloaded, and stop.")
@@ -177,7 +183,7 @@ def get(
     offered = {key: its.archives for key, its in datasets.layouts().items() if its.archives}
     if name not in offered:
         raise DatasetError(unknown_name("dataset", name, offered))
-    folder = to or datasets.user_folder(name)
+    folder = output or datasets.user_folder(name)
     if dry_run:
         for archive in offered[name]:
             there = (folder / archive.provides).exists()

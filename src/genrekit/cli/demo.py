@@ -9,13 +9,13 @@ import typer
 
 
 def command(
-    folder: Annotated[
+    output: Annotated[
         Path,
-        typer.Argument(help="The folder to write to; created if it is missing.", show_default=True),
+        typer.Option("--output", "-o", help="The folder to write to; created if it is missing."),
     ] = Path("demo"),
 ) -> None:
     """Write three synthetic tracks as FLAC and print their paths."""
     from genrekit import demo
 
-    for path in demo.write(folder):
+    for path in demo.write(output):
         typer.echo(path)

@@ -32,7 +32,7 @@ class EvaluateOptions:
     data: Annotated[str, typer.Option(help="A dataset's folder, manifest or name.")]
     split: Annotated[
         str,
-        typer.Option(help="fault-filtered, artist, track, official, ... or segment (LEAKY)."),
+        typer.Option(help="The split: fault-filtered, artist, track, official or segment (LEAKY)."),
     ]
     arguments: Annotated[
         list[str] | None,
@@ -71,10 +71,14 @@ class EvaluateOptions:
             "--include-training-tracks", help="Keep tracks the model was fitted to: LEAKY numbers."
         ),
     ] = False
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False
-    out: Annotated[
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False
+    output: Annotated[
         Path | None,
-        typer.Option(help="Write report.html, metrics.json, predictions.csv and PNGs there."),
+        typer.Option(
+            "--output",
+            "-o",
+            help="Write report.html, metrics.json, predictions.csv and PNGs to this folder.",
+        ),
     ] = None
     update_card: Annotated[
         bool, typer.Option("--update-card", help="Write the numbers into the model's card.")
@@ -139,7 +143,7 @@ def command(options: EvaluateOptions) -> None:
     _show(result, options.as_json)
     if options.update_card and folder:
         console.say(f"wrote {report.update_card(folder, result, options.open())}")
-    drawn = options.out is None or _write(result, options.out, folder)
+    drawn = options.output is None or _write(result, options.output, folder)
     if result.failures or not drawn:
         raise typer.Exit(1)
 
@@ -171,8 +175,8 @@ def _find(options: EvaluateOptions) -> ModelFolder:
 @contextmanager
 def _runs_folder(options: EvaluateOptions) -> Iterator[Path]:
     """Keep the runs beside the report, where a later call finds them, or nowhere."""
-    if options.out:
-        yield options.out / "runs"
+    if options.output:
+        yield options.output / "runs"
         return
     with tempfile.TemporaryDirectory(prefix="genrekit-") as folder:
         yield Path(folder)

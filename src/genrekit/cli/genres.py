@@ -26,9 +26,11 @@ def add(
     ],
     model: Model = None,
     db: Db = None,
-    out: Annotated[
+    output: Annotated[
         Path | None,
-        typer.Option(help="The new model's folder.", show_default="models/MODEL-NAME"),
+        typer.Option(
+            "--output", "-o", help="The new model's folder.", show_default="models/MODEL-NAME"
+        ),
     ] = None,
 ) -> None:
     """Add a genre to a model from examples, told from the music of a scanned library."""
@@ -44,6 +46,8 @@ def add(
             heard = learning.hear(folder, paths, advance)
         others = learning.others(connection, folder.card.onnx_sha256, name, heard)
     added = few_shot.add(folder, name, heard.embeddings, heard.groups, others)
-    target = export.write_folder(out or Path("models") / added.card.name, added.model, added.card)
+    target = export.write_folder(
+        output or Path("models") / added.card.name, added.model, added.card
+    )
     console.say(added.summary)
     typer.echo(target)

@@ -58,7 +58,7 @@ class ScanOptions:
         bool, typer.Option("--retry", help="Try the files again that failed before.")
     ] = False
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be done; hear nothing.")
+        bool, typer.Option("--dry-run", help="Show what would be done; analyse nothing.")
     ] = False
     engine: Annotated[
         Literal["local", "ray"],

@@ -88,40 +88,47 @@ def verify(
 @app.command()
 def install(
     source: Annotated[str, typer.Argument(help="A model folder, a zip of one, or hub:OWNER/NAME.")],
-    replace: Annotated[
-        bool, typer.Option("--replace", help="Put it over an installed model of the same name.")
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an installed model of the same name.")
     ] = False,
 ) -> None:
     """Copy a model to where `genrekit predict --model NAME` finds it.
 
     Examples:
         genrekit models install runs/mine/model
-        genrekit models install my-model.zip --replace
+        genrekit models install my-model.zip --overwrite
     """
     from genrekit.models import install as installer
 
-    folder = installer.install(source, replace=replace)
+    folder = installer.install(source, overwrite=overwrite)
     typer.echo(f"installed {folder.card.name} in {folder.path}")
 
 
 @app.command()
 def export(
     name: Annotated[str, typer.Argument(help="A model's name or folder.")],
-    destination: Annotated[Path, typer.Argument(help="A new folder, or a new file ending in .zip")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="A new folder, or a new file ending in .zip.")
+    ],
 ) -> None:
     """Copy a model to a folder or into a zip."""
     from genrekit.models import install as installer
     from genrekit.models import registry
 
-    typer.echo(installer.export(registry.find(name), destination))
+    typer.echo(installer.export(registry.find(name), output))
 
 
 @app.command()
 def weights(
     name: Annotated[str, typer.Argument(help="Which: musicnn.")],
-    to: Annotated[
+    output: Annotated[
         Path | None,
-        typer.Option(help="The .npz to write.", show_default="in the user's data folder"),
+        typer.Option(
+            "--output",
+            "-o",
+            help="The .npz file to write.",
+            show_default="in the user's data folder",
+        ),
     ] = None,
 ) -> None:
     """Fetch the public weights that training starts from."""
@@ -130,7 +137,7 @@ def weights(
 
     if name != "musicnn":
         raise ModelError(unknown_name("weights", name, ["musicnn"]))
-    typer.echo(checkpoints.fetch_musicnn(to or checkpoints.musicnn_path()))
+    typer.echo(checkpoints.fetch_musicnn(output or checkpoints.musicnn_path()))
 
 
 def _summary(card: ModelCard | None, problem: str) -> dict[str, object]:

@@ -35,8 +35,9 @@ def command(
     recipes: Annotated[Path, typer.Option(help="The folder of the recipes.")] = Path(
         "recipes/reproductions"
     ),
-    out: Annotated[
-        Path, typer.Option(help="The folder of the results, one small JSON a recipe.")
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", help="The folder of the results, one small JSON a recipe."),
     ] = Path("results"),
     page: Annotated[Path, typer.Option(help="The page made from the results.")] = Path(
         "docs/results.md"
@@ -45,7 +46,7 @@ def command(
         "runs/reproduce"
     ),
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object a recipe.")
+        bool, typer.Option("--json", help="Write one JSON object a recipe.")
     ] = False,
 ) -> None:
     """Train recipes, measure them by their source's protocol and honestly, and write the page.
@@ -57,12 +58,12 @@ def command(
 
     claimed = runner.claims(recipes, data, weights)
     if list_only or not names:
-        _show(claimed, results.load(out), as_json, has_data=data is not None)
+        _show(claimed, results.load(output), as_json, has_data=data is not None)
         return
     failed = []
     for name, chosen in runner.choose(claimed, names).items():
         try:
-            result = runner.run(chosen.recipe, runs, out, console.say)
+            result = runner.run(chosen.recipe, runs, output, console.say)
         except GenrekitError as error:
             failed.append(f"{name}: {error}")
             console.say(failed[-1])
@@ -71,7 +72,7 @@ def command(
             typer.echo(result.model_dump_json())
     claims = {name: each.recipe.claim for name, each in claimed.items()}
     needs = {name: each.needs for name, each in claimed.items()}
-    pages.write(page, claims, results.load(out), needs)
+    pages.write(page, claims, results.load(output), needs)
     console.say(f"wrote {page}")
     if failed:
         console.say(f"{len(failed)} could not be measured:")

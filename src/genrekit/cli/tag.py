@@ -23,7 +23,7 @@ app = typer.Typer(help="Write genres into files: plan, apply, verify, undo.", no
 
 N_SHOWN = 20  # files that stay as they are, by name
 PlanFile = Annotated[Path, typer.Argument(help="A plan that `genrekit tag plan` wrote.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done; change nothing.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done; change nothing.")]
 
 
 @dataclass(frozen=True)

@@ -40,13 +40,14 @@ class TrainOptions:
         Path | None, typer.Option(help="A folder of music whose genre tags are the labels.")
     ] = None
     mapping: Annotated[
-        Path | None, typer.Option("--map", help="With --from-tags: a label set with your genres.")
+        Path | None, typer.Option("--label-set", help="With --from-tags: your genres, a TOML file.")
     ] = None
     min_per_genre: Annotated[
         int, typer.Option(min=2, help="With --from-tags: leave out genres with fewer tracks.")
     ] = 10
-    out: Annotated[
-        Path | None, typer.Option(help="The run's folder.", show_default="runs/NAME-TIME")
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="The run's folder.", show_default="runs/NAME-TIME"),
     ] = None
     resume: Annotated[
         Path | None, typer.Option(help="Go on with the run in this folder, by its own recipe.")
@@ -68,9 +69,9 @@ class TrainOptions:
         list[str] | None,
         typer.Option(help="KEY=A,B,C: try all, by folds without the test tracks; train the best."),
     ] = None
-    as_json: Annotated[bool, typer.Option("--json", help="With --folds or --grid: print JSON.")] = (
-        False
-    )
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Write the result of --folds or --grid as JSON.")
+    ] = False
     smoke: Annotated[
         bool, typer.Option("--smoke", help="Try the recipe for a few steps on made audio.")
     ] = False
@@ -104,7 +105,7 @@ def command(options: TrainOptions) -> None:
     from genrekit.training import smoke as smoke_runs
     from genrekit.training.run import TrainingRun
 
-    folder = options.resume or options.out or _new_folder(recipe.name)
+    folder = options.resume or options.output or _new_folder(recipe.name)
     if options.smoke:
         recipe = smoke_runs.shrink(recipe, folder)
     if options.grid:
@@ -133,8 +134,10 @@ def _place(options: TrainOptions) -> Placement:
             "--folds and --grid train one network after the other by one process; leave out "
             "--devices and --nodes"
         )
-    if placement.n_nodes > 1 and not (options.out or options.resume):
-        raise RecipeError("several machines need one folder; give all the same --out or --resume")
+    if placement.n_nodes > 1 and not (options.output or options.resume):
+        raise RecipeError(
+            "several machines need one folder; give all the same --output or --resume"
+        )
     return placement
 
 
@@ -143,8 +146,8 @@ def _label(options: TrainOptions, folder: Path) -> TrainOptions:
     from genrekit.library import labelling
     from genrekit.training.recipe import FROM_TAGS
 
-    out = options.out or _new_folder("own-genres")
-    target = out / "own-tags.csv"
+    folder = options.output or _new_folder("own-genres")
+    target = folder / "own-tags.csv"
     with console.progress("Reading tags", None) as advance:
         found = labelling.write_manifest(
             folder,
@@ -158,7 +161,7 @@ def _label(options: TrainOptions, folder: Path) -> TrainOptions:
     for reason, n_files in found.left_out.items():
         console.say(f"left out: {n_files} files: {reason}")
     arguments = [*FROM_TAGS, *(options.arguments or [])]
-    return replace(options, out=out, data=str(target), arguments=arguments)
+    return replace(options, output=folder, data=str(target), arguments=arguments)
 
 
 def _recipe(options: TrainOptions) -> Recipe:

@@ -228,7 +228,7 @@ def _check_space(part: Path, total: int | None, start: int) -> None:
     if needed > free:
         raise DatasetError(
             f"{part.parent} has {free / 1e9:.1f} GB free; downloading and unpacking {part.stem} "
-            f"takes about {needed / 1e9:.1f} GB; free some space or name another folder with --to"
+            f"takes about {needed / 1e9:.1f} GB; free some space or name another folder with -o"
         )
 
 

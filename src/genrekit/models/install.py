@@ -27,26 +27,26 @@ _HUB = "hub:"
 Opener = Callable[[], IO[bytes]]
 
 
-def install(source: str, *, replace: bool = False) -> ModelFolder:
+def install(source: str, *, overwrite: bool = False) -> ModelFolder:
     """Copy a model into the user's folder, so that it has a name.
 
     The copy is checked before it appears; when anything fails, nothing is left behind.
 
     Args:
         source: a model folder, a zip that holds one, or "hub:OWNER/NAME" of the Hugging Face hub.
-        replace: put it in the place of an installed model of the same name.
+        overwrite: put it in the place of an installed model of the same name.
 
     Raises:
         ModelError: no such source; not a whole and unedited model; the name is taken.
         OSError: the user's folder cannot be written.
     """
     if source.startswith(_HUB):
-        return _install_folder(_downloaded(source.removeprefix(_HUB)), replace)
+        return _install_folder(_downloaded(source.removeprefix(_HUB)), overwrite)
     path = Path(source)
     if path.is_dir():
-        return _install_folder(path, replace)
+        return _install_folder(path, overwrite)
     if path.is_file():
-        return _install_zip(path, replace)
+        return _install_zip(path, overwrite)
     raise ModelError(f"{source} is neither a folder nor a zip; give one, or {_HUB}OWNER/NAME")
 
 
@@ -89,20 +89,20 @@ def verify(folder: ModelFolder) -> Network:
     return network
 
 
-def _install_folder(source: Path, replace: bool) -> ModelFolder:
+def _install_folder(source: Path, overwrite: bool) -> ModelFolder:
     registry.read(source)
     present = [name for name in CONTENT if (source / name).is_file()]
-    return _install({name: _opener(source / name) for name in present}, replace)
+    return _install({name: _opener(source / name) for name in present}, overwrite)
 
 
 def _opener(path: Path) -> Opener:
     return lambda: path.open("rb")
 
 
-def _install_zip(path: Path, replace: bool) -> ModelFolder:
+def _install_zip(path: Path, overwrite: bool) -> ModelFolder:
     try:
         with zipfile.ZipFile(path) as archive:
-            return _install(_members(archive, path), replace)
+            return _install(_members(archive, path), overwrite)
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
         raise ModelError(f"{path} is not a readable zip: {error}; fetch it again") from error
 
@@ -129,7 +129,7 @@ def _member_opener(archive: zipfile.ZipFile, member: str) -> Opener:
     return lambda: archive.open(member)
 
 
-def _install(content: dict[str, Opener], replace: bool) -> ModelFolder:
+def _install(content: dict[str, Opener], overwrite: bool) -> ModelFolder:
     """Fill a folder beside the target, check it there, then rename it."""
     parent = registry.user_folder()
     with _staged(parent) as staging:
@@ -138,7 +138,7 @@ def _install(content: dict[str, Opener], replace: bool) -> ModelFolder:
         verify(checked)
         (staging / README).write_text(readme.write(checked.card), encoding="utf-8")
         target = parent / checked.card.name
-        _check_free(target, replace)
+        _check_free(target, overwrite)
         if target.exists():
             target.rename(staging.with_suffix(".old"))
         staging.rename(target)
@@ -146,15 +146,17 @@ def _install(content: dict[str, Opener], replace: bool) -> ModelFolder:
     return registry.read(target)
 
 
-def _check_free(target: Path, replace: bool) -> None:
+def _check_free(target: Path, overwrite: bool) -> None:
     name = target.name
     if name in registry.names() and registry.locate(name) != target:
         raise ModelError(
             f"the name {name!r} belongs to the model in {registry.locate(name)}, which would hide "
             "this one; give its card another name"
         )
-    if target.exists() and not replace:
-        raise ModelError(f"a model {name!r} is installed in {target}; --replace puts this over it")
+    if target.exists() and not overwrite:
+        raise ModelError(
+            f"a model {name!r} is installed in {target}; --overwrite puts this over it"
+        )
 
 
 @contextmanager

@@ -27,7 +27,7 @@ def network(run: Path) -> tuple[GenreNetwork, ModelFolder, Recipe]:
     """Return the network that a run trained, its model folder and its recipe.
 
     Args:
-        run: the folder that `genrekit train --out` wrote, or its model folder.
+        run: the folder that `genrekit train --output` wrote, or its model folder.
 
     Returns:
         The network on the CPU, in evaluation mode.

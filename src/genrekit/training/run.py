@@ -158,12 +158,12 @@ class TrainingRun:
         kept, divided = self.folder / RECIPE, self.folder / SPLIT
         if kept.exists() and recipes.load(kept) != self.recipe:
             raise RecipeError(
-                f"{self.folder} holds a run of another recipe; give another --out, or go on with "
+                f"{self.folder} holds a run of another recipe; give another --output, or resume "
                 f"it by `genrekit train --resume {self.folder}`"
             )
         if divided.exists() and Split.load(divided).sha256 != prepared.split.sha256:
             raise RecipeError(
-                f"{self.folder} holds a run on another split of the data; give another --out"
+                f"{self.folder} holds a run on another split of the data; give another --output"
             )
         self.folder.mkdir(parents=True, exist_ok=True)
         about = {
