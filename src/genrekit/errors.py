@@ -1,7 +1,7 @@
 """The error tree: everything genrekit raises on purpose, and the exit code each one ends in.
 
     GenrekitError
-    ├── AudioError      a file or waveform that cannot be heard
+    ├── AudioError      a file or waveform that cannot be decoded
     │   └── ImageError    an image that cannot be read as a spectrogram
     ├── ModelError      a model folder, card or weight file that cannot be used
     ├── DatasetError    a dataset, split or manifest that cannot be used
@@ -10,7 +10,7 @@
     ├── LibraryError    a library database or plan that cannot be used
     └── RunError        a run over many files that cannot be started or continued
 
-Every message says what came, what is allowed and what to do. The command line prints it as one
+Every message names what came, what is allowed and what to do. The command line prints it as one
 sentence and exits with ``exit_code``.
 """
 
@@ -27,7 +27,7 @@ class GenrekitError(Exception):
 
 
 class AudioError(GenrekitError):
-    """A file or a waveform that cannot be heard: unreadable, empty or not finite."""
+    """A file or a waveform that cannot be decoded: unreadable, empty or not finite."""
 
 
 class ImageError(AudioError):

@@ -139,7 +139,7 @@ def label_set(name: str) -> LabelSet:
 def read(path: Path) -> LabelSet:
     """Read a label set from a TOML file.
 
-    It holds ``name``, a table ``aliases`` of lists, and if wished a table ``parents`` with the
+    It holds ``name``, a table ``aliases`` of lists, and optionally a table ``parents`` with the
     wider genre of some labels.
 
     Raises:

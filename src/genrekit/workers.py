@@ -168,7 +168,7 @@ class Pool(Generic[Item, Result]):
         busy = {worker.link: worker for worker in self._workers if worker.job}
         outcomes: dict[int, Any] = {}
         for link in connection.wait(list(busy), self._patience(list(busy.values()))):
-            outcomes.update(self._hear(busy.pop(cast(Any, link))))
+            outcomes.update(self._receive(busy.pop(cast(Any, link))))
         for worker in busy.values():
             message = self._complaint(worker)
             if message is not None:
@@ -187,7 +187,7 @@ class Pool(Generic[Item, Result]):
     def _limit(self, worker: _Worker) -> float:
         return self._item_seconds if worker.is_ready else self._start_seconds
 
-    def _hear(self, worker: _Worker) -> dict[int, Any]:
+    def _receive(self, worker: _Worker) -> dict[int, Any]:
         try:
             kind, payload = worker.receive()
         except (EOFError, OSError):

@@ -96,7 +96,7 @@ class SpectrogramCache:
             progress: show a bar on standard error, if that is a terminal.
 
         Returns:
-            The spectrograms. Tracks that cannot be heard are in its failures, with the reason.
+            The spectrograms. Tracks that cannot be decoded are in its failures, with the reason.
 
         Raises:
             DatasetError: two tracks have one track_id, or the folder cannot be written or is full.
@@ -115,9 +115,9 @@ class SpectrogramCache:
                 else:
                     records[outcome.track_id] = outcome.sha256
                 advance()
-        stretches = {track.track_id: track.part for track in tracks if track.part}
+        parts = {track.track_id: track.part for track in tracks if track.part}
         drawn = frozenset(task.track_id for task in tasks if image.is_image(task.path))
-        return CachedFeatures(spec, folder, records, failures, stretches, drawn)
+        return CachedFeatures(spec, folder, records, failures, parts, drawn)
 
 
 @dataclass(frozen=True)
@@ -128,8 +128,8 @@ class CachedFeatures:
         spec: the front end; its mean and std normalise what crop returns.
         folder: where the records of this front end lie.
         records: the SHA-256 of each track's audio file, by track_id.
-        failures: why a track could not be heard, by track_id.
-        stretches: which part of the record a track is, where it is not all of it, by track_id.
+        failures: why a track could not be decoded, by track_id.
+        parts: which part of the record a track is, where it is not all of it, by track_id.
         drawn: the tracks that are images: their segments lie one after the other.
     """
 
@@ -137,7 +137,7 @@ class CachedFeatures:
     folder: Path
     records: dict[str, str]
     failures: dict[str, str]
-    stretches: dict[str, TrackPart] = field(default_factory=dict)
+    parts: dict[str, TrackPart] = field(default_factory=dict)
     drawn: frozenset[str] = frozenset()
     _verified: set[str] = field(default_factory=set, repr=False, compare=False)
 
@@ -246,8 +246,8 @@ class CachedFeatures:
                 "build the cache again, which makes only this record anew"
             )
         self._verified.add(track_id)
-        stretch = self.stretches.get(track_id)
-        return codes[stretch.of(len(codes))] if stretch else codes
+        part = self.parts.get(track_id)
+        return codes[part.of(len(codes))] if part else codes
 
 
 @dataclass(frozen=True)
@@ -260,7 +260,7 @@ class _Task:
 
 @dataclass(frozen=True)
 class _Outcome:
-    """sha256 is None where the track cannot be heard; fatal where the cache cannot be written."""
+    """sha256 is None where the track cannot be decoded; fatal where the cache cannot be written."""
 
     track_id: str
     sha256: str | None = None
@@ -303,8 +303,8 @@ def _see(task: _Task) -> NDArray[np.float32]:
 
 def _image_key(task: _Task) -> str:
     """Return what names a record of images, whose frames depend on how long a segment is."""
-    told = f"{image.sha256(task.path)} {task.spec.n_frames}"
-    return hashlib.sha256(told.encode()).hexdigest()
+    key = f"{image.sha256(task.path)} {task.spec.n_frames}"
+    return hashlib.sha256(key.encode()).hexdigest()
 
 
 def _run(tasks: list[_Task], jobs: int | None) -> Iterator[_Outcome]:

@@ -16,7 +16,7 @@ class FeatureSpec(BaseModel):
 
     A trained model carries its FeatureSpec in ``card.json``; training, evaluation and prediction
     read the same one, so there is one front end, not two. With ``first_seconds`` only the start of
-    a track, of that length, is heard. With ``level_db`` every segment is brought to that mean power
+    a track, of that length, is used. With ``level_db`` every segment is brought to that mean power
     of its spectrogram, in decibels re 1.0, so that a volume knob changes nothing.
 
     >>> spec = FeatureSpec(sample_rate=16000, n_fft=512, hop_length=256, n_mels=96)
@@ -77,7 +77,7 @@ class FeatureSpec(BaseModel):
         return self
 
     def used_seconds(self, duration_seconds: float) -> float:
-        """Return how much is heard of a track that is so long.
+        """Return how much of a track of this length is used.
 
         >>> FeatureSpec(first_seconds=3.0).used_seconds(30.0), FeatureSpec().used_seconds(30.0)
         (3.0, 30.0)

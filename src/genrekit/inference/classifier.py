@@ -117,7 +117,7 @@ class Classifier:
         """Predict the genre of a file, in this process.
 
         Args:
-            source: a path, or what audio.probe said of it (which saves probing again).
+            source: a path, or what audio.probe found (which saves probing again).
             on_segments: called with every batch of segments that is analysed.
 
         Raises:

@@ -16,8 +16,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from genrekit import audio, features, files
-from genrekit.audio import AudioInfo
+from genrekit import features, files
+from genrekit.audio.info import AudioInfo
+from genrekit.audio.loading import blocks as audio_blocks
+from genrekit.audio.loading import read_segments
+from genrekit.audio.probing import probe
+from genrekit.audio.signal import resample
 from genrekit.errors import AudioError, ImageError, ModelError
 from genrekit.features import image
 from genrekit.features.spec import FeatureSpec
@@ -144,7 +148,7 @@ class FrontEnd:
         """Resample cut segments to a view's rate; their ends see silence, not their neighbours."""
         if spec.sample_rate == self.sample_rate:
             return waveforms
-        resampled = audio.resample(waveforms, self.sample_rate, spec.sample_rate)
+        resampled = resample(waveforms, self.sample_rate, spec.sample_rate)
         missing = spec.segment_samples - resampled.shape[1]
         if missing > 0:  # rounding: a sample at most
             return np.pad(resampled, ((0, 0), (0, missing)))
@@ -154,7 +158,7 @@ class FrontEnd:
         """Open a file.
 
         Args:
-            source: the path of audio or of a track's first image, or what audio.probe said.
+            source: the path of audio or of a track's first image, or what audio.probe found.
             choice: which segments; see genrekit.inference.segments.
 
         Raises:
@@ -186,7 +190,7 @@ class FrontEnd:
         """
         self._check_takes_audio()
         duration_seconds = mono.shape[-1] / sample_rate
-        resampled = audio.resample(mono, sample_rate, self.sample_rate)
+        resampled = resample(mono, sample_rate, self.sample_rate)
         n_spread = segments.n_spread(duration_seconds, self.spec, choice)
         if n_spread is None:
             return OpenTrack(duration_seconds, self._whole([resampled]))
@@ -210,11 +214,11 @@ class FrontEnd:
         n_spread = segments.n_spread(info.duration_seconds, self.spec, choice)
         if n_spread is None:
             yield from self._whole(
-                audio.blocks(info, self.sample_rate, block_seconds=BLOCK_SECONDS, on_warning=warn)
+                audio_blocks(info, self.sample_rate, block_seconds=BLOCK_SECONDS, on_warning=warn)
             )
             return
         starts = segments.spread_starts(info.duration_seconds, self.spec, n_spread)
-        read = partial(audio.read_segments, on_warning=warn)
+        read = partial(read_segments, on_warning=warn)
         yield self._batch(starts, read(info, self.sample_rate, starts, self.spec.segment_seconds))
 
     def _whole(self, blocks: Iterable[Floats]) -> Iterator[Segments]:
@@ -265,7 +269,7 @@ def duration_seconds(path: Path, spec: FeatureSpec) -> float:
     """
     if image.is_image(path):
         return len(image.parts(path)) * spec.segment_seconds
-    return audio.probe(path).duration_seconds
+    return probe(path).duration_seconds
 
 
 def sha256(path: Path) -> str:
@@ -281,4 +285,4 @@ def _probe(path: Path) -> AudioInfo:
     if path.is_dir():
         empty = "" if files.audio_files(path) else " without audio files"
         raise AudioError(f"{path}: is a folder{empty}; name files, or a folder that holds some")
-    return audio.probe(path)
+    return probe(path)

@@ -42,7 +42,7 @@ COLOURS = (
 
 @dataclass(frozen=True)
 class Cell:
-    """A stretch that the same segments cover, with the mean of their probabilities."""
+    """Seconds that the same segments cover, with the mean of their probabilities."""
 
     start_seconds: float
     end_seconds: float
@@ -56,7 +56,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Span:
-    """A stretch of one genre, with the genre's mean probability in it."""
+    """Seconds of one genre, with the genre's mean probability in it."""
 
     start_seconds: float
     end_seconds: float
@@ -68,7 +68,7 @@ class Span:
 class Timeline:
     """The genres of one track over time.
 
-    ``cells`` lie in order and do not overlap; seconds that no segment heard are in no cell and in
+    ``cells`` lie in order and do not overlap; seconds that no segment covers are in no cell and in
     no span. ``change_points_seconds`` are the starts of the spans whose label differs from that of
     the span before.
     """
@@ -156,7 +156,7 @@ class Timeline:
         return figure
 
     def _share(self, label: str) -> float:
-        """Return the mean probability of a label over the heard time."""
+        """Return the mean probability of a label over the covered time."""
         widths = [cell.end_seconds - cell.start_seconds for cell in self.cells]
         return float(np.average([c.probabilities[label] for c in self.cells], weights=widths))
 
@@ -169,7 +169,7 @@ def colour(index: int) -> str:
 def of(prediction: Prediction, change_penalty: float = CHANGE_PENALTY) -> Timeline:
     """Lay a prediction's segments out over time.
 
-    Segments that overlap are averaged where they do. Hear the whole track
+    Segments that overlap are averaged where they do. Predict the whole track
     (``Classifier(segments="all")``) for a timeline without gaps.
 
     Args:
@@ -208,7 +208,7 @@ def _grid(
     """Cut the time at every segment's start and end; average what overlaps.
 
     Returns:
-        The heard cells' starts and ends, shape (n_cells, 2), and their probabilities, shape
+        The covered cells' starts and ends, shape (n_cells, 2), and their probabilities, shape
         (n_cells, n_labels).
     """
     times = np.array([(s.start_seconds, s.end_seconds) for s in prediction.segments])
@@ -219,9 +219,9 @@ def _grid(
     for (first, last), row in zip(np.searchsorted(points, times), rows, strict=True):
         sums[first:last] += row
         counts[first:last] += 1
-    heard = counts > 0
+    covered = counts > 0
     edges = np.stack([points[:-1], points[1:]], axis=1)
-    return edges[heard], sums[heard] / counts[heard, None]
+    return edges[covered], sums[covered] / counts[covered, None]
 
 
 def _best_path(
@@ -255,7 +255,7 @@ def _spans(
     path: NDArray[np.int64],
     labels: tuple[str, ...],
 ) -> tuple[Span, ...]:
-    """Join neighbouring cells of one label; a gap that nobody heard ends a span."""
+    """Join neighbouring cells of one label; a gap between segments ends a span."""
     breaks = (np.diff(path) != 0) | (edges[1:, 0] > edges[:-1, 1])
     firsts = [0, *(np.flatnonzero(breaks) + 1).tolist()]
     lasts = [*firsts[1:], len(path)]

@@ -1,4 +1,4 @@
-"""The model card: everything a model folder says about its network, as ``card.json``.
+"""The model card: all that is known of a network, as ``card.json``.
 
 The file ends with a seal, the SHA-256 of everything else in it, so that a card whose numbers were
 edited by hand is noticed. It guards against accidents and touching up, not against forgers.
@@ -122,7 +122,7 @@ class Metrics(StrictModel):
 
 
 class LeakRow(StrictModel):
-    """The same recipe under one split; ``split`` says LEAKY where segments of a track are torn.
+    """The same recipe under one split; ``split`` is LEAKY where segments of a track are torn.
 
     ``difference`` is this accuracy minus that of the meter's honest split, None for the honest one.
     """
@@ -304,6 +304,6 @@ def from_json(text: str | bytes) -> ModelCard:
 
 
 def _seal(fields: dict[str, Any]) -> str:
-    """Hash what the file says, not how it is laid out nor what a later version adds to it."""
+    """Hash what the file holds, not how it is laid out nor what a later version adds to it."""
     canonical = json.dumps(fields, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()

@@ -111,7 +111,7 @@ def _members(archive: zipfile.ZipFile, path: Path) -> dict[str, Opener]:
     """The members that make a model folder, by the names they will have.
 
     Only the folder with the one card.json is looked at and the names written are ours, so no member
-    can escape, whatever its path says.
+    can escape, whatever its path is.
     """
     cards = [name for name in archive.namelist() if PurePosixPath(name).name == CARD]
     if len(cards) != 1:
@@ -178,7 +178,9 @@ def _fill(folder: Path, content: dict[str, Opener]) -> None:
             while block := source.read(_BLOCK_BYTES):
                 left -= len(block)
                 if left < 0:
-                    raise ModelError(f"{name} is larger than it says; at most {MAX_BYTES} bytes")
+                    raise ModelError(
+                        f"{name} is larger than the archive declares; at most {MAX_BYTES} bytes"
+                    )
                 target.write(block)
 
 

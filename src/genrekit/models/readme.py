@@ -122,11 +122,11 @@ def _leak_meter(meter: LeakMeter | None) -> str:
         for row in meter.rows
     ]
     headers = "split", "test tracks", "by segment", "by track", f"against {meter.honest}"
-    told = (
+    text = (
         f"The recipe {meter.recipe}, trained anew on {meter.data} under each split: only the split "
         "differs. LEAKY: parts of the test tracks were trained on."
     )
-    return "\n\n".join(["## Leak meter", told, table(headers, rows)])
+    return "\n\n".join(["## Leak meter", text, table(headers, rows)])
 
 
 def _robustness(robustness: Robustness | None) -> str:
@@ -136,12 +136,12 @@ def _robustness(robustness: Robustness | None) -> str:
         [its.name, its.accuracy.percent(" %"), its.agreement.percent(" %")]
         for its in robustness.changes
     ]
-    told = (
+    text = (
         f"The {robustness.changes[0].n_tracks} tracks of {robustness.data}, {robustness.split}, "
-        "changed before they are heard."
+        "changed before they are predicted."
     )
     changed = table(("change", "accuracy", "same answer"), rows)
-    return "\n\n".join(["## Robustness", told, changed])
+    return "\n\n".join(["## Robustness", text, changed])
 
 
 def _training(card: ModelCard) -> str:

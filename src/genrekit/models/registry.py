@@ -125,7 +125,7 @@ def read(folder: Path) -> ModelFolder:
     found = files.sha256(folder / NETWORK)
     if found != card.onnx_sha256:
         raise ModelError(
-            f"{folder / NETWORK} has sha256 {found[:12]}..., but its card says "
+            f"{folder / NETWORK} has sha256 {found[:12]}..., but its card has "
             f"{card.onnx_sha256[:12]}...; it was edited or copied only in part; install it again"
         )
     return ModelFolder(folder, card)

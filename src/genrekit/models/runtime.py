@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from genrekit.errors import ModelError
 from genrekit.models.card import View
-from genrekit.models.registry import ModelFolder
 
 INPUT = "features"  # of a network with one view
 LOGITS = "logits"
@@ -18,6 +17,9 @@ EMBEDDING = "embedding"
 BATCH_SIZE = 4  # measured: docs/design.md
 _ERRORS_ONLY = 3
 _GPU_PROVIDERS = ("CUDAExecutionProvider",)
+
+if TYPE_CHECKING:
+    from genrekit.models.registry import ModelFolder
 
 Floats = NDArray[np.float32]
 # What a network gets: of every view, by its name, shape (n_segments, n_bins, n_frames).

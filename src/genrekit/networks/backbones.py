@@ -113,7 +113,7 @@ def _cnn(weights: str, pooling: str, n_channels: int = 1) -> Cnn:
 
 
 class TimmBackbone(nn.Module):
-    """A timm network without its classifier, hearing one channel."""
+    """A timm network without its classifier, for one channel."""
 
     def __init__(self, name: str, spec: FeatureSpec, weights: str, pooling: str) -> None:
         """See build."""
@@ -190,7 +190,7 @@ def _create(name: str, size: tuple[int, int, int], weights: str, pooling: str) -
 def _fitting(
     timm: Any, name: str, options: dict[str, Any], size: tuple[int, int, int]
 ) -> nn.Module:
-    """Make the network; one that insists on its input's size is told it."""
+    """Make the network; one that needs its input's size is given it."""
     network: nn.Module = timm.create_model(name, **options)
     try:
         with torch.no_grad():
@@ -204,7 +204,7 @@ def load(network: nn.Module, path: Path) -> None:
     """Load a weight file into a backbone.
 
     Names that start like a classifier are left out. Where the names differ but both sides hold as
-    many tensors and every shape agrees in order, the order decides, and the log says so. The first
+    many tensors and every shape agrees in order, the order decides, and the log notes it. The first
     convolution's three colours are summed into one channel.
 
     Raises:

@@ -102,7 +102,7 @@ def _last_map(network: nn.Module) -> Iterator[list[Tensor]]:
 
 
 def _spread(maps: Tensor, size: tuple[int, int]) -> Tensor:
-    """Stretch maps to a size; their sums stay."""
+    """Interpolate maps to a size; their sums stay."""
     large = functional.interpolate(maps, size, mode="bilinear", align_corners=False)
     cells = maps.sum(dim=(2, 3), keepdim=True)
     return large * (cells / large.sum(dim=(2, 3), keepdim=True).clamp_min(1e-12))

@@ -44,7 +44,7 @@ def check_front_end(spec: FeatureSpec) -> None:
     wrong = [k for k, value in FRONT_END.items() if getattr(spec, k) != value]
     if wrong:
         wanted = ", ".join(f"features.{k} = {FRONT_END[k]!r}" for k in wrong)
-        raise RecipeError(f"backbone 'musicnn' hears only its own front end; write {wanted}")
+        raise RecipeError(f"backbone 'musicnn' takes its own front end only; write {wanted}")
 
 
 class Musicnn(nn.Module):
@@ -81,7 +81,7 @@ class Musicnn(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Shape (batch, 96, n_frames) -> (batch, n_features)."""
-        maps = self._hear(features)
+        maps = self._maps(features)
         pooled = torch.stack([maps.amax(2), maps.mean(2)], 2).flatten(1)
         hidden = functional.relu(self.dense(self.pooled_norm(pooled)))
         embedding = self.dense_norm(hidden)
@@ -99,7 +99,7 @@ class Musicnn(nn.Module):
                 module.eval()
         return self
 
-    def _hear(self, features: Tensor) -> Tensor:
+    def _maps(self, features: Tensor) -> Tensor:
         """All layers before pooling over time. Shape (batch, 753, n_frames)."""
         log_power = self._log_power(features)
         front = [self._front(i, log_power) for i in range(len(FRONT))]

@@ -124,7 +124,7 @@ class CompactMusicnn(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Shape (batch, 96, n_frames) -> (batch, n_features)."""
-        maps = self._hear(features)
+        maps = self._maps(features)
         pooled = torch.stack([maps.amax(2), maps.mean(2)], 2).flatten(1)
         hidden = functional.relu(functional.linear(pooled, self.dense_weight, self.dense_bias))
         embedding = hidden * self.embedding_scale + self.embedding_offset
@@ -132,7 +132,7 @@ class CompactMusicnn(nn.Module):
         outputs = {"pooled": pooled, "embedding": embedding, "tags": tags}
         return torch.cat([outputs[tap] for tap in self.taps], 1)
 
-    def _hear(self, features: Tensor) -> Tensor:
+    def _maps(self, features: Tensor) -> Tensor:
         # log10(10^(dB / 10 + 4) + 1); ONNX Runtime's Softplus is four times as slow as Exp and Log.
         per_db = math.log(10) / 10
         exponent = features * (self.std * per_db) + (self.mean + 40) * per_db
@@ -147,8 +147,8 @@ class CompactMusicnn(nn.Module):
         return torch.cat([first, second, third, self._middle(2, third) + third], 1)
 
     def _middle(self, index: int, maps: Tensor) -> Tensor:
-        heard = functional.relu(self.middle[index](maps))
-        return heard * self.middle_scale[index] + self.middle_offset[index]
+        found = functional.relu(self.middle[index](maps))
+        return found * self.middle_scale[index] + self.middle_offset[index]
 
     def _copy_front(self, network: Any) -> None:
         scale, offset = _affine(network.input_norm)
