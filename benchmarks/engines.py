@@ -17,19 +17,18 @@ import time
 from pathlib import Path
 
 import material
-from genrekit.batch.engines import Engine, Name, named
+from genrekit.batch.engines import Engine, Limits, Name, named
+from genrekit.batch.prediction_task import PredictFiles
 from genrekit.batch.sources import BatchSource
-from genrekit.batch.tasks import Predict
 
 BLOCK_FILES = 8
-ITEM_SECONDS = 600.0
 
 
 def files_per_second(engine: Engine, blocks: list[list[BatchSource]]) -> float:
     """Return the steady rate: files after the first block done, over the time since then."""
-    work = Predict.of(None)
+    task = PredictFiles.of(None)
     done: list[tuple[float, int]] = []
-    with engine.workers(work.start, item_seconds=ITEM_SECONDS) as workers:
+    with engine.workers(task.start, Limits()) as workers:
         done += [(time.perf_counter(), len(results)) for _, results in workers.map(blocks)]
     n_files = sum(count for _, count in done[1:])
     return n_files / (done[-1][0] - done[0][0])

@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrekit import datasets
+from genrekit.batch.engines import LocalEngine
 from genrekit.datasets import Dataset, Track
 from genrekit.library import database, query, scan
 from genrekit.library.agreement import Agreement, Albums
@@ -74,7 +75,7 @@ def albums(library: Library, test: Sequence[Track]) -> None:
         both = Agreement(names, {"audio": own, "album": mean})
         answers = {
             "the track alone": names[int(own.argmax())],
-            "track and album (library list)": both.heard,
+            "track and album (library list)": both.predicted_label,
             "the album (tag plan --by-album)": names[int(mean.argmax())],
         }
         n_right.update(name for name, label in answers.items() if label == track.genre)
@@ -178,7 +179,7 @@ def scanned(folder: Path, jobs: int) -> Library:
         database.opened(Path(place) / "gtzan.sqlite3") as connection,
     ):
         paths = [track.path for track in dataset.tracks]
-        scan.run(connection, scan.plan(connection, paths), scan.ScanLimits(jobs))
+        scan.run(connection, scan.plan(connection, paths), LocalEngine(jobs))
         used = query.used_model(connection)
         entries = query.entries(connection, used)
         heard = {entry.path: entry.probabilities for entry in entries if entry.probabilities}

@@ -2,8 +2,9 @@
 
     python benchmarks/library.py [song.mp3 ...] [--files 120] [--jobs 2] [--unchanged 10000]
 
-The songs given (each of them once: the same audio is never heard twice), or made ones, are decoded
-whole and scanned in turn, twice, in the same number of processes; both include the workers' start.
+The songs given (each of them once: the same audio is never analysed twice), or made ones, are
+decoded whole and scanned in turn, twice, in the same number of processes; both include the start
+of the workers.
 The processor time of all processes is shown beside the wall time, since other programs hardly
 change it. The last part scans 10,000 links to ten small files, and again.
 """
@@ -21,6 +22,7 @@ import numpy as np
 import soundfile
 
 from genrekit import audio, demo
+from genrekit.batch.engines import LocalEngine
 from genrekit.library import database, scan
 from genrekit.workers import Pool
 
@@ -49,11 +51,11 @@ def decode(files: list[Path], jobs: int) -> tuple[float, float]:
 
 
 def scan_once(paths: list[Path], db: Path, jobs: int) -> tuple[float, int]:
-    """Return what one scan took in seconds, and how many tracks were heard."""
+    """Return what one scan took in seconds, and how many tracks were analysed."""
     began = time.perf_counter()
     with database.opened(db) as connection:
-        report = scan.run(connection, scan.plan(connection, paths), scan.ScanLimits(jobs))
-    return time.perf_counter() - began, report.n_heard
+        report = scan.run(connection, scan.plan(connection, paths), LocalEngine(jobs))
+    return time.perf_counter() - began, report.n_analysed
 
 
 def make_songs(folder: Path, n_files: int) -> list[Path]:
@@ -85,12 +87,12 @@ def compare(songs: list[Path], folder: Path, jobs: int) -> None:
     for number in range(N_ROUNDS):
         decoding_seconds, decoding_cpu = decode(songs, jobs)
         used = cpu_seconds()
-        scan_seconds, n_heard = scan_once(songs, folder / f"{number}.sqlite3", jobs)
+        scan_seconds, n_analysed = scan_once(songs, folder / f"{number}.sqlite3", jobs)
         scan_cpu = cpu_seconds() - used
         print(
             f"{len(songs)} files, {jobs} jobs: decoding alone {decoding_seconds:.1f} s "
             f"({len(songs) / decoding_seconds:.1f} files/s), scan {scan_seconds:.1f} s "
-            f"({len(songs) / scan_seconds:.1f} files/s, {n_heard} heard): "
+            f"({len(songs) / scan_seconds:.1f} files/s, {n_analysed} analysed): "
             f"{scan_seconds / decoding_seconds:.2f} times decoding; processor time "
             f"{decoding_cpu:.1f} and {scan_cpu:.1f} s: {scan_cpu / decoding_cpu:.2f} times"
         )
@@ -101,8 +103,8 @@ def rescan(folder: Path, n_files: int, jobs: int) -> None:
     music.mkdir()
     make_links(music, n_files)
     for name in ("first scan", "second scan", "third scan"):
-        seconds, n_heard = scan_once([music], folder / "links.sqlite3", jobs)
-        print(f"{n_files} small files, {name}: {seconds:.2f} s, {n_heard} heard")
+        seconds, n_analysed = scan_once([music], folder / "links.sqlite3", jobs)
+        print(f"{n_files} small files, {name}: {seconds:.2f} s, {n_analysed} analysed")
 
 
 def main() -> None:

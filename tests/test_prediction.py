@@ -7,9 +7,9 @@ import io
 import json
 
 import pytest
+from genrekit.batch.tasks import Predict
 from pydantic import ValidationError
 
-from genrekit.batch.tasks import Predict
 from genrekit.cli import writers
 from genrekit.prediction import (
     ModelReference,

@@ -1,4 +1,4 @@
-"""Runs over many files by the local engine: what is listed, written, continued and refused."""
+"""Batch jobs by the local engine: what is listed, written, resumed and refused."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ import pytest
 from typer.testing import CliRunner
 
 import made_music
-from genrekit import Classifier, batch
-from genrekit.batch import sources, storage
-from genrekit.batch.engines import Local
-from genrekit.batch.tasks import Features, Predict
+from genrekit import Classifier
+from genrekit.batch import job, sources, status, storage
+from genrekit.batch.engines import LocalEngine
+from genrekit.batch.feature_task import ExtractFeatures
+from genrekit.batch.prediction_task import PredictFiles
 from genrekit.cli import main
 from genrekit.errors import BatchError
 
@@ -51,10 +52,10 @@ def lines(path: Path) -> list[dict[str, Any]]:
 
 
 def names(arguments: list[object]) -> list[str]:
-    return [Path(source.name).name for source in sources.listed([str(a) for a in arguments])]
+    return [Path(source.name).name for source in sources.list_sources([str(a) for a in arguments])]
 
 
-def test_json_lines_hold_what_predict_says(songs: Path, tmp_path: Path) -> None:
+def test_json_lines_hold_what_predict_writes(songs: Path, tmp_path: Path) -> None:
     output = tmp_path / "out.jsonl"
     code, said = genrekit(
         "predict", songs, "--model", TINY, "--engine", "local", "--jobs", 2, "-o", output
@@ -73,7 +74,7 @@ def test_json_lines_hold_what_predict_says(songs: Path, tmp_path: Path) -> None:
     assert (code, said) == (0, f"{output}: 4 of 4 files done (100.0 %), 1 failed")
 
 
-def test_parquet_says_the_same(songs: Path, tmp_path: Path) -> None:
+def test_parquet_holds_the_same(songs: Path, tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     output = tmp_path / "out.parquet"
     assert genrekit("predict", songs, "--model", TINY, "-o", output)[0] == 1
@@ -96,7 +97,7 @@ def test_parquet_says_the_same(songs: Path, tmp_path: Path) -> None:
 
 def test_features_by_segment(songs: Path, tmp_path: Path) -> None:
     output = tmp_path / "out.jsonl"
-    report = batch.run(Features(1.0), [str(songs)], str(output), Local(1))
+    report = job.run(ExtractFeatures(1.0), [str(songs)], str(output), LocalEngine(1))
     assert (report.n_files, report.n_failed) == (4, 1)
     rows = lines(output)
     assert [row["start_seconds"] for row in rows[:4]] == [0.0, 1.0, 0.0, 1.0]
@@ -111,16 +112,16 @@ def test_every_kind_of_source(songs: Path, tmp_path: Path) -> None:
     manifest = songs.parent / "manifest.csv"
     manifest.write_text(f"genre,path\nrock,{songs.name}/2.wav\n", encoding="utf-8")
     assert names([manifest, listing]) == ["2.wav", "1.wav", "0.wav"]
-    assert sources.listed([str(manifest)])[0].place == str(songs / "2.wav")
+    assert sources.list_sources([str(manifest)])[0].location == str(songs / "2.wav")
     assert names([songs, songs / "1.wav"]) == ["0.wav", "1.wav", "2.wav", "text.mp3"]
     shard = tmp_path / "shard.tar"
     with tarfile.open(shard, "w") as archive:
         for name in ("1.wav", "2.wav"):
             archive.add(songs / name, f"deep/{name}")
         archive.add(listing, "deep/1.txt")
-    inside = sources.listed([str(shard)])
+    inside = sources.list_sources([str(shard)])
     assert [source.name for source in inside] == [f"{shard}/deep/1.wav", f"{shard}/deep/2.wav"]
-    with sources.at_hand(inside[1]) as path:
+    with sources.local_copy(inside[1]) as path:
         assert path.read_bytes() == (songs / "2.wav").read_bytes()
     assert not path.exists()
 
@@ -134,10 +135,10 @@ def test_parquet_manifest(songs: Path, tmp_path: Path) -> None:
     assert names([manifest]) == ["1.wav"]
     parquet.write_table(pyarrow.table({"file": ["a.wav"]}), manifest)
     with pytest.raises(BatchError, match=r"has no column 'path'; its columns are: 'file'"):
-        sources.listed([str(manifest)])
+        sources.list_sources([str(manifest)])
     manifest.write_bytes(b"PAR1 but no more")
     with pytest.raises(BatchError, match="is no readable Parquet file"):
-        sources.listed([str(manifest)])
+        sources.list_sources([str(manifest)])
 
 
 def test_files_behind_http(songs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,9 +163,8 @@ def test_files_behind_http(songs: Path, tmp_path: Path, monkeypatch: pytest.Monk
         Thread(target=server.serve_forever, daemon=True).start()
         base = f"http://127.0.0.1:{server.server_port}"
         (tmp_path / "list.txt").write_text(f"{base}/0.wav\n{base}/1.wav\n{base}/no.wav\n")
-        work = Predict.of(TINY)
-        start = work.start()
-        there, refused_first, missing = sources.listed([str(tmp_path / "list.txt")])
+        start = PredictFiles.of(TINY).start()
+        there, refused_first, missing = sources.list_sources([str(tmp_path / "list.txt")])
         for source in (there, refused_first):
             (row,) = start(source)
             assert row["path"] == source.name
@@ -174,11 +174,11 @@ def test_files_behind_http(songs: Path, tmp_path: Path, monkeypatch: pytest.Monk
         with pytest.raises(BatchError, match=r"no\.wav: there is no such file"):
             start(missing)
         server.shutdown()
-    with pytest.raises(BatchError, match="cannot be reached"), sources.at_hand(there):
+    with pytest.raises(BatchError, match="cannot be reached"), sources.local_copy(there):
         pass
 
 
-def test_a_killed_run_goes_on_where_it_was(songs: Path, tmp_path: Path) -> None:
+def test_a_killed_job_resumes(songs: Path, tmp_path: Path) -> None:
     many = tmp_path / "many"
     many.mkdir()
     for index in range(120):
@@ -187,49 +187,49 @@ def test_a_killed_run_goes_on_where_it_was(songs: Path, tmp_path: Path) -> None:
     output = tmp_path / "out.jsonl"
     command = [*GENREKIT, "predict", str(many), "--model", TINY, "--engine", "local", "--jobs", "1"]
     command += ["-o", str(output)]
-    parts = tmp_path / "out.jsonl.run"
+    parts = tmp_path / "out.jsonl.job"
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
         deadline = time.monotonic() + 120
         while time.monotonic() < deadline and not list(parts.glob("part-*")):
             time.sleep(0.01)
         run.send_signal(signal.SIGKILL)
-    n_before = batch.status(str(output)).n_done
+    n_before = status.status(str(output)).n_done
     assert 0 < n_before < 120
     assert not output.exists()
-    report = batch.run(Predict.of(TINY), [str(many)], str(output), Local(2))
-    assert (report.n_files, report.n_before, report.n_failed) == (120, n_before, 1)
+    report = job.run(PredictFiles.of(TINY), [str(many)], str(output), LocalEngine(2))
+    assert (report.n_files, report.n_resumed, report.n_failed) == (120, n_before, 1)
     rows = lines(output)
     assert [row["path"] for row in rows] == [str(many / f"{index:03}.wav") for index in range(120)]
     assert [row["path"] for row in rows if "error" in row] == [str(many / "060.wav")]
     assert not parts.exists()
 
 
-def test_another_run_is_refused(songs: Path, tmp_path: Path) -> None:
+def test_another_job_is_refused(songs: Path, tmp_path: Path) -> None:
     pytest.importorskip("pyarrow.parquet")
     output = tmp_path / "out"
     run = ("predict", songs / "0.wav", "--model", TINY, "-o", output, "--engine", "local")
     assert genrekit(*run)[0] == 0
     code, said = genrekit(*run, "--segments", "all")
     assert code == 1
-    assert "holds another run (its segments is None, not 'all')" in said
+    assert "holds another batch job (its segments is None, not 'all')" in said
     code, said = genrekit("predict", songs / "1.wav", *run[2:])
     assert code == 1
-    assert "holds another run (its arguments is" in said
+    assert "holds another batch job (its arguments is" in said
     code, said = genrekit("features", "extract", songs / "0.wav", "-o", output, "--engine", "local")
     assert code == 1
-    assert "holds another run" in said
+    assert "holds another batch job" in said
     code, said = genrekit(*run)
-    assert (code, said.partition(" in ")[0]) == (0, f"{output}: 1 files, 1 of them before")
-    with storage.Place(str(output)).alone():
+    assert (code, said.partition(" in ")[0]) == (0, f"{output}: 1 files, 1 done before")
+    with storage.Storage(str(output)).locked():
         code, said = genrekit(*run)
     assert code == 1
-    assert "another run is writing there" in said
+    assert "another batch job is writing there" in said
     strange = tmp_path / "photos"
     strange.mkdir()
     (strange / "a.png").touch()
     code, said = genrekit(*run[:5], strange, "--engine", "local")
     assert code == 1
-    assert "holds files that are no run of genrekit, such as a.png" in said
+    assert "holds files that are no batch job of this version, such as a.png" in said
 
 
 @pytest.mark.parametrize(
@@ -240,10 +240,14 @@ def test_another_run_is_refused(songs: Path, tmp_path: Path) -> None:
         (["predict", "s.tar", "--engine", "local", "-o", "o.jsonl"], 1, "no readable tar archive"),
         (["predict", "empty.txt", "--engine", "local", "-o", "o.jsonl"], 1, "there are no files"),
         (["predict", "m.csv", "--engine", "local"], 2, "give -o"),
-        (["predict", "m.csv", "-o", "o.parquet", "--csv"], 2, "a run writes JSON lines or Parquet"),
+        (
+            ["predict", "m.csv", "-o", "o.parquet", "--csv"],
+            2,
+            "a batch job writes JSON lines",
+        ),
         (["predict", "m.csv", "--ray-address", "auto"], 2, "go with --engine ray"),
-        (["features", "extract", "m.csv", "--engine", "local"], 2, "a run writes -o NAME.jsonl"),
-        (["batch", "status", "m.csv"], 1, "holds no run"),
+        (["predict", "m.csv", "--engine", "local", "-o", "o.csv"], 1, "leave --engine out"),
+        (["batch", "status", "m.csv"], 1, "holds no batch job"),
         (["predict", "m.csv", "--engine", "local", "-o", "x://y/o.jsonl"], 1, "JSON lines"),
     ],
 )
@@ -265,12 +269,12 @@ def test_a_worker_with_another_model_refuses(songs: Path, tmp_path: Path) -> Non
 
     from genrekit.errors import GenrekitError
 
-    work = replace(Predict.of(TINY), sha256="0" * 64)
+    task = replace(PredictFiles.of(TINY), sha256="0" * 64)
     with pytest.raises(GenrekitError, match="is another one on this worker"):
-        batch.run(work, [str(songs)], str(tmp_path / "out.jsonl"), Local(1))
+        job.run(task, [str(songs)], str(tmp_path / "out.jsonl"), LocalEngine(1))
 
 
-def test_what_killed_workers_fetched_is_swept(
+def test_what_killed_workers_fetched_is_deleted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
@@ -278,5 +282,5 @@ def test_what_killed_workers_fetched_is_swept(
         gone.wait()
     (tmp_path / f"genrekit-fetched-{gone.pid}-a.mp3").touch()
     (tmp_path / f"genrekit-fetched-{os.getpid()}-b.mp3").touch()
-    sources.sweep()
+    sources.delete_abandoned()
     assert [path.name[-5:] for path in tmp_path.iterdir()] == ["b.mp3"]

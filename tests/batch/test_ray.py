@@ -1,4 +1,4 @@
-"""The Ray engine: the same answers as the local one, whatever is killed meanwhile."""
+"""The Ray engine: the same results as the local one, whatever is killed meanwhile."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def rows(path: Path) -> list[dict[str, Any]]:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("environment")
-def test_ray_says_what_the_local_engine_says(songs: Path, tmp_path: Path) -> None:
+def test_ray_gives_what_the_local_engine_gives(songs: Path, tmp_path: Path) -> None:
     predict = ("predict", songs, "--model", TINY, "--jobs", 2, "-o")
     here = genrekit(*predict, tmp_path / "local.jsonl", "--engine", "local")
     there = genrekit(*predict, tmp_path / "ray.jsonl", "--engine", "ray")
@@ -79,7 +79,7 @@ def test_no_cluster_at_the_address(songs: Path, tmp_path: Path) -> None:
         assert done.stderr.count("\n") == 1
 
 
-def test_a_home_that_cannot_be_written_is_said(
+def test_a_home_that_cannot_be_written_is_reported(
     songs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", "/proc/nobody")
@@ -142,7 +142,7 @@ def test_a_node_and_the_driver_are_killed(cluster: Any, clips: list[Path], tmp_p
     output = tmp_path / "out.jsonl"
     command = [*GENREKIT, "predict", str(many), "--model", TINY, "--engine", "ray"]
     command += ["--ray-address", cluster.address, "-o", str(output)]
-    parts = tmp_path / "out.jsonl.run"
+    parts = tmp_path / "out.jsonl.job"
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as driver:
         wait_for(lambda: len(list(parts.glob("part-*"))) >= 10)
         raylet = cluster.list_all_nodes()[-1].all_processes["raylet"][0].process

@@ -16,7 +16,8 @@ import soundfile
 from typer.testing import CliRunner
 
 from genrekit import datasets
-from genrekit.batch import feature_tables
+from genrekit.batch import feature_task, parts
+from genrekit.batch.sources import BatchSource
 from genrekit.cli import main
 from genrekit.errors import AudioError
 from genrekit.features import handcrafted
@@ -48,16 +49,16 @@ def numbers(row: dict[str, str]) -> list[float]:
 
 
 def test_one_row_a_file(tmp_path: Path) -> None:
-    heard = write(tmp_path / "in" / "Hip-Hop" / "a.wav", 0.7, seed=1)
+    samples = write(tmp_path / "in" / "Hip-Hop" / "a.wav", 0.7, seed=1)
     write(tmp_path / "in" / "my own" / "b.flac", 0.5, seed=2)
     table = tmp_path / "out" / "t.csv"
     code, output = extract(tmp_path / "in", "-o", table)
-    assert (code, output) == (0, f"{table}: 2 rows of 2 files\n")
+    assert (code, output.partition(" in ")[0]) == (0, f"{table}: 2 files, 2 rows")
     first, second = read(table)
-    assert tuple(first) == feature_tables.HEADER
+    assert tuple(first) == feature_task.HEADER
     assert (first["filename"], first["length"], first["label"]) == ("a.wav", "15435", "hiphop")
     assert (second["filename"], second["label"]) == ("b.flac", "")
-    assert numbers(first) == handcrafted.values(heard).tolist()
+    assert numbers(first) == handcrafted.values(samples).tolist()
     assert list(table.parent.iterdir()) == [table]
     assert extract(tmp_path / "in", "-o", table, "--label-by-folder")[0] == 0
     assert [row["label"] for row in read(table)] == ["Hip-Hop", "my own"]
@@ -65,17 +66,19 @@ def test_one_row_a_file(tmp_path: Path) -> None:
 
 
 def test_one_row_a_segment(tmp_path: Path) -> None:
-    heard = write(tmp_path / "rock" / "song.wav", 1.3)
+    samples = write(tmp_path / "rock" / "song.wav", 1.3)
     table = tmp_path / "t.csv"
     code, output = extract(tmp_path / "rock", "-o", table, "--segment-seconds", 0.5, "--json")
     assert code == 0
-    facts = {"files": 1, "rows": 3, "resumed": 0, "warnings": {}, "failures": {}}
-    assert json.loads(output) == {"output": str(table), **facts}
+    summary = json.loads(output)
+    assert summary.pop("seconds") > 0
+    counts = {"n_files": 1, "n_rows": 3, "n_resumed": 0, "n_failed": 0}
+    assert summary == {"output": str(table), **counts, "warnings": {}, "failures": {}}
     rows = read(table)
     assert [row["filename"] for row in rows] == [f"song.{index}.wav" for index in range(3)]
     assert {(row["length"], row["label"]) for row in rows} == {("11025", "rock")}
-    assert numbers(rows[1]) == handcrafted.values(heard[11025:22050]).tolist()
-    assert numbers(rows[2]) == handcrafted.values(heard[-11025:]).tolist()
+    assert numbers(rows[1]) == handcrafted.values(samples[11025:22050]).tolist()
+    assert numbers(rows[2]) == handcrafted.values(samples[-11025:]).tolist()
 
 
 def test_a_bad_file_is_named_and_the_rest_is_there(tmp_path: Path) -> None:
@@ -85,7 +88,7 @@ def test_a_bad_file_is_named_and_the_rest_is_there(tmp_path: Path) -> None:
     code, output = extract(tmp_path, "-o", table)
     assert code == 1
     assert "bad.wav" in output
-    assert "1 of 2 files failed" in output
+    assert "2 files, 1 failed, 1 rows" in output
     assert [row["filename"] for row in read(table)] == ["good.wav"]
 
 
@@ -115,19 +118,15 @@ def test_segments_of_impossible_length_are_wrong_usage(tmp_path: Path, seconds: 
 def test_a_file_too_long_for_one_row_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feature_tables, "MAX_ROW_SECONDS", 1.0)
+    monkeypatch.setattr(feature_task, "MAX_ROW_SECONDS", 1.0)
     write(tmp_path / "long.wav", 1.2)
-    with pytest.raises(AudioError, match="ask for a row a segment"):
-        feature_tables.rows(tmp_path / "long.wav")
+    extract_file = feature_task.ExtractFeatures().start()
+    with pytest.raises(AudioError, match="request a row a segment"):
+        extract_file(BatchSource(str(tmp_path / "long.wav")))
 
 
-def test_a_journal_of_other_segments_is_not_read(tmp_path: Path) -> None:
-    write(tmp_path / "a.wav", 0.5)
-    journal = tmp_path / "t.csv.journal"
-    journal.write_text('{"format": 1, "segment_seconds": 3.0}\n{"key": "a", "rows"')
-    code, output = extract(tmp_path / "a.wav", "-o", tmp_path / "t.csv")
-    assert (code, output) == (0, f"{tmp_path / 't.csv'}: 1 rows of 1 files\n")
-    assert not journal.exists()
+def full_disk(path: Path) -> None:
+    raise OSError(28, "No space left on device", str(path))
 
 
 def test_a_table_that_could_not_be_written_resumes_but_for_changed_files(
@@ -136,53 +135,49 @@ def test_a_table_that_could_not_be_written_resumes_but_for_changed_files(
     for index in range(3):
         write(tmp_path / "in" / f"{index}.wav", 0.3, seed=index)
     table = tmp_path / "t.csv"
-
-    def full_disk(path: Path) -> None:
-        raise OSError(28, "No space left on device", str(path))
-
     with monkeypatch.context() as patch:
-        patch.setattr(feature_tables, "write_beside", full_disk)
+        patch.setattr(parts, "write_beside", full_disk)
         code, output = extract(tmp_path / "in", "-o", table)
     assert code == 1
     assert "No space left" in output
+    code, output = extract(tmp_path / "in", "-o", table, "--segment-seconds", 0.2)
+    assert code == 1
+    assert "holds another batch job (its segment_seconds is None, not 0.2)" in output
     changed = write(tmp_path / "in" / "1.wav", 0.4, seed=9)
-    assert (
-        extract(tmp_path / "in", "-o", table)[1]
-        == f"{table}: 3 rows of 3 files, 2 of them before\n"
-    )
+    code, output = extract(tmp_path / "in", "-o", table, "--label-by-folder")
+    assert (code, output.partition(" in ")[0]) == (0, f"{table}: 3 files, 2 done before, 3 rows")
     assert numbers(read(table)[1]) == handcrafted.values(changed).tolist()
+    assert [row["label"] for row in read(table)] == ["in", "in", "in"]
 
 
-def kill_and_resume(folder: Path, expected: bytes, rng: random.Random, n_lines: int) -> int:
-    """Kill a run once its journal has some lines; run again. Return the files resumed."""
+def kill_and_resume(folder: Path, expected: bytes, rng: random.Random, n_parts: int) -> int:
+    """Kill a job once it has some parts; run it again. Return the files resumed."""
     table = folder / "killed.csv"
-    journal = folder / "killed.csv.journal"
+    written = folder / "killed.csv.job"
     command = [sys.executable, "-m", "genrekit.cli.main", "features", "extract"]
     command += [str(folder / "in"), "-o", str(table), "--jobs", "1", "--json"]
     run = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    while not (journal.exists() and journal.read_bytes().count(b"\n") > n_lines):
+    while len(list(written.glob("part-*"))) < n_parts:
         assert run.poll() is None
         time.sleep(0.002)
     time.sleep(0.02 * rng.random())
     run.kill()
     run.wait()
     assert not table.exists()
-    with journal.open("ab") as stream:
-        stream.write(b'{"key": "cut sho')
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert table.read_bytes() == expected
-    assert not journal.exists()
+    assert not written.exists()
     table.unlink()
-    return int(json.loads(done.stdout)["resumed"])
+    return int(json.loads(done.stdout)["n_resumed"])
 
 
 @pytest.mark.parametrize("n_rounds", [1, pytest.param(40, marks=pytest.mark.full)])
-def test_a_killed_run_goes_on(tmp_path: Path, n_rounds: int) -> None:
+def test_a_killed_job_resumes(tmp_path: Path, n_rounds: int) -> None:
     rng = random.Random(n_rounds)
     for index in range(12):
         write(tmp_path / "in" / f"{index:02}.wav", 3.0, seed=index)
     assert extract(tmp_path / "in", "-o", tmp_path / "whole.csv")[0] == 0
     expected = (tmp_path / "whole.csv").read_bytes()
     for _ in range(n_rounds):
-        n_lines = rng.randint(1, 5)
-        assert n_lines <= kill_and_resume(tmp_path, expected, rng, n_lines) < 12
+        n_parts = rng.randint(1, 5)
+        assert n_parts <= kill_and_resume(tmp_path, expected, rng, n_parts) < 12

@@ -32,7 +32,7 @@ def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("music")
     for path in demo.write(folder):
         path.rename(folder / ODD if path.stem == "drums" else path)
-    (folder / "text.mp3").write_text("nothing to hear")
+    (folder / "text.mp3").write_text("no audio")
     (folder / "empty.mp3").touch()
     os.mkfifo(folder / "pipe.mp3")
     (folder / "loop").symlink_to(folder)
@@ -49,7 +49,7 @@ def scanned(music: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = genrekit("library", "scan", music, "--db", db, "--model", TINY, "--nice", 5)
     assert done.returncode == 1
     assert "5 files: 5 new" in done.stdout
-    assert "3 heard" in done.stdout
+    assert "3 analysed" in done.stdout
     assert "2 failed\n" in done.stdout
     complaints = done.stderr.splitlines()
     assert len(complaints) == 3
@@ -63,7 +63,7 @@ def test_a_second_scan_finds_nothing_to_do(music: Path, scanned: Path) -> None:
     done = genrekit("library", "scan", music, "--db", scanned, "--model", TINY, "--json")
     assert done.returncode == 0
     report = json.loads(done.stdout)
-    assert (report["n_files"], report["n_new"], report["n_heard"]) == (5, 0, 0)
+    assert (report["n_files"], report["n_new"], report["n_analysed"]) == (5, 0, 0)
     assert report["problems"] == [f"{music}/pipe.mp3: left out: a pipe or a device, not a file"]
 
 
@@ -93,7 +93,9 @@ def test_list_show_status_similar_and_export(music: Path, scanned: Path, tmp_pat
     assert (status["n_files"], status["n_failed"], status["n_untagged"]) == (5, 2, 5)
     found = genrekit("library", "similar", music / "guitar.flac", "--db", scanned, "--json")
     assert len(json.loads(found.stdout)) == 2
-    done = genrekit("library", "export", tmp_path / "lists", "--format", "m3u", "--db", scanned)
+    done = genrekit(
+        "library", "export", "-o", tmp_path / "lists", "--format", "m3u", "--db", scanned
+    )
     assert done.returncode == 1
     assert "no playlist can hold a name with a line break" in done.stderr
     assert "2 tracks written" in done.stdout

@@ -16,8 +16,8 @@ from typer.testing import CliRunner
 
 from genrekit.cli import main
 from genrekit.errors import LibraryError
-from genrekit.library import database, exporting, query, similar, store, summary
-from genrekit.library.agreement import Agreement, Judge
+from genrekit.library import database, embeddings, exporting, query, store, summary
+from genrekit.library.agreement import Agreement, AgreementBuilder
 from genrekit.library.analysis import Analysis, Identity
 from genrekit.library.query import Filters
 from genrekit.library.walk import Found
@@ -31,19 +31,19 @@ Connection = sqlite3.Connection
 
 @pytest.fixture
 def connection(tmp_path: Path) -> Iterator[Connection]:
-    """A library of made answers: which label, how probable, in which folder, with which tags."""
+    """A library of made predictions: with a label, a probability, a folder and tags."""
     with database.opened(tmp_path / "l.sqlite3") as connection:
-        model = store.remember_model(connection, registry.read(TINY))
+        model = store.save_model(connection, registry.read(TINY))
         add(connection, model, b"/m/rock/a/1.mp3", "rock", 0.9, TagContents(("Rock",), album="A"))
         add(connection, model, b"/m/rock/a/2.mp3", "pop", 0.4, TagContents(album="a"))
         add(connection, model, b"/m/rock/a/3.mp3", "rock", 0.8, TagContents(("Trance",), album="A"))
         add(connection, model, b"/m/caf\xe9\n.mp3", "hiphop", 0.7, TagContents(("Rap", "Pop")))
         add(connection, model, b"/m/x.mp3", "jazz", 0.95, TagContents(("Metal",), artist="Ann"))
-        store.unidentified(connection, Found(b"/m/bad.mp3", 1, 1), "/m/bad.mp3: broken", False)
-        store.unidentified(connection, Found(b"/m/hang.mp3", 1, 1), "took too long", True)
+        store.save_file_error(connection, Found(b"/m/bad.mp3", 1, 1), "/m/bad.mp3: broken", False)
+        store.save_file_error(connection, Found(b"/m/hang.mp3", 1, 1), "took too long", True)
         add(connection, model, b"/m/gone.mp3", "disco", 0.9, TagContents())
-        store.forget_walk(connection)
-        store.mark(connection, [b"/m/gone.mp3"])
+        store.start_walk(connection)
+        store.mark_missing(connection, [b"/m/gone.mp3"])
         yield connection
 
 
@@ -58,8 +58,8 @@ def test_duplicates_are_files_of_one_audio_but_not_names_of_one_file(
         [*places, "/away/a.mp3"], ["same", "same", "same", "other"], strict=True
     ):
         found = Found(os.fsencode(path), 1000, 1)
-        store.identified(connection, Identity(found, digest, TagContents()))
-    assert list(query.duplicates(connection)) == [{places[0]: 1000, places[1]: 1000}]
+        store.save_identity(connection, Identity(found, digest, TagContents()))
+    assert list(summary.duplicates(connection)) == [{places[0]: 1000, places[1]: 1000}]
     verb = ["library", "duplicates", "--db", str(tmp_path / "l.sqlite3")]
     shown = CliRunner().invoke(main.build(), verb).stdout.splitlines()
     assert shown[:3] == [*map(str, places[:2]), ""]
@@ -74,12 +74,12 @@ def add(
     probability: float,
     tags: TagContents,
 ) -> None:
-    store.identified(connection, Identity(Found(path, 1, 1), path.hex(), tags))
+    store.save_identity(connection, Identity(Found(path, 1, 1), path.hex(), tags))
     row = connection.execute("SELECT id FROM audio WHERE digest = ?", (path.hex(),)).fetchone()
     spread = vector(label, probability)
     embedding = np.append(spread, len(path)).astype("<f2").tobytes()
-    answer = Analysis(row["id"], spread.astype("<f4").tobytes(), embedding, 30.0, ("quiet",))
-    store.heard(connection, model, answer)
+    analysis = Analysis(row["id"], spread.astype("<f4").tobytes(), embedding, 30.0, ("quiet",))
+    store.save_prediction(connection, model, analysis)
 
 
 def vector(label: str, probability: float) -> np.ndarray:
@@ -96,7 +96,7 @@ CAFE = os.fsdecode(b"caf\xe9\n.mp3")
 
 
 @pytest.mark.parametrize(
-    ("filters", "wanted"),
+    ("filters", "expected"),
     [
         ({}, [CAFE, "1.mp3", "2.mp3", "3.mp3", "x.mp3"]),
         ({"genre": "rock"}, ["1.mp3", "3.mp3"]),
@@ -108,17 +108,17 @@ CAFE = os.fsdecode(b"caf\xe9\n.mp3")
         ({"missing": True}, ["gone.mp3"]),
     ],
 )
-def test_filters(connection: Connection, filters: dict[str, object], wanted: list[str]) -> None:
-    assert names(connection, **filters) == wanted
+def test_filters(connection: Connection, filters: dict[str, object], expected: list[str]) -> None:
+    assert names(connection, **filters) == expected
 
 
-def test_an_entry_says_all_that_is_known(connection: Connection) -> None:
+def test_an_entry_holds_all_that_is_known(connection: Connection) -> None:
     used = query.used_model(connection, "tiny")
     entry = query.entry_of(connection, used, Path("/m/x.mp3"))
     assert (entry.label, entry.probability, entry.duration_seconds) == ("jazz", 0.95, 30.0)
     assert (entry.genres, entry.tags["artist"], entry.warnings) == (("Metal",), "Ann", ("quiet",))
     fields = json.loads(json.dumps(entry.to_dict()))
-    assert fields["agreement"]["opinions"]["tag"] == {
+    assert fields["agreement"]["sources"]["tag"] == {
         "weight": 1.0,
         "labels": ["metal"],
         "probability": 1.0,
@@ -127,33 +127,33 @@ def test_an_entry_says_all_that_is_known(connection: Connection) -> None:
         query.entry_of(connection, used, Path("/m/absent.mp3"))
 
 
-def test_the_tracks_of_an_album_vote(connection: Connection) -> None:
+def test_the_tracks_of_an_album_count_together(connection: Connection) -> None:
     used = query.used_model(connection)
     entry = query.entry_of(connection, used, Path("/m/rock/a/2.mp3"))
     assert entry.label == "pop"
     assert entry.agreement is not None
-    assert entry.agreement.heard == "rock"  # as its album's other two tracks
+    assert entry.agreement.predicted_label == "rock"  # as its album's other two tracks
     mean = np.mean([vector("rock", 0.9), vector("pop", 0.4), vector("rock", 0.8)], axis=0)
-    assert np.allclose(entry.agreement.opinions["album"], mean, atol=1e-6)
+    assert np.allclose(entry.agreement.sources["album"], mean, atol=1e-6)
 
 
-def test_files_that_are_gone_and_second_copies_have_no_vote(connection: Connection) -> None:
+def test_files_that_are_gone_and_second_copies_do_not_count(connection: Connection) -> None:
     used = query.used_model(connection)
     before = query.albums(connection, used.id)
     gone = b"/m/rock/a/gone.mp3"
     add(connection, used.id, gone, "disco", 0.9, TagContents(album="A"))
     with_guest = query.albums(connection, used.id)
-    store.mark(connection, [gone])
+    store.mark_missing(connection, [gone])
     copy = Found(b"/m/rock/a/copy.mp3", 1, 1)
     of_second = b"/m/rock/a/2.mp3".hex()
-    store.identified(connection, Identity(copy, of_second, TagContents(album="A")))
+    store.save_identity(connection, Identity(copy, of_second, TagContents(album="A")))
     album = ("a", Path("/m/rock/a"))
     assert not np.allclose(with_guest.mean(album), before.mean(album))
     assert np.allclose(query.albums(connection, used.id).mean(album), before.mean(album))
 
 
 def agreement(audio: str, genres: Sequence[str], path: str = "/m/a.mp3") -> Agreement:
-    return Judge(LABELS).judge(vector(audio, 0.8), None, genres, Path(path))
+    return AgreementBuilder(LABELS).build(vector(audio, 0.8), None, genres, Path(path))
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def agreement(audio: str, genres: Sequence[str], path: str = "/m/a.mp3") -> Agre
         (["ROCK"], "/m/a.mp3", False),
         (["Pop", "rock"], "/m/a.mp3", False),
         (["Pop"], "/m/a.mp3", True),
-        (["Dub Techno"], "/m/a.mp3", False),  # no label of the model: it says nothing
+        (["Dub Techno"], "/m/a.mp3", False),  # no label of the model
         (["Garage Rock"], "/m/a.mp3", False),  # a narrower name of a label
         (["Reggae - Dub"], "/m/a.mp3", True),
         (["Pop/Rock"], "/m/a.mp3", False),
@@ -177,15 +177,15 @@ def test_disagreement(genres: list[str], path: str, disagrees: bool) -> None:
     assert agreement("rock", genres, path).disagrees is disagrees
 
 
-def test_the_mean_of_all_opinions_is_weighted() -> None:
-    judged = agreement("rock", ["pop", "jazz"], "/m/Jazz/a.mp3")
-    wanted = vector("rock", 0.8)
-    wanted = wanted + np.array([0.5 * (name in ("pop", "jazz")) for name in LABELS])
-    wanted = wanted + 0.5 * np.array([name == "jazz" for name in LABELS])
-    assert np.allclose(judged.mean(), wanted / 2.5)
-    assert judged.label == "jazz"
-    assert judged.said_by("tag") == ("jazz", "pop")
-    assert judged.said_by("album") == ()
+def test_the_mean_of_all_sources_is_weighted() -> None:
+    found = agreement("rock", ["pop", "jazz"], "/m/Jazz/a.mp3")
+    total = vector("rock", 0.8)
+    total = total + np.array([0.5 * (name in ("pop", "jazz")) for name in LABELS])
+    total = total + 0.5 * np.array([name == "jazz" for name in LABELS])
+    assert np.allclose(found.mean(), total / 2.5)
+    assert found.label == "jazz"
+    assert found.labels_of("tag") == ("jazz", "pop")
+    assert found.labels_of("album") == ()
 
 
 def test_a_model_is_found_by_name_and_digits_and_an_unknown_one_refused(
@@ -213,11 +213,11 @@ def test_a_genre_may_be_spelled_anyhow_and_an_unknown_one_is_refused(
 
 def test_similar_tracks_come_by_cosine(connection: Connection) -> None:
     used = query.used_model(connection)
-    found = similar.similar(connection, used, Path("/m/rock/a/1.mp3"), top=2)
+    found = embeddings.similar(connection, used, Path("/m/rock/a/1.mp3"), top=2)
     assert found[0][0].name == "3.mp3"
     assert len(found) == 2
     assert 1 >= found[0][1] > found[1][1]
-    everything = similar.similar(connection, used, Path("/m/rock/a/1.mp3"), top=99)
+    everything = embeddings.similar(connection, used, Path("/m/rock/a/1.mp3"), top=99)
     assert {path.name for path, _ in everything} == {CAFE, "2.mp3", "3.mp3", "x.mp3"}
 
 
@@ -225,7 +225,7 @@ def test_counts(connection: Connection) -> None:
     found = summary.summarise(connection)
     assert (found.n_files, found.n_audio, found.n_missing) == (7, 5, 1)
     assert (found.n_failed, found.n_quarantined, found.n_untagged) == (2, 1, 3)
-    assert list(found.n_heard_by_model.values()) == [5]
+    assert list(found.n_analysed_by_model.values()) == [5]
     assert found.n_files_by_genre == {"rock": 2, "hiphop": 1, "pop": 1, "jazz": 1}
 
 

@@ -24,15 +24,13 @@ CARD = registry.read(Path(__file__).parents[1] / "golden" / "tiny").card
 def add(connection: sqlite3.Connection, path: Path, album: str | None, **heard: float) -> None:
     """Write a file without tags, and remember what was heard of it."""
     soundfile.write(path, np.zeros(100), 8000)
-    model = store.remember_model(
-        connection, registry.read(Path(__file__).parents[1] / "golden/tiny")
-    )
+    model = store.save_model(connection, registry.read(Path(__file__).parents[1] / "golden/tiny"))
     found = Found(os.fsencode(path), path.stat().st_size, path.stat().st_mtime_ns)
     digest = path.stem.ljust(64, "0")
-    store.identified(connection, Identity(found, digest, TagContents(album=album)))
+    store.save_identity(connection, Identity(found, digest, TagContents(album=album)))
     audio = connection.execute("SELECT id FROM audio WHERE digest = ?", (digest,)).fetchone()["id"]
     probabilities = np.array([heard.get(label, 0) for label in CARD.labels], "<f4").tobytes()
-    store.heard(connection, model, Analysis(audio, probabilities, None, 30.0, ()))
+    store.save_prediction(connection, model, Analysis(audio, probabilities, None, 30.0, ()))
 
 
 def proposed(folder: Path, wishes: Policy) -> dict[str, tuple[tuple[str, ...], str]]:

@@ -1,227 +1,322 @@
-"""Start a run, or go on with one: every block of its list is written once."""
+"""Start a batch job that writes a table, or resume one: every block of its list is written once.
+
+A job has a folder, here or in an object store, that holds what it is (``_job.json``), the list of
+its files (``_sources.jsonl``) and its parts, each of them one block of that list. A part appears
+whole or not at all; a job that is started again does the blocks whose parts are missing, and those
+with a file that has changed since.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from genrekit import __version__
-from genrekit.batch import output_files, sources
-from genrekit.batch.engines import Engine
-from genrekit.batch.output_files import Counts, Kind
+from genrekit.batch import parts, processing, sources
+from genrekit.batch.engines import Engine, Limits
+from genrekit.batch.parts import Counts, Kind, Row
+from genrekit.batch.processing import Progress, Report, Round
 from genrekit.batch.sources import BatchSource
-from genrekit.batch.storage import Place, is_remote
-from genrekit.batch.tasks import Row, Work
+from genrekit.batch.storage import Storage, is_remote
 from genrekit.errors import BatchError
-from genrekit.files import write_beside
 from genrekit.workers import Failure
 
-Advance = Callable[[int], object]
-
-ITEM_SECONDS = 600.0
-MEMORY_BYTES = 2 << 30
 # Blocks are small enough that little is lost by a kill, and few enough that an object store lists
-# them quickly.
-_MIN_BLOCK_ITEMS, _MAX_BLOCK_ITEMS, _BLOCKS_WANTED = 8, 2048, 512
-_RUN, _SOURCES = "_run.json", "_sources.jsonl"
-_FORMAT = 1
+# them quickly. The parts of a CSV table, whose files take longest, do not outlive the job.
+_MIN_BLOCK_ITEMS: dict[Kind, int] = {"csv": 1, "jsonl": 8, "parquet": 8}
+_MAX_BLOCK_ITEMS, _TARGET_BLOCKS = 2048, 512
+JOB, SOURCES = "_job.json", "_sources.jsonl"
+_FORMAT = 2
 
 
-@dataclass(frozen=True)
-class JobReport:
-    """What a run did.
+class CsvTable(Protocol):
+    """The CSV form of a task's rows."""
+
+    @property
+    def header(self) -> Sequence[str]:
+        """The names of the columns."""
+        ...
+
+    def check(self, listed: Sequence[BatchSource]) -> None:
+        """Refuse files that the table cannot tell apart.
+
+        Raises:
+            GenrekitError: there are some.
+        """
+        ...
+
+    def cells(self, row: Row, number: int) -> Sequence[object]:
+        """Return what stands in the columns for a file's row of a number, counted from 0."""
+        ...
+
+
+class Task(Protocol):
+    """What a batch job does with each file: a verb with its options.
+
+    A row is a dictionary that JSON can hold. Every file gives at least one; one that failed gives a
+    row with its path, its error and nothing else but the model.
+    """
+
+    @property
+    def verb(self) -> str:
+        """The verb's name."""
+        ...
+
+    @property
+    def limits(self) -> Limits:
+        """What each worker may take."""
+        ...
+
+    @property
+    def csv_table(self) -> CsvTable | None:
+        """The CSV form, where there is one."""
+        ...
+
+    def parameters(self) -> dict[str, Any]:
+        """Return all that decides the rows, as JSON: another job differs in it."""
+        ...
+
+    def start(self) -> Callable[[BatchSource], list[Row]]:
+        """Make a worker ready; what is returned turns a source into rows."""
+        ...
+
+    def failed(self, failure: Failure[BatchSource]) -> Row:
+        """Return the row of a file that failed."""
+        ...
+
+    def columns(self) -> dict[str, str]:
+        """Return the columns of a Parquet table and their types; see ``parts.content``."""
+        ...
+
+    def flat(self, row: Row) -> Row:
+        """Turn a row into one of such a table."""
+        ...
+
+
+@dataclass
+class JobReport(Report):
+    """What one start of a job did.
 
     Attributes:
         output: where the rows are.
-        n_files: files of the whole run.
-        n_before: those of them that an earlier start had done.
-        n_failed: those whose row is an error, of the whole run.
-        failures: why, by name, of those that failed this time.
-        seconds: what this start took.
+        n_rows: rows of a CSV table; None for other outputs.
+        n_failed_before: files that failed in earlier starts. ``failures`` gives the reasons of this
+            start; of a CSV table, which has no rows for them, those of all starts.
     """
 
-    output: str
-    n_files: int
-    n_before: int
-    n_failed: int
-    failures: dict[str, str]
-    seconds: float
+    output: str = ""
+    n_rows: int | None = None
+    n_failed_before: int = 0
+
+    @property
+    def n_failed(self) -> int:
+        """How many files of the whole job failed."""
+        return self.n_failed_before + len(self.failures)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
-        return {
-            "output": self.output,
-            "files": self.n_files,
-            "before": self.n_before,
-            "failed": self.n_failed,
-            "failures": self.failures,
-            "seconds": round(self.seconds, 3),
-        }
+        rows = {} if self.n_rows is None else {"n_rows": self.n_rows}
+        return {"output": self.output, **super().to_dict(), **rows}
 
 
-def kind_of(output: str) -> Kind:
-    """Return how an output is written: JSON lines where its name says so, otherwise Parquet.
+def folder_of(output: str) -> Storage:
+    """Return the folder of a job: the output itself, or one beside a file that parts are joined to.
 
-    >>> kind_of("genres.jsonl"), kind_of("s3://bucket/genres/")
-    ('jsonl', 'parquet')
+    Raises:
+        BatchError: a file that would have to be joined remotely.
     """
-    return "jsonl" if output.endswith(".jsonl") else "parquet"
-
-
-def folder_of(output: str) -> Place:
-    """Return the folder of a run: the output itself, or one beside a file of JSON lines."""
-    if kind_of(output) == "jsonl":
-        if is_remote(output):
-            raise BatchError(
-                f"{output}: JSON lines are written here only; give a folder for Parquet"
-            )
-        return Place(f"{output}.run")
-    return Place(output)
+    if parts.kind_of(output) == "parquet":
+        return Storage(output)
+    if is_remote(output):
+        raise BatchError(
+            f"{output}: JSON lines and CSV are written on this machine only; give a folder for "
+            "Parquet"
+        )
+    return Storage(f"{output}.job")
 
 
 def run(
-    work: Work,
+    task: Task,
     arguments: Sequence[str],
     output: str,
     engine: Engine,
     *,
-    progress: Callable[[int], AbstractContextManager[Advance]] = lambda n_files: nullcontext(
-        lambda n_steps: None
-    ),
+    progress: Progress = processing.no_progress,
 ) -> JobReport:
-    """Do some work on many files; each of them is in the output once, failed ones with their error.
+    """Process many files; each of them is in the output once, failed ones with their error.
 
     Args:
-        work: what to do.
-        arguments: the files, as for ``sources.listed``.
-        output: NAME.jsonl, or a folder or URL for parts in Parquet.
-        engine: who works.
-        progress: called with how many files there are; gives, for as long as the work lasts, what
-            is called with a number of files when these are written.
+        task: what to do with each.
+        arguments: the files, as for ``sources.list_sources``.
+        output: NAME.jsonl; NAME.csv, for tasks with a CSV form: failed files are in the report
+            alone, and there is no table where every file failed; or a folder or URL for Parquet.
+        engine: where they are processed.
+        progress: shows how far the job is.
 
     Raises:
-        RunError: the files cannot be listed, or the output holds something else.
+        BatchError: the files cannot be listed, or the output holds something else.
         GenrekitError: the workers cannot start.
         OSError: the output cannot be written.
     """
-    began = time.perf_counter()
-    kind = kind_of(output)
-    output_files.check(kind)
-    place = folder_of(output)
-    with place.alone():
-        listed, block_items = _listed(place, work, arguments, output)
-        blocks = [listed[i : i + block_items] for i in range(0, len(listed), block_items)]
-        there = {output_files.index(name, kind) for name in place.names()}
-        pending = [index for index in range(len(blocks)) if index not in there]
-        n_before = len(listed) - sum(len(blocks[index]) for index in pending)
+    kind = parts.kind_of(output)
+    parts.check(kind)
+    if kind == "csv" and task.csv_table is None:
+        raise BatchError(
+            f"{output}: a batch job of {task.verb} writes NAME.jsonl, or a folder or URL for "
+            "Parquet; leave --engine out to write CSV"
+        )
+    storage = folder_of(output)
+    with storage.locked():
+        listed, block_items = _listed(storage, task, arguments, output)
+        record = _Parts(task, storage, kind, processing.blocks_of(listed, block_items))
+        record.report.output, record.report.n_files = output, len(listed)
+        processing.process(
+            task.start, record, engine, task.limits, n_files=len(listed), progress=progress
+        )
+        record.finish()
+    return record.report
+
+
+@dataclass
+class _Parts:
+    """The record of a job: a part for each block that is done."""
+
+    task: Task
+    storage: Storage
+    kind: Kind
+    blocks: list[Sequence[BatchSource]]
+    report: JobReport = field(default_factory=JobReport)
+    pending: list[int] = field(default_factory=list)
+
+    def rounds(self, engine: Engine) -> Iterator[Round]:
+        del engine
+        written = self.storage.names()
+        for index, block in enumerate(self.blocks):
+            since = written.get(parts.name(index, self.kind))
+            if since is None or _has_changed(block, since):
+                self.pending.append(index)
+            else:
+                self.report.n_resumed += len(block)
+        yield Round([self.blocks[index] for index in self.pending], self.report.n_resumed)
+
+    def keep(self, position: int, results: Sequence[Any]) -> int:
+        rows: list[Row] = []
         failures: dict[str, str] = {}
-        with (
-            progress(len(listed)) as advance,
-            engine.workers(
-                work.start, item_seconds=ITEM_SECONDS, memory_bytes=MEMORY_BYTES
-            ) as workers,
-        ):
-            advance(n_before)
-            for position, results in workers.map(blocks[index] for index in pending):
-                rows, failed = _rows(work, results)
-                counts = Counts(len(results), len(failed))
-                part = output_files.name(pending[position], kind)
-                place.write(part, output_files.content(rows, kind, work, counts))
-                failures |= failed
-                advance(len(results))
-        names = [output_files.name(index, kind) for index in range(len(blocks))]
-        n_failed = len(failures)
-        if n_before:
-            n_failed = sum(output_files.counts(place, name, kind).n_failed for name in names)
-        if kind == "jsonl":
-            _join(place, names, Path(output))
-    return JobReport(output, len(listed), n_before, n_failed, failures, time.perf_counter() - began)
+        for result in results:
+            if isinstance(result, Failure):
+                rows.append(self.task.failed(result))
+                failures[result.item.name] = result.message
+            else:
+                rows += result
+        content = parts.content(rows, self.kind, self.task, Counts(len(results), len(failures)))
+        self.storage.write(parts.name(self.pending[position], self.kind), content)
+        self.report.failures |= failures
+        return len(results)
 
-
-def _rows(work: Work, results: Sequence[Any]) -> tuple[list[Row], dict[str, str]]:
-    rows: list[Row] = []
-    failed: dict[str, str] = {}
-    for result in results:
-        if isinstance(result, Failure):
-            rows.append(work.failed(result))
-            failed[result.item.name] = result.message
+    def finish(self) -> None:
+        """Count what earlier starts did, and join the parts where the output is one file."""
+        report = self.report
+        names = [parts.name(index, self.kind) for index in range(len(self.blocks))]
+        output = Path(report.output)
+        if self.kind == "csv" and self.task.csv_table:
+            for row in parts.read_rows(self.storage, names):
+                if "error" in row:
+                    report.failures[row["path"]] = row["error"]
+                elif row["warnings"]:
+                    report.warnings[row["path"]] = row["warnings"]
+            report.n_rows = 0
+            if len(report.failures) < report.n_files:
+                table = self.task.csv_table
+                report.n_rows = parts.join_csv(self.storage, names, output, table)
         else:
-            rows += result
-    return rows, failed
+            if report.n_resumed:
+                counts = (parts.counts(self.storage, name, self.kind).n_failed for name in names)
+                report.n_failed_before = sum(counts) - len(report.failures)
+            if self.kind == "jsonl":
+                parts.join_lines(self.storage, names, output)
+        if self.kind != "parquet":
+            for name in [JOB, *names, SOURCES]:  # without JOB it is no job any more
+                Path(self.storage.name, name).unlink()
+
+
+def _has_changed(block: Sequence[BatchSource], since: float) -> bool:
+    """Return whether a local file of a block has changed since a time."""
+    for location in {source.location for source in block}:
+        if not is_remote(location):
+            try:
+                status = os.stat(location)  # noqa: PTH116 - many, and quick
+            except OSError:  # it is gone, but its rows are there
+                continue
+            if max(status.st_mtime, status.st_ctime) > since:
+                return True
+    return False
 
 
 def _listed(
-    place: Place, work: Work, arguments: Sequence[str], output: str
+    storage: Storage, task: Task, arguments: Sequence[str], output: str
 ) -> tuple[list[BatchSource], int]:
-    """Return the files of a run that is new, or of the one that the folder holds."""
-    wanted = {
+    """Return the files of a new job, or of the one that the folder holds, and those of a block."""
+    requested = {
         "format": _FORMAT,
         "arguments": [
-            argument if is_remote(argument) else _absolute(argument) for argument in arguments
+            argument if argument == "-" or is_remote(argument) else str(Path(argument).absolute())
+            for argument in arguments
         ],
-        "work": work.facts() | {"verb": work.verb},
+        "task": task.parameters() | {"verb": task.verb},
     }
-    there = place.names()
-    if _RUN in there:
-        kept = json.loads(place.read(_RUN))
-        _check_same(kept, wanted, output)
-        with place.open(_SOURCES) as stream:
-            return [BatchSource(*json.loads(line)) for line in stream], int(kept["block_items"])
-    strangers = sorted(name for name in there if not name.startswith(("_", ".")))
-    if strangers:
+    written = storage.names()
+    if JOB in written:
+        stored = json.loads(storage.read(JOB))
+        _check_same(stored, requested, storage)
+        with storage.open(SOURCES) as stream:
+            return [BatchSource(*json.loads(line)) for line in stream], int(stored["block_items"])
+    others = sorted(name for name in written if not name.startswith(("_", ".")))
+    if others:
         raise BatchError(
-            f"{output} holds files that are no run of genrekit, such as {strangers[0]}; name a "
-            "folder that is empty or not there"
+            f"{output} holds files that are no batch job of this version, such as {others[0]}; "
+            "name a folder that is empty or does not exist"
         )
-    listed = sources.listed(arguments)
+    listed = sources.list_sources(arguments)
     if not listed:
         raise BatchError(f"there are no files in {', '.join(arguments)}; name some")
-    block_items = min(max(len(listed) // _BLOCKS_WANTED, _MIN_BLOCK_ITEMS), _MAX_BLOCK_ITEMS)
+    kind = parts.kind_of(output)
+    if kind == "csv" and task.csv_table:
+        task.csv_table.check(listed)
+    block_items = max(len(listed) // _TARGET_BLOCKS, _MIN_BLOCK_ITEMS[kind])
+    block_items = min(block_items, _MAX_BLOCK_ITEMS)
     lines = b"".join(json.dumps(sources.to_json(source)).encode() + b"\n" for source in listed)
-    place.write(_SOURCES, lines)
-    about = {
+    storage.write(SOURCES, lines)
+    about = requested | {
         "genrekit": __version__,
-        "kind": kind_of(output),
+        "kind": kind,
         "n_files": len(listed),
         "block_items": block_items,
         "sources_sha256": hashlib.sha256(lines).hexdigest(),
         "began": time.time(),
     }
-    place.write(_RUN, json.dumps(wanted | about, indent=2).encode())  # last: now it is a run
+    storage.write(JOB, json.dumps(about, indent=2).encode())  # last: now it is a job
     return listed, block_items
 
 
-def _absolute(argument: str) -> str:
-    return argument if argument == "-" else str(Path(argument).absolute())
-
-
-def _check_same(kept: dict[str, Any], wanted: dict[str, Any], output: str) -> None:
-    for key, asked in wanted.items():
-        if kept.get(key) != asked:
+def _check_same(stored: dict[str, Any], requested: dict[str, Any], storage: Storage) -> None:
+    for key, value in requested.items():
+        if stored.get(key) != value:
+            difference = _difference(key, stored.get(key), value)
             raise BatchError(
-                f"{output} holds another run ({_difference(key, kept.get(key), asked)}); give "
-                "another output, or delete that one"
+                f"{storage.name} holds another batch job ({difference}); give another output, or "
+                "delete that folder"
             )
 
 
-def _difference(key: str, kept: Any, asked: Any) -> str:
-    if isinstance(kept, dict) and isinstance(asked, dict):
-        key = next(name for name in sorted(kept | asked) if kept.get(name) != asked.get(name))
-        kept, asked = kept.get(key), asked.get(key)
-    return f"its {key} is {kept!r}, not {asked!r}"
-
-
-def _join(place: Place, names: Sequence[str], output: Path) -> None:
-    """Write the parts as one file, in the order of the list; then the run's folder can go."""
-    with write_beside(output) as stream:
-        for content in output_files.joined(place, names):
-            stream.write(content)
-    folder = Path(place.name)
-    for name in [_RUN, *names, _SOURCES]:  # without _RUN it is no run any more
-        (folder / name).unlink()
+def _difference(key: str, stored: Any, requested: Any) -> str:
+    if isinstance(stored, dict) and isinstance(requested, dict):
+        both = sorted(stored | requested)
+        key = next(name for name in both if stored.get(name) != requested.get(name))
+        stored, requested = stored.get(key), requested.get(key)
+    return f"its {key} is {stored!r}, not {requested!r}"

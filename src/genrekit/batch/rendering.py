@@ -1,36 +1,41 @@
-"""Images of spectrograms written from audio: one file, or a whole image dataset.
+"""Images of spectrograms rendered from audio: one file, or a whole image dataset.
 
-An image appears whole or not at all, and says in itself which audio it was drawn from and how: a
-run that was killed goes on where it stopped, and what would come out the same is not drawn again.
+An image appears whole or not at all, and holds which audio it was rendered from and how: a job that
+was killed goes on where it stopped, and an image that would be the same is not rendered again.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from genrekit import audio, datasets, features, files
-from genrekit.audio import AudioInfo
-from genrekit.datasets import Track
+from genrekit.batch import engines, processing
+from genrekit.batch.engines import Limits
+from genrekit.batch.processing import Progress, Report, Round
 from genrekit.datasets.folder import track_id_of
-from genrekit.errors import AudioError, DatasetError, GenrekitError, ImageError
+from genrekit.errors import AudioError, DatasetError, ImageError
 from genrekit.features import FeatureSpec, image
 from genrekit.features.image import PUBLISHED, Drawing
 from genrekit.inference.segments import cut_whole
-from genrekit.workers import Failure, Pool, n_cores
+from genrekit.workers import Failure, n_cores
+
+if TYPE_CHECKING:
+    from genrekit.audio import AudioInfo
+    from genrekit.batch.engines import Engine
+    from genrekit.datasets import Track
 
 MAX_IMAGE_SECONDS = 600.0
-_FILE_SECONDS = 3600.0  # a worker that takes longer for one file is stopped
+_LIMITS = Limits(item_seconds=3600.0, memory_bytes=None)
 
-Task = tuple[Path, Path]  # an audio file and its image
+Item = tuple[Path, Path]  # an audio file and its image
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,7 @@ class Style:
         return FeatureSpec(segment_seconds=seconds, segment_hop_seconds=seconds)
 
     def drawing(self, n_bins: int, n_frames: int) -> Drawing:
-        """Return how a spectrogram of this shape is drawn."""
+        """Return how a spectrogram of this shape is rendered."""
         own = (n_frames, n_bins) if self.plain else (PUBLISHED.width, PUBLISHED.height)
         width, height = self.size or own
         if self.plain:
@@ -65,28 +70,25 @@ class Style:
 
 
 @dataclass
-class RenderedImage:
+class RenderReport(Report):
     """What became of the files.
 
     Attributes:
-        n_files: how many were asked for.
-        n_images: how many images are there.
-        n_kept: files whose images were there already.
-        failures: why a file has no image, by path.
-        warnings: what was wrong with a file that has one, by path.
+        n_images: how many images are there; those of ``n_resumed`` files were there before.
     """
 
-    n_files: int
     n_images: int = 0
-    n_kept: int = 0
-    failures: dict[Path, str] = field(default_factory=dict)
-    warnings: dict[Path, list[str]] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return super().to_dict() | {"n_images": self.n_images}
 
 
 @dataclass(frozen=True)
-class _Done:
+class _Rendered:
     """One file's images."""
 
+    path: Path
     n_images: int
     is_kept: bool = False
     warnings: list[str] = field(default_factory=list)
@@ -115,49 +117,64 @@ def targets(source: str, output: Path) -> dict[Path, Path]:
         named = [(file, track_id_of(file, path)) for file in files.audio_files(path)]
     else:
         if not dataset.has_audio:
-            raise DatasetError(f"{source} holds no audio to draw; give a dataset that does")
+            raise DatasetError(f"{source} holds no audio to render; give a dataset that does")
         named = [(track.path, _name(track)) for track in dataset.tracks]
     found = {file: output / f"{name}{image.SUFFIX}" for file, name in named}
     _check(found)
     return found
 
 
-def paint(
-    wanted: Mapping[Path, Path],
+def render(
+    images: Mapping[Path, Path],
     style: Style,
     *,
     jobs: int | None = None,
-    advance: Callable[[], object] = lambda: None,
-) -> RenderedImage:
-    """Draw audio files, with all cores.
+    progress: Progress = processing.no_progress,
+) -> RenderReport:
+    """Render audio files, with all cores.
 
     Args:
-        wanted: the image of each audio file; with segments NAME.png becomes NAME.0.png, ...
+        images: the image of each audio file; with segments NAME.png becomes NAME.0.png, ...
         style: what the images look like.
         jobs: worker processes; None is one a core.
-        advance: called after each file.
+        progress: shows how far the job is.
 
     Raises:
         GenrekitError: no worker can be started.
     """
-    result = RenderedImage(len(wanted))
-    tasks = list(wanted.items())
-    n_workers = min(jobs or n_cores(), len(tasks))
-    with ExitStack() as stack:
-        outcomes: Iterator[_Done | Failure[Task]] = map(partial(_attempt, style), tasks)
-        if n_workers > 1:
-            pool = Pool(partial(_start_worker, style), n_workers, item_seconds=_FILE_SECONDS)
-            outcomes = stack.enter_context(pool).map(tasks)
-        for (path, _), found in zip(tasks, outcomes, strict=True):
-            if isinstance(found, Failure):
-                result.failures[path] = found.message
-            else:
-                result.n_images += found.n_images
-                result.n_kept += found.is_kept
-                if found.warnings:
-                    result.warnings[path] = found.warnings
-            advance()
-    return result
+    items = list(images.items())
+    n_workers = min(jobs or n_cores(), len(items))
+    engine: Engine = engines.InProcessEngine()
+    if n_workers > 1:
+        engine = engines.LocalEngine(n_workers)
+    record = _Images(items, RenderReport(len(items)))
+    processing.process(
+        partial(_start, style), record, engine, _LIMITS, n_files=len(items), progress=progress
+    )
+    return record.report
+
+
+@dataclass(frozen=True)
+class _Images:
+    """The record of a rendering: the images themselves, which workers compare with the audio."""
+
+    items: Sequence[Item]
+    report: RenderReport
+
+    def rounds(self, engine: Engine) -> Iterator[Round]:
+        yield Round(processing.blocks_of(self.items, engine.block_items))
+
+    def keep(self, position: int, results: Sequence[_Rendered | Failure[Item]]) -> int:
+        del position
+        for result in results:
+            if isinstance(result, Failure):
+                self.report.failures[str(result.item[0])] = result.message
+                continue
+            self.report.n_images += result.n_images
+            self.report.n_resumed += result.is_kept
+            if result.warnings:
+                self.report.warnings[str(result.path)] = result.warnings
+        return len(results)
 
 
 def _name(track: Track) -> str:
@@ -177,25 +194,17 @@ def _check(found: Mapping[Path, Path]) -> None:
             )
 
 
-def _start_worker(style: Style) -> Callable[[Task], _Done]:
-    audio.silence_decoders()
-    return partial(_paint, style)
+def _start(style: Style) -> Callable[[Item], _Rendered]:
+    return partial(_render, style)
 
 
-def _attempt(style: Style, task: Task) -> _Done | Failure[Task]:
-    try:
-        return _paint(style, task)
-    except (GenrekitError, OSError) as error:
-        return Failure(task, str(error))
-
-
-def _paint(style: Style, task: Task) -> _Done:
-    """Draw one file, unless the same images are there already."""
-    path, target = task
+def _render(style: Style, item: Item) -> _Rendered:
+    """Render one file, unless the same images are there already."""
+    path, target = item
     origin = _origin(style, files.sha256(path))
     n_there = _n_there(target, style, origin)
     if n_there:
-        return _Done(n_there, is_kept=True)
+        return _Rendered(path, n_there, is_kept=True)
     warnings: list[str] = []
     spectrograms = list(_spectrograms(audio.probe(path), style, warnings.append))
     whole = style.segment_seconds is None
@@ -204,7 +213,7 @@ def _paint(style: Style, task: Task) -> _Done:
         note = image.note(drawing, style.features, whole=whole, of=len(spectrograms), **origin)
         with files.write_beside(target if whole else _part(target, index)) as stream:
             image.write(stream, image.draw(decibels, drawing), note)
-    return _Done(len(spectrograms), warnings=list(dict.fromkeys(warnings)))
+    return _Rendered(path, len(spectrograms), warnings=list(dict.fromkeys(warnings)))
 
 
 def _spectrograms(
@@ -220,7 +229,7 @@ def _spectrograms(
     if info.duration_seconds > MAX_IMAGE_SECONDS:
         raise AudioError(
             f"{info.path} is {info.duration_seconds:.0f} s long; one image shows "
-            f"{MAX_IMAGE_SECONDS:.0f} s at most; ask for one a segment (--segment-seconds 30)"
+            f"{MAX_IMAGE_SECONDS:.0f} s at most; request one a segment (--segment-seconds 30)"
         )
     waveform = audio.load(info, spec.sample_rate, on_warning=warn)[0]
     if waveform.size < spec.n_fft:  # repeated, as segments of short tracks are
@@ -229,10 +238,10 @@ def _spectrograms(
 
 
 def _origin(style: Style, digest: str) -> dict[str, Any]:
-    """Return what an image is drawn again for where it differs."""
+    """Return what an image is rendered again for where it differs."""
     size = list(style.size) if style.size else None
-    told = {"segment_seconds": style.segment_seconds, "plain": style.plain, "size": size}
-    return {"style": told, "audio_sha256": digest}
+    form = {"segment_seconds": style.segment_seconds, "plain": style.plain, "size": size}
+    return {"style": form, "audio_sha256": digest}
 
 
 def _n_there(target: Path, style: Style, origin: Mapping[str, Any]) -> int:

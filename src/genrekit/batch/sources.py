@@ -1,4 +1,4 @@
-"""Which files a run is about, and how a worker gets at one of them.
+"""Which files a batch job processes, and how a worker reads one of them.
 
 A source is a local path, a URL of fsspec, or a member of a tar archive, local or remote.
 """
@@ -17,12 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from genrekit.batch.storage import file_system, is_remote, patient
+from genrekit.batch.storage import file_system, is_remote, with_retries
 from genrekit.errors import AudioError, BatchError
 from genrekit.files import AUDIO_SUFFIXES, expand
 
 COLUMN = "path"
-MAX_FETCH_BYTES = 4 << 30  # a file that is fetched lies on the worker's disk meanwhile
+MAX_FETCH_BYTES = 4 << 30  # a fetched file is on the worker's disk meanwhile
 _CHUNK_BYTES = 1 << 20
 _FETCHED = "genrekit-fetched"
 
@@ -32,13 +32,13 @@ class BatchSource:
     """One audio file.
 
     Attributes:
-        place: a path or URL; of an archive, where member is given.
+        location: a path or URL; of an archive, where member is given.
         member: the file's name in a tar archive.
         offset: where the member's bytes begin in the archive.
         size: how many they are.
     """
 
-    place: str
+    location: str
     member: str | None = None
     offset: int = 0
     size: int = 0
@@ -46,32 +46,32 @@ class BatchSource:
     @property
     def name(self) -> str:
         """What the output calls it."""
-        return self.place if self.member is None else f"{self.place}/{self.member}"
+        return self.location if self.member is None else f"{self.location}/{self.member}"
 
     @property
     def suffix(self) -> str:
         """The suffix of its name."""
-        return PurePosixPath(self.member or self.place).suffix
+        return PurePosixPath(self.member or self.location).suffix
 
 
-def listed(arguments: Sequence[str]) -> list[BatchSource]:
+def list_sources(arguments: Sequence[str]) -> list[BatchSource]:
     """Turn what a user named into sources, in the order named, each once.
 
     Args:
         arguments: audio files, folders, patterns, lists (.txt, a path or URL a line; - for standard
             input), manifests (.csv or .parquet with a column "path") or tar archives, each of them
-            local or a URL. Names in a list or manifest are relative to where it lies.
+            local or a URL. Names in a list or manifest are relative to its folder.
 
     Raises:
-        RunError: one of them cannot be read, or a manifest has no such column.
+        BatchError: one of them cannot be read, or a manifest has no such column.
     """
     found: dict[BatchSource, None] = {}
     for argument in arguments:
-        found.update(dict.fromkeys(_listed(argument)))
+        found.update(dict.fromkeys(_list(argument)))
     return list(found)
 
 
-def _listed(argument: str) -> Iterable[BatchSource]:  # noqa: PLR0911 - one a kind
+def _list(argument: str) -> Iterable[BatchSource]:  # noqa: PLR0911 - one a kind
     suffix = PurePosixPath(argument).suffix.lower()
     if argument == "-":
         return _named(_lines(sys.stdin.buffer.read()), "")
@@ -112,7 +112,7 @@ def _read(name: str) -> bytes:
 
 @contextmanager
 def _opened(name: str) -> Iterator[IO[bytes]]:
-    with patient(name, lambda: _open(name)) as stream:
+    with with_retries(name, lambda: _open(name)) as stream:
         yield stream
 
 
@@ -157,7 +157,7 @@ def _check_column(name: str, columns: Sequence[str]) -> None:
 
 
 def _members(name: str) -> Iterator[BatchSource]:
-    """Give the audio files in a tar archive by its headers alone."""
+    """Give the audio files in a tar archive, read from its headers alone."""
     with _opened(name) as stream:
         try:
             with tarfile.open(fileobj=stream, mode="r:") as archive:
@@ -174,11 +174,11 @@ def _remote(url: str) -> list[BatchSource]:
     system, path = file_system(url)
     scheme = url.partition("://")[0]
     if any(character in path for character in "*["):
-        found = patient(url, lambda: system.glob(path))
+        found = with_retries(url, lambda: system.glob(path))
     elif PurePosixPath(path).suffix.lower() in AUDIO_SUFFIXES:
         return [BatchSource(url)]
     else:
-        found = patient(url, lambda: system.find(path))
+        found = with_retries(url, lambda: system.find(path))
     names = sorted(name for name in found if PurePosixPath(name).suffix.lower() in AUDIO_SUFFIXES)
     if not names:
         raise BatchError(
@@ -188,22 +188,22 @@ def _remote(url: str) -> list[BatchSource]:
 
 
 @contextmanager
-def at_hand(source: BatchSource) -> Iterator[Path]:
-    """Give a source as a file of this machine; one that was fetched is deleted in the end.
+def local_copy(source: BatchSource) -> Iterator[Path]:
+    """Give a source as a file of this machine; a remote one is fetched and deleted in the end.
 
     Raises:
-        RunError: it cannot be fetched, or is larger than MAX_FETCH_BYTES.
+        BatchError: it cannot be fetched, or is larger than MAX_FETCH_BYTES.
         OSError: the disk is full.
     """
-    if source.member is None and not is_remote(source.place):
-        yield Path(source.place)
+    if source.member is None and not is_remote(source.location):
+        yield Path(source.location)
         return
     handle, name = tempfile.mkstemp(prefix=f"{_FETCHED}-{os.getpid()}-", suffix=source.suffix)
     try:
         with os.fdopen(handle, "wb") as target:
-            patient(source.name, lambda: _fetch(source, target))
+            with_retries(source.name, lambda: _fetch(source, target))
         yield Path(name)
-    except AudioError as error:  # it names the copy, which nobody knows
+    except AudioError as error:  # it names the copy, not the source
         raise AudioError(str(error).replace(name, source.name)) from error
     finally:
         Path(name).unlink()
@@ -214,7 +214,7 @@ def _fetch(source: BatchSource, target: IO[bytes]) -> None:
     target.truncate()
     if source.size > MAX_FETCH_BYTES:
         raise _too_large(source)
-    with _open(source.place) as stream:
+    with _open(source.location) as stream:
         if source.member is None:
             while chunk := stream.read(_CHUNK_BYTES):
                 target.write(chunk)
@@ -236,7 +236,7 @@ def _too_large(source: BatchSource) -> BatchError:
     )
 
 
-def sweep() -> None:
+def delete_abandoned() -> None:
     """Delete what workers that were killed had fetched on this machine."""
     for path in Path(tempfile.gettempdir()).glob(f"{_FETCHED}-*-*"):
         owner = path.name.removeprefix(f"{_FETCHED}-").partition("-")[0]
@@ -256,5 +256,5 @@ def _is_alive(process: int) -> bool:
 
 
 def to_json(source: BatchSource) -> list[Any]:
-    """Return the form in which a run keeps a source."""
-    return [source.place, source.member, source.offset, source.size]
+    """Return the form in which a batch job stores a source."""
+    return [source.location, source.member, source.offset, source.size]

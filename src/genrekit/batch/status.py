@@ -1,4 +1,4 @@
-"""How far a run is: read from what it has written, by anybody, at any time."""
+"""How far a batch job is: read from what it has written, by anybody, at any time."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from genrekit.batch import output_files
-from genrekit.batch.job import folder_of, kind_of
+from genrekit.batch import parts
+from genrekit.batch.job import JOB, folder_of
+from genrekit.batch.parts import Counts
 from genrekit.errors import BatchError
 
 _RECENT_PARTS = 32
@@ -17,12 +18,12 @@ _RECENT_PARTS = 32
 
 @dataclass(frozen=True)
 class Status:
-    """How far a run is.
+    """How far a job is.
 
     Attributes:
         output: where its rows are.
-        verb: what it does.
-        n_files: files of the whole run.
+        verb: what it does; empty where the output is finished and says no more.
+        n_files: files of the whole job.
         n_done: those that are written.
         n_failed: those of them whose row is an error.
         files_per_second: of the parts that were written last; None while there are too few.
@@ -45,53 +46,56 @@ class Status:
 
 
 def status(output: str) -> Status:
-    """Look at a run.
+    """Read how far a job is.
 
     Args:
-        output: as for ``run``.
+        output: as for ``job.run``.
 
     Raises:
-        RunError: there is no run.
+        BatchError: there is no job.
     """
-    kind, place = kind_of(output), folder_of(output)
-    there = place.names()
-    if "_run.json" not in there:
+    kind, storage = parts.kind_of(output), folder_of(output)
+    written = storage.names()
+    if JOB not in written:
         if kind == "jsonl" and Path(output).is_file():
             return _finished(Path(output))
-        raise BatchError(f"{output} holds no run; name what was given to -o")
-    about = json.loads(place.read("_run.json"))
-    times = {
-        name: seconds
-        for name, seconds in there.items()
-        if output_files.index(name, kind) is not None
+        raise BatchError(f"{output} holds no batch job; name what was given to -o")
+    about = json.loads(storage.read(JOB))
+    found = {
+        name: (seconds, parts.counts(storage, name, kind))
+        for name, seconds in written.items()
+        if parts.index(name, kind) is not None
     }
-    counts = {name: output_files.counts(place, name, kind) for name in times}
-    n_done = sum(count.n_files for count in counts.values())
-    rate = _rate({name: (times[name], counts[name].n_files) for name in times})
+    n_done = sum(count.n_files for _, count in found.values())
+    rate = _rate(list(found.values()))
     return Status(
         output=output,
-        verb=about["work"]["verb"],
+        verb=about["task"]["verb"],
         n_files=about["n_files"],
         n_done=n_done,
-        n_failed=sum(count.n_failed for count in counts.values()),
+        n_failed=sum(count.n_failed for _, count in found.values()),
         files_per_second=rate,
         seconds_left=(about["n_files"] - n_done) / rate if rate else None,
-        seconds_since=max(0.0, time.time() - max(times.values())) if times else None,
+        seconds_since=_since(max(seconds for seconds, _ in found.values())) if found else None,
     )
 
 
-def _rate(output: dict[str, tuple[float, int]]) -> float | None:
+def _rate(written: list[tuple[float, Counts]]) -> float | None:
     """Return files a second between the oldest and the newest of the last parts."""
-    last = sorted(output.values())[-_RECENT_PARTS:]
+    last = sorted(written, key=lambda part: part[0])[-_RECENT_PARTS:]
     if len(last) < 2 or last[-1][0] <= last[0][0]:
         return None
-    return sum(n_files for _, n_files in last[1:]) / (last[-1][0] - last[0][0])
+    return sum(counts.n_files for _, counts in last[1:]) / (last[-1][0] - last[0][0])
+
+
+def _since(seconds: float) -> float:
+    return max(0.0, time.time() - seconds)
 
 
 def _finished(output: Path) -> Status:
     with output.open("rb") as stream:
-        counts = output_files.count_lines(stream)
-    since = max(0.0, time.time() - output.stat().st_mtime)
+        counts = parts.count_lines(stream)
+    since = _since(output.stat().st_mtime)
     return Status(
         str(output), "", counts.n_files, counts.n_files, counts.n_failed, None, 0.0, since
     )

@@ -1,4 +1,4 @@
-"""Places that hold files: folders of this machine, and whatever fsspec reads (S3, GCS, HTTP)."""
+"""Where files are stored: folders of this machine, and whatever fsspec reads (S3, GCS, HTTP)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Result = TypeVar("Result")
 
 N_TRIES = 5
 FIRST_PAUSE_SECONDS = 0.5
-# What another try does not mend.
+# Errors that another try does not change.
 _FINAL = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
 
 
@@ -34,7 +34,7 @@ def file_system(url: str) -> tuple[Any, str]:
     """Return the fsspec file system of a URL and the URL's path in it.
 
     Raises:
-        RunError: fsspec, or the package of the URL's protocol, is not installed.
+        BatchError: fsspec, or the package of the URL's protocol, is not installed.
     """
     try:
         import fsspec
@@ -48,11 +48,11 @@ def file_system(url: str) -> tuple[Any, str]:
     return found
 
 
-def patient(url: str, function: Callable[[], Result]) -> Result:
-    """Call a function that reads or writes a URL, again where what failed may pass.
+def with_retries(url: str, function: Callable[[], Result]) -> Result:
+    """Call a function that reads or writes a URL, again where it may succeed later.
 
     Raises:
-        RunError: the last try failed too, or the first where another would not help.
+        BatchError: the last try failed too, or the first where another would not help.
     """
     pause = FIRST_PAUSE_SECONDS
     for remaining in reversed(range(N_TRIES)):
@@ -63,20 +63,20 @@ def patient(url: str, function: Callable[[], Result]) -> Result:
         except Exception as error:  # each file system has errors of its own
             reason = _reason(error)
             if not remaining or isinstance(reason, _FINAL):
-                raise _refused(url, reason) from error
+                raise _failed(url, reason) from error
             time.sleep(pause * (0.5 + random.random()))  # noqa: S311 - so that not all come at once
             pause *= 2
     raise AssertionError("unreachable")
 
 
 def _reason(error: Exception) -> Exception:
-    """Return what lies behind a missing file: fsspec says so of HTTP hosts that do not answer."""
+    """Return what a missing file hides: fsspec gives that error for HTTP hosts without a reply."""
     cause = error.__cause__
     hidden = isinstance(error, FileNotFoundError) and isinstance(cause, OSError)
     return cause if hidden and isinstance(cause, Exception) else error
 
 
-def _refused(url: str, error: Exception) -> BatchError:
+def _failed(url: str, error: Exception) -> BatchError:
     if isinstance(error, FileNotFoundError):
         return BatchError(f"{url}: there is no such file")
     if isinstance(error, PermissionError):
@@ -93,14 +93,14 @@ def _sentence(error: Exception) -> str:
     return " ".join((str(error) or type(error).__name__).split())
 
 
-class Place:
-    """A folder that a run writes to, local or remote: whole files, written at once."""
+class Storage:
+    """A folder that a batch job writes to, local or remote: whole files, written at once."""
 
     def __init__(self, name: str) -> None:
-        """Point at a folder, which need not be there.
+        """Name a folder, which need not exist.
 
         Raises:
-            RunError: the package of the URL's protocol is not installed.
+            BatchError: the package of the URL's protocol is not installed.
         """
         self.name = name.rstrip("/") or name
         self.is_remote = is_remote(name)
@@ -115,7 +115,7 @@ class Place:
         """Return the files in the folder, each with its time of change; none if it is missing.
 
         Raises:
-            RunError: the folder cannot be looked at.
+            BatchError: the folder cannot be listed.
         """
         if not self.is_remote:
             folder = Path(self.name)
@@ -123,7 +123,7 @@ class Place:
                 return {}
             with os.scandir(folder) as entries:
                 return {e.name: e.stat().st_mtime for e in entries if e.is_file()}
-        return patient(self.name, self._remote_names)
+        return with_retries(self.name, self._remote_names)
 
     def _remote_names(self) -> dict[str, float]:
         self._system.invalidate_cache()
@@ -141,7 +141,7 @@ class Place:
         """Return a file's bytes.
 
         Raises:
-            RunError: it cannot be read.
+            BatchError: it cannot be read.
         """
         with self.open(name) as stream:
             return stream.read()
@@ -151,13 +151,13 @@ class Place:
         """Open a file to read it.
 
         Raises:
-            RunError: it cannot be read.
+            BatchError: it cannot be read.
         """
         whole = self.path(name)
         if self.is_remote:
-            stream = patient(whole, lambda: self._system.open(f"{self._root}/{name}", "rb"))
+            stream = with_retries(whole, lambda: self._system.open(f"{self._root}/{name}", "rb"))
         else:
-            stream = patient(whole, lambda: Path(whole).open("rb"))  # noqa: SIM115 - below
+            stream = with_retries(whole, lambda: Path(whole).open("rb"))  # noqa: SIM115 - below
         with stream:
             yield stream
 
@@ -165,7 +165,7 @@ class Place:
         """Write a file at once: nobody ever sees half of it.
 
         Raises:
-            RunError: a remote folder refuses it.
+            BatchError: a remote folder refuses it.
             OSError: the folder cannot be written or the disk is full.
         """
         if not self.is_remote:
@@ -173,14 +173,16 @@ class Place:
                 stream.write(content)
             return
         # A remote file system here puts an object whole, and none appears where the put fails.
-        patient(self.path(name), lambda: self._system.pipe_file(f"{self._root}/{name}", content))
+        with_retries(
+            self.path(name), lambda: self._system.pipe_file(f"{self._root}/{name}", content)
+        )
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Keep a second run from writing here while the block runs; without effect elsewhere.
+    def locked(self) -> Iterator[None]:
+        """Lock a local folder against another batch job; without effect on a remote one.
 
         Raises:
-            RunError: another run is at work here.
+            BatchError: another batch job is writing here.
         """
         if self.is_remote:
             yield
@@ -192,7 +194,7 @@ class Place:
                 yield
         finally:
             with suppress(OSError):
-                folder.rmdir()  # where nothing came of it
+                folder.rmdir()  # where nothing was written
 
 
 @contextmanager
@@ -209,8 +211,8 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
     except BlockingIOError as error:
         raise BatchError(
-            f"{folder}: another run is writing there; wait for it, or look at it: genrekit batch "
-            "status"
+            f"{folder}: another batch job is writing there; wait for it: genrekit batch status "
+            "OUTPUT shows how far it is"
         ) from error
     finally:
         os.close(handle)

@@ -8,27 +8,33 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from genrekit.cli import console
+from genrekit.cli.options import AsJson
 
 if TYPE_CHECKING:
-    from genrekit.batch import Status
+    from genrekit.batch.status import Status
 
 app = typer.Typer(name="batch", help="Look at batch jobs over many files.")
 
 
 @app.callback()
 def group() -> None:
-    """Look at runs over many files."""
+    """Look at batch jobs over many files."""
 
 
 @app.command()
 def status(
     output: Annotated[str, typer.Argument(help="What was given to -o of predict or features.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Say how far a run is: done, failed, files a second, time left."""
-    from genrekit import batch
+    """Show how far a batch job is: done, failed, files a second, time left.
 
-    found = batch.status(output)
+    Examples:
+      genrekit batch status genres.parquet
+      genrekit batch status s3://bucket/genres/ --json
+    """
+    from genrekit.batch import status as progress
+
+    found = progress.status(output)
     typer.echo(json.dumps(found.to_dict()) if as_json else _sentence(found))
 
 
@@ -47,7 +53,7 @@ def _sentence(found: Status) -> str:
 
 
 def _span(seconds: float) -> str:
-    """Return a time as people say it.
+    """Return a time in its two largest units.
 
     >>> _span(12.3), _span(190), _span(7400), _span(200_000)
     ('12 s', '3 min 10 s', '2 h 3 min', '2 d 7 h')

@@ -1,4 +1,4 @@
-"""What the verbs that can run over millions of files share: their options, and what they show."""
+"""What the verbs that are batch jobs share: their options, and what they show."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from genrekit.cli import console
 from genrekit.cli.options import PROCESSING
 
 if TYPE_CHECKING:
-    from genrekit.batch import JobReport
     from genrekit.batch.engines import Engine
-    from genrekit.batch.tasks import Work
+    from genrekit.batch.job import Task
+    from genrekit.batch.processing import Report
 
 EngineName = Annotated[
     Literal["local", "ray"] | None,
     typer.Option(
         "--engine",
-        help="Who works: processes of this machine, or Ray. The output is then a run, which goes "
-        "on where it was: -o NAME.jsonl, or a folder or URL for Parquet.",
+        help="Process files on this machine, or by Ray, as a batch job, which can be resumed: "
+        "-o NAME.jsonl, or a folder or URL for Parquet.",
         show_default="local",
         rich_help_panel=PROCESSING,
     ),
@@ -41,7 +41,23 @@ GpusPerJob = Annotated[
         rich_help_panel=PROCESSING,
     ),
 ]
-_SHOWN_FAILURES = 20
+Summary = Annotated[bool, typer.Option("--json", help="Write a summary as JSON.")]
+_SHOWN = 20  # problems, of which there may be millions
+
+
+def segment_seconds(what: str) -> object:
+    """Return the option --segment-seconds of a verb that gives each segment a row or an image."""
+
+    def check(seconds: float | None) -> float | None:
+        if seconds is not None and not 0.1 <= seconds <= 600:
+            raise typer.BadParameter(f"got {seconds}; expected 0.1 to 600")
+        return seconds
+
+    return typer.Option(
+        callback=check,
+        help=f"One {what} for each segment of this length, from 0.1 to 600.",
+        show_default=f"one {what} a file",
+    )
 
 
 def engine(
@@ -65,21 +81,21 @@ def engine(
     )
 
 
-def is_run(name: str | None, output: str | None) -> bool:
-    """Whether an output is that of a run: an engine is named, or it is a folder or URL of Parquet.
+def is_batch_job(name: str | None, output: str | None) -> bool:
+    """Whether a prediction is a batch job: by an engine, or a folder or URL of Parquet as output.
 
-    >>> is_run("local", "a.jsonl"), is_run(None, "s3://b/c/"), is_run(None, "out.parquet")
-    (True, True, True)
-    >>> is_run(None, "a.json"), is_run(None, None)
-    (False, False)
+    >>> is_batch_job("local", "a.jsonl"), is_batch_job(None, "s3://b/c/")
+    (True, True)
+    >>> is_batch_job(None, "out.parquet"), is_batch_job(None, "a.json")
+    (True, False)
     """
     return name is not None or (
         output is not None and ("://" in output or output.rstrip("/").endswith(".parquet"))
     )
 
 
-def run(work: Work, paths: list[str], output: str | None, engine: Engine, as_json: bool) -> None:
-    """Do a verb's work as a run, and say what came of it.
+def run(task: Task, paths: list[str], output: str | None, engine: Engine, as_json: bool) -> None:
+    """Run a verb's task as a batch job, and show what it did.
 
     Raises:
         typer.BadParameter: no output is named.
@@ -87,33 +103,42 @@ def run(work: Work, paths: list[str], output: str | None, engine: Engine, as_jso
     """
     if output is None:
         raise typer.BadParameter("give -o: NAME.jsonl, or a folder or URL for Parquet")
-    from genrekit import batch
+    from genrekit.batch import job
 
-    report = batch.run(
-        work,
-        paths,
-        output,
-        engine,
-        progress=lambda n_files: console.progress("Running", n_files, unit="files"),
-    )
-    _show(report, as_json)
+    progress = console.progress_of("Processing")
+    report = job.run(task, paths, output, engine, progress=progress)
+    rows = "" if report.n_rows is None else f", {report.n_rows} rows"
+    sentence = f"{console.printable(output)}: {counts(report)}{rows} in {report.seconds:.1f} s"
+    if report.n_rows == 0:
+        sentence = f"{console.printable(output)} is not written: every file failed"
+    show(report, report.to_dict(), sentence, as_json)
+
+
+def counts(report: Report) -> str:
+    """Return the counts of a batch job in words, without those that are zero."""
+    resumed = f", {report.n_resumed} done before" if report.n_resumed else ""
+    failed = f", {report.n_failed} failed" if report.n_failed else ""
+    return f"{report.n_files} files{resumed}{failed}"
+
+
+def show(report: Report, fields: dict[str, object], sentence: str, as_json: bool) -> None:
+    """Show what a batch job did, and the problems of its files on standard error.
+
+    Args:
+        report: gives the problems.
+        fields: the summary for --json.
+        sentence: the summary in words.
+        as_json: which of them to write.
+
+    Raises:
+        typer.Exit: files failed.
+    """
+    problems = [(name, text) for name, found in report.warnings.items() for text in found]
+    problems += report.failures.items()
+    for name, reason in problems[:_SHOWN]:
+        console.complain(name, reason, as_given=True)
+    if len(problems) > _SHOWN:
+        console.warn(f"and {len(problems) - _SHOWN} more; --json lists all")
+    typer.echo(json.dumps(fields) if as_json else sentence)
     if report.n_failed:
         raise typer.Exit(1)
-
-
-def _show(report: JobReport, as_json: bool) -> None:
-    for name, reason in list(report.failures.items())[:_SHOWN_FAILURES]:
-        sentence = reason if name in reason else f"{name}: {reason}"
-        typer.echo(f"genrekit: {console.printable(sentence)}", err=True)
-    if len(report.failures) > _SHOWN_FAILURES:
-        n_more = len(report.failures) - _SHOWN_FAILURES
-        typer.echo(f"genrekit: and {n_more} more; their rows say why", err=True)
-    if as_json:
-        typer.echo(json.dumps(report.to_dict()))
-        return
-    before = f", {report.n_before} of them before" if report.n_before else ""
-    failed = f", {report.n_failed} failed" if report.n_failed else ""
-    typer.echo(
-        f"{console.printable(report.output)}: {report.n_files} files{before}{failed} "
-        f"in {report.seconds:.1f} s"
-    )

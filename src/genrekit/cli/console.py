@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
@@ -173,6 +173,11 @@ def progress(
             bars.advance(task, n_steps)
 
         yield advance
+
+
+def progress_of(description: str) -> Callable[[int], AbstractContextManager[Advance]]:
+    """Return the progress of a batch job: called with the number of files, it shows a bar."""
+    return lambda n_files: progress(description, n_files, unit="files")
 
 
 def _speed_column(unit: str) -> Any:

@@ -35,17 +35,17 @@ def add(
 ) -> None:
     """Add a genre to a model from examples, told from the music of a scanned library."""
     from genrekit.files import expand
-    from genrekit.library import database, learning
+    from genrekit.library import database, embeddings
     from genrekit.models import registry
     from genrekit.training import export, few_shot
 
     folder = registry.find(model)
     paths = expand(examples)
     with database.opened(db, must_exist=True) as connection:
-        with console.progress("Listening", len(paths)) as advance:
-            heard = learning.hear(folder, paths, advance)
-        others = learning.others(connection, folder.card.onnx_sha256, name, heard)
-    added = few_shot.add(folder, name, heard.embeddings, heard.groups, others)
+        with console.progress("Embedding", len(paths)) as advance:
+            found = embeddings.embed_examples(folder, paths, advance)
+        others = embeddings.other_music(connection, folder.card.onnx_sha256, name, found)
+    added = few_shot.add(folder, name, found.embeddings, found.groups, others)
     target = export.write_folder(
         output or Path("models") / added.card.name, added.model, added.card
     )

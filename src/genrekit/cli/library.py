@@ -1,4 +1,4 @@
-"""``genrekit library``: a database of what was heard of each file of a music library."""
+"""``genrekit library``: a database of the files of a music library and their genres."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ if TYPE_CHECKING:
     from genrekit.library.scan import ScanPlan, ScanReport
 
 LEAST_SHOWN = 0.005
-app = typer.Typer(help="Scan a music library, and look at what was heard.", no_args_is_help=True)
+app = typer.Typer(help="Scan a music library, search it, export it.", no_args_is_help=True)
 
-HeardBy = Annotated[
+ScannedBy = Annotated[
     str | None,
     typer.Option(
-        help="Whose answers: a model's name, or how its sha256 begins.",
+        "--model",
+        help="Whose predictions: a model's name, or how its sha256 begins.",
         show_default="of the last scan",
     ),
 ]
@@ -48,11 +49,9 @@ class ScanOptions:
     db: Db = None
     jobs: Jobs = None
     nice: Nice = 0
-    deadline: Annotated[
-        float, typer.Option(min=1, help="Seconds after which a file is given up.")
-    ] = 120
+    deadline: Annotated[float, typer.Option(min=1, help="Seconds after which a file fails.")] = 120
     memory: Annotated[
-        int, typer.Option(min=256, help="Megabytes beyond which a file is given up.")
+        int, typer.Option(min=256, help="Megabytes of memory beyond which a file fails.")
     ] = 2048
     retry: Annotated[
         bool, typer.Option("--retry", help="Try the files again that failed before.")
@@ -62,7 +61,7 @@ class ScanOptions:
     ] = False
     engine: Annotated[
         Literal["local", "ray"],
-        typer.Option(help="Who works: processes of this machine, or Ray (same paths everywhere)."),
+        typer.Option(help="Process files on this machine, or by Ray (same paths everywhere)."),
     ] = "local"
     ray_address: batch_options.RayAddress = None
     as_json: AsJson = False
@@ -71,12 +70,13 @@ class ScanOptions:
 @app.command("scan")
 @spread(ScanOptions)
 def scan_command(options: ScanOptions) -> None:
-    """Hear every new file once and remember it; stop it at any time, it goes on where it was.
+    """Predict the genre of every new file once; stop it at any time and run it again to resume.
 
     Examples:
-        genrekit library scan Music/
-        genrekit library scan Music/ --model accurate --nice 10
+      genrekit library scan Music
+      genrekit library scan Music --nice 10 --dry-run
     """
+    from genrekit.batch.engines import Limits
     from genrekit.library import database, scan
 
     worker = batch_options.engine(options.engine, options.jobs, options.ray_address)
@@ -91,12 +91,9 @@ def scan_command(options: ScanOptions) -> None:
             console.warn(problem)
         report = None
         if not options.dry_run:
-            limits = scan.ScanLimits(
-                options.jobs, options.nice, options.deadline, options.memory << 20
-            )
-            total = sum(planned.n_todo.values())
-            with console.progress("Scanning", total, unit="files") as advance:
-                report = scan.run(connection, planned, limits, advance, worker)
+            limits = Limits(options.deadline, options.memory << 20, options.nice)
+            progress = console.progress_of("Scanning")
+            report = scan.run(connection, planned, worker, limits, progress)
     _show_scan(planned, report, options.as_json)
     if report and report.failures:
         raise typer.Exit(1)
@@ -107,28 +104,28 @@ def _show_scan(planned: ScanPlan, report: ScanReport | None, as_json: bool) -> N
         typer.echo(json.dumps(planned.to_dict() | (report.to_dict() if report else {})))
         return
     states = {
-        "new": planned.n_todo.get("new", 0),
-        "changed": planned.n_todo.get("changed", 0),
-        f"not yet heard by {planned.model.card.name!r}": planned.n_todo.get("known", 0),
-        "that failed before": planned.n_todo.get("retried", 0),
-        "as before": planned.n_files - sum(planned.n_todo.values()),
+        "new": planned.n_pending.get("new", 0),
+        "changed": planned.n_pending.get("changed", 0),
+        f"not yet analysed by {planned.model.card.name!r}": planned.n_pending.get("known", 0),
+        "that failed before": planned.n_pending.get("retried", 0),
+        "as before": planned.n_files - sum(planned.n_pending.values()),
         "gone": len(planned.absent),
     }
-    said = _counts(states)
-    typer.echo(f"{planned.n_files} files: {said}" if said else f"{planned.n_files} files")
+    found = _counts(states)
+    typer.echo(f"{planned.n_files} files: {found}" if found else f"{planned.n_files} files")
     if not report:
         return
     for path, reason in report.failures.items():
         console.complain(path, reason)
-    speed = f"{report.n_heard / report.seconds:.1f} a second" if report.seconds else ""
+    speed = f"{report.n_analysed / report.seconds:.1f} a second" if report.seconds else ""
     done = {
-        f"heard in {report.seconds:.1f} s ({speed})": report.n_heard,
+        f"analysed in {report.seconds:.1f} s ({speed})": report.n_analysed,
         "moved": report.n_moved,
         "failed": len(report.failures),
         "of these quarantined": report.n_quarantined,
     }
-    if said := _counts(done):
-        typer.echo(said)
+    if counts := _counts(done):
+        typer.echo(counts)
 
 
 def _counts(counts: dict[str, int]) -> str:
@@ -138,7 +135,7 @@ def _counts(counts: dict[str, int]) -> str:
 
 @app.command()
 def status(db: Db = None, as_json: AsJson = False) -> None:
-    """Say what is in the library: counts, models, genres."""
+    """Show what is in the library: counts, models, genres."""
     from genrekit.library import database, summary
 
     with database.opened(db, must_exist=True) as connection:
@@ -148,11 +145,11 @@ def status(db: Db = None, as_json: AsJson = False) -> None:
         return
     typer.echo(
         f"{found.n_files} files, {found.n_audio} different audio; {found.n_missing} gone, "
-        f"{found.n_failed} cannot be heard ({found.n_quarantined} quarantined), "
+        f"{found.n_failed} cannot be analysed ({found.n_quarantined} quarantined), "
         f"{found.n_untagged} without a genre tag"
     )
-    for model, n_heard in found.n_heard_by_model.items():
-        typer.echo(f"{n_heard} heard by {console.printable(model)}")
+    for model, n_analysed in found.n_analysed_by_model.items():
+        typer.echo(f"{n_analysed} analysed by {console.printable(model)}")
     rows = [[genre, str(n_tracks)] for genre, n_tracks in found.n_files_by_genre.items()]
     if rows:
         console.stdout().print(console.table(["most probable", "files"], rows))
@@ -161,12 +158,14 @@ def status(db: Db = None, as_json: AsJson = False) -> None:
 @app.command("list")
 def list_files(
     db: Db = None,
-    model: HeardBy = None,
+    model: ScannedBy = None,
     genre: Genre = None,
     min_probability: MinProbability = 0.0,
     missing_tag: MissingTag = False,
     disagrees: Disagrees = False,
-    failed: Annotated[bool, typer.Option("--failed", help="Those that cannot be heard.")] = False,
+    failed: Annotated[
+        bool, typer.Option("--failed", help="Those that cannot be analysed.")
+    ] = False,
     quarantined: Annotated[
         bool, typer.Option("--quarantined", help="Those that hung or killed a worker.")
     ] = False,
@@ -175,7 +174,12 @@ def list_files(
     ] = False,
     as_json: JsonLines = False,
 ) -> None:
-    """List files: what was heard, what the tag says, and what all opinions come to."""
+    """List files: the most probable genre, the tag, and a mark where they disagree.
+
+    Examples:
+      genrekit library list --missing-tag --genre jazz --min-probability 0.9
+      genrekit library list --disagrees --json
+    """
     from genrekit.library import database, query
 
     with database.opened(db, must_exist=True) as connection:
@@ -197,10 +201,10 @@ def list_files(
 def show(
     file: Annotated[Path, typer.Argument(help="A file that was scanned.")],
     db: Db = None,
-    model: HeardBy = None,
+    model: ScannedBy = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show all about one file: what was heard, its tags, and who agrees with whom."""
+    """Show one file: its most probable genres, its tags, and whether they agree."""
     from genrekit.library import database, query
 
     with database.opened(db, must_exist=True) as connection:
@@ -209,7 +213,11 @@ def show(
         typer.echo(json.dumps(entry.to_dict()))
         return
     typer.echo(console.local(str(entry.path)))
-    tags = [("genre", "; ".join(entry.genres)), *entry.tags.items(), ("heard", _heard(entry))]
+    tags = [
+        ("genre", "; ".join(entry.genres)),
+        *entry.tags.items(),
+        ("predicted", _predicted(entry)),
+    ]
     if entry.duration_seconds is not None:
         tags.append(("length", f"{entry.duration_seconds:.1f} s"))
     for name, value in tags:
@@ -221,7 +229,7 @@ def show(
         _show_agreement(entry.agreement)
 
 
-def _heard(entry: LibraryEntry) -> str:
+def _predicted(entry: LibraryEntry) -> str:
     """Return the three most probable labels of the audio, without those that would read 0 %."""
     ordered = sorted((entry.probabilities or {}).items(), key=lambda item: -item[1])[:3]
     return ", ".join(f"{label} {p:.0%}" for label, p in ordered if p >= LEAST_SHOWN)
@@ -230,11 +238,11 @@ def _heard(entry: LibraryEntry) -> str:
 def _show_agreement(agreement: Agreement) -> None:
     fields = agreement.to_dict()
     rows = [
-        [source, f"{said['weight']:g}", ", ".join(said["labels"]), f"{said['probability']:.1%}"]
-        for source, said in fields["opinions"].items()
+        [source, f"{its['weight']:g}", ", ".join(its["labels"]), f"{its['probability']:.1%}"]
+        for source, its in fields["sources"].items()
     ]
     rows.append(["together", "", fields["label"], f"{fields['probability']:.1%}"])
-    console.stdout().print(console.table(["opinion of", "weight", "genre", "probability"], rows))
+    console.stdout().print(console.table(["source", "weight", "genre", "probability"], rows))
     if agreement.disagrees:
         typer.echo("they disagree")
 
@@ -243,17 +251,21 @@ def _show_agreement(agreement: Agreement) -> None:
 def similar(
     file: Annotated[Path, typer.Argument(help="A file, of the library or not.")],
     db: Db = None,
-    model: HeardBy = None,
+    model: ScannedBy = None,
     top: Annotated[int, typer.Option(min=1, help="Give this many tracks.")] = 10,
     as_json: AsJson = False,
 ) -> None:
-    """Find the tracks of the library that sound most like a file."""
-    from genrekit.library import database, query
-    from genrekit.library import similar as similarity
+    """Find the tracks of the library that are most similar to a file.
+
+    Examples:
+      genrekit library similar song.mp3
+      genrekit library similar song.mp3 --top 3 --json
+    """
+    from genrekit.library import database, embeddings, query
 
     with database.opened(db, must_exist=True) as connection:
         used = query.used_model(connection, model)
-        found = similarity.similar(connection, used, file, top)
+        found = embeddings.similar(connection, used, file, top)
     if as_json:
         pairs = [{"path": str(path), "cosine": round(cosine, 6)} for path, cosine in found]
         typer.echo(json.dumps(pairs))
@@ -270,11 +282,11 @@ def duplicates(
     ] = False,
 ) -> None:
     """List files that hold the very same audio, whatever their names and tags."""
-    from genrekit.library import database, query
+    from genrekit.library import database, summary
 
     n_recordings, n_copies, n_bytes = 0, 0, 0
     with database.opened(db, must_exist=True) as connection:
-        for copies in query.duplicates(connection):
+        for copies in summary.duplicates(connection):
             n_recordings, n_copies = n_recordings + 1, n_copies + len(copies) - 1
             n_bytes += sum(sorted(copies.values())[:-1])
             if as_json:
@@ -291,39 +303,46 @@ def duplicates(
 
 @app.command()
 def export(
-    target: Annotated[Path, typer.Argument(help="The file, or for m3u the folder, to write.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The file, or for m3u the folder, to write.")
+    ],
     kind: Annotated[
         Literal["csv", "jsonl", "parquet", "m3u"],
         typer.Option("--format", help="m3u is one playlist for each genre."),
     ] = "csv",
     db: Db = None,
-    model: HeardBy = None,
+    model: ScannedBy = None,
     genre: Genre = None,
     min_probability: MinProbability = 0.0,
     missing_tag: MissingTag = False,
     disagrees: Disagrees = False,
 ) -> None:
-    """Write the library, or the part that the filters leave, as a table or playlists."""
+    """Write the library, or the part that the filters leave, as a table or playlists.
+
+    Examples:
+      genrekit library export -o library.csv
+      genrekit library export -o playlists --format m3u --min-probability 0.8
+    """
     from genrekit.library import database, exporting, query
 
     with database.opened(db, must_exist=True) as connection:
         used = query.used_model(connection, model)
-        wanted = genre and query.label_of(used, genre)
-        filters = query.Filters(wanted, min_probability, missing_tag, disagrees)
+        label = genre and query.label_of(used, genre)
+        filters = query.Filters(label, min_probability, missing_tag, disagrees)
         entries = query.entries(connection, used, filters)
-        n_written, left_out = exporting.write(kind, entries, used.labels, target)
+        n_written, left_out = exporting.write(kind, entries, used.labels, output)
     for path in left_out:
         console.complain(str(path), "left out: no playlist can hold a name with a line break")
-    typer.echo(f"{n_written} tracks written to {target}")
+    typer.echo(f"{n_written} tracks written to {output}")
     if left_out:
         raise typer.Exit(1)
 
 
 def line(entry: LibraryEntry) -> str:
-    """Return one file as a line: what was heard, the tag, a mark where they disagree, the path."""
+    """Return one file as a line: its genre, the tag, a mark where they disagree, the path."""
     path = str(entry.path)
     if entry.agreement is None or entry.probability is None:
-        reason = entry.error or "not heard by this model"
+        reason = entry.error or "not analysed by this model"
         return console.local(reason if path in reason else f"{path}: {reason}")
     tag = console.printable("; ".join(entry.genres)) or "-"
     mark = "≠" if entry.agreement.disagrees else " "

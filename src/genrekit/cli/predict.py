@@ -98,15 +98,15 @@ class PredictOptions:
         """
         if self.as_json and self.as_csv:
             raise typer.BadParameter("give --json or --csv, not both")
-        if self.is_run and (self.timeline or self.as_csv):
+        if self.is_batch_job and (self.timeline or self.as_csv):
             raise typer.BadParameter(
                 "a batch job writes JSON lines or Parquet; leave --timeline and --csv out"
             )
 
     @property
-    def is_run(self) -> bool:
-        """Whether the output is that of a batch job, which can be resumed."""
-        return batch_options.is_run(self.engine, self.output)
+    def is_batch_job(self) -> bool:
+        """Whether this is a batch job, which can be resumed."""
+        return batch_options.is_batch_job(self.engine, self.output)
 
 
 @spread(PredictOptions)
@@ -122,11 +122,11 @@ def command(options: PredictOptions) -> None:
     engine = batch_options.engine(
         options.engine, options.jobs, options.ray_address, options.gpus_per_job
     )
-    if options.is_run:
-        from genrekit.batch.tasks import Predict
+    if options.is_batch_job:
+        from genrekit.batch.prediction_task import PredictFiles
 
-        work = Predict.of(options.model, choice, options.min_precision, options.top)
-        batch_options.run(work, options.paths, options.output, engine, options.as_json)
+        task = PredictFiles.of(options.model, choice, options.min_precision, options.top)
+        batch_options.run(task, options.paths, options.output, engine, options.as_json)
     else:
         _show(options, choice)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -92,6 +92,7 @@ def plan(options: PlanOptions) -> None:
         genrekit tag plan Music/ --append --min-precision 0.9 -o plan.jsonl
     """
     mode = options.mode
+    from genrekit.batch.engines import LocalEngine
     from genrekit.library import database, scan
     from genrekit.tagging import plan_files, planning, policy
     from genrekit.tags import profiles
@@ -103,9 +104,10 @@ def plan(options: PlanOptions) -> None:
         card = planned.model.card
         least_probability = policy.least_probability(card, options.min_precision)
         wishes = policy.Policy(mode, options.top, least_probability, genre_map, options.by_album)
-        total = sum(planned.n_todo.values())
-        with console.progress("Listening", total, unit="files") as advance:
-            scan.run(connection, planned, scan.ScanLimits(options.jobs, options.nice), advance)
+        limits = replace(scan.LIMITS, niceness=options.nice)
+        scan.run(
+            connection, planned, LocalEngine(options.jobs), limits, console.progress_of("Scanning")
+        )
         proposal = planning.propose(connection, options.folders, card, wishes, profile)
     if options.output:
         plan_files.write(options.output, profile.name, proposal.entries)

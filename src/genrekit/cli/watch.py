@@ -1,8 +1,9 @@
-"""``genrekit watch``: hear new files as they arrive."""
+"""``genrekit watch``: predict new files as they arrive."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +17,7 @@ def command(
     folder: Annotated[Path, typer.Argument(help="The folder to watch.")],
     model: Model = None,
     db: Db = None,
-    interval: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks.")] = 5.0,
+    interval: Annotated[float, typer.Option(min=0.1, help="Seconds between two checks.")] = 5.0,
     jobs: Jobs = None,
     nice: Nice = 0,
     tag: Annotated[
@@ -24,7 +25,13 @@ def command(
     ] = False,
     as_json: JsonLines = False,
 ) -> None:
-    """List or tag new files as they arrive, after they have stopped growing; end by Ctrl-C."""
+    """List or tag new files as they arrive, after they have stopped growing; end by Ctrl-C.
+
+    Examples:
+      genrekit watch Music
+      genrekit watch Downloads --tag --interval 30
+    """
+    from genrekit.batch.engines import LocalEngine
     from genrekit.library import database, scan
     from genrekit.tagging import watching
 
@@ -34,7 +41,8 @@ def command(
             folder,
             model,
             interval_seconds=interval,
-            limits=scan.ScanLimits(jobs, nice),
+            engine=LocalEngine(jobs),
+            limits=replace(scan.LIMITS, niceness=nice),
             on_tag_failure=console.warn if tag else None,
         )
         try:

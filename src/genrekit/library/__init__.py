@@ -1,1 +1,1 @@
-"""A music library: what is in it, what genrekit heard of each file, and what its tags say."""
+"""A music library: which files it holds, their predictions, and the genres of their tags."""

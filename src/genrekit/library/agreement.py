@@ -1,7 +1,6 @@
-"""Who says what about a track: its audio, its album, its tag and its folder's name.
+"""Which genre the sources of a track name: its audio, its album, its tag and its folder.
 
-The tracks of an album vote: most albums keep to one genre, and a mean over tracks errs less than
-one track does.
+Most albums keep to one genre, and a mean over an album's tracks errs less than one track does.
 """
 
 from __future__ import annotations
@@ -18,68 +17,67 @@ from genrekit.tags import spelling
 
 Vector = NDArray[np.float64]
 
-# How much each one counts where it has something to say. A folder may be named after anything.
+# The weight of each source that names a label. A folder may be named after anything.
 WEIGHTS: Mapping[str, float] = {"audio": 1.0, "album": 1.0, "tag": 1.0, "folder": 0.5}
-_HEARD = ("audio", "album")
+_PREDICTED = ("audio", "album")
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """The opinions on one track.
+    """What the sources of one track give.
 
     Attributes:
         labels: the model's labels.
-        opinions: probabilities by source (of those that say something), each of shape (n_labels,).
-            A tag and a folder are sure: their labels share a probability of one.
+        sources: probabilities by source, where there are any. Each of shape (n_labels,). The labels
+            of a tag or a folder share a probability of one.
     """
 
     labels: tuple[str, ...]
-    opinions: Mapping[str, Vector]
+    sources: Mapping[str, Vector]
 
     def mean(self, sources: Iterable[str] = WEIGHTS) -> Vector:
-        """Return the weighted mean of some sources' opinions. Shape (n_labels,)."""
-        said = [source for source in sources if source in self.opinions]
-        total: Vector = np.sum([WEIGHTS[s] * self.opinions[s] for s in said], axis=0)
-        return total / sum(WEIGHTS[s] for s in said)
+        """Return the weighted mean of some sources. Shape (n_labels,)."""
+        present = [source for source in sources if source in self.sources]
+        total: Vector = np.sum([WEIGHTS[name] * self.sources[name] for name in present], axis=0)
+        return total / sum(WEIGHTS[name] for name in present)
 
     @property
     def label(self) -> str:
-        """The most probable label of all opinions together."""
+        """The most probable label of all sources together."""
         return self.labels[int(self.mean().argmax())]
 
     @property
-    def heard(self) -> str:
-        """The most probable label of what was heard: of the track and of its album together."""
-        return self.labels[int(self.mean(_HEARD).argmax())]
+    def predicted_label(self) -> str:
+        """The most probable label of the predictions of the track and of its album together."""
+        return self.labels[int(self.mean(_PREDICTED).argmax())]
 
     @property
     def disagrees(self) -> bool:
-        """Whether what was heard, the tag and the folder have no label in common."""
-        named = [self.said_by(source) for source in ("tag", "folder")]
-        sets = [{self.heard}, *(set(names) for names in named if names)]
+        """Whether the prediction, the tag and the folder have no label in common."""
+        named = [self.labels_of(source) for source in ("tag", "folder")]
+        sets = [{self.predicted_label}, *(set(names) for names in named if names)]
         return not set.intersection(*sets)
 
-    def said_by(self, source: str) -> tuple[str, ...]:
+    def labels_of(self, source: str) -> tuple[str, ...]:
         """Return a source's most probable labels, several only where a tag names several."""
-        if source not in self.opinions:
+        if source not in self.sources:
             return ()
-        opinion = self.opinions[source]
-        return tuple(self.labels[i] for i in np.flatnonzero(opinion == opinion.max()))
+        values = self.sources[source]
+        return tuple(self.labels[i] for i in np.flatnonzero(values == values.max()))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
-        mean = self.mean()
         return {
             "label": self.label,
-            "probability": round(float(mean.max()), 6),
+            "probability": round(float(self.mean().max()), 6),
             "disagrees": self.disagrees,
-            "opinions": {
+            "sources": {
                 source: {
                     "weight": WEIGHTS[source],
-                    "labels": list(self.said_by(source)),
-                    "probability": round(float(opinion.max()), 6),
+                    "labels": list(self.labels_of(source)),
+                    "probability": round(float(values.max()), 6),
                 }
-                for source, opinion in self.opinions.items()
+                for source, values in self.sources.items()
             },
         }
 
@@ -102,38 +100,36 @@ class Albums:
         return self._sums[album] / n_tracks if n_tracks > 1 else None
 
 
-class Judge:
-    """Gathers the opinions on tracks, in one model's labels."""
+class AgreementBuilder:
+    """Reads the sources of tracks in one model's labels."""
 
     def __init__(self, model_labels: Sequence[str]) -> None:
-        """Learn how the labels may be spelled."""
+        """Read how the labels may be spelled."""
         self._labels = tuple(model_labels)
         self._spellings = spelling.spellings(model_labels)
 
-    def judge(
+    def build(
         self, audio: Vector, album: Vector | None, genres: Iterable[str], path: Path
     ) -> Agreement:
-        """Gather who says what about a track.
+        """Compare the sources of a track.
 
         Args:
-            audio: what the model heard. Shape (n_labels,).
-            album: the mean over its album, where there is one.
-            genres: what the tags say, in any spelling; names of no label say nothing.
-            path: the nearest of its folders that is called like a label has an opinion.
+            audio: the model's probabilities. Shape (n_labels,).
+            album: their mean over the album, where there is one.
+            genres: the genres of the tags, in any spelling; names of no label are left out.
+            path: where the track lies; the nearest folder that is named like a label counts.
         """
-        opinions = {"audio": audio}
-        if album is not None:
-            opinions["album"] = album
-        tag = self._sure(genres)
-        if tag is not None:
-            opinions["tag"] = tag
-        folders = (self._sure([parent.name]) for parent in path.parents)
-        folder = next((opinion for opinion in folders if opinion is not None), None)
-        if folder is not None:
-            opinions["folder"] = folder
-        return Agreement(self._labels, opinions)
+        folders = (self._certain([parent.name]) for parent in path.parents)
+        sources = {
+            "audio": audio,
+            "album": album,
+            "tag": self._certain(genres),
+            "folder": next((values for values in folders if values is not None), None),
+        }
+        present = {name: values for name, values in sources.items() if values is not None}
+        return Agreement(self._labels, present)
 
-    def _sure(self, names: Iterable[str]) -> Vector | None:
+    def _certain(self, names: Iterable[str]) -> Vector | None:
         found = set().union(*(spelling.meant(name, self._spellings) for name in names))
         if not found:
             return None

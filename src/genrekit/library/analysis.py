@@ -1,22 +1,24 @@
-"""What a scan's worker does with a file: find out which audio it is, and hear it."""
+"""What a scan's worker does with a file: find out which audio it holds, and predict its genre."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from genrekit import audio
 from genrekit.audio import packets
 from genrekit.errors import AudioError, TagError
-from genrekit.inference.classifier import Classifier
 from genrekit.library.walk import Found
 from genrekit.tags import formats
 from genrekit.tags.formats.contents import TagContents
+
+if TYPE_CHECKING:
+    from genrekit.inference.classifier import Classifier
 
 _HALF_MAX = float(np.finfo(np.float16).max)
 
@@ -25,14 +27,14 @@ _HALF_MAX = float(np.finfo(np.float16).max)
 class AnalysisRequest:
     """One thing to do with one file; ``audio`` is the id of its audio, where that is known."""
 
-    task: Literal["identify", "hear"]
+    task: Literal["identify", "analyse"]
     file: Found
     audio: int | None = None
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Which audio a file holds, and what its tags say."""
+    """Which audio a file holds, and its tags."""
 
     file: Found
     digest: str
@@ -41,7 +43,7 @@ class Identity:
 
 @dataclass(frozen=True)
 class Analysis:
-    """What a model said of audio, as the database keeps it.
+    """What a model predicts of audio, as the database holds it.
 
     ``probabilities`` is little-endian float32, one a label; ``embedding`` little-endian float16.
     """
@@ -53,49 +55,46 @@ class Analysis:
     warnings: tuple[str, ...]
 
 
-def start(model: Path, niceness: int) -> Callable[[AnalysisRequest], Identity | Analysis]:
+def start(model: Path) -> Callable[[AnalysisRequest], Identity | Analysis]:
     """Make a worker ready.
 
     Args:
         model: the model's folder.
-        niceness: how far to step back behind other programs, from 0 to 19; without effect where
-            the system knows no such thing.
 
     Raises:
         ModelError: the model cannot be loaded.
     """
-    if niceness and hasattr(os, "nice"):
-        os.nice(niceness)
-    audio.silence_decoders()
-    classifier = Classifier(model)
+    from genrekit.inference.classifier import Classifier
 
-    def work(job: AnalysisRequest) -> Identity | Analysis:
-        path = Path(os.fsdecode(job.file.path))
-        return _identify(path, job) if job.task == "identify" else _hear(classifier, path, job)
-
-    return work
+    return partial(_process, Classifier(model))
 
 
-def _identify(path: Path, job: AnalysisRequest) -> Identity:
+def _process(classifier: Classifier, request: AnalysisRequest) -> Identity | Analysis:
+    path = Path(os.fsdecode(request.file.path))
+    if request.task == "identify":
+        return _identify(path, request.file)
+    return _analyse(classifier, path, request)
+
+
+def _identify(path: Path, file: Found) -> Identity:
     digest = packets.digest(path)
     try:
-        return Identity(job.file, digest, formats.read(path))
-    except TagError:  # it can be heard all the same
-        return Identity(job.file, digest, TagContents())
+        return Identity(file, digest, formats.read(path))
+    except TagError:  # it can be analysed all the same
+        return Identity(file, digest, TagContents())
 
 
-def _hear(classifier: Classifier, path: Path, job: AnalysisRequest) -> Analysis:
+def _analyse(classifier: Classifier, path: Path, request: AnalysisRequest) -> Analysis:
     prediction, embedding = classifier.analyse_file(path)
-    status, file = path.stat(), job.file
+    status, file = path.stat(), request.file
     if (status.st_size, status.st_mtime_ns) != (file.size_bytes, file.mtime_ns):
-        raise AudioError(f"{path}: changed while it was heard; scan again when it rests")
+        raise AudioError(f"{path}: changed while it was analysed; scan again when it is complete")
     probabilities = [prediction.probabilities[label] for label in classifier.labels]
+    half = None if embedding is None else embedding.clip(-_HALF_MAX, _HALF_MAX).astype("<f2")
     return Analysis(
-        job.audio,
+        request.audio,
         np.array(probabilities, "<f4").tobytes(),
-        None
-        if embedding is None
-        else embedding.clip(-_HALF_MAX, _HALF_MAX).astype("<f2").tobytes(),
+        None if half is None else half.tobytes(),
         prediction.duration_seconds,
         prediction.warnings,
     )

@@ -1,8 +1,8 @@
-"""One SQLite file that remembers a library; it outlives a kill at any moment.
+"""One SQLite file that holds a library; it stays valid when its process is killed at any moment.
 
 Paths are kept as the bytes that the file system knows, so names that are no valid text survive.
 Audio is known by the digest of its packets (``genrekit.audio.packets``): a file that was moved or
-tagged anew is the same audio, and what was heard of it stays.
+tagged anew is the same audio, and its predictions stay.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ SCHEMA = (
         audio_id INTEGER REFERENCES audio (id),
         is_missing INTEGER NOT NULL DEFAULT 0,
         is_quarantined INTEGER NOT NULL DEFAULT 0,  -- it hung, or killed its worker
-        error TEXT,                     -- why it cannot be heard
+        error TEXT,                     -- why it cannot be analysed
         genres TEXT NOT NULL DEFAULT '[]',          -- JSON list, as the tags spell them
         artist TEXT,
         album_artist TEXT,

@@ -26,7 +26,7 @@ def write(
 
     Args:
         kind: one of FORMATS. "m3u" writes one playlist for each genre into the folder target.
-        entries: the files, which were heard.
+        entries: the files, which were analysed.
         labels: the model's labels: a column each in CSV and Parquet.
         target: the file or, for m3u, the folder.
 

@@ -1,6 +1,6 @@
 """A library's own tags as labels to train from: a manifest that the datasets layer opens.
 
-Whoever measures a model on tracks of artists or albums that it was trained on flatters it. So
+A model measured on tracks of artists or albums that it was trained on looks better than it is. So
 files that share an artist, an album or their audio get one artist name in the manifest, and the
 folds keep them together.
 """
@@ -64,7 +64,7 @@ def write_manifest(
     Args:
         folder: where the music is.
         target: the CSV file to write: path, genre, artist (the group that must not be torn apart),
-            split (all "train": folds decide), track_id (of the audio).
+            split (all "train"), track_id (of the audio).
         mapping: a label set (``name`` and a table ``aliases``) that says which genres there are and
             how tags spell them; other tags are left out. None takes every tag, with the aliases
             that genrekit knows ("Rap" is "hiphop").
@@ -122,8 +122,8 @@ def _namer(mapping: Path | None) -> Callable[[str], str | None]:
         every = [label for name in labels.names() for label in labels.label_set(name).labels]
         known = spelling.spellings(every)
         return lambda tag: known.get(labels.spelling(tag), tag.strip().casefold())
-    wanted = labels.read(mapping)
-    return lambda tag: wanted.canonical(tag) if tag in wanted else None
+    genres = labels.read(mapping)
+    return lambda tag: genres.canonical(tag) if tag in genres else None
 
 
 def _read(path: Path, name: Callable[[str], str | None]) -> Tagged | str:

@@ -1,4 +1,4 @@
-"""What a library's database says of each file."""
+"""The files of a library, with their predictions and tags, as its database holds them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 from genrekit import labels
 from genrekit.errors import LibraryError, unknown_name
 from genrekit.library import database
-from genrekit.library.agreement import Agreement, Albums, Judge
+from genrekit.library.agreement import Agreement, AgreementBuilder, Albums
 from genrekit.tags import spelling
 
 _ENTRIES = """
@@ -40,13 +40,13 @@ class LibraryEntry:
 
     Attributes:
         path: where it lies.
-        genres: what its tags call it.
+        genres: the genres of its tags.
         tags: artist, album_artist, album and title of its tags, each None where absent.
-        probabilities: what the model heard, by label; None where it has not heard the file.
-        agreement: what audio, album, tag and folder say; None where the model has not heard it.
-        duration_seconds: None where the model has not heard it.
-        warnings: what the model's answer came with.
-        error: why it cannot be heard.
+        probabilities: the model's, by label; None where it has not analysed the file, as
+            agreement and duration_seconds are then.
+        agreement: which labels audio, album, tag and folder give.
+        warnings: those of the prediction.
+        error: why it cannot be analysed.
         is_missing: it is no longer there.
         is_quarantined: it hung, or killed a worker.
     """
@@ -93,15 +93,15 @@ class LibraryEntry:
 
 @dataclass(frozen=True)
 class Filters:
-    """Which files are wanted: those that are there and were heard, and for which all of these hold.
+    """Which files to give: those that are there, were analysed, and meet every condition.
 
     Attributes:
         genre: the most probable label is this one.
         min_probability: the most probable label's probability is at least this.
         missing_tag: its tags name no genre.
-        disagrees: what is heard, the tag and the folder's name differ.
-        failed, quarantined, missing: instead of those that were heard, those that cannot be, that
-            hung or killed a worker, that are no longer there.
+        disagrees: the prediction, the tag and the folder's name differ.
+        failed, quarantined, missing: instead of those analysed, those that cannot be, that hung or
+            killed a worker, that are no longer there.
     """
 
     genre: str | None = None
@@ -113,14 +113,14 @@ class Filters:
     missing: bool = False
 
     def accept(self, entry: LibraryEntry) -> bool:
-        """Whether a file is wanted."""
+        """Whether a file meets the conditions."""
         states = (
             (self.failed, entry.error is not None),
             (self.quarantined, entry.is_quarantined),
             (self.missing, entry.is_missing),
         )
-        if any(wanted for wanted, _ in states):
-            return all(holds for wanted, holds in states if wanted)
+        if any(requested for requested, _ in states):
+            return all(holds for requested, holds in states if requested)
         if entry.is_missing or entry.agreement is None or entry.probability is None:
             return False
         return (
@@ -170,13 +170,13 @@ def entries(
 
     Args:
         connection: the library's database.
-        model: whose answers to give.
+        model: whose predictions to give.
         filters: which files; None gives all.
     """
     means = albums(connection, model.id)
-    judge = Judge(model.labels)
+    agreements = AgreementBuilder(model.labels)
     for row in connection.execute(_ENTRIES + "ORDER BY files.path", {"model": model.id}):
-        entry = _entry(row, model, means, judge)
+        entry = _entry(row, model, means, agreements)
         if filters is None or filters.accept(entry):
             yield entry
 
@@ -198,53 +198,27 @@ def entries_of(
     connection: sqlite3.Connection, model: UsedModel, paths: Iterable[Path]
 ) -> Iterator[LibraryEntry]:
     """Give those of some files that a scan has seen, in their order."""
-    means, judge = albums(connection, model.id), Judge(model.labels)
+    means, agreements = albums(connection, model.id), AgreementBuilder(model.labels)
     for path in paths:
         values = {"model": model.id, "path": database.encode_path(path)}
         for row in connection.execute(_ENTRIES + "WHERE files.path = :path", values):
-            yield _entry(row, model, means, judge)
-
-
-def duplicates(connection: sqlite3.Connection) -> Iterator[dict[Path, int]]:
-    """Give the files of each audio that several files hold, sorted by path, with their bytes.
-
-    One file with several names, by links of any kind, is no copy; its first name stands for it.
-    """
-    held = "FROM files WHERE NOT is_missing AND audio_id"
-    audio = f"SELECT audio_id {held} NOT NULL GROUP BY audio_id HAVING count(*) > 1"
-    for group in connection.execute(f"{audio} ORDER BY min(path)").fetchall():
-        query = f"SELECT path, size_bytes {held} = ? ORDER BY path"
-        found: dict[object, tuple[Path, int]] = {}
-        for row in connection.execute(query, (group["audio_id"],)):
-            path = database.decode_path(row["path"])
-            found.setdefault(_identity(path), (path, row["size_bytes"]))
-        if len(found) > 1:
-            yield dict(found.values())
-
-
-def _identity(path: Path) -> object:
-    """Return what is the same for all names of one file."""
-    try:
-        status = path.stat()
-    except OSError:  # its drive is not there now
-        return path
-    return status.st_dev, status.st_ino
+            yield _entry(row, model, means, agreements)
 
 
 def albums(connection: sqlite3.Connection, model_id: int) -> Albums:
-    """Let the recordings of each album vote, once each; album_of names them.
+    """Return the mean over each album's recordings; album_of names the albums.
 
-    A file that is gone has no vote, and neither has a second copy of the same audio.
+    A file that is gone and a second copy of the same audio do not count.
     """
     means, seen = Albums(), set()
     query = _ENTRIES + (
         "WHERE files.album IS NOT NULL AND NOT files.is_missing AND p.probabilities IS NOT NULL"
     )
     for row in connection.execute(query, {"model": model_id}):
-        vote = (album_of(row), row["audio_id"])
-        if vote in seen:
+        recording = (album_of(row), row["audio_id"])
+        if recording in seen:
             continue
-        seen.add(vote)
+        seen.add(recording)
         means.add(album_of(row), np.frombuffer(row["probabilities"], "<f4").astype(np.float64))
     return means
 
@@ -252,11 +226,13 @@ def albums(connection: sqlite3.Connection, model_id: int) -> Albums:
 def album_of(row: sqlite3.Row) -> Hashable:
     """Return what tells a file's album from others of its name: its artist, or else its folder."""
     artist = row["album_artist"]
-    place = labels.spelling(artist) if artist else database.decode_path(row["path"]).parent
-    return row["album"].casefold(), place
+    owner = labels.spelling(artist) if artist else database.decode_path(row["path"]).parent
+    return row["album"].casefold(), owner
 
 
-def _entry(row: sqlite3.Row, model: UsedModel, means: Albums, judge: Judge) -> LibraryEntry:
+def _entry(
+    row: sqlite3.Row, model: UsedModel, means: Albums, agreements: AgreementBuilder
+) -> LibraryEntry:
     path = database.decode_path(row["path"])
     genres = tuple(json.loads(row["genres"]))
     probabilities, agreement = None, None
@@ -264,7 +240,7 @@ def _entry(row: sqlite3.Row, model: UsedModel, means: Albums, judge: Judge) -> L
         vector = np.frombuffer(row["probabilities"], "<f4").astype(np.float64)
         probabilities = dict(zip(model.labels, vector.round(6).tolist(), strict=True))
         album = means.mean(album_of(row)) if row["album"] is not None else None
-        agreement = judge.judge(vector, album, genres, path)
+        agreement = agreements.build(vector, album, genres, path)
     return LibraryEntry(
         path=path,
         genres=genres,

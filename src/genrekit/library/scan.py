@@ -1,51 +1,33 @@
-"""Scan a library: each new audio is heard once, whatever happens on the way.
+"""Scan a library: each new audio is analysed once, whatever happens meanwhile.
 
-What a scan finds out is committed at once, so it can be stopped at any moment and goes on where it
-was. Files are told apart by size and time of change first, by the digest of their audio then.
+The database is the record of what is done, committed at once, so a scan can be stopped at any
+moment and goes on where it was. Files are told apart by size and time of change first, then by the
+digest of their audio.
 """
 
 from __future__ import annotations
 
 import os
 import sqlite3
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from genrekit.batch.engines import Engine, Local, Workers
+from genrekit.batch import processing
+from genrekit.batch.engines import Engine, Limits, LocalEngine
+from genrekit.batch.processing import Progress, Report, Round
 from genrekit.library import analysis, database, store, walk
 from genrekit.library.analysis import Analysis, AnalysisRequest, Identity
-from genrekit.library.store import Todo
 from genrekit.models import registry
-from genrekit.models.registry import ModelFolder
 from genrekit.workers import Failure
 
-BATCH = 64  # files that are identified in one transaction
-ITEM_SECONDS = 120.0
-MEMORY_BYTES = 2 << 30
+if TYPE_CHECKING:
+    from genrekit.models.registry import ModelFolder
 
-Advance = Callable[[int], None]
-
-
-@dataclass(frozen=True)
-class ScanLimits:
-    """How much of the machine a scan may take.
-
-    Attributes:
-        jobs: worker processes; None is one a core.
-        niceness: how far the workers step back behind other programs, from 0 to 19.
-        item_seconds: a file that takes longer is quarantined.
-        memory_bytes: a file that needs more is quarantined.
-    """
-
-    jobs: int | None = None
-    niceness: int = 0
-    item_seconds: float = ITEM_SECONDS
-    memory_bytes: int = MEMORY_BYTES
+TRANSACTION_FILES = 64  # files whose identity is committed at once
+LIMITS = Limits(item_seconds=120.0)
 
 
 @dataclass(frozen=True)
@@ -53,11 +35,11 @@ class ScanPlan:
     """What a scan would do.
 
     Attributes:
-        model: the model that it would ask.
+        model: the model that would analyse the files.
         retry: whether files that failed before are tried again.
         n_files: files that are there.
-        n_todo: files to look at, by state: new, changed, retried (it failed before), known (but
-            not heard by this model).
+        n_pending: files to process, by state: new, changed, retried (it failed before), known (but
+            not analysed by this model).
         absent: known files that are no longer there.
         problems: what was left out, each in one sentence.
     """
@@ -65,7 +47,7 @@ class ScanPlan:
     model: ModelFolder
     retry: bool
     n_files: int
-    n_todo: dict[str, int]
+    n_pending: dict[str, int]
     absent: tuple[bytes, ...]
     problems: tuple[str, ...]
 
@@ -74,36 +56,30 @@ class ScanPlan:
         return {
             "model": self.model.card.name,
             "n_files": self.n_files,
-            **{f"n_{state}": self.n_todo.get(state, 0) for state in store.STATES},
+            **{f"n_{state}": self.n_pending.get(state, 0) for state in store.STATES},
             "n_missing": len(self.absent),
             "problems": list(self.problems),
         }
 
 
 @dataclass
-class ScanReport:
-    """What a scan did; counts are of files, but ``n_heard`` is of different audio.
+class ScanReport(Report):
+    """What a scan did; counts are of files, but ``n_analysed`` is of different audio.
 
-    ``failures`` maps the path of each file that failed to its reason; ``n_quarantined`` of them
-    hung or killed a worker.
+    Attributes:
+        n_analysed: how many predictions were made.
+        n_moved: files whose audio was found at a new path.
+        n_quarantined: files of ``failures`` that hung or killed a worker.
     """
 
-    n_heard: int = 0
+    n_analysed: int = 0
     n_moved: int = 0
     n_quarantined: int = 0
-    failures: dict[str, str] = field(default_factory=dict)
-    seconds: float = 0.0
 
-    def to_dict(self) -> dict[str, object]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
-        return {
-            "n_heard": self.n_heard,
-            "n_moved": self.n_moved,
-            "n_failed": len(self.failures),
-            "n_quarantined": self.n_quarantined,
-            "seconds": round(self.seconds, 3),
-            "failures": self.failures,
-        }
+        counts = ("n_analysed", "n_moved", "n_quarantined")
+        return super().to_dict() | {name: getattr(self, name) for name in counts}
 
 
 def plan(
@@ -113,7 +89,7 @@ def plan(
     *,
     retry: bool = False,
 ) -> ScanPlan:
-    """Walk folders and find out what a scan has to do; nothing is heard or changed.
+    """Walk folders and find out what a scan has to do; nothing is analysed or changed.
 
     Args:
         connection: the library's database.
@@ -128,14 +104,14 @@ def plan(
     found = registry.find(model)
     problems: list[str] = []
     absent: list[bytes] = []
-
-    def on_problem(path: bytes, reason: str) -> None:
-        unseen.append(path)
-        problems.append(f"{os.fsdecode(path)}: left out: {reason}")
-
-    store.forget_walk(connection)
+    store.start_walk(connection)
     for folder in map(database.encode_path, folders):
-        unseen: list[bytes] = []
+        hidden: list[bytes] = []
+
+        def on_problem(path: bytes, reason: str, hidden: list[bytes] = hidden) -> None:
+            hidden.append(path)
+            problems.append(f"{os.fsdecode(path)}: left out: {reason}")
+
         n_found = store.add_walked(connection, walk.walk(folder, on_problem))
         n_known = store.count_known(connection, folder)
         if n_known and not n_found:
@@ -144,114 +120,116 @@ def plan(
                 "they stay as they are; is the drive mounted?"
             )
         else:
-            absent += _without(store.absent(connection, folder), unseen)
-    known_as = store.model_id(connection, found.card.onnx_sha256)
-    n_todo = store.count_todo(connection, known_as, retry=retry)
+            absent += _without(store.absent(connection, folder), hidden)
+    model_id = store.model_id(connection, found.card.onnx_sha256)
+    n_pending = store.count_pending(connection, model_id, retry=retry)
     n_files = store.count_walked(connection)
-    return ScanPlan(found, retry, n_files, n_todo, tuple(absent), tuple(problems))
+    return ScanPlan(found, retry, n_files, n_pending, tuple(absent), tuple(problems))
 
 
-def _without(absent: list[bytes], unseen: list[bytes]) -> list[bytes]:
-    """Leave out what may be there but could not be looked at."""
-    hidden = tuple(path + os.fsencode(os.sep) for path in unseen)
-    return [path for path in absent if path not in unseen and not path.startswith(hidden)]
+def _without(absent: list[bytes], hidden: list[bytes]) -> list[bytes]:
+    """Leave out what may be there but could not be read."""
+    below = tuple(path + os.fsencode(os.sep) for path in hidden)
+    return [path for path in absent if path not in hidden and not path.startswith(below)]
 
 
 def run(
     connection: sqlite3.Connection,
     planned: ScanPlan,
-    limits: ScanLimits | None = None,
-    advance: Advance = lambda n_files: None,
     engine: Engine | None = None,
+    limits: Limits = LIMITS,
+    progress: Progress = processing.no_progress,
 ) -> ScanReport:
     """Do what was planned on the same connection just before.
 
     Args:
         connection: the library's database.
         planned: what plan returned.
-        limits: how much of the machine may be taken.
-        advance: called with a number of files when these are done.
-        engine: who works; None is the processes of this machine. The workers of another one must
-            see the files under the same paths.
+        engine: where files are processed; None is one process of this machine a core. The workers
+            of another one must see the files under the same paths.
+        limits: what each worker may take; a file that needs more is quarantined.
+        progress: shows how far the scan is.
 
     Raises:
         LibraryError: the database fails, such as by a full disk.
         GenrekitError: the workers cannot start.
-        KeyboardInterrupt: after Ctrl-C; whatever was found out stays.
+        KeyboardInterrupt: after Ctrl-C; what was committed stays.
     """
-    limits = limits or ScanLimits()
-    began = time.perf_counter()
-    report = ScanReport()
-    store.mark(connection, planned.absent)
-    model = store.remember_model(connection, planned.model)
-    engine = engine or Local(limits.jobs)
-    start = partial(analysis.start, planned.model.path, limits.niceness)
-    with engine.workers(
-        start, item_seconds=limits.item_seconds, memory_bytes=limits.memory_bytes
-    ) as workers:
-        work = _Scan(connection, model, workers, engine.block_items, report, advance)
-        for batch in store.todo(connection, model, retry=planned.retry, n_files=engine.map_items):
-            work.do(batch)
-    report.n_moved = store.forget_moved(connection, planned.absent)
-    report.seconds = time.perf_counter() - began
+    store.mark_missing(connection, planned.absent)
+    model = store.save_model(connection, planned.model)
+    n_pending = sum(planned.n_pending.values())
+    report = ScanReport(planned.n_files, planned.n_files - n_pending)
+    processing.process(
+        partial(analysis.start, planned.model.path),
+        _Scan(connection, model, planned.retry, report),
+        engine or LocalEngine(),
+        limits,
+        n_files=n_pending,
+        progress=progress,
+    )
+    report.n_moved = store.delete_moved(connection, planned.absent)
     return report
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Scan:
-    """One scan at work."""
+    """The record of a scan: the library's database."""
 
     connection: sqlite3.Connection
     model: int
-    workers: Workers
-    block_items: int
+    retry: bool
     report: ScanReport
-    advance: Advance
+    identities: list[Identity | Failure[AnalysisRequest]] = field(default_factory=list)
 
-    def do(self, batch: Sequence[Todo]) -> None:
-        self._identify([todo for todo in batch if todo.state != "known"])
-        self._hear(batch)
+    def rounds(self, engine: Engine) -> Iterator[Round]:
+        """Yield files to identify, then those of them whose audio has no prediction yet."""
+        for files in store.pending(
+            self.connection, self.model, retry=self.retry, n_files=engine.map_items
+        ):
+            new = [
+                AnalysisRequest("identify", each.file) for each in files if each.state != "known"
+            ]
+            yield Round(processing.blocks_of(new, engine.block_items))
+            self._save_identities()
+            paths = [each.file.path for each in files]
+            audio = store.without_prediction(self.connection, self.model, paths)
+            requests = [
+                AnalysisRequest("analyse", files[index].file, id) for id, index in audio.items()
+            ]
+            blocks = processing.blocks_of(requests, engine.block_items)
+            yield Round(blocks, len(files) - len(requests))
 
-    def _identify(self, batch: Sequence[Todo]) -> None:
-        jobs = [AnalysisRequest("identify", todo.file) for todo in batch]
-        results = self._map(jobs)
-        while answered := list(islice(results, BATCH)):
-            with database.transaction(self.connection):
-                for result in answered:
-                    self._keep_identity(result)
-
-    def _keep_identity(self, result: Any) -> None:
-        if isinstance(result, Identity):
-            store.identified(self.connection, result)
-        elif isinstance(result, Failure) and os.path.lexists(result.item.file.path):
-            self._fail([result.item.file.path], result)
-            store.unidentified(
-                self.connection, result.item.file, result.message, _is_deadly(result)
-            )
-
-    def _map(self, jobs: Sequence[AnalysisRequest]) -> Iterator[Any]:
-        """Give what becomes of each job, in any order."""
-        blocks = (jobs[i : i + self.block_items] for i in range(0, len(jobs), self.block_items))
-        for _, results in self.workers.map(blocks):
-            yield from results
-
-    def _hear(self, batch: Sequence[Todo]) -> None:
-        paths = [todo.file.path for todo in batch]
-        unheard = store.unheard(self.connection, self.model, paths)
-        jobs = [
-            AnalysisRequest("hear", batch[index].file, audio) for audio, index in unheard.items()
-        ]
-        self.advance(len(batch) - len(jobs))
-        for result in self._map(jobs):
+    def keep(self, position: int, results: Sequence[Any]) -> int:
+        del position
+        n_done = 0
+        for result in results:
             if isinstance(result, Analysis):
-                store.heard(self.connection, self.model, result)
-                self.report.n_heard += 1
-            elif isinstance(result, Failure):
-                failed = store.unhearable(
+                store.save_prediction(self.connection, self.model, result)
+                self.report.n_analysed += 1
+                n_done += 1
+            elif isinstance(result, Failure) and result.item.task == "analyse":
+                paths = store.save_audio_error(
                     self.connection, result.item.audio, result.message, _is_deadly(result)
                 )
-                self._fail(failed, result)
-            self.advance(1)
+                self._fail(paths, result)
+                n_done += 1
+            else:
+                self.identities.append(result)
+        if len(self.identities) >= TRANSACTION_FILES:
+            self._save_identities()
+        return n_done
+
+    def _save_identities(self) -> None:
+        with database.transaction(self.connection):
+            for result in self.identities:
+                if isinstance(result, Identity):
+                    store.save_identity(self.connection, result)
+                elif os.path.lexists(result.item.file.path):
+                    self._fail([result.item.file.path], result)
+                    store.save_file_error(
+                        self.connection, result.item.file, result.message, _is_deadly(result)
+                    )
+        self.identities.clear()
 
     def _fail(self, paths: Sequence[bytes], failure: Failure[AnalysisRequest]) -> None:
         self.report.failures.update({os.fsdecode(path): failure.message for path in paths})

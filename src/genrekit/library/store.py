@@ -1,4 +1,4 @@
-"""What a scan asks of the database and writes to it."""
+"""What a scan reads from the database and writes to it."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from genrekit.library import database
-from genrekit.library.analysis import Analysis, Identity
 from genrekit.library.walk import Found
-from genrekit.models.registry import ModelFolder
 
-# Not known; not as it was; failed before and tried again; known, but not heard by the model.
+if TYPE_CHECKING:
+    from genrekit.library.analysis import Analysis, Identity
+    from genrekit.models.registry import ModelFolder
+
+# Not known; not as it was; failed before and tried again; known, but without a prediction.
 STATES = ("new", "changed", "retried", "known")
 _WALKED = """
     CREATE TEMP TABLE IF NOT EXISTS walked (
@@ -28,7 +31,7 @@ _STATE = f"""
          WHEN f.error IS NOT NULL THEN 'retried'
          ELSE 'known' END
 """
-_TODO = f"""
+_PENDING = f"""
     FROM walked AS w
     LEFT JOIN files AS f ON f.path = w.path
     LEFT JOIN predictions AS p ON p.audio_id = f.audio_id AND p.model_id = :model
@@ -51,15 +54,15 @@ _BELOW = "path >= :first AND path < :behind"
 
 
 @dataclass(frozen=True)
-class Todo:
-    """A file that a scan has to look at, and which of STATES it is in."""
+class PendingFile:
+    """A file that a scan has to process, and which of STATES it is in."""
 
     file: Found
     state: str
 
 
-def remember_model(connection: sqlite3.Connection, folder: ModelFolder) -> int:
-    """Enter a model, as the one that was used last; return its id."""
+def save_model(connection: sqlite3.Connection, folder: ModelFolder) -> int:
+    """Save a model as the one that was used last; return its id."""
     card = folder.card
     row = connection.execute(
         "INSERT INTO models (sha256, name, version, labels, path, last_scan_ns) "
@@ -84,7 +87,7 @@ def model_id(connection: sqlite3.Connection, sha256: str) -> int:
     return int(row["id"]) if row else 0
 
 
-def forget_walk(connection: sqlite3.Connection) -> None:
+def start_walk(connection: sqlite3.Connection) -> None:
     """Begin a list of the files that are there; it lives as long as the connection."""
     connection.execute(_WALKED)
     connection.execute("DELETE FROM walked")
@@ -99,16 +102,16 @@ def add_walked(connection: sqlite3.Connection, files: Iterable[Found]) -> int:
         ).rowcount
 
 
-def count_todo(connection: sqlite3.Connection, model: int, *, retry: bool) -> dict[str, int]:
-    """Return how many files a scan has to look at, by their state; see Todo."""
-    query = f"SELECT {_STATE} AS state, count(*) {_TODO} GROUP BY state"
+def count_pending(connection: sqlite3.Connection, model: int, *, retry: bool) -> dict[str, int]:
+    """Return how many files a scan has to process, by their state; see PendingFile."""
+    query = f"SELECT {_STATE} AS state, count(*) {_PENDING} GROUP BY state"
     return {row[0]: row[1] for row in connection.execute(query, {"model": model, "retry": retry})}
 
 
-def todo(
+def pending(
     connection: sqlite3.Connection, model: int, *, retry: bool, n_files: int
-) -> Iterator[list[Todo]]:
-    """Give the files that are there and that the model has not answered, sorted by path.
+) -> Iterator[list[PendingFile]]:
+    """Give the files that are there and without a prediction of the model, sorted by path.
 
     Args:
         connection: the database; what is committed meanwhile does not matter.
@@ -117,13 +120,14 @@ def todo(
         n_files: how many at once.
     """
     query = (
-        f"SELECT w.path, w.size_bytes, w.mtime_ns, {_STATE} AS state {_TODO} "
+        f"SELECT w.path, w.size_bytes, w.mtime_ns, {_STATE} AS state {_PENDING} "
         "AND w.path > :after ORDER BY w.path LIMIT :limit"
     )
     after = b""
     while True:
-        wanted = {"model": model, "retry": retry, "after": after, "limit": n_files}
-        files = [Todo(Found(*row[:3]), row["state"]) for row in connection.execute(query, wanted)]
+        values = {"model": model, "retry": retry, "after": after, "limit": n_files}
+        rows = connection.execute(query, values)
+        files = [PendingFile(Found(*row[:3]), row["state"]) for row in rows]
         if not files:
             return
         yield files
@@ -150,7 +154,7 @@ def absent(connection: sqlite3.Connection, folder: bytes) -> list[bytes]:
     return [row["path"] for row in connection.execute(query, below(folder))]
 
 
-def mark(connection: sqlite3.Connection, absent: Sequence[bytes]) -> None:
+def mark_missing(connection: sqlite3.Connection, absent: Sequence[bytes]) -> None:
     """Mark files as missing, and those that are there again as present."""
     with database.transaction(connection):
         connection.executemany(
@@ -161,8 +165,8 @@ def mark(connection: sqlite3.Connection, absent: Sequence[bytes]) -> None:
         )
 
 
-def forget_moved(connection: sqlite3.Connection, absent: Sequence[bytes]) -> int:
-    """Forget those absent files whose audio has since been found at a new path; return how many."""
+def delete_moved(connection: sqlite3.Connection, absent: Sequence[bytes]) -> int:
+    """Delete those absent files whose audio has since been found at a new path; return how many."""
     with database.transaction(connection):
         return connection.executemany(
             "DELETE FROM files WHERE path = ? AND is_missing AND EXISTS (SELECT 1 FROM files AS f "
@@ -171,8 +175,8 @@ def forget_moved(connection: sqlite3.Connection, absent: Sequence[bytes]) -> int
         ).rowcount
 
 
-def identified(connection: sqlite3.Connection, identity: Identity) -> None:
-    """Keep which audio a file holds, and its tags."""
+def save_identity(connection: sqlite3.Connection, identity: Identity) -> None:
+    """Save which audio a file holds, and its tags."""
     connection.execute("INSERT OR IGNORE INTO audio (digest) VALUES (?)", (identity.digest,))
     tags = identity.tags
     connection.execute(
@@ -189,16 +193,18 @@ def identified(connection: sqlite3.Connection, identity: Identity) -> None:
     )
 
 
-def unidentified(
+def save_file_error(
     connection: sqlite3.Connection, file: Found, error: str, is_quarantined: bool
 ) -> None:
-    """Keep why a file's audio cannot be found."""
+    """Save why a file's audio cannot be found."""
     columns = _columns(file) | {"error": _text(error), "is_quarantined": is_quarantined}
     connection.execute(_IDENTIFY, columns)
 
 
-def unheard(connection: sqlite3.Connection, model: int, paths: Sequence[bytes]) -> dict[int, int]:
-    """Return audio_id -> position in paths, once each, of audio that a model has not answered."""
+def without_prediction(
+    connection: sqlite3.Connection, model: int, paths: Sequence[bytes]
+) -> dict[int, int]:
+    """Return audio_id -> position in paths, once each, of audio that a model has to analyse."""
     found: dict[int, int] = {}
     for position, path in enumerate(paths):
         row = connection.execute(
@@ -211,25 +217,25 @@ def unheard(connection: sqlite3.Connection, model: int, paths: Sequence[bytes]) 
     return found
 
 
-def heard(connection: sqlite3.Connection, model: int, answer: Analysis) -> None:
-    """Keep what a model said of audio."""
+def save_prediction(connection: sqlite3.Connection, model: int, analysis: Analysis) -> None:
+    """Save what a model predicts of audio."""
     connection.execute(
         "INSERT OR REPLACE INTO predictions VALUES (?, ?, ?, ?, ?, ?)",
         (
-            answer.audio,
+            analysis.audio,
             model,
-            answer.probabilities,
-            answer.embedding,
-            answer.duration_seconds,
-            json.dumps(answer.warnings),
+            analysis.probabilities,
+            analysis.embedding,
+            analysis.duration_seconds,
+            json.dumps(analysis.warnings),
         ),
     )
 
 
-def unhearable(
+def save_audio_error(
     connection: sqlite3.Connection, audio: int | None, error: str, is_quarantined: bool
 ) -> list[bytes]:
-    """Keep why audio cannot be heard, with every file that holds it; return their paths."""
+    """Save why audio cannot be analysed, with every file that holds it; return their paths."""
     rows = connection.execute(
         "UPDATE files SET error = ?, is_quarantined = ? WHERE audio_id = ? RETURNING path",
         (_text(error), is_quarantined, audio),
@@ -256,5 +262,5 @@ def _columns(file: Found) -> dict[str, object]:
 
 
 def _text(text: str | None) -> str | None:
-    """Return text that SQLite can keep: what is no Unicode (bytes of a name) is escaped."""
+    """Return text that SQLite can hold: what is no Unicode (bytes of a name) is escaped."""
     return None if text is None else text.encode("utf-8", "backslashreplace").decode()

@@ -1,21 +1,23 @@
-"""Counts over a whole library."""
+"""Counts over a whole library, and the copies in it."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
-from genrekit.library import query
+from genrekit.library import database, query
 
 
 @dataclass(frozen=True)
 class Summary:
     """What is in a library.
 
-    Files that are gone count in ``n_missing`` only. Genres are those that the model which was used
-    last finds most probable.
+    Files that are gone count in ``n_missing`` only. Genres are the most probable ones by the model
+    that was used last.
     """
 
     n_files: int
@@ -24,7 +26,7 @@ class Summary:
     n_failed: int
     n_quarantined: int
     n_untagged: int
-    n_heard_by_model: dict[str, int]
+    n_analysed_by_model: dict[str, int]
     n_files_by_genre: dict[str, int]
 
     def to_dict(self) -> dict[str, Any]:
@@ -46,7 +48,7 @@ def summarise(connection: sqlite3.Connection) -> Summary:
         "sum(NOT is_missing AND is_quarantined) AS n_quarantined, "
         "sum(NOT is_missing AND genres = '[]') AS n_untagged FROM files"
     ).fetchone()
-    heard = connection.execute(
+    analysed = connection.execute(
         "SELECT name || ' ' || version || ' (' || substr(sha256, 1, 12) || ')', count(*) "
         "FROM models JOIN predictions ON model_id = models.id JOIN files USING (audio_id) "
         "WHERE NOT is_missing GROUP BY models.id ORDER BY last_scan_ns DESC"
@@ -56,6 +58,32 @@ def summarise(connection: sqlite3.Connection) -> Summary:
     )
     return Summary(
         **{name: counts[name] or 0 for name in counts.keys()},  # noqa: SIM118 - a Row is no dict
-        n_heard_by_model=dict(heard.fetchall()),
+        n_analysed_by_model=dict(analysed.fetchall()),
         n_files_by_genre=dict(genres.most_common()),
     )
+
+
+def duplicates(connection: sqlite3.Connection) -> Iterator[dict[Path, int]]:
+    """Give the files of each audio that several files hold, sorted by path, with their bytes.
+
+    One file with several names, by links of any kind, is given once, under its first name.
+    """
+    held = "FROM files WHERE NOT is_missing AND audio_id"
+    audio = f"SELECT audio_id {held} NOT NULL GROUP BY audio_id HAVING count(*) > 1"
+    for group in connection.execute(f"{audio} ORDER BY min(path)").fetchall():
+        query = f"SELECT path, size_bytes {held} = ? ORDER BY path"
+        found: dict[object, tuple[Path, int]] = {}
+        for row in connection.execute(query, (group["audio_id"],)):
+            path = database.decode_path(row["path"])
+            found.setdefault(_identity(path), (path, row["size_bytes"]))
+        if len(found) > 1:
+            yield dict(found.values())
+
+
+def _identity(path: Path) -> object:
+    """Return what is the same for all names of one file."""
+    try:
+        status = path.stat()
+    except OSError:  # its drive is not there now
+        return path
+    return status.st_dev, status.st_ino

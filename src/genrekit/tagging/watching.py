@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from genrekit.batch.engines import Engine, Limits
 from genrekit.library import database, query, scan, store
 from genrekit.library.query import LibraryEntry
 from genrekit.library.walk import Found
@@ -26,7 +27,8 @@ def watch(
     model: str | None = None,
     *,
     interval_seconds: float = INTERVAL_SECONDS,
-    limits: scan.ScanLimits | None = None,
+    engine: Engine | None = None,
+    limits: Limits = scan.LIMITS,
     on_tag_failure: Callable[[str], None] | None = None,
     wait: Callable[[float], None] = time.sleep,
 ) -> Iterator[LibraryEntry]:
@@ -40,7 +42,8 @@ def watch(
         folder: the folder to watch.
         model: a model's name or folder; None is the default model.
         interval_seconds: between two looks.
-        limits: how much of the machine may be taken.
+        engine: where files are processed, as for ``scan.run``.
+        limits: what each worker may take.
         on_tag_failure: give files without a genre the one that was heard, as `tag plan` and `tag
             apply` do; called with each reason why one cannot be written. None writes nothing.
         wait: called with interval_seconds after each look.
@@ -56,16 +59,16 @@ def watch(
     while True:
         planned = scan.plan(connection, [folder], model)
         known_as = store.model_id(connection, planned.model.card.onnx_sha256)
-        batches = store.todo(connection, known_as, retry=False, n_files=scan.BATCH)
-        waiting = {todo.file.path: todo.file for batch in batches for todo in batch}
+        batches = store.pending(connection, known_as, retry=False, n_files=scan.TRANSACTION_FILES)
+        waiting = {each.file.path: each.file for batch in batches for each in batch}
         resting = [path for path, file in waiting.items() if before.get(path) == file]
         before = waiting
         if resting:
             files = [path for path in map(database.decode_path, resting) if path.exists()]
-            scan.run(connection, scan.plan(connection, files, model), limits)
+            scan.run(connection, scan.plan(connection, files, model), engine, limits)
             if on_tag_failure:
                 _tag(connection, files, planned.model.card, on_tag_failure)
-                scan.run(connection, scan.plan(connection, files, model), limits)
+                scan.run(connection, scan.plan(connection, files, model), engine, limits)
             yield from query.entries_of(connection, query.used_model(connection), files)
         wait(interval_seconds)
 

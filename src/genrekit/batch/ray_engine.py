@@ -1,9 +1,9 @@
 """The Ray engine: a streaming Ray Data pipeline over an actor for each worker.
 
-An actor loads nothing itself: it holds one killable child (``genrekit.workers``), which does what a
-local worker does, with the same deadline and memory limit. Decoding, front end and network stay in
-one stage, for a waveform that travels through the object store costs more than what it feeds. Ray
-holds back blocks while the actors are busy, and gives those of a lost node to another one.
+An actor loads nothing itself: it has one killable child process (``genrekit.workers``), which does
+what a local worker does, with the same deadline and memory limit. Decoding, front end and network
+stay in one stage, because moving a waveform through the object store costs more than what it feeds.
+Ray holds back blocks while the actors are busy, and gives those of a lost node to another one.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ import logging
 import os
 import pickle
 import socket
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
 
-from genrekit.batch.engines.engine import Answer, Workers
+from genrekit.batch.engines import BlockResult, Limits, Start, Workers
 from genrekit.errors import GenrekitError
 from genrekit.workers import Pool
 
-# Ray sends usage data home unless it is told not to before it is imported.
+# Ray sends usage data home unless this is set before it is imported.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-# Future Ray would let the driver's choice of GPUs be; today's warns about it at every start.
+# Future versions of Ray leave the driver's choice of GPUs alone; today's warns at every start.
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 
 try:
@@ -42,8 +42,8 @@ _BLOCKS_AHEAD = 2  # blocks that wait at an actor, so that it is never idle betw
 
 
 @dataclass(frozen=True)
-class RayData:
-    """Work on a Ray cluster, or on Ray on this machine alone.
+class RayEngine:
+    """A Ray cluster, or Ray on this machine alone.
 
     Attributes:
         jobs: actors; None is one for each of the cluster's CPUs.
@@ -59,31 +59,25 @@ class RayData:
     map_items: int = 50_000
 
     @contextmanager
-    def workers(
-        self,
-        start: Callable[[], Callable[[Any], Any]],
-        *,
-        item_seconds: float,
-        memory_bytes: int | None = None,
-    ) -> Iterator[Workers]:
+    def workers(self, start: Start, limits: Limits) -> Iterator[Workers]:
         """Return workers; see ``Engine.workers``.
 
         Raises:
             GenrekitError: no cluster answers at the address, or Ray cannot start here.
         """
         with _connected(self.address, self.jobs):
-            arguments = (pickle.dumps(start), item_seconds, memory_bytes)
+            arguments = (pickle.dumps(start), limits.item_seconds, limits.memory_bytes)
             n_actors = self.jobs or max(1, int(cast(Any, ray).cluster_resources().get("CPU", 1)))
             yield _RayWorkers(arguments, n_actors, self.gpus_per_job)
 
 
 @contextmanager
 def _connected(address: str | None, jobs: int | None) -> Iterator[None]:
-    """Use the cluster at an address and leave it; one of this machine alone ends with the block."""
-    if ray.is_initialized():  # by the program that calls us, whose it stays
+    """Connect to a cluster; Ray of this machine alone is stopped when the block ends."""
+    if ray.is_initialized():  # by the calling program, which stops it
         yield
         return
-    _quieten()
+    _set_quiet()
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address is None:
         try:
@@ -94,7 +88,7 @@ def _connected(address: str | None, jobs: int | None) -> Iterator[None]:
                 "that can be written, or leave out --engine ray"
             ) from error
     else:
-        _knock(address)
+        _check_port(address)
         try:
             ray.init(address=address, **quiet)
         except (ConnectionError, RuntimeError, ValueError, RayError) as error:
@@ -105,8 +99,8 @@ def _connected(address: str | None, jobs: int | None) -> Iterator[None]:
         ray.shutdown()
 
 
-def _knock(address: str) -> None:
-    """Find out quickly whether anything listens, for Ray itself tries for minutes."""
+def _check_port(address: str) -> None:
+    """Find out quickly whether the port is open, since Ray itself tries for minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if address == "auto" or not port.isdecimal():
         return
@@ -124,7 +118,7 @@ def _unreachable(address: str, error: Exception) -> GenrekitError:
     )
 
 
-def _quieten() -> None:
+def _set_quiet() -> None:
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
@@ -132,7 +126,7 @@ def _quieten() -> None:
 
 
 class _Actor:
-    """What lives on the cluster: one killable child, which works on a block's items."""
+    """One killable child process on the cluster, which processes a block's items."""
 
     def __init__(self, start: bytes, item_seconds: float, memory_bytes: int | None) -> None:
         self._pool: Pool[Any, Any] = Pool(
@@ -143,15 +137,15 @@ class _Actor:
         )
 
     def __call__(self, table: pa.Table) -> pa.Table:
-        answers = [self._answer(block) for block in table.column("block").to_pylist()]
+        results = [self._process(block) for block in table.column("block").to_pylist()]
         return pa.table(
-            {"index": table.column("index"), "answer": pa.array(answers, pa.large_binary())}
+            {"index": table.column("index"), "results": pa.array(results, pa.large_binary())}
         )
 
-    def _answer(self, block: bytes) -> bytes:
+    def _process(self, block: bytes) -> bytes:
         try:
             return pickle.dumps(list(self._pool.map(pickle.loads(block))))  # noqa: S301
-        except GenrekitError as error:  # it cannot start, which is told whole to the driver
+        except GenrekitError as error:  # it cannot start, and the driver raises why
             return pickle.dumps(error)
 
 
@@ -161,7 +155,7 @@ class _RayWorkers:
     n_actors: int
     gpus_per_job: float
 
-    def map(self, blocks: Iterable[Sequence[Any]]) -> Iterator[Answer[Any, Any]]:
+    def map(self, blocks: Iterable[Sequence[Any]]) -> Iterator[BlockResult[Any, Any]]:
         rows = [
             {"index": index, "block": pickle.dumps(list(block))}
             for index, block in enumerate(blocks)
@@ -182,13 +176,13 @@ class _RayWorkers:
         try:
             for table in done.iter_batches(batch_size=None, batch_format="pyarrow"):
                 for row in cast(pa.Table, table).to_pylist():
-                    answer = pickle.loads(row["answer"])  # noqa: S301 - our own actor's bytes
-                    if isinstance(answer, GenrekitError):
-                        raise answer
-                    yield row["index"], answer
+                    results = pickle.loads(row["results"])  # noqa: S301 - our own actor's bytes
+                    if isinstance(results, GenrekitError):
+                        raise results
+                    yield row["index"], results
         except RayError as error:
             reason = " ".join(str(error).split())[-300:]
             raise GenrekitError(
-                f"the Ray cluster gave up ({type(error).__name__}: {reason}); what is done stays "
+                f"the Ray cluster failed ({type(error).__name__}: {reason}); what is done stays "
                 "done: run the same command again"
             ) from error

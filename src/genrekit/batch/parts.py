@@ -1,0 +1,182 @@
+"""The parts of a batch job's output, JSON lines or Parquet, and how they are joined to a file."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from genrekit.errors import BatchError
+from genrekit.files import write_beside
+
+if TYPE_CHECKING:
+    from genrekit.batch.job import CsvTable, Task
+    from genrekit.batch.storage import Storage
+
+Row = dict[str, Any]
+Kind = Literal["jsonl", "csv", "parquet"]  # parts of a CSV table are JSON lines
+_N_FILES, _N_FAILED = b"genrekit.n_files", b"genrekit.n_failed"
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many files a part holds, and how many of them failed."""
+
+    n_files: int
+    n_failed: int
+
+
+def kind_of(output: str) -> Kind:
+    """Return how an output is written: by its suffix JSON lines or CSV, otherwise Parquet.
+
+    >>> kind_of("genres.jsonl"), kind_of("features.csv"), kind_of("s3://bucket/genres/")
+    ('jsonl', 'csv', 'parquet')
+    """
+    suffixes: dict[str, Kind] = {".jsonl": "jsonl", ".csv": "csv"}
+    return suffixes.get(Path(output).suffix, "parquet")
+
+
+def check(kind: Kind) -> None:
+    """Find out before the work whether a kind of part can be written.
+
+    Raises:
+        BatchError: pyarrow is not installed.
+    """
+    if kind == "parquet":
+        try:
+            import pyarrow.parquet  # noqa: F401
+        except ImportError as error:
+            raise BatchError(
+                f"Parquet needs pyarrow, which is not installed ({error}); install it by: pip "
+                "install 'genrekit[parquet]', or write JSON lines: -o NAME.jsonl"
+            ) from error
+
+
+def name(index: int, kind: Kind) -> str:
+    """Return the name of a block's part.
+
+    >>> name(7, "parquet"), name(7, "csv")
+    ('part-0000007.parquet', 'part-0000007.jsonl')
+    """
+    return f"part-{index:07}.{'parquet' if kind == 'parquet' else 'jsonl'}"
+
+
+def index(file: str, kind: Kind) -> int | None:
+    """Return which block's part a file is; None where it is none.
+
+    >>> index("part-0000007.parquet", "parquet"), index("_job.json", "parquet")
+    (7, None)
+    """
+    stem = file.removeprefix("part-").partition(".")[0]
+    return int(stem) if stem.isdecimal() and name(int(stem), kind) == file else None
+
+
+def content(rows: Sequence[Row], kind: Kind, task: Task, counts: Counts) -> bytes:
+    """Return the bytes of a part.
+
+    Args:
+        rows: of all files of one block.
+        kind: how to write them.
+        task: gives the columns of Parquet.
+        counts: of the block's files.
+    """
+    if kind != "parquet":
+        return b"".join(json.dumps(row, ensure_ascii=True).encode() + b"\n" for row in rows)
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    types = {
+        "string": pa.string(),
+        "double": pa.float64(),
+        "bool": pa.bool_(),
+        "int": pa.int64(),
+        "list": pa.list_(pa.string()),
+    }
+    schema = pa.schema(
+        [(column, types[kind]) for column, kind in task.columns().items()],
+        metadata={
+            _N_FILES: str(counts.n_files).encode(),
+            _N_FAILED: str(counts.n_failed).encode(),
+        },
+    )
+    stream = io.BytesIO()
+    flat = [_escaped(task.flat(row)) for row in rows]
+    parquet.write_table(pa.Table.from_pylist(flat, schema), stream, compression="zstd")
+    return stream.getvalue()
+
+
+def _escaped(row: Row) -> Row:
+    """Escape the bytes of a name that are no text, which Parquet cannot hold."""
+    names = {key: row[key] for key in ("path", "error") if row.get(key)}
+    return row | {
+        key: text.encode("utf-8", "backslashreplace").decode() for key, text in names.items()
+    }
+
+
+def counts(storage: Storage, file: str, kind: Kind) -> Counts:
+    """Return how many files a part holds.
+
+    Raises:
+        BatchError: it cannot be read.
+    """
+    with storage.open(file) as stream:
+        if kind != "parquet":
+            return count_lines(stream)
+        from pyarrow import parquet
+
+        found: dict[bytes, bytes] = parquet.read_schema(stream).metadata
+        return Counts(int(found[_N_FILES]), int(found[_N_FAILED]))
+
+
+def count_lines(stream: Any) -> Counts:
+    """Count the files in JSON lines; one file may have several rows, but only one error."""
+    paths: set[str] = set()
+    n_failed = 0
+    for row in map(json.loads, stream):
+        paths.add(row["path"])
+        n_failed += "error" in row
+    return Counts(len(paths), n_failed)
+
+
+def join_lines(storage: Storage, files: Iterable[str], output: Path) -> None:
+    """Write parts of JSON lines one after another as one file."""
+    with write_beside(output) as stream:
+        for file in files:
+            stream.write(storage.read(file))
+
+
+def join_csv(storage: Storage, files: Iterable[str], output: Path, table: CsvTable) -> int:
+    """Write parts of JSON lines as a CSV table, without the files that failed.
+
+    Args:
+        storage: holds the parts.
+        files: the parts, in their order.
+        output: the CSV file.
+        table: its columns, and what stands in them.
+
+    Returns:
+        How many rows were written.
+    """
+    n_rows = 0
+    with write_beside(output) as binary:
+        stream = io.TextIOWrapper(binary, "utf-8", errors="backslashreplace", newline="")
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(table.header)
+        for _, rows in groupby(read_rows(storage, files), key=lambda row: row["path"]):
+            for number, row in enumerate(row for row in rows if "error" not in row):
+                writer.writerow(table.cells(row, number))
+                n_rows += 1
+        stream.detach()  # flushes; write_beside closes what lies below
+    return n_rows
+
+
+def read_rows(storage: Storage, files: Iterable[str]) -> Iterator[Row]:
+    """Give the rows of parts of JSON lines."""
+    for file in files:
+        with storage.open(file) as stream:
+            yield from map(json.loads, stream)

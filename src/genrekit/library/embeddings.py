@@ -1,0 +1,201 @@
+"""A library's mean embeddings: similar tracks, and what a new genre is trained from."""
+
+from __future__ import annotations
+
+import heapq
+import json
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genrekit import labels
+from genrekit.audio import packets
+from genrekit.errors import LibraryError, ModelError, TagError
+from genrekit.library import database
+from genrekit.tags import formats
+
+if TYPE_CHECKING:
+    from genrekit.library.query import UsedModel
+    from genrekit.models.registry import ModelFolder
+
+Vectors = NDArray[np.float32]
+_CONSTANT = 1e-4
+_ROWS = 4096  # so that memory does not grow with the library
+_EMBEDDED = """
+    FROM files JOIN predictions AS p ON p.audio_id = files.audio_id AND p.model_id = :model
+    WHERE p.embedding IS NOT NULL
+"""
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Tracks of a new genre: mean embeddings of shape (n, d), artists or else albums, digests."""
+
+    embeddings: Vectors
+    groups: tuple[str, ...]
+    digests: frozenset[str]
+
+
+def similar(
+    connection: sqlite3.Connection, model: UsedModel, path: Path, top: int = 10
+) -> list[tuple[Path, float]]:
+    """Return the tracks of a library whose embeddings have the largest cosine with a file's.
+
+    Each value of the embedding is standardised over the library first, so that neither what all
+    tracks share nor the scale of one value counts.
+
+    Args:
+        connection: the library's database.
+        model: whose embeddings to compare.
+        path: a file of the library, or any other, which is then analysed now.
+        top: how many at most.
+
+    Returns:
+        (path, cosine in [-1, 1]), the most similar first; one file of each audio, without the
+        file's own audio and without files that are gone.
+
+    Raises:
+        LibraryError: the library holds no embeddings by this model.
+        AudioError: the file is not of the library and cannot be decoded.
+    """
+    mean, std = _mean_std(connection, model)
+    own, vector = _own(connection, model, path)
+    target = _unit((vector[None] - mean) / std)[0]
+    best: list[tuple[float, bytes]] = []
+    for rows in _batches(connection, model):
+        others = [row for row in rows if row["audio_id"] != own]
+        cosines = _unit((_vectors(others) - mean) / std) @ target if others else []
+        pairs = zip(map(float, cosines), (row["path"] for row in others), strict=True)
+        best = heapq.nlargest(top, [*best, *pairs])
+    return [(database.decode_path(encoded), cosine) for cosine, encoded in best]
+
+
+def embed_examples(
+    folder: ModelFolder, paths: Sequence[Path], advance: Callable[[], None]
+) -> Examples:
+    """Embed tracks of a new genre; the same audio counts once.
+
+    Args:
+        folder: the model that embeds them.
+        paths: the files.
+        advance: called for each file.
+
+    Raises:
+        AudioError: one of them cannot be decoded.
+        ModelError: the model gives no embedding.
+    """
+    from genrekit.inference.classifier import Classifier
+
+    classifier = Classifier(folder.path)
+    found: dict[str, tuple[Vectors, str]] = {}
+    for path in paths:
+        _, embedding = classifier.analyse_file(path)
+        if embedding is None:
+            raise ModelError(f"model {folder.card.name!r} gives no embedding; use another one")
+        found.setdefault(packets.digest(path), (embedding, _group(path)))
+        advance()
+    embeddings = [embedding for embedding, _ in found.values()]
+    groups = tuple(group for _, group in found.values())
+    shape = (len(embeddings), -1) if embeddings else (0, 0)
+    return Examples(np.reshape(embeddings, shape).astype(np.float32), groups, frozenset(found))
+
+
+def other_music(
+    connection: sqlite3.Connection, sha256: str, genre: str, examples: Examples
+) -> Vectors:
+    """Return a library's mean embeddings of what is not of the new genre.
+
+    Left out are the examples' own audio and files whose tags or folders name the genre.
+
+    Args:
+        connection: the library's database.
+        sha256: of the model that embedded it.
+        genre: the new genre.
+        examples: what to leave out.
+
+    Returns:
+        Shape (n, d), one row a different audio.
+    """
+    rows = connection.execute(
+        "SELECT files.path, files.genres, audio.digest, p.embedding FROM files "
+        "JOIN audio ON audio.id = files.audio_id JOIN predictions AS p USING (audio_id) "
+        "JOIN models ON models.id = p.model_id WHERE models.sha256 = ? "
+        "AND p.embedding IS NOT NULL",
+        (sha256,),
+    )
+    name = labels.spelling(genre)
+    kept: dict[str, Vectors] = {}
+    dropped = set(examples.digests)
+    for row in rows:
+        folders = (folder.name for folder in database.decode_path(row["path"]).parents)
+        if name in map(labels.spelling, (*json.loads(row["genres"]), *folders)):
+            dropped.add(row["digest"])
+        kept[row["digest"]] = np.frombuffer(row["embedding"], "<f2").astype(np.float32)
+    others = [vector for digest, vector in kept.items() if digest not in dropped]
+    return np.stack(others) if others else np.zeros((0, examples.embeddings.shape[1]), np.float32)
+
+
+def _group(path: Path) -> str:
+    """Return an artist, or else an album, or else the file itself."""
+    try:
+        tags = formats.read(path)
+    except TagError:
+        return str(path)
+    return tags.artist or tags.album_artist or tags.album or str(path)
+
+
+def _mean_std(connection: sqlite3.Connection, model: UsedModel) -> tuple[Vectors, Vectors]:
+    total, squares, n_rows = np.zeros(1), np.zeros(1), 0
+    for rows in _batches(connection, model):
+        vectors = _vectors(rows).astype(np.float64)
+        total, squares = total + vectors.sum(axis=0), squares + (vectors**2).sum(axis=0)
+        n_rows += len(rows)
+    if not n_rows:
+        raise LibraryError(
+            f"this library holds no embeddings by model {model.name!r}; scan it with a model that "
+            "gives some, such as the default one"
+        )
+    mean = total / n_rows
+    std = np.sqrt(np.maximum(squares / n_rows - mean**2, 0))
+    std[std <= _CONSTANT * (1 + np.abs(mean))] = np.inf  # a constant value does not count
+    return mean.astype(np.float32), std.astype(np.float32)
+
+
+def _own(
+    connection: sqlite3.Connection, model: UsedModel, path: Path
+) -> tuple[int | None, Vectors]:
+    values = {"model": model.id, "path": database.encode_path(path)}
+    query = f"SELECT files.audio_id, p.embedding {_EMBEDDED} AND files.path = :path"
+    row = connection.execute(query, values).fetchone()
+    if row:
+        return row["audio_id"], _vectors([row])[0]
+    from genrekit.inference.classifier import Classifier
+
+    _, embedding = Classifier(model.path).analyse_file(path)
+    if embedding is None:
+        raise LibraryError(f"model {model.name!r} gives no embedding; use another with --model")
+    return None, embedding
+
+
+def _batches(connection: sqlite3.Connection, model: UsedModel) -> Iterator[list[sqlite3.Row]]:
+    query = f"SELECT min(files.path) AS path, files.audio_id, p.embedding {_EMBEDDED} "
+    query += "AND NOT files.is_missing GROUP BY files.audio_id"
+    rows = connection.execute(query, {"model": model.id})
+    while batch := rows.fetchmany(_ROWS):
+        yield batch
+
+
+def _vectors(rows: list[sqlite3.Row]) -> Vectors:
+    """Return embeddings of shape (n_rows, d)."""
+    return np.stack([np.frombuffer(row["embedding"], "<f2") for row in rows]).astype(np.float32)
+
+
+def _unit(vectors: Vectors) -> Vectors:
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit: Vectors = vectors / np.maximum(lengths, np.finfo(np.float32).tiny)
+    return unit
