@@ -17,8 +17,9 @@ import time
 from pathlib import Path
 
 import material
-from genrekit.batch.engines import Engine, Limits, Name, named
+from genrekit.batch.engines import Engine, Limits, LocalEngine
 from genrekit.batch.prediction_task import PredictFiles
+from genrekit.batch.ray_engine import RayEngine
 from genrekit.batch.sources import BatchSource
 
 BLOCK_FILES = 8
@@ -42,17 +43,16 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args()
-    engines: tuple[Name, ...] = ("local", "ray")
-    rates: dict[str, list[float]] = {f"{name} {jobs}": [] for name in engines for jobs in (1, 2)}
+    engines = [kind(jobs) for kind in (LocalEngine, RayEngine) for jobs in (1, 2)]
+    rates: dict[str, list[float]] = {f"{each.name} {each.jobs}": [] for each in engines}
     with tempfile.TemporaryDirectory() as folder:
         paths = material.short_mp3s(options.songs, options.files, Path(folder))
         listed = [BatchSource(str(path)) for path in paths]
         blocks = [listed[i : i + BLOCK_FILES] for i in range(0, len(listed), BLOCK_FILES)]
         for _ in range(options.rounds):
-            for name in engines:
-                for jobs in (1, 2):
-                    rate = files_per_second(named(name, jobs=jobs), blocks)
-                    rates[f"{name} {jobs}"].append(rate)
+            for engine in engines:
+                rate = files_per_second(engine, blocks)
+                rates[f"{engine.name} {engine.jobs}"].append(rate)
     middle = {key: statistics.median(found) for key, found in rates.items()}
     ratios = {
         "local, two workers over one": middle["local 2"] / middle["local 1"],

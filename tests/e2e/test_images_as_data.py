@@ -62,9 +62,9 @@ def audio(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def images(audio: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("images")
-    wanted = rendering.targets(str(audio), out)
-    painted = rendering.paint(wanted, rendering.Style(segment_seconds=SECONDS), jobs=1)
-    assert painted.n_images == 2 * len(wanted)
+    targets = rendering.targets(str(audio), out)
+    report = rendering.render(targets, rendering.Style(segment_seconds=SECONDS), jobs=1)
+    assert report.n_images == 2 * len(targets)
     return out
 
 

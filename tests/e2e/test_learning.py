@@ -78,7 +78,7 @@ def test_a_genre_is_added_from_examples(music: Path, tmp_path: Path) -> None:
     assert '"label": "Noise"' in heard.stdout
     options = ("--db", db, "--model", target, "--dry-run")
     scanned = genrekit("library", "scan", others, *options, cache=tmp_path)
-    assert "50 not yet heard by 'fast-noise'" in scanned.stdout
+    assert "50 not yet analysed by 'fast-noise'" in scanned.stdout
 
 
 def test_training_may_keep_some_genres_only(music: Path, tmp_path: Path) -> None:

@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from genrekit.batch.engines import LocalEngine
 from genrekit.errors import LibraryError
-from genrekit.library import database, scan
+from genrekit.library import database
 from genrekit.tagging import watching
 
 TINY = Path(__file__).parents[1] / "golden" / "tiny"
@@ -42,8 +43,8 @@ class Looks:
 
 def seen(folder: Path, db: Path, looks: Looks) -> Iterator[str]:
     with database.opened(db) as connection:
-        limits = scan.ScanLimits(jobs=1)
-        found = watching.watch(connection, folder, str(TINY), limits=limits, wait=looks)
+        engine = LocalEngine(1)
+        found = watching.watch(connection, folder, str(TINY), engine=engine, wait=looks)
         try:
             for entry in found:
                 yield f"{entry.path.name}: {'error' if entry.error else 'heard'}"

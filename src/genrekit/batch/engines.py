@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from genrekit import workers
 from genrekit.errors import GenrekitError
@@ -21,7 +21,6 @@ Result = TypeVar("Result")
 Start = Callable[[], Callable[[Any], Any]]
 # The position of a block among those given, and the result of each of its items, in their order.
 BlockResult = tuple[int, list[Result | Failure[Item]]]
-Name = Literal["local", "ray"]
 
 
 @dataclass(frozen=True)
@@ -84,32 +83,6 @@ class Engine(Protocol):
             limits: what each of them may take; niceness is the caller's business.
         """
         ...
-
-
-def named(
-    name: Name = "local",
-    *,
-    jobs: int | None = None,
-    ray_address: str | None = None,
-    gpus_per_job: float = 0.0,
-) -> Engine:
-    """Return an engine; nothing is started yet.
-
-    Args:
-        name: "local" or "ray".
-        jobs: worker processes; None is one a core, of the whole cluster for Ray.
-        ray_address: for Ray alone: "auto" for the cluster that this machine belongs to, or
-            HOST:PORT; None starts Ray on this machine for as long as the job lasts.
-        gpus_per_job: for Ray alone: the share of a GPU that each worker reserves.
-
-    Raises:
-        GenrekitError: Ray is requested and not installed.
-    """
-    if name == "local":
-        return LocalEngine(jobs)
-    from genrekit.batch.ray_engine import RayEngine
-
-    return RayEngine(jobs, ray_address, gpus_per_job)
 
 
 @dataclass(frozen=True)

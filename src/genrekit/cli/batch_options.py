@@ -74,11 +74,13 @@ def engine(
     """
     if name != "ray" and (ray_address or gpus_per_job):
         raise typer.BadParameter("--ray-address and --gpus-per-job go with --engine ray")
-    from genrekit.batch import engines
+    if name == "ray":
+        from genrekit.batch.ray_engine import RayEngine
 
-    return engines.named(
-        name or "local", jobs=jobs, ray_address=ray_address, gpus_per_job=gpus_per_job
-    )
+        return RayEngine(jobs, ray_address, gpus_per_job)
+    from genrekit.batch.engines import LocalEngine
+
+    return LocalEngine(jobs)
 
 
 def is_batch_job(name: str | None, output: str | None) -> bool:
