@@ -19,7 +19,7 @@ EngineName = Annotated[
     Literal["local", "ray"] | None,
     typer.Option(
         "--engine",
-        help="Process files on this machine, or by Ray, as a batch job, which can be resumed: "
+        help="Run by processes of this machine, or Ray, as a batch job, which can be resumed: "
         "-o NAME.jsonl, or a folder or URL for Parquet.",
         show_default="local",
         rich_help_panel=PROCESSING,

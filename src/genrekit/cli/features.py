@@ -26,7 +26,9 @@ def extract(
     output: Annotated[
         str,
         typer.Option(
-            "--output", "-o", help="NAME.csv as published, NAME.jsonl, or a folder of Parquet."
+            "--output",
+            "-o",
+            help="Write the published CSV to NAME.csv, JSON to NAME.jsonl, Parquet to a folder.",
         ),
     ] = "features.csv",
     segment_seconds: Annotated[float | None, batch_options.segment_seconds("row")] = None,

@@ -61,7 +61,7 @@ class ScanOptions:
     ] = False
     engine: Annotated[
         Literal["local", "ray"],
-        typer.Option(help="Process files on this machine, or by Ray (same paths everywhere)."),
+        typer.Option(help="Run by processes of this machine, or Ray (same paths everywhere)."),
     ] = "local"
     ray_address: batch_options.RayAddress = None
     as_json: AsJson = False
