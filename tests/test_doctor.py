@@ -135,7 +135,7 @@ def test_another_network_than_the_recorded_one_is_noticed(embedded_tiny: Path) -
     recorded = json.loads(doctor.GOLDEN.read_text(encoding="utf-8"))
     recorded["tiny"]["onnx_sha256"] = "0" * 64
     doctor.GOLDEN.write_text(json.dumps(recorded))
-    assert "holds no answers of tiny" in of("golden prediction")[0].text
+    assert "holds no predictions of tiny" in of("golden prediction")[0].text
 
 
 def test_the_verb_says_whether_all_is_well_even_without_a_home(tmp_path: Path) -> None:

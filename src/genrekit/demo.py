@@ -1,8 +1,8 @@
 """Three tracks that genrekit makes itself, so that it can be tried and checked without any music.
 
 They are made, not composed: a drum machine, a string pad and a distorted guitar. The same bits come
-out of every run on a machine, so ``genrekit doctor`` compares a model's answers on them with the
-answers that were recorded when the model was shipped. Nobody has said which genre they are.
+out of every run on a machine, so ``genrekit doctor`` compares a model's predictions for them with
+those recorded when the model was shipped. They have no true genre.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Look whether this installation can do its work, and name what it cannot and what to do.
+"""Check what this installation can do, and name what it cannot and what to do.
 
 Every check imports what it looks at by itself: a broken decoder must not keep the doctor from
 saying so.
@@ -21,7 +21,7 @@ import genrekit
 from genrekit.errors import GenrekitError
 
 GOLDEN = Path(genrekit.__file__).parent / "data" / "golden.json"
-# Another processor adds float32 numbers in another order, and int8 kernels round at another place:
+# Another processor adds float32 numbers in another order, and int8 kernels round elsewhere:
 # both move a probability by less than this. A front end, label or weight that is wrong moves the
 # made tracks' probabilities by more.
 GOLDEN_TOLERANCE = 0.02
@@ -63,12 +63,12 @@ def libsndfile(check: str) -> Iterator[Check]:
 
     samples, _ = soundfile.read(io.BytesIO(_flac()), dtype="float32")
     formats = sorted({*soundfile.available_formats(), *soundfile.available_subtypes("OGG")})
-    wanted = ["AIFF", "AU", "FLAC", "MP3", "OPUS", "VORBIS", "WAV"]
-    missing = [name for name in wanted if name not in formats]
+    needed = ["AIFF", "AU", "FLAC", "MP3", "OPUS", "VORBIS", "WAV"]
+    missing = [name for name in needed if name not in formats]
     text = (
         f"libsndfile {soundfile.__libsndfile_version__}, {len(samples):,} samples decoded; reads "
     )
-    yield Check(check, "ok", text + ", ".join(name for name in wanted if name in formats))
+    yield Check(check, "ok", text + ", ".join(name for name in needed if name in formats))
     if missing:
         yield Check(check, "note", f"without {', '.join(missing)}: PyAV decodes them, slower")
 
@@ -110,7 +110,7 @@ def models(check: str) -> Iterator[Check]:
 
 
 def golden(check: str) -> Iterator[Check]:
-    """Compare each embedded model's answers on the made tracks with the recorded ones."""
+    """Compare each embedded model's predictions for the made tracks with the recorded ones."""
     from genrekit.models import registry
 
     recorded = json.loads(GOLDEN.read_text(encoding="utf-8")) if GOLDEN.exists() else {}
@@ -119,7 +119,7 @@ def golden(check: str) -> Iterator[Check]:
             continue
         sha256 = registry.find(name).card.onnx_sha256
         if recorded.get(name, {}).get("onnx_sha256") != sha256:
-            text = f"{GOLDEN.name} holds no answers of {name} {sha256[:12]}; reinstall genrekit"
+            text = f"{GOLDEN.name} holds no predictions of {name} {sha256[:12]}; reinstall genrekit"
             yield Check(check, "problem", text)
             continue
         yield _compare(check, name, recorded[name]["probabilities"], predict_demo(name))
@@ -168,13 +168,13 @@ def folders(check: str) -> Iterator[Check]:
 
     from genrekit.models import registry
 
-    places = {
+    writable = {
         "installed models": (registry.user_folder(), "set XDG_DATA_HOME to a folder of yours"),
         "caches": (user_cache_path("genrekit"), "set XDG_CACHE_HOME to a folder of yours"),
         "runs": (Path("runs").absolute(), "change to a folder of yours, or give --output"),
         "temporary files": (Path(tempfile.gettempdir()), "set TMPDIR to a folder of yours"),
     }
-    for purpose, (folder, advice) in places.items():
+    for purpose, (folder, advice) in writable.items():
         try:
             with tempfile.TemporaryFile(dir=_nearest(folder)):
                 yield Check(check, "ok", f"{purpose}: {folder} can be written")
@@ -218,7 +218,7 @@ def _compare(
     recorded: dict[str, dict[str, float]],
     found: dict[str, dict[str, float]],
 ) -> Check:
-    """Compare two sets of answers; a label or track on one side only is as wrong as can be."""
+    """Compare two sets of predictions; a label or track on one side only is as wrong as can be."""
     pairs = {
         (track, label) for side in (recorded, found) for track in side for label in side[track]
     }
@@ -237,7 +237,7 @@ def _compare(
 
 
 def _providers(onnxruntime: Any) -> list[str]:
-    """The providers that compute here: Azure's only calls a service that nobody asked for."""
+    """The providers that compute here: Azure's only calls a service."""
     return [name for name in onnxruntime.get_available_providers() if not name.startswith("Azure")]
 
 

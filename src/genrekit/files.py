@@ -62,11 +62,11 @@ def audio_files(folder: Path) -> list[Path]:
     found, seen = [], set()
     for parent, folders, names in os.walk(folder, followlinks=True):
         status = Path(parent).stat()
-        place = (status.st_dev, status.st_ino)
-        if place in seen:
+        identity = (status.st_dev, status.st_ino)
+        if identity in seen:
             folders.clear()
             continue
-        seen.add(place)
+        seen.add(identity)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         found += [
             Path(parent, name)

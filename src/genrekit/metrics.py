@@ -31,7 +31,7 @@ class Estimate(NamedTuple):
 
 
 class PrecisionCoverage(NamedTuple):
-    """Precision and coverage when only answers at or above each threshold are given."""
+    """Precision and coverage when only predictions at or above each threshold count."""
 
     thresholds: Floats
     precision: Floats
@@ -43,28 +43,28 @@ def confusion_items(true: ArrayLike, predicted: ArrayLike, n_labels: int) -> Flo
 
     Args:
         true: label indices of the truth. Shape (n_items,).
-        predicted: label indices of the answers. Shape (n_items,).
+        predicted: label indices of the predictions. Shape (n_items,).
         n_labels: how many labels there are.
 
     Returns:
-        Shape (n_items, n_labels, n_labels): truth along axis 1, answers along axis 2.
+        Shape (n_items, n_labels, n_labels): truth along axis 1, predictions along axis 2.
 
     Raises:
         ValueError: the shapes differ, or an index is not one of a label.
     """
-    truth, answers = np.asarray(true, dtype=np.int64), np.asarray(predicted, dtype=np.int64)
-    if truth.shape != answers.shape or truth.ndim != 1:
-        raise ValueError(f"shapes {truth.shape} and {answers.shape} came; two equal lists needed")
-    both = np.concatenate([truth, answers])
+    truth, labels = np.asarray(true, dtype=np.int64), np.asarray(predicted, dtype=np.int64)
+    if truth.shape != labels.shape or truth.ndim != 1:
+        raise ValueError(f"got shapes {truth.shape} and {labels.shape}; expected two equal lists")
+    both = np.concatenate([truth, labels])
     if both.size and (both.min() < 0 or both.max() >= n_labels):
-        raise ValueError(f"label indices {both.min()}..{both.max()} came for {n_labels} labels")
+        raise ValueError(f"got labels {both.min()}..{both.max()}; expected 0..{n_labels - 1}")
     items = np.zeros((truth.size, n_labels, n_labels))
-    items[np.arange(truth.size), truth, answers] = 1
+    items[np.arange(truth.size), truth, labels] = 1
     return items
 
 
 def confusion_matrix(true: ArrayLike, predicted: ArrayLike, n_labels: int) -> Integers:
-    """Count the items of each (truth, answer); see confusion_items for arguments and errors.
+    """Count the items of each (truth, prediction); see confusion_items for arguments and errors.
 
     >>> confusion_matrix([0, 0, 1], [0, 1, 1], 2).tolist()
     [[1, 1], [0, 1]]
@@ -73,15 +73,15 @@ def confusion_matrix(true: ArrayLike, predicted: ArrayLike, n_labels: int) -> In
 
 
 def accuracy(confusion: ArrayLike) -> Floats:
-    """Return the share of right answers. Shapes (..., n_labels, n_labels) -> (...)."""
+    """Return the share of correct predictions. Shapes (..., n_labels, n_labels) -> (...)."""
     counts = np.asarray(confusion, dtype=np.float64)
     return _ratio(np.trace(counts, axis1=-2, axis2=-1), counts.sum(axis=(-2, -1)))
 
 
 def precision(confusion: ArrayLike) -> Floats:
-    """Return the share of right ones among the answers of each label.
+    """Return the share of correct ones among the predictions of each label.
 
-    It is 0 for a label that has items but was never answered, and NaN for one that has neither.
+    It is 0 for a label that has items but was never predicted, and NaN for one that has neither.
 
     Shapes (..., n_labels, n_labels) -> (..., n_labels).
     """
@@ -106,7 +106,7 @@ def f1(confusion: ArrayLike) -> Floats:
     """
     counts = np.asarray(confusion, dtype=np.float64)
     support = counts.sum(axis=-1)
-    # 2 TP / (2 TP + FP + FN) needs no precision, so it is 0 where the label was never answered.
+    # 2 TP / (2 TP + FP + FN) needs no precision, so it is 0 where the label was never predicted.
     values = _ratio(2 * _hits(counts), support + counts.sum(axis=-2))
     return np.where(support > 0, values, np.nan)
 
@@ -206,12 +206,12 @@ def precision_coverage(
     best = values.max(axis=1)
     hits = values.argmax(axis=1) == np.asarray(true)
     tried = np.unique(best if thresholds is None else np.asarray(thresholds, dtype=np.float64))
-    answered = best[None, :] >= tried[:, None]  # (n_thresholds, n_tracks)
-    n_answered = answered.sum(axis=1)
-    kept = n_answered > 0
-    n_right = (answered & hits).sum(axis=1)[kept]
+    predicted = best[None, :] >= tried[:, None]  # (n_thresholds, n_tracks)
+    n_predicted = predicted.sum(axis=1)
+    kept = n_predicted > 0
+    n_correct = (predicted & hits).sum(axis=1)[kept]
     return PrecisionCoverage(
-        tried[kept], n_right / n_answered[kept], n_answered[kept] / max(len(best), 1)
+        tried[kept], n_correct / n_predicted[kept], n_predicted[kept] / max(len(best), 1)
     )
 
 
@@ -289,8 +289,8 @@ def mcnemar(n_only_first: int, n_only_second: int) -> float:
     """Return the two-sided p value that two classifiers are equally good on the same tracks.
 
     Args:
-        n_only_first: tracks that only the first classifier got right.
-        n_only_second: tracks that only the second one got right.
+        n_only_first: tracks that only the first classifier predicted correctly.
+        n_only_second: tracks that only the second one predicted correctly.
 
     Returns:
         McNemar's exact p value, from the binomial distribution with one half.

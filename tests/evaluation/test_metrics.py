@@ -1,4 +1,4 @@
-"""Scores against answers by hand and by theory; intervals against the normal approximation."""
+"""Scores against predicted by hand and by theory; intervals against the normal approximation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from genrekit import metrics
 
-# Truth a a a a b b c c; answers a a b c b b a a: c is never answered.
+# Truth a a a a b b c c; predicted a a b c b b a a: c is never answered.
 TRUE = [0, 0, 0, 0, 1, 1, 2, 2]
 ANSWERS = [0, 0, 1, 2, 1, 1, 0, 0]
 CONFUSION = metrics.confusion_matrix(TRUE, ANSWERS, 3)
@@ -36,9 +36,9 @@ def test_a_label_that_was_never_answered_has_precision_zero() -> None:
     assert metrics.precision([[0, 3], [0, 2]]).tolist() == [0, 2 / 5]
 
 
-def test_a_label_without_items_and_answers_has_no_precision() -> None:
+def test_a_label_without_items_and_predicted_has_no_precision() -> None:
     assert np.isnan(metrics.precision([[2, 0], [0, 0]])[1])
-    # Where the label was answered, the answers were wrong.
+    # Where the label was answered, the predicted were wrong.
     assert metrics.precision([[2, 1], [0, 0]])[1] == 0
 
 
@@ -50,7 +50,7 @@ def test_a_label_without_an_item_is_left_out_of_the_macro_scores() -> None:
 
 
 def test_labels_that_do_not_exist_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"0\.\.3 came for 3 labels"):
+    with pytest.raises(ValueError, match=r"got labels 0\.\.3; expected 0\.\.2"):
         metrics.confusion_matrix([0, 3], [0, 0], 3)
     with pytest.raises(ValueError, match="two equal lists"):
         metrics.confusion_matrix([0, 1], [0], 3)
@@ -58,11 +58,11 @@ def test_labels_that_do_not_exist_are_refused() -> None:
 
 @given(label_pairs)
 def test_confusion_matrix_counts_every_item_once(pairs: list[tuple[int, int]]) -> None:
-    true, answers = zip(*pairs, strict=True)
-    confusion = metrics.confusion_matrix(true, answers, 5)
+    true, predicted = zip(*pairs, strict=True)
+    confusion = metrics.confusion_matrix(true, predicted, 5)
     assert confusion.sum() == len(pairs)
     assert confusion.sum(axis=1).tolist() == [true.count(k) for k in range(5)]
-    assert metrics.accuracy(confusion) == pytest.approx(np.mean(np.equal(true, answers)))
+    assert metrics.accuracy(confusion) == pytest.approx(np.mean(np.equal(true, predicted)))
 
 
 @given(label_pairs, st.permutations(range(5)))
@@ -90,7 +90,7 @@ def test_log_losses_by_hand() -> None:
 
 
 def test_calibration_error_by_hand() -> None:
-    # Ten answers at 0.8 of which 6 are right, ten at 0.6 of which 6 are right: (0.2 + 0) / 2.
+    # Ten predicted at 0.8 of which 6 are right, ten at 0.6 of which 6 are right: (0.2 + 0) / 2.
     probabilities = [[0.8, 0.2]] * 10 + [[0.6, 0.4]] * 10
     true = ([0] * 6 + [1] * 4) * 2
     sums = metrics.calibration_items(probabilities, true).sum(axis=0)
@@ -133,8 +133,8 @@ def test_thresholds_that_no_track_reaches_are_left_out() -> None:
 def cluster_accuracy(n_groups: int, group_size: int, seed: int) -> metrics.Estimate:
     """Accuracy of groups that are right or wrong as a whole, seven in ten right."""
     right = np.random.default_rng(seed).permutation(np.arange(n_groups) < 0.7 * n_groups)
-    answers = np.repeat(~right, group_size).astype(int)
-    items = metrics.confusion_items(np.zeros_like(answers), answers, 2)
+    predicted = np.repeat(~right, group_size).astype(int)
+    items = metrics.confusion_items(np.zeros_like(predicted), predicted, 2)
     return metrics.bootstrap(items, np.repeat(np.arange(n_groups), group_size), metrics.accuracy)
 
 
@@ -151,8 +151,8 @@ def test_cluster_bootstrap_agrees_with_theory() -> None:
 
 def test_resampling_tracks_instead_of_groups_would_be_too_narrow() -> None:
     right = np.random.default_rng(0).permutation(np.arange(40) < 28)
-    answers = np.repeat(~right, 10).astype(int)
-    items = metrics.confusion_items(np.zeros_like(answers), answers, 2)
+    predicted = np.repeat(~right, 10).astype(int)
+    items = metrics.confusion_items(np.zeros_like(predicted), predicted, 2)
     by_group = metrics.bootstrap(items, np.repeat(np.arange(40), 10), metrics.accuracy)
     by_track = metrics.bootstrap(items, range(400), metrics.accuracy)
     ratio = (by_group.high - by_group.low) / (by_track.high - by_track.low)
@@ -208,9 +208,9 @@ def test_two_thousand_resamples_take_well_under_a_second() -> None:
 def test_shuffled_labels_give_chance() -> None:
     rng = np.random.default_rng(0)
     true = np.repeat(np.arange(10), 100)
-    answers = rng.permutation(true)
+    predicted = rng.permutation(true)
     found = metrics.bootstrap(
-        metrics.confusion_items(true, answers, 10), range(1000), metrics.accuracy
+        metrics.confusion_items(true, predicted, 10), range(1000), metrics.accuracy
     )
     # Chance is 0.1 with a standard deviation of sqrt(0.1 * 0.9 / 1000) = 0.0095.
     assert abs(found.value - 0.1) < 4 * 0.0095

@@ -1,4 +1,4 @@
-"""report.html: it says what was measured, and a browser opens it without asking anybody."""
+"""report.html: it shows what was measured, and a browser opens it without any request."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def whole(tmp_path: Path) -> EvaluationResult:
     return result.model_copy(update={"tracks": tuple(tracks)})
 
 
-def test_the_page_says_what_was_measured(whole: EvaluationResult) -> None:
+def test_the_page_shows_what_was_measured(whole: EvaluationResult) -> None:
     text = html_report.write(whole, EPOCHS)
     for words in (
         "tiny 1 on made",
@@ -90,7 +90,7 @@ def test_the_page_says_what_was_measured(whole: EvaluationResult) -> None:
     assert "<script" not in text
 
 
-def test_what_was_not_measured_has_no_place() -> None:
+def test_what_was_not_measured_is_left_out() -> None:
     text = html_report.write(measured())
     for words in ("Leak meter", "Changed audio", "Learning curves", "LEAKY"):
         assert words not in text
@@ -124,7 +124,7 @@ def test_the_models_readme_shows_it_too(whole: EvaluationResult, tmp_path: Path)
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
-def test_a_browser_shows_it_and_asks_nobody(
+def test_a_browser_shows_it_without_requests(
     whole: EvaluationResult, tmp_path: Path, scheme: str, width: int
 ) -> None:
     sync_api = pytest.importorskip("playwright.sync_api")
@@ -132,19 +132,19 @@ def test_a_browser_shows_it_and_asks_nobody(
         pytest.skip("needs Chromium")
     path = tmp_path / "report.html"
     path.write_text(html_report.write(whole, EPOCHS), encoding="utf-8")
-    said: list[str] = []
-    asked: list[str] = []
+    messages: list[str] = []
+    requests: list[str] = []
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
         shown = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-        shown.on("console", lambda message: said.append(message.text))
-        shown.on("pageerror", lambda error: said.append(str(error)))
-        shown.on("request", lambda request: asked.append(request.url))
+        shown.on("console", lambda message: messages.append(message.text))
+        shown.on("pageerror", lambda error: messages.append(str(error)))
+        shown.on("request", lambda request: requests.append(request.url))
         shown.goto(path.as_uri())
         shown.wait_for_load_state("networkidle")
         assert shown.evaluate("document.documentElement.scrollWidth") == width
         background = shown.evaluate("getComputedStyle(document.body).backgroundColor")
         browser.close()
-    assert said == []
-    assert asked == [path.as_uri()]
+    assert messages == []
+    assert requests == [path.as_uri()]
     assert background == {"light": "rgb(244, 245, 247)", "dark": "rgb(17, 21, 27)"}[scheme]

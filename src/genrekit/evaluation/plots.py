@@ -33,7 +33,7 @@ def confusion(result: EvaluationResult, path: Path) -> None:
             axes.text(column, row, str(counts[row][column]), ha="center", va="center", color=colour)
     axes.set_xticks(range(n_labels), result.labels, rotation=45, ha="right")
     axes.set_yticks(range(n_labels), result.labels)
-    axes.set_xlabel("answer")
+    axes.set_xlabel("prediction")
     axes.set_ylabel("truth")
     axes.set_title(_title(result), fontsize=9)
     plotting.save(figure, path)
@@ -50,12 +50,12 @@ def reliability(result: EvaluationResult, path: Path) -> None:
     figure = plotting.figure(5.5, 5)
     axes = figure.add_subplot()
     axes.plot([0, 1], [0, 1], color="grey", linestyle="--", linewidth=1)
-    places = [(b.low + b.high) / 2 for b in bins]
+    middles = [(b.low + b.high) / 2 for b in bins]
     width = bins[0].high - bins[0].low
-    axes.bar(places, [b.accuracy for b in bins], width=0.95 * width, color="#9ecae1")
+    axes.bar(middles, [b.accuracy for b in bins], width=0.95 * width, color="#9ecae1")
     axes.plot([b.mean_probability for b in bins], [b.accuracy for b in bins], "o", color="#08519c")
-    for place, b in zip(places, bins, strict=True):
-        axes.text(place, 0.01, str(b.n_items), ha="center", va="bottom", fontsize=7)
+    for middle, b in zip(middles, bins, strict=True):
+        axes.text(middle, 0.01, str(b.n_items), ha="center", va="bottom", fontsize=7)
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="probability", ylabel="accuracy")
     error = result.product.expected_calibration_error
     axes.set_title(f"{_title(result)}\ncalibration error {error.number()}", fontsize=9)
@@ -76,12 +76,12 @@ def robustness(result: EvaluationResult, path: Path) -> None:
     axes = figure.add_subplot()
     for name, colour, offset in (("accuracy", "#08519c", 0.15), ("agreement", "#d95f0e", -0.15)):
         found = [getattr(change, name) for change in changes]
-        places = [-index + offset for index in range(len(changes))]
+        heights = [-index + offset for index in range(len(changes))]
         below = [its.value - its.low for its in found]
         above = [its.high - its.value for its in found]
         values = [its.value for its in found]
-        label = name if name == "accuracy" else "same answer as unchanged"
-        axes.errorbar(values, places, xerr=[below, above], fmt="o", color=colour, label=label)
+        label = name if name == "accuracy" else "same label as unchanged"
+        axes.errorbar(values, heights, xerr=[below, above], fmt="o", color=colour, label=label)
     axes.set_yticks([-index for index in range(len(changes))], [its.name for its in changes])
     axes.set(xlim=(0, 1.01), xlabel="share of tracks, with 95 % intervals")
     axes.grid(axis="x", alpha=0.3)

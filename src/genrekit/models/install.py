@@ -34,7 +34,7 @@ def install(source: str, *, overwrite: bool = False) -> ModelFolder:
 
     Args:
         source: a model folder, a zip that holds one, or "hub:OWNER/NAME" of the Hugging Face hub.
-        overwrite: put it in the place of an installed model of the same name.
+        overwrite: replace an installed model of the same name.
 
     Raises:
         ModelError: no such source; not a whole and unedited model; the name is taken.
@@ -118,11 +118,11 @@ def _members(archive: zipfile.ZipFile, path: Path) -> dict[str, Opener]:
         raise ModelError(f"{path} holds {len(cards)} files named {CARD}; a model's zip holds one")
     parent = PurePosixPath(cards[0]).parent
     inside = set(archive.namelist())
-    wanted = {name: str(parent / name) for name in CONTENT if str(parent / name) in inside}
-    size = sum(archive.getinfo(member).file_size for member in wanted.values())
+    members = {name: str(parent / name) for name in CONTENT if str(parent / name) in inside}
+    size = sum(archive.getinfo(member).file_size for member in members.values())
     if size > MAX_BYTES:
         raise ModelError(f"{path} would unpack to {size} bytes; at most {MAX_BYTES} are taken")
-    return {name: _member_opener(archive, member) for name, member in wanted.items()}
+    return {name: _member_opener(archive, member) for name, member in members.items()}
 
 
 def _member_opener(archive: zipfile.ZipFile, member: str) -> Opener:

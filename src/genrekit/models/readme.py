@@ -85,7 +85,7 @@ def _of(n_tracks: int | None) -> str:
 
 
 def _calibrated(card: ModelCard) -> str:
-    """Say how far the probabilities can be trusted, where it was measured."""
+    """Return how far the probabilities can be trusted, where it was measured."""
     parts = []
     for metrics in card.metrics:
         if metrics.uncalibrated_error:
@@ -104,7 +104,7 @@ def _calibrated(card: ModelCard) -> str:
                 ]
                 for its in metrics.abstention
             ]
-            parts.append(table(("promised precision", "threshold", "reached", "answered"), rows))
+            parts.append(table(("promised precision", "threshold", "reached", "coverage"), rows))
     return "\n\n".join(["## Calibration and abstention", *parts]) if parts else ""
 
 
@@ -140,7 +140,7 @@ def _robustness(robustness: Robustness | None) -> str:
         f"The {robustness.changes[0].n_tracks} tracks of {robustness.data}, {robustness.split}, "
         "changed before they are predicted."
     )
-    changed = table(("change", "accuracy", "same answer"), rows)
+    changed = table(("change", "accuracy", "same label"), rows)
     return "\n\n".join(["## Robustness", text, changed])
 
 
