@@ -6,7 +6,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from genrekit.audio.byte_range import Span
+
 DecoderName = Literal["soundfile", "pyav"]
+
+
+@dataclass(frozen=True)
+class Link:
+    """A part of a file that is a whole stream by itself, with its own rate, channels and length."""
+
+    span: Span
+    sample_rate: int
+    n_channels: int
+    n_samples: int
+    channel_names: tuple[str, ...] = ()
+
+    def n_samples_at(self, sample_rate: int) -> int:
+        """Return its length at another rate in Hz."""
+        return round(self.n_samples * sample_rate / self.sample_rate)
 
 
 @dataclass(frozen=True)
@@ -15,6 +32,8 @@ class AudioInfo:
 
     ``n_samples`` counts samples of one channel at ``sample_rate``, the file's own rate in Hz.
     ``channel_names`` are FFmpeg's names of the channels ("FL", "LFE"), empty where not known.
+    ``links`` are the streams of a file that holds several, or one behind a damaged beginning;
+    then the rate is the highest of theirs.
     ``warnings`` says in one sentence each what is wrong with a file that can be heard nevertheless.
     """
 
@@ -25,6 +44,7 @@ class AudioInfo:
     n_samples: int
     warnings: tuple[str, ...] = ()
     channel_names: tuple[str, ...] = ()
+    links: tuple[Link, ...] = ()
 
     @property
     def duration_seconds(self) -> float:

@@ -9,10 +9,11 @@ from contextlib import contextmanager
 import numpy as np
 from numpy.typing import NDArray
 
-from genrekit.audio.info import AudioInfo
+from genrekit.audio.chain import ChainReader
+from genrekit.audio.info import AudioInfo, Link
+from genrekit.audio.isolation import IsolatedReader
 from genrekit.audio.mixing import CANCELLED, Mixer, weights
 from genrekit.audio.probing import probe
-from genrekit.audio.pyav_reader import PyavReader
 from genrekit.audio.readers import DecodeError, Reader, SoundfileReader
 from genrekit.audio.signal import Alignment, StreamResampler, check_finite, resample
 from genrekit.errors import AudioError
@@ -183,7 +184,8 @@ def _part(track: _DecodedTrack, alignment: Alignment, first: int, stop: int) -> 
     if not decoded.shape[1]:
         at = first / alignment.to_hz
         raise AudioError(
-            f"{track.info.path}: nothing could be decoded at {at:.1f} s; it is damaged"
+            f"{track.info.path}: nothing could be decoded at {at:.1f} s{track.problem}; it is "
+            "damaged"
         )
     offset = first - alignment.output_of(input_first)
     resampled = resample(decoded, track.info.sample_rate, alignment.to_hz)
@@ -198,16 +200,18 @@ class _DecodedTrack:
         self.n_channels = info.n_channels if info.n_channels <= 2 and not mono else 1
         self._on_warning = on_warning or (lambda _: None)
         self._is_damaged = False
+        self.problem = ""
         self._mixer = Mixer(weights(info.n_channels, info.channel_names))
         self._reader: Reader = _open_reader(info)
         self._position = 0
+        self._piece_samples = max(1, 2 * _PIECE_SAMPLES // max(2, info.n_channels))
 
     def read(self, first: int, stop: int) -> Waveform:
         """Decode samples [first, stop), fewer where the track ends before."""
         decoded = np.empty((self.n_channels, max(0, stop - first)), np.float32)
         n_done = 0
         while n_done < decoded.shape[1]:
-            n_piece = min(_PIECE_SAMPLES, decoded.shape[1] - n_done)
+            n_piece = min(self._piece_samples, decoded.shape[1] - n_done)
             piece = self._read_piece(first + n_done, n_piece)
             if not piece.shape[1]:
                 self._miss(first + n_done, stop)
@@ -229,6 +233,7 @@ class _DecodedTrack:
             piece = self._reader.read(n_samples)
         except DecodeError as error:
             if not isinstance(self._reader, SoundfileReader):
+                self.problem = f" ({error})"
                 self._warn(f"damaged near {first / self.info.sample_rate:.1f} s: {error}")
                 return np.zeros((self.info.n_channels, 0), np.float32)
             self._go_on_with_pyav(first, error)
@@ -240,7 +245,7 @@ class _DecodedTrack:
         """Replace libsndfile, which stops at the first damage; FFmpeg leaves out what is broken."""
         at = first / self.info.sample_rate
         try:
-            reader = PyavReader(self.info.path)
+            reader = IsolatedReader(self.info.path)
         except (DecodeError, OSError) as second:
             raise AudioError(
                 f"{self.info.path}: damaged near {at:.1f} s (soundfile: {error}; PyAV: {second}); "
@@ -264,7 +269,7 @@ class _DecodedTrack:
         self._is_damaged = True
 
     def close(self) -> None:
-        if isinstance(self._reader, PyavReader) and self._reader.n_damaged:
+        if self._reader.n_damaged:
             self._warn(f"{self._reader.n_damaged} damaged packets were left out")
         if self._mixer.has_cancelled:
             self._on_warning(CANCELLED)
@@ -283,8 +288,14 @@ def _open_track(
 
 
 def _open_reader(info: AudioInfo) -> Reader:
+    def open_link(link: Link) -> Reader:
+        return IsolatedReader(info.path, link.span)
+
     try:
-        return SoundfileReader(info.path) if info.decoder == "soundfile" else PyavReader(info.path)
+        if info.links:
+            return ChainReader(info, open_link)
+        is_own = info.decoder == "soundfile"
+        return SoundfileReader(info.path) if is_own else IsolatedReader(info.path)
     except (DecodeError, OSError) as error:
         raise AudioError(f"{info.path}: cannot be opened any more: {error}") from error
 

@@ -54,6 +54,16 @@ def broken_promise(path: Path) -> str | None:
     return None
 
 
+def is_tag(path: Path, n_bytes: int) -> bool:
+    """Say whether the first bytes of a file are ID3v2 tags and nothing else.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with path.open("rb") as stream:
+        return _after_id3v2(stream) == n_bytes
+
+
 def between_tags(stream: IO[bytes]) -> tuple[int, int]:
     """Return where the bytes between leading ID3v2 tags and trailing ID3v1 and APEv2 ones lie.
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import re
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 
-from genrekit.audio import mpeg
-from genrekit.audio.info import AudioInfo
-from genrekit.audio.pyav_reader import PROTECTED, PyavReader
+from genrekit.audio import links, mpeg
+from genrekit.audio.byte_range import Span
+from genrekit.audio.info import AudioInfo, Link
+from genrekit.audio.isolation import IsolatedReader
+from genrekit.audio.opening import PROTECTED
 from genrekit.audio.readers import DecodeError, SoundfileReader
 from genrekit.errors import AudioError
 
@@ -53,22 +56,86 @@ def probe(path: str | os.PathLike[str]) -> AudioInfo:
 
 
 def _probe(path: Path) -> AudioInfo:
+    spans = links.find(path)
+    if len(spans) > 1:
+        return _probe_chain(path, spans)
     try:
         info = _probe_soundfile(path)
         return info if info.n_channels <= 2 else _with_channel_names(info)
     except DecodeError as error:
         by_soundfile = str(error)
     try:
-        return _probe_pyav(path, by_soundfile)
+        return _probe_frames(path) or _probe_pyav(path, by_soundfile)
+    except DecodeError as error:
+        by_pyav = str(error)
+    behind = links.find_beginning(path)
+    try:
+        return _probe_chain(path, behind)
     except DecodeError as error:
         advice = (
-            "only the seller's player can hear it; get it without protection"
-            if PROTECTED in str(error)
+            "only the seller's player can decode it; get it without protection"
+            if PROTECTED in by_pyav
             else "is it audio, and complete? Convert it to FLAC or WAV, or leave it out"
         )
         raise AudioError(
-            f"{path}: cannot be decoded (soundfile: {by_soundfile}; PyAV: {error}); {advice}"
+            f"{path}: cannot be decoded (soundfile: {by_soundfile}; PyAV: {by_pyav}); {advice}"
         ) from error
+
+
+def _probe_frames(path: Path) -> AudioInfo | None:
+    """Probe bare MPEG audio or ADTS that was joined; None where it is anything else."""
+    with path.open("rb") as stream:
+        first, _ = mpeg.between_tags(stream)
+        stream.seek(first)
+        head = stream.read(2)
+    if len(head) < 2 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
+        return None
+    spans = links.find_frames(path, first)
+    return _probe_chain(path, spans) if len(spans) > 1 else None
+
+
+def _probe_chain(path: Path, spans: Sequence[Span]) -> AudioInfo:
+    """Probe each link; those that cannot be decoded are left out and told of.
+
+    Raises:
+        DecodeError: there is no link, or none can be decoded.
+    """
+    found: list[Link] = []
+    problems: list[str] = []
+    n_lost_bytes = 0
+    for span in spans:
+        try:
+            info = _probe_pyav(path, "", span)
+        except DecodeError as error:
+            problems.append(str(error))
+            n_lost_bytes += span.stop_byte - span.first_byte
+            continue
+        found.append(
+            Link(span, info.sample_rate, info.n_channels, info.n_samples, info.channel_names)
+        )
+    if not found:
+        raise DecodeError(problems[0] if problems else "no frame was found in it")
+    warnings = []
+    if spans[0].first_byte > 0 and not mpeg.is_tag(path, spans[0].first_byte):
+        warnings.append(f"damaged: what comes before byte {spans[0].first_byte} is no audio")
+    if problems:
+        warnings.append(
+            f"{len(problems)} of the {len(spans)} streams in it ({n_lost_bytes} bytes) cannot be "
+            f"decoded: {problems[0]}"
+        )
+    rate = max(link.sample_rate for link in found)
+    channels = {(link.n_channels, link.channel_names) for link in found}
+    n_channels, names = channels.pop() if len(channels) == 1 else (1, ())
+    return AudioInfo(
+        path,
+        "pyav",
+        rate,
+        n_channels,
+        sum(link.n_samples_at(rate) for link in found),
+        tuple(warnings),
+        names,
+        tuple(found),
+    )
 
 
 def _with_channel_names(info: AudioInfo) -> AudioInfo:
@@ -142,8 +209,8 @@ def _cut_short(reader: SoundfileReader) -> tuple[str, ...]:
     return ()
 
 
-def _probe_pyav(path: Path, by_soundfile: str) -> AudioInfo:
-    reader = PyavReader(path)
+def _probe_pyav(path: Path, by_soundfile: str, span: Span | None = None) -> AudioInfo:
+    reader = IsolatedReader(path, span)
     try:
         claimed = reader.claimed_samples
         n_samples = _checked_claim(reader, claimed) if claimed else None
@@ -168,12 +235,12 @@ def _probe_pyav(path: Path, by_soundfile: str) -> AudioInfo:
         reader.close()
 
 
-def _falls_short(reader: PyavReader, claimed: int, n_samples: int) -> bool:
+def _falls_short(reader: IsolatedReader, claimed: int, n_samples: int) -> bool:
     is_near = n_samples >= claimed - _TOLERANCE_SECONDS * reader.sample_rate
     return not is_near and reader.container_name not in _GUESSERS
 
 
-def _checked_claim(reader: PyavReader, claimed: int) -> int | None:
+def _checked_claim(reader: IsolatedReader, claimed: int) -> int | None:
     """Decode the end that the container claims; None where the track does not end there."""
     reader.seek(max(0, claimed - round(_TAIL_SECONDS * reader.sample_rate)))
     end = reader.read_end()

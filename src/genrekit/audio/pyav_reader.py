@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,13 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrekit.audio import frames
+from genrekit.audio.byte_range import Span
+from genrekit.audio.opening import choose_stream, open_container
 from genrekit.audio.readers import DecodeError
 
 Waveform = NDArray[np.float32]
 
-# A playlist is text that makes FFmpeg open other files; it is no audio.
-_PLAYLISTS = {"hls", "applehttp", "dash", "concat", "sdp"}
-PROTECTED = "its audio is protected (DRM)"
 # Decoders need to hear a little before their output is right: MP3's bit reservoir reaches back at
 # most 10 frames (0.26 s), Opus wants 0.08 s, AAC one frame.
 _PREROLL_SECONDS = 0.3
@@ -32,14 +30,16 @@ _CLOCK_FRAMES = 32
 class PyavReader:
     """A file opened by FFmpeg. Sample 0 is the first one that the decoder gives out."""
 
-    def __init__(self, path: Path) -> None:
-        """Open a file and decode its first frame.
+    def __init__(self, path: Path, span: Span | None = None) -> None:
+        """Open a file, or a span of it, and decode its first frame.
 
         Raises:
             DecodeError: FFmpeg does not read it, or it holds no audio.
         """
-        self._path = path
+        self._path, self._span = path, span
         self.n_damaged = 0
+        self.sample_rate = 0
+        self._resampler: Any = None
         self._open()
         first = self._pending
         if first is None:
@@ -51,19 +51,9 @@ class PyavReader:
         self._set_clock(first)
 
     def _open(self) -> None:
-        import av  # 0.1 s that only some files need
-
+        self._container = open_container(self._path, self._span)
         try:
-            # "file:" keeps a name such as "a:b.mp3" from being taken for a protocol.
-            self._container: Any = av.open(
-                _file_url(self._path),
-                options={"protocol_whitelist": "file"},
-                metadata_errors="ignore",
-            )
-        except (av.FFmpegError, ValueError, OSError) as error:
-            raise DecodeError(reason(error)) from error
-        try:
-            self._stream = self._choose_stream()
+            self._stream = choose_stream(self._container)
         except DecodeError:
             self.close()
             raise
@@ -71,19 +61,6 @@ class PyavReader:
         self._pending = next(self._frames, None)
         self._skip: int = 0
         self._position: int = 0
-
-    def _choose_stream(self) -> Any:
-        if set(self._container.format.name.split(",")) & _PLAYLISTS:
-            raise DecodeError(f"a playlist ({self._container.format.name}), not audio")
-        if not self._container.streams.audio:
-            raise DecodeError("it holds no audio stream")
-        stream = self._container.streams.audio[0]
-        if _tag(stream) in ("drms", "enca"):
-            raise DecodeError(PROTECTED)
-        if stream.codec_context is None:
-            raise DecodeError("FFmpeg has no decoder for its audio")
-        stream.codec_context.thread_count = 1  # audio does not gain; workers share the cores
-        return stream
 
     @property
     def container_name(self) -> str:
@@ -192,12 +169,13 @@ class PyavReader:
         n_done = 0
         while n_done < n_samples and self._pending is not None:
             frame = self._pending
-            if frame.sample_rate != self.sample_rate:
-                raise DecodeError(
-                    f"its sample rate changes from {self.sample_rate} to {frame.sample_rate} Hz"
-                )
             n_here = min(frame.samples - self._skip, n_samples - n_done)
-            frames.copy_samples(frame, self._skip, waveform[:, n_done : n_done + n_here])
+            target = waveform[:, n_done : n_done + n_here]
+            try:
+                frames.copy_samples(frame, self._skip, target)
+            except DecodeError:
+                self.n_damaged += 1
+                target[:] = 0
             n_done += n_here
             self._advance(n_here)
         return waveform[:, :n_done]
@@ -252,24 +230,26 @@ class PyavReader:
                 continue
             for frame in decoded:
                 frames.keep_layout(frame)
-                if frame.samples:
-                    yield frame
+                yield from self._at_one_rate(frame)
+
+    def _at_one_rate(self, frame: Any) -> Iterator[Any]:
+        """Give a frame; where the stream's rate has changed on the way, at the first one's rate."""
+        import av
+
+        if not frame.samples or self.sample_rate in (0, frame.sample_rate):
+            self._resampler = None
+            return iter([frame] if frame.samples else [])
+        try:
+            self._resampler = self._resampler or av.AudioResampler(rate=self.sample_rate)
+            resampled = self._resampler.resample(frame)
+        except (av.FFmpegError, ValueError):
+            self.n_damaged += 1
+            self._resampler = None
+            return iter([])
+        for part in resampled[:1]:
+            part.pts = frame.pts
+        return iter(resampled)
 
     def close(self) -> None:
         """Close the file."""
         self._container.close()
-
-
-def reason(error: BaseException) -> str:
-    """Return FFmpeg's words, without the path."""
-    text = getattr(error, "strerror", None) or str(error)
-    return " ".join(str(text).split()).rstrip(". ") or type(error).__name__
-
-
-def _tag(stream: Any) -> str:
-    context = stream.codec_context
-    return str(getattr(context, "codec_tag", "") or "") if context is not None else ""
-
-
-def _file_url(path: Path) -> Any:
-    return "file:" + os.fspath(path)

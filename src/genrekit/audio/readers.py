@@ -25,6 +25,10 @@ class Reader(Protocol):
     sample_rate: int
     n_channels: int
 
+    @property
+    def n_damaged(self) -> int:
+        """How many damaged packets were left out so far."""
+
     def seek(self, sample: int) -> None:
         """Go to a sample of the decoded track.
 
@@ -44,7 +48,9 @@ class Reader(Protocol):
 
 
 class SoundfileReader:
-    """libsndfile: WAV, FLAC, Ogg, Opus, MP3, AIFF, AU and more."""
+    """libsndfile: WAV, FLAC, Ogg, Opus, MP3, AIFF, AU and more. It stops at the first damage."""
+
+    n_damaged = 0
 
     def __init__(self, path: Path) -> None:
         """Open a file.

@@ -1,0 +1,115 @@
+"""A part of a file that FFmpeg is shown as if it were all of it."""
+
+from __future__ import annotations
+
+import io
+from typing import IO, NamedTuple
+
+_WINDOW_BYTES = 1 << 20
+
+
+class Span(NamedTuple):
+    """Bytes [first_byte, stop_byte) of a file, a whole stream by itself.
+
+    ``container`` is FFmpeg's name of its format where its beginning does not tell it.
+    """
+
+    first_byte: int
+    stop_byte: int
+    container: str | None = None
+
+
+class ByteRange(io.RawIOBase):
+    """A readable, seekable part of a file.
+
+    FFmpeg takes the size of some formats' last packet (Monkey's Audio) from the size of the file.
+    """
+
+    def __init__(self, stream: IO[bytes], span: Span, suffix: str) -> None:
+        """Show a span of an open file; the suffix helps FFmpeg to find the format."""
+        self.name = f"audio{suffix}" if suffix.isascii() else "audio"
+        self._stream = stream
+        self._first, self._stop = span.first_byte, max(span.first_byte, span.stop_byte)
+        stream.seek(self._first)
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def seekable(self) -> bool:
+        """Return True."""
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """Read up to size bytes of the part; all that is left where size is negative."""
+        left = max(0, self._stop - self._stream.tell())
+        return self._stream.read(left if size < 0 else min(size, left))
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Go to a place in the part and return it."""
+        origin = {
+            io.SEEK_SET: self._first,
+            io.SEEK_CUR: self._stream.tell(),
+            io.SEEK_END: self._stop,
+        }
+        return self._stream.seek(max(self._first, origin[whence] + offset)) - self._first
+
+    def tell(self) -> int:
+        """Return the place in the part."""
+        return self._stream.tell() - self._first
+
+    def close(self) -> None:
+        """Close the file."""
+        self._stream.close()
+        super().close()
+
+
+class FileBytes:
+    """The bytes of a file, sliced and searched like bytes, in the memory of one window.
+
+    Not mapped into memory: a file that is cut meanwhile would end the process.
+    """
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        """Look at an open file."""
+        self._stream = stream
+        self._size = stream.seek(0, io.SEEK_END)
+        self._window, self._first = b"", 0
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __getitem__(self, part: slice) -> bytes:
+        start, stop, _ = part.indices(self._size)
+        self._show(start, stop)
+        return self._window[start - self._first : stop - self._first]
+
+    def _show(self, start: int, stop: int) -> None:
+        """Move the window over bytes [start, stop)."""
+        if not self._first <= start <= stop <= self._first + len(self._window):
+            self._stream.seek(start)
+            self._window = self._stream.read(max(_WINDOW_BYTES, stop - start))
+            self._first = start
+
+    def find(self, wanted: bytes, start: int = 0, stop: int | None = None) -> int:
+        """Return where some bytes are found within [start, stop), or -1."""
+        stop = self._size if stop is None else min(stop, self._size)
+        while start + len(wanted) <= stop:
+            self._show(start, start + len(wanted))
+            at = self._find_in_window(wanted, start - self._first, stop - self._first)
+            if at >= 0:
+                return self._first + at
+            end = self._first + len(self._window)
+            if end < start + len(wanted):  # the file was cut meanwhile
+                break
+            start = end - len(wanted) + 1
+        return -1
+
+    def _find_in_window(self, wanted: bytes, start: int, stop: int) -> int:
+        """Look for two bytes first, which Python does ten times as fast as for more."""
+        stop = min(stop, len(self._window))
+        while (at := self._window.find(wanted[:2], start, stop)) >= 0:
+            if self._window.startswith(wanted, at, stop):
+                return at
+            start = at + 1
+        return -1

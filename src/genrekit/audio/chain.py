@@ -1,0 +1,96 @@
+"""Decode a file of several links as one track, at one rate."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable
+from itertools import accumulate
+
+import numpy as np
+
+from genrekit.audio.info import AudioInfo, Link
+from genrekit.audio.mixing import downmix
+from genrekit.audio.readers import DecodeError, Reader, Waveform
+from genrekit.audio.signal import Alignment, resample
+
+_MISSING_SECONDS = 0.1  # a link may end this much before its length without a word
+
+
+class ChainReader:
+    """The links of a file one after the other; those of another rate are resampled.
+
+    Where the links differ in their channels, each is mixed to mono.
+    """
+
+    def __init__(self, info: AudioInfo, open_link: Callable[[Link], Reader]) -> None:
+        """Open the first link.
+
+        Raises:
+            DecodeError: it cannot be opened any more.
+        """
+        self.sample_rate, self.n_channels = info.sample_rate, info.n_channels
+        self._links, self._open_link = info.links, open_link
+        lengths = [link.n_samples_at(info.sample_rate) for link in info.links]
+        self._firsts = [0, *accumulate(lengths)]
+        self._n_damaged = 0
+        self._position = 0
+        self._index = 0
+        self._reader: Reader | None = open_link(info.links[0])
+
+    @property
+    def n_damaged(self) -> int:
+        """How many damaged packets were left out, and parts that could not be decoded."""
+        return self._n_damaged + (self._reader.n_damaged if self._reader else 0)
+
+    def seek(self, sample: int) -> None:
+        """Go to a sample of the track."""
+        self._position = sample
+
+    def read(self, n_samples: int) -> Waveform:
+        """Decode on, to the end of the link at most: shape (n_channels, n).
+
+        Where a link cannot be decoded, zeros stand for it, so that the next one keeps its place.
+        """
+        if self._position >= self._firsts[-1]:
+            return np.zeros((self.n_channels, 0), np.float32)
+        index = bisect_right(self._firsts, self._position) - 1
+        first = self._position - self._firsts[index]
+        stop = min(first + n_samples, self._firsts[index + 1] - self._firsts[index])
+        link = self._links[index]
+        part = self._fit(self._read_part(index, first, stop), link)
+        n_missing = stop - first - part.shape[1]
+        if n_missing:
+            self._n_damaged += n_missing > _MISSING_SECONDS * self.sample_rate
+            part = np.pad(part, ((0, 0), (0, n_missing)))
+        self._position += part.shape[1]
+        return part
+
+    def _at(self, index: int) -> Reader:
+        if self._reader is None or index != self._index:
+            self.close()
+            self._reader, self._index = self._open_link(self._links[index]), index
+        return self._reader
+
+    def _read_part(self, index: int, first: int, stop: int) -> Waveform:
+        link = self._links[index]
+        alignment = Alignment(link.sample_rate, self.sample_rate)
+        input_first, input_stop = alignment.input_span(first, stop)
+        try:
+            reader = self._at(index)
+            reader.seek(input_first)
+            decoded = reader.read(min(input_stop, link.n_samples) - input_first)
+        except DecodeError:
+            return np.zeros((link.n_channels, 0), np.float32)
+        offset = first - alignment.output_of(input_first)
+        part = resample(decoded, link.sample_rate, self.sample_rate)
+        return part[:, offset : offset + stop - first]
+
+    def _fit(self, part: Waveform, link: Link) -> Waveform:
+        return part if len(part) == self.n_channels else downmix(part, link.channel_names)
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._reader is not None:
+            self._n_damaged += self._reader.n_damaged
+            self._reader.close()
+            self._reader = None

@@ -1,0 +1,183 @@
+"""Runs of frames in bare MPEG audio and ADTS: found by their headers, whatever lies between them.
+
+Source: ISO 11172-3, 2.4.2.3 and ISO 13818-3, 2.4.2.3 (MPEG audio header); ISO 13818-7, 6.2 (ADTS).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from genrekit.audio.byte_range import FileBytes
+
+_BIT_RATES = {  # kbit/s by (is MPEG-1, layer)
+    (True, 1): (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
+    (True, 2): (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
+    (True, 3): (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+    (False, 1): (32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256),
+    (False, 2): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+    (False, 3): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+}
+_RATES = (44100, 48000, 32000)
+_ADTS_RATES = (
+    96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350,
+)  # fmt: skip
+MIN_FRAMES = 3  # fewer headers in a row may be chance
+_MAX_TRIES = 1 << 20  # bytes that look like the beginning of a header and are not: a second's work
+
+
+class Header(NamedTuple):
+    """One frame: its codec ("mp1" to "mp3", "aac"), its rate in Hz, its length in bytes."""
+
+    codec: str
+    sample_rate: int
+    n_bytes: int
+
+
+@dataclass
+class Run:
+    """Frames of one codec and rate in bytes [first_byte, stop_byte)."""
+
+    codec: str
+    sample_rate: int
+    first_byte: int
+    stop_byte: int
+    n_frames: int
+
+
+def parse(data: FileBytes, at: int) -> Header | None:
+    """Read the header of a frame; None where there is none, or one of free bit rate."""
+    head = data[at : at + 6]
+    if len(head) < 6 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
+        return None
+    if head[1] & 0xF6 == 0xF0:
+        return _parse_adts(head)
+    version, layer = head[1] >> 3 & 3, 4 - (head[1] >> 1 & 3)
+    bit_rate, rate = head[2] >> 4, head[2] >> 2 & 3
+    if version == 1 or layer == 4 or bit_rate in (0, 15) or rate == 3:
+        return None
+    sample_rate = _RATES[rate] >> {3: 0, 2: 1, 0: 2}[version]
+    bits_per_second = 1000 * _BIT_RATES[version == 3, layer][bit_rate - 1]
+    padding = head[2] >> 1 & 1
+    if layer == 1:
+        n_bytes = (12 * bits_per_second // sample_rate + padding) * 4
+    else:
+        n_slots = 72 if layer == 3 and version != 3 else 144
+        n_bytes = n_slots * bits_per_second // sample_rate + padding
+    return Header(f"mp{layer}", sample_rate, n_bytes)
+
+
+def _parse_adts(head: bytes) -> Header | None:
+    rate = head[2] >> 2 & 15
+    n_bytes = (head[3] & 3) << 11 | head[4] << 3 | head[5] >> 5
+    if rate >= len(_ADTS_RATES) or n_bytes < 7:
+        return None
+    return Header("aac", _ADTS_RATES[rate], n_bytes)
+
+
+def runs(data: FileBytes, first: int, search_bytes: int, max_runs: int) -> list[Run]:
+    """Find the runs of frames, in the order of the file.
+
+    A run ends where the codec or the rate changes, or where a Xing or Info header begins another
+    MP3. Damage within a run is skipped.
+
+    Args:
+        data: the file.
+        first: where to begin.
+        search_bytes: how far to look for the next frame where one is missing.
+        max_runs: give up soon after so many.
+    """
+    found: list[Run] = []
+    at, stop = first, len(data)
+    while at < stop and len(found) <= max_runs:
+        start = _next_start(data, at, min(stop, at + search_bytes))
+        if start is None:
+            break
+        at = _follow(data, start, found)
+    return found
+
+
+def _next_start(data: FileBytes, at: int, stop: int) -> int | None:
+    """Return where the next MIN_FRAMES frames follow each other."""
+    for _ in range(_MAX_TRIES):
+        at = data.find(b"\xff", at, stop)
+        if at < 0:
+            return None
+        if _begins_run(data, at):
+            return at
+        at += 1
+    return None
+
+
+def _begins_run(data: FileBytes, at: int) -> bool:
+    first = parse(data, at)
+    header: Header | None = first
+    for _ in range(MIN_FRAMES - 1):
+        if header is None or first is None or header[:2] != first[:2]:
+            return False
+        at += header.n_bytes
+        if at >= len(data):
+            return True
+        header = parse(data, at)
+    return header is not None and first is not None and header[:2] == first[:2]
+
+
+def _follow(data: FileBytes, at: int, found: list[Run]) -> int:
+    """Walk from frame to frame; return where the run breaks off."""
+    while (header := parse(data, at)) is not None:
+        run = found[-1] if found else None
+        is_same = run and (run.codec, run.sample_rate) == header[:2]
+        if run is None or not is_same or _is_info(data, at, header):
+            if run and not is_same and not _begins_run(data, at):
+                return at + 1
+            run = Run(header.codec, header.sample_rate, at, at, 0)
+            found.append(run)
+        at += header.n_bytes
+        run.stop_byte, run.n_frames = min(at, len(data)), run.n_frames + 1
+    return at
+
+
+def _is_info(data: FileBytes, at: int, header: Header) -> bool:
+    if header.codec != "mp3":
+        return False
+    head = data[at + 4 : at + 44]
+    return b"Info" in head or b"Xing" in head
+
+
+def find_flac(data: FileBytes, search_bytes: int) -> int:
+    """Return where the first FLAC frame with a whole header lies, or -1.
+
+    Source: RFC 9639, section 9.1 (frame header, with a CRC of 8 bits).
+    """
+    at = 0
+    for _ in range(_MAX_TRIES):
+        at = min((found for found in _syncs(data, at, search_bytes) if found >= 0), default=-1)
+        if at < 0 or _is_flac_header(data[at : at + 16]):
+            return at
+        at += 1
+    return -1
+
+
+def _syncs(data: FileBytes, at: int, stop: int) -> tuple[int, int]:
+    return data.find(b"\xff\xf8", at, stop), data.find(b"\xff\xf9", at, stop)
+
+
+def _is_flac_header(head: bytes) -> bool:
+    if len(head) < 16 or head[2] >> 4 == 0 or head[2] & 15 == 15 or head[3] & 1:
+        return False
+    if head[4] == 0xFF:
+        return False
+    n_number = max(1, 8 - (head[4] ^ 0xFF).bit_length()) if head[4] & 0x80 else 1
+    n_size = {6: 1, 7: 2}.get(head[2] >> 4, 0)
+    n_rate = {12: 1, 13: 2, 14: 2}.get(head[2] & 15, 0)
+    end = 4 + n_number + n_size + n_rate
+    return _crc8(head[:end]) == head[end]
+
+
+def _crc8(data: bytes) -> int:
+    value = 0
+    for byte in data:
+        value ^= byte
+        for _ in range(8):
+            value = (value << 1 ^ 0x07) & 0xFF if value & 0x80 else value << 1
+    return value

@@ -1,0 +1,128 @@
+"""Find the links of a file that holds several streams, one after the other.
+
+A chained Ogg (internet radio), joined MP3s, FLACs or WAVs: decoders stop at the end of the first
+link, or where the sample rate changes.
+
+Source: RFC 3533, section 4 (chained Ogg); RFC 9639, section 6 (FLAC); the RIFF and ISO 14496-12
+boxes' own lengths.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from genrekit.audio import frame_headers
+from genrekit.audio.byte_range import FileBytes, Span
+
+MAX_LINKS = 1000
+SEARCH_BYTES = 1 << 25  # how far the first frame may lie behind a damaged beginning
+_GAP_BYTES = 1 << 20
+_OGG_CODECS = (b"\x01vorbis", b"OpusHead", b"\x7fFLAC", b"Speex   ", b"\x80theora", b"fishead\0")
+_FLAC = b"fLaC\0\0\0\x22"
+
+
+def find(path: Path) -> list[Span]:
+    """Return the links of an Ogg, a FLAC, a WAV or an AIFF; one or none where it has not more.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with _opened(path) as data:
+        search = next((found for magic, found in _BY_MAGIC if data[: len(magic)] == magic), None)
+        return _spans(search(data), len(data)) if search else []
+
+
+def find_frames(path: Path, first: int) -> list[Span]:
+    """Return the runs of MPEG audio or ADTS frames in a file, from byte first on.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with _opened(path) as data:
+        runs = frame_headers.runs(data, first, _GAP_BYTES, MAX_LINKS)
+    return [Span(run.first_byte, run.stop_byte, _demuxer(run.codec)) for run in runs]
+
+
+def find_beginning(path: Path) -> list[Span]:
+    """Return what a file holds behind a damaged beginning: the streams from the first frame on.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with _opened(path) as data:
+        for search in (_ogg, _flac):
+            spans = _spans(search(data), len(data))
+            if spans and spans[0].first_byte > 0:
+                return spans
+        runs = frame_headers.runs(data, 0, SEARCH_BYTES, MAX_LINKS)
+        if runs and runs[0].n_frames >= frame_headers.MIN_FRAMES:
+            return [Span(run.first_byte, run.stop_byte, _demuxer(run.codec)) for run in runs]
+        first = frame_headers.find_flac(data, SEARCH_BYTES)
+        return [Span(first, len(data), "flac")] if first >= 0 else []
+
+
+def _demuxer(codec: str) -> str:
+    return "aac" if codec == "aac" else "mp3"
+
+
+def _spans(starts: Iterator[int], end: int) -> list[Span]:
+    places = list(itertools.islice(starts, MAX_LINKS))
+    if not places:
+        return []
+    return [Span(*place) for place in zip(places, [*places[1:], end], strict=True)]
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[FileBytes]:
+    with path.open("rb") as stream:
+        yield FileBytes(stream)
+
+
+def _ogg(data: FileBytes) -> Iterator[int]:
+    """Give where links begin: at first pages that do not follow another stream's first page."""
+    at, behind = 0, -1
+    while (at := data.find(b"OggS\0", at)) >= 0:
+        head = data[at : at + 27]
+        body = at + 27 + (head[26] if len(head) == 27 else 0)
+        if len(head) == 27 and head[5] & 2 and data[body : body + 8].startswith(_OGG_CODECS):
+            if at != behind:
+                yield at
+            behind = body + sum(data[at + 27 : body])
+            at = body
+        at += 5
+
+
+def _flac(data: FileBytes) -> Iterator[int]:
+    first = 0
+    while (first := data.find(_FLAC, first)) >= 0:
+        yield first
+        first += 1
+
+
+def _boxes(data: FileBytes, head: bytes, size_of: Callable[[int], int]) -> Iterator[int]:
+    """Give where whole files lie one behind the other, each with its own length."""
+    at = 0
+    while 0 <= at < len(data) - 12 and data[at : at + len(head)] == head:
+        yield at
+        size = size_of(at)
+        at = at + size + size % 2 if size > 12 else -1
+
+
+def _riff(data: FileBytes) -> Iterator[int]:
+    return _boxes(data, b"RIFF", lambda at: 8 + int.from_bytes(data[at + 4 : at + 8], "little"))
+
+
+def _aiff(data: FileBytes) -> Iterator[int]:
+    return _boxes(data, b"FORM", lambda at: 8 + int.from_bytes(data[at + 4 : at + 8], "big"))
+
+
+_Search = Callable[[FileBytes], Iterator[int]]
+_BY_MAGIC: list[tuple[bytes, _Search]] = [
+    (b"OggS\0\2", _ogg),
+    (_FLAC, _flac),
+    (b"RIFF", _riff),
+    (b"FORM", _aiff),
+]
