@@ -13,6 +13,7 @@ from genrekit.audio.mixing import downmix
 from genrekit.audio.readers import DecodeError, Reader, Waveform
 from genrekit.audio.signal import Alignment, resample
 
+_KEPT_SAMPLES = 1 << 15  # more than a resampler's margin at both ends of a part
 _MISSING_SECONDS = 0.1  # a link may end this much before its length without a word
 
 
@@ -35,6 +36,8 @@ class ChainReader:
         self._n_damaged = 0
         self._position = 0
         self._index = 0
+        self._kept = np.zeros((1, 0), np.float32)
+        self._kept_first = 0
         self._reader: Reader | None = open_link(info.links[0])
 
     @property
@@ -68,6 +71,7 @@ class ChainReader:
     def _at(self, index: int) -> Reader:
         if self._reader is None or index != self._index:
             self.close()
+            self._kept = self._kept[:, :0]
             self._reader, self._index = self._open_link(self._links[index]), index
         return self._reader
 
@@ -76,14 +80,26 @@ class ChainReader:
         alignment = Alignment(link.sample_rate, self.sample_rate)
         input_first, input_stop = alignment.input_span(first, stop)
         try:
-            reader = self._at(index)
-            reader.seek(input_first)
-            decoded = reader.read(min(input_stop, link.n_samples) - input_first)
+            decoded = self._decode(index, input_first, min(input_stop, link.n_samples))
         except DecodeError:
             return np.zeros((link.n_channels, 0), np.float32)
         offset = first - alignment.output_of(input_first)
         part = resample(decoded, link.sample_rate, self.sample_rate)
         return part[:, offset : offset + stop - first]
+
+    def _decode(self, index: int, first: int, stop: int) -> Waveform:
+        """Return a link's samples [first, stop); what the part before ended with is kept."""
+        reader, n_kept = self._at(index), self._kept.shape[1]
+        if n_kept and self._kept_first <= first <= self._kept_first + n_kept < stop:
+            begin = self._kept[:, first - self._kept_first :]
+            rest = reader.read(stop - first - begin.shape[1])
+            decoded = np.concatenate([begin, rest], axis=1)
+        else:
+            reader.seek(first)
+            decoded = reader.read(stop - first)
+        self._kept = decoded[:, -_KEPT_SAMPLES:].copy()
+        self._kept_first = first + decoded.shape[1] - self._kept.shape[1]
+        return decoded
 
     def _fit(self, part: Waveform, link: Link) -> Waveform:
         return part if len(part) == self.n_channels else downmix(part, link.channel_names)

@@ -14,13 +14,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from genrekit.audio import frame_headers
+from genrekit.audio import frame_headers, mpeg
 from genrekit.audio.byte_range import FileBytes, Span
 
 MAX_LINKS = 1000
 SEARCH_BYTES = 1 << 25  # how far the first frame may lie behind a damaged beginning
 _GAP_BYTES = 1 << 20
 _OGG_CODECS = (b"\x01vorbis", b"OpusHead", b"\x7fFLAC", b"Speex   ", b"\x80theora", b"fishead\0")
+_BARE = {".mp3", ".mp2", ".mp1", ".aac", ".flac"}
 _FLAC = b"fLaC\0\0\0\x22"
 
 
@@ -33,6 +34,26 @@ def find(path: Path) -> list[Span]:
     with _opened(path) as data:
         search = next((found for magic, found in _BY_MAGIC if data[: len(magic)] == magic), None)
         return _spans(search(data), len(data)) if search else []
+
+
+def begins_well(path: Path) -> bool:
+    """Say whether a file named as one of bare frames begins as such a file does.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    if path.suffix.lower() not in _BARE:
+        return True
+    with path.open("rb") as stream:
+        first, _ = mpeg.between_tags(stream)
+        stream.seek(first)
+        head = stream.read(8)
+    return not head or head.lstrip(b"\0")[:1] == b"\xff" or _is_container(head)
+
+
+def _is_container(head: bytes) -> bool:
+    """Say whether these are the first bytes of a file with chunks, whatever its name."""
+    return head[4:8].isalnum() or head[:4].isalnum() or head[:1] in (b"\x1a", b"\x30")
 
 
 def find_frames(path: Path, first: int) -> list[Span]:

@@ -65,7 +65,8 @@ def _probe(path: Path) -> AudioInfo:
     except DecodeError as error:
         by_soundfile = str(error)
     try:
-        return _probe_frames(path) or _probe_pyav(path, by_soundfile)
+        info = _probe_frames(path) or _probe_pyav(path, by_soundfile)
+        return info if links.begins_well(path) else _behind_damage(info)
     except DecodeError as error:
         by_pyav = str(error)
     behind = links.find_beginning(path)
@@ -92,6 +93,15 @@ def _probe_frames(path: Path) -> AudioInfo | None:
         return None
     spans = links.find_frames(path, first)
     return _probe_chain(path, spans) if len(spans) > 1 else None
+
+
+def _behind_damage(info: AudioInfo) -> AudioInfo:
+    """Look for more behind a damaged beginning than FFmpeg found; say in any case what it is."""
+    try:
+        found = _probe_chain(info.path, links.find_beginning(info.path))
+    except DecodeError:
+        return info
+    return found if found.duration_seconds >= info.duration_seconds - _TAIL_SECONDS else info
 
 
 def _probe_chain(path: Path, spans: Sequence[Span]) -> AudioInfo:

@@ -23,6 +23,7 @@ Waveform = NDArray[np.float32]
 _PREROLL_SECONDS = 0.3
 _FORWARD_SECONDS = 1.0
 # Bare streams whose times FFmpeg adds up from rounded durations: they are decoded from the start.
+# So are Vorbis and FLAC in Ogg: after 5 and 30 of 100 seeks FFmpeg's first frame has a wrong time.
 _DRIFTING = {"ac3", "eac3", "dts", "truehd"}
 _CLOCK_FRAMES = 32
 
@@ -123,7 +124,10 @@ class PyavReader:
         start on a grid, though (their sizes have a common divisor), and a mean over many frames
         tells where the track's first sample lies, so the exact sample is found again.
         """
-        self._is_timed = first.pts is not None and self.container_name not in _DRIFTING
+        is_drifting = self.container_name in _DRIFTING or (
+            self.container_name == "ogg" and self._stream.codec.name != "opus"
+        )
+        self._is_timed = first.pts is not None and not is_drifting
         self._tick = float(self._stream.time_base)
         self._grid, self._grid_offset = 1, 0
         if not self._is_timed:

@@ -1,0 +1,139 @@
+"""FFmpeg's own process: what ends it costs one file, and its memory is limited."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tag_files
+from genrekit import audio
+from genrekit.audio import isolation, packets
+from genrekit.audio.isolation import IsolatedReader
+from genrekit.audio.pyav_reader import PyavReader
+from genrekit.audio.readers import DecodeError
+from genrekit.errors import AudioError
+
+APE = tag_files.APE  # libsndfile does not read it
+
+
+def processes() -> list[int]:
+    return [process._child.pid for process in isolation._idle]
+
+
+def test_it_gives_what_the_decoder_gives() -> None:
+    here, there = PyavReader(APE), IsolatedReader(APE)
+    assert (here.sample_rate, here.n_channels) == (there.sample_rate, there.n_channels)
+    assert (here.claimed_samples, here.container_name) == (
+        there.claimed_samples,
+        there.container_name,
+    )
+    np.testing.assert_array_equal(here.read(5000), there.read(5000))
+    for reader in (here, there):
+        reader.seek(777)
+    np.testing.assert_array_equal(here.read(99), there.read(99))
+    assert here.count_end() == there.count_end()
+    for reader in (here, there):
+        reader.close()
+
+
+def test_one_process_serves_many_files() -> None:
+    audio.load(APE)
+    before = processes()
+    for _ in range(5):
+        audio.load(APE)
+        packets.digest(APE)
+    assert processes() == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT, signal.SIGKILL])
+def test_a_crash_costs_its_file_alone(number: signal.Signals) -> None:
+    reader = IsolatedReader(APE)
+    os.kill(reader._process._child.pid, number)
+    with pytest.raises(DecodeError, match=f"FFmpeg died of {number.name} while it decoded"):
+        reader.read(10)
+    with pytest.raises(DecodeError, match="ended at this file before"):
+        reader.read(10)
+    reader.close()
+    reader.close()
+    assert audio.load(APE).shape[1] > 0
+
+
+def test_a_crash_is_told_of_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def crash(self: isolation._Process, name: str, *arguments: object) -> None:
+        os.kill(self._child.pid, signal.SIGSEGV)
+        raise DecodeError(self._epitaph())
+
+    monkeypatch.setattr(isolation._Process, "call", crash)
+    with pytest.raises(
+        AudioError, match=r"PyAV: FFmpeg died of SIGSEGV while it decoded this file"
+    ):
+        audio.load(APE)
+    with pytest.raises(AudioError, match=r"no audio can be found in it \(FFmpeg died of SIGSEGV"):
+        packets.digest(APE)
+
+
+def test_what_takes_too_long_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = IsolatedReader(APE)
+    monkeypatch.setattr(isolation, "CALL_SECONDS", 0.2)
+    os.kill(reader._process._child.pid, signal.SIGSTOP)
+    with pytest.raises(DecodeError, match=r"took longer than 0\.2 s and was stopped"):
+        reader.read(10)
+    reader.close()
+
+
+def test_a_file_that_is_gone(tmp_path: Path) -> None:
+    with pytest.raises(DecodeError, match="No such file"):
+        IsolatedReader(tmp_path / "none.ape")
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs /proc")
+def test_its_memory_is_limited() -> None:
+    """A header that claims a gigabyte gets none."""
+    code = f"""
+from pathlib import Path
+from genrekit.audio import decoder_process
+decoder_process.limit_memory(Path({str(APE)!r}))
+fits = bytearray(150 << 20)
+del fits
+try:
+    bytearray(250 << 20)
+except MemoryError:
+    print("refused")
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout == "refused\n"
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="needs /proc")
+def test_no_process_is_left_behind() -> None:
+    code = f"""
+from genrekit import audio
+from genrekit.audio import isolation
+audio.load({str(APE)!r})
+print(isolation._idle[0]._child.pid)
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert not Path(f"/proc/{done.stdout.strip()}").exists()
+    assert done.stderr == ""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs POSIX")
+def test_a_forked_process_has_its_own() -> None:
+    audio.load(APE)
+    pid = os.fork()
+    if not pid:
+        try:
+            is_own = not isolation._idle
+            audio.load(APE)
+        finally:
+            os._exit(0 if is_own else 1)
+    assert os.waitpid(pid, 0)[1] == 0
+    assert audio.load(APE).shape[1] > 0
+    gc.collect()
