@@ -17,6 +17,8 @@ from typing import IO, Any
 
 import numpy as np
 
+from genrekit.audio.packet_hash import hash_packets
+from genrekit.audio.pyav_reader import PyavReader
 from genrekit.audio.readers import DecodeError
 
 _LENGTH = struct.Struct("<Q")
@@ -110,9 +112,6 @@ class _Worker:
         return kind, found, getattr(self._reader, "n_damaged", 0)
 
     def _do(self, name: str, arguments: tuple[Any, ...]) -> Any:
-        from genrekit.audio import packets
-        from genrekit.audio.pyav_reader import PyavReader
-
         if name in METHODS:
             return getattr(self._reader, name)(*arguments)
         if self._reader is not None:
@@ -124,7 +123,7 @@ class _Worker:
             return {name: getattr(self._reader, name) for name in ATTRIBUTES}
         if name == "digest":
             limit_memory(arguments[0])
-            return packets.digest_here(*arguments)
+            return hash_packets(*arguments)
         return None
 
 
