@@ -14,6 +14,7 @@ import soundfile
 from mutagen import apev2, id3
 
 import tag_files
+from genrekit import audio
 from genrekit.audio import packets
 from genrekit.errors import AudioError
 
@@ -133,3 +134,29 @@ def test_what_is_no_audio_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.mp3")
     with pytest.raises(AudioError, match="is a pipe or a device"):
         packets.digest(tmp_path / "pipe.mp3")
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("name", ["a.m4a", "a.mka"])
+def test_the_stream_marked_default_is_the_music(tmp_path: Path, name: str) -> None:
+    """Its samples and its packets, wherever it lies in the file."""
+    made = ["-f", "lavfi", "-i", "sine=300:d=1", "-f", "lavfi", "-i", "sine=2000:d=1"]
+    codec = ["-c:a", "aac"]
+    both = [
+        "-map",
+        "0",
+        "-map",
+        "1",
+        *codec,
+        "-disposition:a:0",
+        "0",
+        "-disposition:a:1",
+        "default",
+    ]
+    alone = ["-map", "1", *codec, tmp_path / f"alone_{name}"]
+    command = ["ffmpeg", "-v", "error", *made, *both, tmp_path / name, *alone]
+    subprocess.run(command, check=True)
+    np.testing.assert_array_equal(
+        audio.load(tmp_path / name), audio.load(tmp_path / f"alone_{name}")
+    )
+    assert packets.digest(tmp_path / name) == packets.digest(tmp_path / f"alone_{name}")
