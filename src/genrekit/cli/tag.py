@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,7 +17,7 @@ from genrekit.cli import console
 from genrekit.cli.options import AsJson, Db, Jobs, Model, Nice, check_share, spread
 
 if TYPE_CHECKING:
-    from genrekit.tagging.applying import ApplyReport
+    from genrekit.tagging.applying import ApplyReport, FileOutcome, OnFile
     from genrekit.tagging.planning import Proposal
     from genrekit.tagging.policy import Mode
 
@@ -164,15 +166,15 @@ def apply(
     from genrekit.library import database
     from genrekit.tagging import applying, plan_files
 
-    planned = plan_files.read(plan_file)
+    planned, done = plan_files.read(plan_file), "would change" if dry_run else "changed"
     with (
         database.opened(db) as connection,
-        console.progress("Writing", len(planned.entries), shown=not dry_run) as advance,
+        _reported("Writing", len(planned.entries), done, as_json) as on_file,
     ):
         report = applying.apply(
-            connection, planned, keep_mtime=keep_mtime, dry_run=dry_run, advance=advance
+            connection, planned, keep_mtime=keep_mtime, dry_run=dry_run, on_file=on_file
         )
-    _show(report, "would change" if dry_run else "changed", "as planned already", as_json)
+    _end_report(report, done, "as planned already", as_json)
 
 
 @app.command()
@@ -181,9 +183,9 @@ def verify(plan_file: PlanFile, as_json: AsJson = False) -> None:
     from genrekit.tagging import applying, plan_files
 
     planned = plan_files.read(plan_file)
-    with console.progress("Checking", len(planned.entries)) as advance:
-        report = applying.verify(planned, advance=advance)
-    _show(report, "", "as planned", as_json)
+    with _reported("Checking", len(planned.entries), "", as_json) as on_file:
+        report = applying.verify(planned, on_file=on_file)
+    _end_report(report, "", "as planned", as_json)
 
 
 @app.command()
@@ -203,10 +205,10 @@ def undo(
     from genrekit.tagging import applying, journal
 
     with database.opened(db, must_exist=True) as connection:
-        changes = journal.chosen(connection, what)
-        with console.progress("Undoing", None, shown=not dry_run) as advance:
-            report = applying.undo(connection, changes, dry_run=dry_run, advance=advance)
-    _show(report, "would undo" if dry_run else "undone", "never written", as_json)
+        changes, done = journal.chosen(connection, what), "would undo" if dry_run else "undone"
+        with _reported("Undoing", len(changes), done, as_json) as on_file:
+            report = applying.undo(connection, changes, dry_run=dry_run, on_file=on_file)
+    _end_report(report, done, "never written", as_json)
 
 
 @app.command()
@@ -229,17 +231,32 @@ def runs(db: Db = None, as_json: AsJson = False) -> None:
     console.stdout().print(console.table(["run", "started", "files"], cells))
 
 
-def _show(report: ApplyReport, done: str, unchanged: str, as_json: bool) -> None:
+@contextmanager
+def _reported(description: str, n_files: int, done: str, as_json: bool) -> Iterator[OnFile]:
+    """Name each file as it is done: on standard output, or on standard error where it failed."""
+    with console.progress(description, n_files) as advance:
+
+        def on_file(outcome: FileOutcome) -> None:
+            if outcome.state == "failed":
+                console.complain(outcome.path, outcome.reason)
+            elif outcome.state == "changed" and not as_json:
+                typer.echo(f"{done}: {console.local(outcome.path)}")
+            advance()
+
+        yield on_file
+
+
+def _end_report(report: ApplyReport, done: str, unchanged: str, as_json: bool) -> None:
+    """Count what was done, and exit with 1 where a file failed."""
     if as_json:
         typer.echo(json.dumps(report.to_dict()))
     else:
-        for path in report.changed:
-            typer.echo(f"{done}: {console.local(path)}")
         counts = [f"{len(report.changed)} {done}"] if done else []
         if report.unchanged or not done:
             counts.append(f"{len(report.unchanged)} {unchanged}")
         typer.echo(", ".join([*counts, f"{len(report.failures)} failed"]))
-    _end(report.failures)
+    if report.failures:
+        raise typer.Exit(1)
 
 
 def _end(failures: dict[str, str]) -> None:

@@ -14,6 +14,8 @@ from genrekit.library import database
 from genrekit.library.walk import Found
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from genrekit.library.analysis import Analysis, Identity
     from genrekit.models.registry import ModelFolder
 
@@ -191,6 +193,26 @@ def save_identity(connection: sqlite3.Connection, identity: Identity) -> None:
             "title": _text(tags.title),
         },
     )
+
+
+def save_genres(
+    connection: sqlite3.Connection, path: Path, status: os.stat_result, genres: Sequence[str]
+) -> None:
+    """Save the genres, size and time of change of a known file whose tags have been written.
+
+    So do links that lead to it. Its audio is as it was.
+    """
+    same_audio = (
+        "SELECT path FROM files WHERE path = :path OR audio_id = (SELECT audio_id FROM files "
+        "WHERE path = :path)"
+    )
+    real = os.path.realpath(os.fsencode(path))
+    for row in connection.execute(same_audio, {"path": database.encode_path(path)}).fetchall():
+        if os.path.realpath(row["path"]) == real:
+            connection.execute(
+                "UPDATE files SET size_bytes = ?, mtime_ns = ?, genres = ? WHERE path = ?",
+                (status.st_size, status.st_mtime_ns, json.dumps(genres), row["path"]),
+            )
 
 
 def save_file_error(

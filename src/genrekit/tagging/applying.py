@@ -14,21 +14,35 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from genrekit import files
 from genrekit.audio import packets
-from genrekit.errors import GenrekitError, TagError
+from genrekit.errors import GenrekitError, LibraryError, TagError
 from genrekit.tagging import journal
 from genrekit.tagging.journal import TagChange
 from genrekit.tagging.plan_files import PlanEntry, TagPlan
 from genrekit.tags import delta, formats, profiles, rewriting
 from genrekit.tags.profiles import Profile
 
-Advance = Callable[[], object]
+State = Literal["changed", "unchanged", "failed"]
 
 
-def _ignore() -> None:
+@dataclass(frozen=True)
+class FileOutcome:
+    """What became of one file, and why it failed."""
+
+    path: str
+    state: State
+    reason: str = ""
+
+
+OnFile = Callable[[FileOutcome], object]
+
+
+def _ignore(outcome: FileOutcome) -> None:
     """Report no progress."""
 
 
@@ -44,17 +58,39 @@ class ApplyReport:
         """Return the JSON form."""
         return {"changed": self.changed, "unchanged": self.unchanged, "failures": self.failures}
 
+    def add(self, outcome: FileOutcome) -> None:
+        """Enter what became of a file."""
+        if outcome.state == "failed":
+            self.failures[outcome.path] = outcome.reason
+        else:
+            (self.changed if outcome.state == "changed" else self.unchanged).append(outcome.path)
 
-@contextmanager
-def _reported(report: ApplyReport, path: str, advance: Advance) -> Iterator[None]:
-    """Let a file fail alone."""
-    try:
-        yield
-    except GenrekitError as error:
-        report.failures[path] = " ".join(str(error).split())
-    except OSError as error:
-        report.failures[path] = f"{path}: {error.strerror or error}"
-    advance()
+
+def _each(actions: Iterable[tuple[str, Callable[[], State]]], on_file: OnFile) -> ApplyReport:
+    """Do something to each file, and let it fail alone."""
+    report = ApplyReport()
+    for path, action in actions:
+        try:
+            outcome = FileOutcome(path, action())
+        except GenrekitError as error:
+            outcome = FileOutcome(path, "failed", " ".join(str(error).split()))
+        except OSError as error:
+            outcome = FileOutcome(path, "failed", f"{path}: {error.strerror or error}")
+        except sqlite3.Error as error:
+            raise LibraryError(_interrupted(report, error)) from error
+        report.add(outcome)
+        on_file(outcome)
+    return report
+
+
+def _interrupted(report: ApplyReport, error: sqlite3.Error) -> str:
+    """Say what was done before the library's database failed."""
+    n_changed, last = len(report.changed), "".join(report.changed[-1:])
+    done = f"{n_changed} files were changed before, the last of them {last}" if last else ""
+    return (
+        f"the library database cannot be written ({error}); {done or 'no file was changed'}; free "
+        "some space on its disk and run the same command again: it goes on where it was"
+    )
 
 
 def apply(
@@ -63,7 +99,7 @@ def apply(
     *,
     keep_mtime: bool = False,
     dry_run: bool = False,
-    advance: Advance = _ignore,
+    on_file: OnFile = _ignore,
 ) -> ApplyReport:
     """Write a plan's genres; a file that fails is left as it was and the rest goes on.
 
@@ -72,15 +108,20 @@ def apply(
         plan: what to write.
         keep_mtime: leave each file its time of change.
         dry_run: only find out which files would change and which would fail.
-        advance: called after each file.
+        on_file: called with what became of each file, as soon as it is done.
 
     Raises:
         LibraryError: another process changes tags of this library, or the database fails.
         TagError: the plan's profile is unknown.
     """
     profile = profiles.find(plan.profile)
+
+    def actions(change: Callable[[PlanEntry], object]) -> Iterator[tuple[str, Callable[[], State]]]:
+        for entry in plan.entries:
+            yield entry.path, partial(_unless_written, entry, profile, change)
+
     if dry_run:
-        return _each(plan.entries, profile, _would_change, advance)
+        return _each(actions(check), on_file)
     with journal.locked(connection):
         journal.recover(connection)
         run_id = journal.begin(connection, plan)
@@ -88,24 +129,16 @@ def apply(
         def change(entry: PlanEntry) -> None:
             _change(connection, run_id, entry, profile, keep_mtime)
 
-        return _each(plan.entries, profile, change, advance)
+        return _each(actions(change), on_file)
 
 
-def _each(
-    entries: Iterable[PlanEntry],
-    profile: Profile,
-    change: Callable[[PlanEntry], None],
-    advance: Advance,
-) -> ApplyReport:
-    report = ApplyReport()
-    for entry in entries:
-        with _reported(report, entry.path, advance):
-            if is_written(entry, profile):
-                report.unchanged.append(entry.path)
-            else:
-                change(entry)
-                report.changed.append(entry.path)
-    return report
+def _unless_written(
+    entry: PlanEntry, profile: Profile, change: Callable[[PlanEntry], object]
+) -> State:
+    if is_written(entry, profile):
+        return "unchanged"
+    change(entry)
+    return "changed"
 
 
 def is_written(entry: PlanEntry, profile: Profile) -> bool:
@@ -117,10 +150,6 @@ def is_written(entry: PlanEntry, profile: Profile) -> bool:
     contents = formats.read(Path(entry.path))
     wished = (profile.chosen(entry.new), entry.provenance)
     return (contents.genres, contents.provenance) == wished
-
-
-def _would_change(entry: PlanEntry) -> None:
-    check(entry)
 
 
 def check(entry: PlanEntry) -> os.stat_result:
@@ -185,7 +214,7 @@ def _change(
         )
         journal.written(connection, change)
         _put_in_place(change, status)
-        journal.enter_state(connection, change, "done")
+        journal.finish(connection, change, "done")
 
 
 @contextmanager
@@ -208,22 +237,25 @@ def _put_in_place(change: TagChange, status: os.stat_result) -> None:
     rewriting.flush_folder(change.path.parent)
 
 
-def verify(plan: TagPlan, *, advance: Advance = _ignore) -> ApplyReport:
+def verify(plan: TagPlan, *, on_file: OnFile = _ignore) -> ApplyReport:
     """Check that every file of a plan holds the planned genres and the audio of the plan.
 
     Raises:
         TagError: the plan's profile is unknown.
     """
-    profile, report = profiles.find(plan.profile), ApplyReport()
-    for entry in plan.entries:
-        with _reported(report, entry.path, advance):
-            if not is_written(entry, profile):
-                found = ", ".join(formats.read(Path(entry.path)).genres) or "no genre"
-                raise TagError(f"{entry.path}: holds {found}, not {', '.join(entry.new)}")
-            if packets.digest(entry.path) != entry.audio_sha256:
-                raise TagError(f"{entry.path}: holds other audio than when the plan was made")
-            report.unchanged.append(entry.path)
-    return report
+    profile = profiles.find(plan.profile)
+    return _each(
+        ((entry.path, partial(_verified, entry, profile)) for entry in plan.entries), on_file
+    )
+
+
+def _verified(entry: PlanEntry, profile: Profile) -> State:
+    if not is_written(entry, profile):
+        found = ", ".join(formats.read(Path(entry.path)).genres) or "no genre"
+        raise TagError(f"{entry.path}: holds {found}, not {', '.join(entry.new)}")
+    if packets.digest(entry.path) != entry.audio_sha256:
+        raise TagError(f"{entry.path}: holds other audio than when the plan was made")
+    return "unchanged"
 
 
 def undo(
@@ -231,7 +263,7 @@ def undo(
     changes: Iterable[TagChange],
     *,
     dry_run: bool = False,
-    advance: Advance = _ignore,
+    on_file: OnFile = _ignore,
 ) -> ApplyReport:
     """Give files back every byte, and the time of change, that they had before.
 
@@ -239,30 +271,27 @@ def undo(
         connection: the library's database.
         changes: what to undo, the latest first; see journal.chosen.
         dry_run: only find out which files would change and which would fail.
-        advance: called after each file.
+        on_file: called with what became of each file, as soon as it is done.
 
     Raises:
         LibraryError: another process changes tags of this library, or the database fails.
     """
-    report = ApplyReport()
     with nullcontext() if dry_run else journal.locked(connection):
         if not dry_run:
             journal.recover(connection)
-        for change in changes:
-            with _reported(report, str(change.path), advance):
-                _undo(connection, change, report, dry_run)
-    return report
+        actions = (
+            (str(change.path), partial(_undo, connection, change, dry_run)) for change in changes
+        )
+        return _each(actions, on_file)
 
 
-def _undo(
-    connection: sqlite3.Connection, change: TagChange, report: ApplyReport, dry_run: bool
-) -> None:
+def _undo(connection: sqlite3.Connection, change: TagChange, dry_run: bool) -> State:
     if not dry_run and not journal.is_done(connection, change):
-        return report.unchanged.append(str(change.path))  # a crash had kept it from happening
+        return "unchanged"  # a crash had kept it from happening
     status = _check_undoable(change)
     if not dry_run:
         _restore(connection, change, status)
-    return report.changed.append(str(change.path))
+    return "changed"
 
 
 def _check_undoable(change: TagChange) -> os.stat_result:
@@ -280,7 +309,7 @@ def _check_undoable(change: TagChange) -> os.stat_result:
 def _restore(connection: sqlite3.Connection, change: TagChange, status: os.stat_result) -> None:
     journal.enter_state(connection, change, "undoing")
     with _settled(connection, change):
-        with change.temporary.open("xb") as stream:
+        with rewriting.beside(change.path, change.temporary) as stream:
             delta.restore(change.recipe, change.path, stream)
         rewriting.copy_status(change.path, change.temporary)
         os.utime(change.temporary, ns=(status.st_atime_ns, change.mtime_ns_before))
@@ -291,4 +320,4 @@ def _restore(connection: sqlite3.Connection, change: TagChange, status: os.stat_
                 "library database is damaged, restore it from a backup"
             )
         _put_in_place(change, status)
-        journal.enter_state(connection, change, "undone")
+        journal.finish(connection, change, "undone")

@@ -24,9 +24,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from genrekit import files
-from genrekit.errors import LibraryError
-from genrekit.library import database
+from genrekit.errors import LibraryError, TagError
+from genrekit.library import database, store
 from genrekit.tagging.plan_files import PlanEntry, TagPlan
+from genrekit.tags import formats
 
 OPEN_STATES = ("planned", "written", "undoing")
 _UNDOABLE = "state IN ('written', 'done', 'undoing')"
@@ -130,6 +131,15 @@ def enter_state(connection: sqlite3.Connection, change: TagChange, state: str) -
     connection.execute("UPDATE tag_changes SET state = ? WHERE id = ?", (state, change.id))
 
 
+def finish(connection: sqlite3.Connection, change: TagChange, state: str) -> None:
+    """Commit that a file is done or undone, and what its tags say now to the library."""
+    with database.transaction(connection):
+        enter_state(connection, change, state)
+        with suppress(TagError, OSError):  # changed by another program since: a scan will see it
+            genres = formats.read(change.path).genres
+            store.save_genres(connection, change.path, change.path.stat(), genres)
+
+
 def recover(connection: sqlite3.Connection) -> None:
     """Settle every change that a crash left open; needs the lock.
 
@@ -158,7 +168,7 @@ def settle(connection: sqlite3.Connection, change: TagChange) -> None:
     if change.state == "planned" or (change.state == "written" and now == change.sha256_before):
         connection.execute("DELETE FROM tag_changes WHERE id = ?", (change.id,))
     elif change.state in OPEN_STATES:
-        enter_state(connection, change, "undone" if now == change.sha256_before else "done")
+        finish(connection, change, "undone" if now == change.sha256_before else "done")
 
 
 def chosen(connection: sqlite3.Connection, what: str | None = None) -> list[TagChange]:
@@ -176,14 +186,21 @@ def chosen(connection: sqlite3.Connection, what: str | None = None) -> list[TagC
         found = _select(connection, f"{_UNDOABLE} AND path = ?", database.encode_path(what))[:1]
     else:
         latest = f"SELECT max(run_id) FROM tag_changes WHERE {_UNDOABLE}"  # noqa: S608
-        run_id = int(what) if what else connection.execute(latest).fetchone()[0]
+        run_id = _run_id(what) if what else connection.execute(latest).fetchone()[0]
         found = _select(connection, f"{_UNDOABLE} AND run_id = ?", run_id)
     if not found:
+        name = connection.execute("PRAGMA database_list").fetchone()["file"]
         raise LibraryError(
-            f"nothing was applied with this database that could be undone"
-            f"{f' for {what}' if what else ''}; `genrekit tag runs` lists what was"
+            f"{name} keeps nothing that could be undone{f' for {what}' if what else ''}; "
+            "`genrekit tag runs` lists what it keeps; what was applied with another database is "
+            "undone with that one: name it with --db"
         )
     return found
+
+
+def _run_id(text: str) -> int:
+    """Return the number of a run; one that SQLite cannot hold is none that it has given."""
+    return int(text) if len(text) < 19 else 0
 
 
 def is_done(connection: sqlite3.Connection, change: TagChange) -> bool:

@@ -8,17 +8,44 @@ from __future__ import annotations
 
 import hashlib
 import json
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from genrekit import files
 from genrekit.errors import LibraryError
 
 _Model = TypeVar("_Model", bound=BaseModel)
+
+
+MAX_GENRES = 100
+MAX_CHARACTERS = 200  # of one genre
+_MAX_PROVENANCE = 20_000
+_CONTROLS = {"Cc", "Cs", "Zl", "Zp"}  # line breaks and NUL are among them, and half characters
+
+
+def _one_line(text: str) -> str:
+    """Refuse what no tag can hold as one line of text."""
+    for character in text:
+        if unicodedata.category(character) in _CONTROLS:
+            raise ValueError(
+                f"holds {character!r}; got a control character, expected a line of text"
+            )
+    return text
+
+
+def _without_nul(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("holds NUL, which no path can")
+    return text
+
+
+_Genre = Annotated[str, Field(min_length=1, max_length=MAX_CHARACTERS), AfterValidator(_one_line)]
+_Provenance = Annotated[str, Field(max_length=_MAX_PROVENANCE), AfterValidator(_one_line)]
 
 
 class _Line(BaseModel):
@@ -40,14 +67,14 @@ class PlanEntry(_Line):
     size, time of change, audio or old values are others when the plan is applied is left alone.
     """
 
-    path: str
+    path: Annotated[str, AfterValidator(_without_nul)]
     audio_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-    size_bytes: int
-    mtime_ns: int
+    size_bytes: Annotated[int, Field(ge=0, lt=1 << 63)]
+    mtime_ns: Annotated[int, Field(ge=-(1 << 63), lt=1 << 63)]
     old: Annotated[tuple[str, ...], Field(strict=False)]
-    new: Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
+    new: Annotated[tuple[_Genre, ...], Field(strict=False, min_length=1, max_length=MAX_GENRES)]
     why: str
-    provenance: str
+    provenance: _Provenance
 
     def to_json(self) -> str:
         """Return one line of JSON; a name that is no valid text has backslashes."""
@@ -81,7 +108,12 @@ def read(path: Path) -> TagPlan:
         LibraryError: it is no plan, a newer genrekit wrote it, or an edited line is wrong.
         OSError: it cannot be read.
     """
-    content = path.read_bytes()
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError as error:
+        raise LibraryError(
+            f"{path}: there is no such plan; make one with `genrekit tag plan FOLDER -o {path}`"
+        ) from error
     try:
         lines = content.decode("utf-8").splitlines()
     except UnicodeDecodeError as error:
@@ -94,10 +126,11 @@ def read(path: Path) -> TagPlan:
         for number, line in enumerate(lines[1:], 2)
         if line.strip()
     )
-    paths = [entry.path for entry in entries]
-    if len(set(paths)) < len(paths):
-        twice = next(name for name in paths if paths.count(name) > 1)
-        raise LibraryError(f"{path}: names {twice} twice; delete one of its lines")
+    seen: set[str] = set()
+    for entry in entries:
+        if entry.path in seen:
+            raise LibraryError(f"{path}: names {entry.path} twice; delete one of its lines")
+        seen.add(entry.path)
     return TagPlan(header.profile, entries, hashlib.sha256(content).hexdigest())
 
 
@@ -109,9 +142,9 @@ def _parsed(model: type[_Model], line: str, place: str) -> _Model:
     try:
         content: Any = json.loads(line)
         return model.model_validate(content)
-    except (json.JSONDecodeError, ValidationError) as error:
+    except (ValueError, RecursionError) as error:  # also numbers of thousands of digits
         reasons = (
-            [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+            [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:3]]
             if isinstance(error, ValidationError)
             else [str(error)]
         )

@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from genrekit.batch.engines import Engine, Limits
+from genrekit.errors import LibraryError
 from genrekit.library import database, query, scan, store
 from genrekit.library.query import LibraryEntry
 from genrekit.library.walk import Found
 from genrekit.models.card import ModelCard
 from genrekit.tagging import applying, plan_files, planning
+from genrekit.tagging.applying import FileOutcome
 from genrekit.tagging.policy import Policy
 from genrekit.tags import profiles
 
@@ -80,10 +82,16 @@ def _tag(
     on_failure: Callable[[str], None],
 ) -> None:
     """Write the genres that were heard into the files that have none."""
+
+    def on_file(outcome: FileOutcome) -> None:
+        if outcome.state == "failed":
+            on_failure(outcome.reason)
+
     found = planning.propose(connection, files, card, Policy(), profiles.find(PROFILE))
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "plan.jsonl"
         plan_files.write(target, PROFILE, found.entries)
-        report = applying.apply(connection, plan_files.read(target))
-    for path, reason in report.failures.items():
-        on_failure(f"{path}: {reason}")
+        try:
+            applying.apply(connection, plan_files.read(target), on_file=on_file)
+        except LibraryError as error:  # another process is changing tags just now
+            on_failure(str(error))

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 from genrekit.audio import packets
 from genrekit.errors import GenrekitError, TagError
@@ -35,13 +36,23 @@ def rewrite(
         AudioError: no audio is found in the file.
         OSError: the copy cannot be written, such as on a full disk.
     """
-    with target.open("xb") as stream:
+    with beside(source, target) as stream:
         formats.write(source, stream, genres, provenance, profile)
     copy_status(source, target)
     try:
         _compare(source, target, profile.chosen(genres), provenance)
     except GenrekitError as error:  # the copy is nothing that its reader knows
         raise type(error)(str(error).replace(str(target), str(source))) from error
+
+
+def beside(source: Path, target: Path) -> IO[bytes]:
+    """Open a new file that nobody may read who may not read another one.
+
+    Raises:
+        OSError: it cannot be made, or is there already.
+    """
+    flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
+    return os.fdopen(os.open(target, flags, source.stat().st_mode & 0o777), "wb")
 
 
 def copy_status(source: Path, target: Path) -> None:
