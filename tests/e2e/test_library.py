@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import odd_tags
 from genrekit import demo
 
 TINY = Path(__file__).parents[1] / "golden" / "tiny"
@@ -89,6 +90,12 @@ def test_list_show_status_similar_and_export(music: Path, scanned: Path, tmp_pat
     shown = genrekit("library", "show", music / ODD, "--db", scanned).stdout
     assert "caf\\udce9 \\n" in shown
     assert "audio" in shown
+    music_bytes = (music / ODD).read_bytes()
+    tags = odd_tags.ape([(b"Genre", 0, b"Rock")]) + b"TAG" + bytes(124) + b"\x08"
+    (music / ODD).write_bytes(music_bytes + tags)
+    shown = genrekit("library", "show", music / ODD, "--db", scanned).stdout
+    (music / ODD).write_bytes(music_bytes)
+    assert "  but          ID3v1: Jazz\n" in shown
     status = json.loads(genrekit("library", "status", "--db", scanned, "--json").stdout)
     assert (status["n_files"], status["n_failed"], status["n_untagged"]) == (5, 2, 5)
     found = genrekit("library", "similar", music / "guitar.flac", "--db", scanned, "--json")

@@ -313,7 +313,7 @@ def test_what_a_user_may_not_write_or_read_stays_and_is_named(
     ("arguments", "code", "message"),
     [
         (["plan"], 2, "Missing argument"),
-        (["plan", "music", "--min-precision", "2"], 2, "must lie in"),
+        (["plan", "music", "--min-precision", "2"], 2, "expected a number"),
         (["plan", "music", "--fill-missing", "--replace"], 2, "only one of --fill-missing and"),
         (["plan", "music", "--profile", "standart"], 1, "did you mean 'standard'"),
         (["plan", "music", "--map", "absent.toml"], 1, "absent.toml"),

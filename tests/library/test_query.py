@@ -255,6 +255,16 @@ def test_csv_and_parquet_have_a_column_for_each_label(
     )
 
 
+@pytest.mark.parametrize("title", ["=1+1", "+x", "-x", "@x", "\tx"])
+def test_a_spreadsheet_takes_no_text_for_a_formula(
+    connection: Connection, tmp_path: Path, title: str
+) -> None:
+    connection.execute("UPDATE files SET title = ?", (title,))
+    export(connection, "csv", tmp_path / "l.csv")
+    with (tmp_path / "l.csv").open(encoding="utf-8", newline="") as stream:
+        assert {row["title"] for row in csv.DictReader(stream)} == {"'" + title}
+
+
 def test_json_lines_bring_the_names_back(connection: Connection, tmp_path: Path) -> None:
     export(connection, "jsonl", tmp_path / "l.jsonl")
     fields = [json.loads(line) for line in (tmp_path / "l.jsonl").read_text().splitlines()]

@@ -166,7 +166,7 @@ def test_undo_by_file_and_by_run(music: Path, library: sqlite3.Connection) -> No
     assert undo(library, "1").changed == [str(music / "a.flac")]
     assert content(music) == before
     for what in (None, "1", "7", str(music / "a.flac")):
-        with pytest.raises(LibraryError, match="nothing was applied"):
+        with pytest.raises(LibraryError, match="keeps nothing"):
             journal.chosen(library, what)
 
 

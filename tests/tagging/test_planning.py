@@ -61,3 +61,14 @@ def test_an_album_as_one(tmp_path: Path) -> None:
     }
     said = "heard rock 0.60, jazz 0.40; its album jazz 0.60, blues 0.20, rock 0.20"
     assert found["a2"][1] == said
+
+
+def test_formats_without_tags_are_no_failures(tmp_path: Path) -> None:
+    with database.opened(":memory:") as connection:
+        for name, content in (("a.mka", b"\x1aE\xdf\xa3"), ("b.aac", b"\xff\xf1\x50\x80")):
+            add(connection, tmp_path / f"{name}.flac", None, jazz=1.0)
+            (tmp_path / f"{name}.flac").write_bytes(content * 10)
+        plan = planning.propose(connection, [tmp_path], CARD, Policy(), profiles.find())
+    assert (plan.entries, plan.skipped, plan.failures) == ([], {}, {})
+    assert sorted(plan.untagged.values()) == ["Matroska or WebM", "raw AAC"]
+    assert plan.to_dict()["untagged"] == plan.untagged

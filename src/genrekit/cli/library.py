@@ -206,11 +206,13 @@ def show(
 ) -> None:
     """Show one file: its most probable genres, its tags, and whether they agree."""
     from genrekit.library import database, query
+    from genrekit.tags import formats
 
     with database.opened(db, must_exist=True) as connection:
         entry = query.entry_of(connection, query.used_model(connection, model), file)
+    conflicts = formats.conflicts(entry.path)
     if as_json:
-        typer.echo(json.dumps(entry.to_dict()))
+        typer.echo(json.dumps(entry.to_dict() | {"genre_conflicts": conflicts}))
         return
     typer.echo(console.local(str(entry.path)))
     tags = [
@@ -222,6 +224,8 @@ def show(
         tags.append(("length", f"{entry.duration_seconds:.1f} s"))
     for name, value in tags:
         typer.echo(f"  {name:<12} {console.printable(value) if value else '-'}")
+    for place in conflicts:
+        typer.echo(f"  {'but':<12} {console.printable(place)}")
     for sentence in (*entry.warnings, entry.error, entry.is_missing and "no longer there"):
         if sentence:
             typer.echo(f"  {console.printable(sentence)}")

@@ -130,6 +130,9 @@ def _show_proposal(proposal: Proposal, output: Path | None, as_json: bool) -> No
                 typer.echo(f"  {sign} {console.printable('; '.join(genres))}")
         typer.echo(f"    {entry.why}")
     _show_skipped(proposal.skipped)
+    if formats := Counter(proposal.untagged.values()):
+        listed = ", ".join(f"{name} ({n_files})" for name, n_files in formats.most_common())
+        typer.echo(f"no tags are written in: {console.printable(listed)}; docs/tagging.md says why")
     added = Counter(g for entry in proposal.entries for g in entry.new if g not in entry.old)
     if len(proposal.entries) > 1:
         said = ", ".join(f"{genre} ({n})" for genre, n in added.most_common())

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from genrekit.errors import LibraryError
@@ -118,6 +118,8 @@ def opened(
             "name another with --db"
         )
     path.parent.mkdir(parents=True, exist_ok=True)
+    if os.fspath(path) != ":memory:":
+        make_private(path)
     try:
         connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
         try:
@@ -130,6 +132,12 @@ def opened(
             f"the library database {path} cannot be used: {error}; is it a library, is its folder "
             "writable, is the disk full, does another process hold it?"
         ) from error
+
+
+def make_private(path: Path) -> None:
+    """Make a file that only its owner may read, where there is none; SQLite says what is wrong."""
+    with suppress(OSError):
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from genrekit.errors import LibraryError
 from genrekit.files import write_beside
 from genrekit.library.query import LibraryEntry
 
+_FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 Written = tuple[int, list[Path]]
 _PLAIN = ("path", "label", "probability", "agreed_label", "disagrees", "genres", "artist")
 COLUMNS = (*_PLAIN, "album_artist", "album", "title", "duration_seconds")
@@ -61,10 +62,15 @@ def _write_csv(entries: Iterable[LibraryEntry], labels: Sequence[str], target: P
         rows.writeheader()
         n_written = 0
         for entry in entries:
-            rows.writerow(row(entry, labels))
+            rows.writerow({name: _cell(value) for name, value in row(entry, labels).items()})
             n_written += 1
         stream.detach()
     return n_written, []
+
+
+def _cell(value: Any) -> Any:
+    """Keep a spreadsheet from taking text for a formula."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULAS) else value
 
 
 def _write_json_lines(

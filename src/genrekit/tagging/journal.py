@@ -69,6 +69,7 @@ def locked(connection: sqlite3.Connection) -> Iterator[None]:
         LibraryError: another process holds it.
     """
     path = connection.execute("PRAGMA database_list").fetchone()["file"]
+    database.make_private(Path(f"{path}.lock"))
     with closing(sqlite3.connect(f"{path}.lock", timeout=0, isolation_level=None)) as lock:
         try:
             lock.execute("PRAGMA journal_mode = OFF")  # nothing is ever written to it

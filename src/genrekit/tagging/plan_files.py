@@ -32,9 +32,7 @@ def _one_line(text: str) -> str:
     """Refuse what no tag can hold as one line of text."""
     for character in text:
         if unicodedata.category(character) in _CONTROLS:
-            raise ValueError(
-                f"holds {character!r}; got a control character, expected a line of text"
-            )
+            raise ValueError(f"got the control character {character!r}; expected a line of text")
     return text
 
 

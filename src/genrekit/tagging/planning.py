@@ -19,6 +19,7 @@ from genrekit.tagging import applying, policy
 from genrekit.tagging.plan_files import PlanEntry
 from genrekit.tagging.policy import Policy
 from genrekit.tags import formats
+from genrekit.tags.formats.containers import UntaggedError
 from genrekit.tags.profiles import Profile
 
 LEAST_SHOWN = 0.005
@@ -36,12 +37,14 @@ _HEARD = """
 class Proposal:
     """What a plan would hold, the files that stay as they are, and those that cannot be planned.
 
-    ``skipped`` and ``failures`` give each path its reason in one sentence.
+    ``skipped`` and ``failures`` give each path its reason in one sentence; ``untagged`` names the
+    format of each file in whose format genrekit writes no tags.
     """
 
     entries: list[PlanEntry] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
+    untagged: dict[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, object]:
         """Return the JSON form."""
@@ -49,6 +52,7 @@ class Proposal:
             "entries": [entry.model_dump() for entry in self.entries],
             "skipped": self.skipped,
             "failures": self.failures,
+            "untagged": self.untagged,
         }
 
 
@@ -91,6 +95,9 @@ def propose(
     for track in _tracks(connection, folders, card, wishes, proposal):
         try:
             entry = _entry(track, model, wishes, profile)
+        except UntaggedError as error:
+            proposal.untagged[str(track.path)] = error.format
+            continue
         except (TagError, OSError) as error:
             proposal.failures[str(track.path)] = " ".join(str(error).split())
             continue

@@ -43,6 +43,17 @@ def read(path: Path) -> TagContents:
     return TagContents(tuple(genres), tuple(raw), **first, conflicts=tuple(conflicts))
 
 
+def conflicts(path: Path) -> tuple[str, ...]:
+    """Return the tags of a file that name other genres than the one that counts; see TagContents.
+
+    None are named where the tags cannot be read.
+    """
+    try:
+        return read(path).conflicts
+    except (TagError, OSError):
+        return ()
+
+
 def _first(tags: Sequence[Tag], field: str) -> str | None:
     return next((value for tag in tags for value in tag.values(field)), None)
 
@@ -138,7 +149,8 @@ def _understood(path: Path) -> Iterator[None]:
     except AudioError as error:
         raise TagError(str(error)) from error
     except GenrekitError as error:
-        raise type(error)(f"{path}: {error}") from error
+        error.args = (f"{path}: {error}",)
+        raise
     except Exception as error:  # what damaged bytes make of any reader
         reason = " ".join(str(error).split()) or type(error).__name__
         raise TagError(

@@ -55,7 +55,11 @@ _MPEG_SUFFIXES = {".mp3", ".mp2", ".mp1", ".mpga"}
 
 
 class UntaggedError(TagError):
-    """A file of a format in which genrekit writes no tags."""
+    """A file of a format in which genrekit writes no tags; ``format`` names it."""
+
+    def __init__(self, format_name: str, message: str = "") -> None:
+        super().__init__(message or f"{format_name} files hold no tags that genrekit writes")
+        self.format = format_name
 
 
 def opened(data: Bytes, path: Path) -> Container:
@@ -76,10 +80,10 @@ def opened(data: Bytes, path: Path) -> Container:
         return Mp4(data)
     for beginning, name in _UNTAGGED.items():
         if head.startswith(beginning):
-            raise UntaggedError(f"{name} files hold no tags that genrekit writes")
+            raise UntaggedError(name)
     if not _is_mpeg(head):
         if path.suffix.lower() not in _MPEG_SUFFIXES:
-            raise UntaggedError(_UNKNOWN)
+            raise UntaggedError(path.suffix or "files without a suffix", _UNKNOWN)
         packets.digest(path)  # junk before the music, or no music at all
     return Stacked(data, "ID3v2")
 
@@ -93,7 +97,7 @@ def _is_mpeg(head: bytes) -> bool:
     if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
         return False
     if head[1] & 0xF6 == 0xF0:
-        raise UntaggedError("raw AAC files hold no tags that genrekit writes")
+        raise UntaggedError("raw AAC")
     return bool(head[1] & 0x06) and head[1] & 0x18 != 0x08 and head[2] >> 4 != 15
 
 
