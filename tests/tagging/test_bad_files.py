@@ -175,7 +175,7 @@ def test_the_library_knows_the_new_tags_without_a_scan(
     for name in (path, link):
         status = path.stat()
         found = Found(os.fsencode(name), status.st_size, status.st_mtime_ns)
-        store.identified(library, Identity(found, packets.digest(path), formats.read(path)))
+        store.save_identity(library, Identity(found, packets.digest(path), formats.read(path)))
 
     def known() -> set[tuple[str, int, int]]:
         query = "SELECT genres, size_bytes, mtime_ns FROM files"

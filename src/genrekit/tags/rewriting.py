@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -51,8 +52,8 @@ def beside(source: Path, target: Path) -> IO[bytes]:
     Raises:
         OSError: it cannot be made, or is there already.
     """
-    flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
-    return os.fdopen(os.open(target, flags, source.stat().st_mode & 0o777), "wb")
+    opener = partial(os.open, mode=source.stat().st_mode & 0o777)
+    return open(target, "xb", opener=opener)
 
 
 def copy_status(source: Path, target: Path) -> None:
