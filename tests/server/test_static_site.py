@@ -17,12 +17,16 @@ from browser import opened
 import genrekit
 from genrekit import Classifier, audio, demo, features
 from genrekit.errors import GenrekitError, ModelError
-from genrekit.explain import explain
+from genrekit.explain import evidence, explain
 from genrekit.features.spec import FeatureSpec
 from genrekit.inference import timeline
+from genrekit.inference.frontend import FrontEnd
+from genrekit.models import registry
+from genrekit.models.card import one_view
 from genrekit.server import static_site
 
 TINY = Path(__file__).parents[1] / "golden" / "tiny"
+TWO_VIEWS = TINY.with_name("tiny-two-views")
 SCRIPTS = Path(genrekit.__file__).parent / "server" / "browser"
 EQUAL_DB = 1e-2
 N_TRACKS = 17
@@ -97,8 +101,8 @@ def test_the_front_end_agrees(call: Call, spec: FeatureSpec) -> None:
     waveform = waveform + np.random.default_rng(0).normal(0, 0.01, waveform.shape)
     found = call(
         "features.js",
-        "({FrontEnd}, spec, x) => Array.from(new FrontEnd(spec).compute(x))",
-        spec.model_dump(),
+        "({FrontEnd}, views, x) => Array.from(new FrontEnd(views).compute(x).features)",
+        [view.model_dump() for view in one_view(spec)],
         waveform,
     )
     expected = features.compute(waveform[None].astype(np.float32), spec)[0]
@@ -107,6 +111,75 @@ def test_the_front_end_agrees(call: Call, spec: FeatureSpec) -> None:
     )
     centres = call("features.js", "({binHz}, spec) => binHz(spec)", spec.model_dump())
     assert len(centres) == spec.n_bins
+
+
+def test_every_view_of_a_model_agrees(call: Call) -> None:
+    front_end = FrontEnd(registry.find(TWO_VIEWS).card.views)
+    waveform = audio.resample(
+        audio.downmix(demo.synthesise("drums")), demo.SAMPLE_RATE, front_end.sample_rate
+    )[0, : front_end.spec.segment_samples]
+    waveform = waveform + np.random.default_rng(0).normal(0, 0.01, waveform.shape)
+    expected = front_end.compute(waveform[None].astype(np.float32))
+    found = call(
+        "features.js",
+        """({FrontEnd}, views, x) => Object.fromEntries(
+            Object.entries(new FrontEnd(views).compute(x)).map(([k, v]) => [k, Array.from(v)]))""",
+        [view.model_dump() for view in front_end.views],
+        waveform,
+    )
+    assert found.keys() == expected.keys()
+    for view in front_end.views:
+        rows = np.reshape(found[view.name], expected[view.name].shape[1:])
+        # Where a view is resampled, the ends and the edge of the pass band are each one's own.
+        is_cut = view.features.sample_rate == front_end.sample_rate
+        inside = slice(None) if is_cut else slice(4, -4)
+        difference = np.abs(rows - expected[view.name][0])[:40, inside] * view.features.std
+        assert difference.max() < (EQUAL_DB if is_cut else 0.1)
+
+
+def test_the_evidence_of_two_views_agrees(call: Call) -> None:
+    views = registry.find(TWO_VIEWS).card.views
+    rng = np.random.default_rng(0)
+    inputs = {v.name: rng.normal(size=(2, v.features.n_bins, v.features.n_frames)) for v in views}
+    inputs = {name: rows.astype(np.float32) for name, rows in inputs.items()}
+    weights = {view.name: rng.normal(size=view.features.n_bins).tolist() for view in views}
+
+    def predict(features: dict[str, np.ndarray]) -> np.ndarray:
+        """Return the logistic of a weighted sum of the bins' means, and the rest."""
+        sums = sum(rows.mean(axis=2) @ weights[name] for name, rows in features.items())
+        cue = 1 / (1 + np.exp(-sums))
+        return np.stack([cue, 1 - cue], axis=1)
+
+    fill = {name: rows.mean(axis=(0, 2)) for name, rows in inputs.items()}
+    expected = evidence.by_occlusion(predict, inputs, fill, evidence.Grid.of(views), lambda: None)
+    found = call(
+        "explain.js",
+        """async ({explanationOf}, views, weights, inputs) => {
+            const {FrontEnd} = await import("./features.js");
+            const front = new FrontEnd(views);
+            const features = inputs.map((segment) => Object.fromEntries(
+                Object.entries(segment).map(([name, x]) => [name, Float32Array.from(x)])));
+            const sumOf = (x, w) => x.reduce((sum, value, i) =>
+                sum + value * w[Math.floor(i / (x.length / w.length))] / (x.length / w.length), 0);
+            const predict = async (segments) => segments.map((segment) => {
+                const sums = front.views.map(({name}) => sumOf(segment[name], weights[name]));
+                const cue = 1 / (1 + Math.exp(-sums.reduce((a, b) => a + b)));
+                return [cue, 1 - cue];
+            });
+            const rows = await predict(features);
+            const analysis = {starts: [0, 3], features, rows, spec: front.spec, seconds: 6};
+            const network = {card: {labels: ["cue", "other"]}, front, predict};
+            return explanationOf(analysis, network, "cue");
+        }""",
+        [view.model_dump() for view in views],
+        weights,
+        [{name: rows[index].ravel().tolist() for name, rows in inputs.items()} for index in (0, 1)],
+    )
+    for label, name in enumerate(("cue", "other")):
+        for kind in ("segments", "windows", "blocks"):
+            theirs = getattr(expected, kind)[label]
+            np.testing.assert_allclose(found["evidence"][name][kind], theirs, atol=1e-4)
+    assert found["replaced_by"].startswith("the mean of the track")
 
 
 def test_resampling_agrees_with_soxr(call: Call) -> None:
@@ -198,7 +271,7 @@ def test_what_cannot_be_built_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.full  # fetches the runtime from the npm registry
-@pytest.mark.parametrize("model", ["fast", "accurate"])
+@pytest.mark.parametrize("model", ["fast", "accurate", str(TWO_VIEWS)])
 def test_the_whole_page_predicts_what_genrekit_predicts(
     browser: object, shared_data: Path, tmp_path: Path, model: str
 ) -> None:
@@ -226,12 +299,15 @@ def test_the_whole_page_predicts_what_genrekit_predicts(
 
 
 @pytest.mark.full  # fetches the runtime from the npm registry
-def test_the_whole_page_explains_what_genrekit_explains(browser: object, tmp_path: Path) -> None:
+@pytest.mark.parametrize("model", ["fast", str(TWO_VIEWS)])
+def test_the_whole_page_explains_what_genrekit_explains(
+    browser: object, tmp_path: Path, model: str
+) -> None:
     from playwright.sync_api import expect
 
-    static_site.build(tmp_path / "site")
+    static_site.build(tmp_path / "site", model)
     path = demo.write(tmp_path)[0]
-    found = explain(Classifier(segments="all"), path)
+    found = explain(Classifier(model, segments="all"), path)
     with served(tmp_path / "site") as url, opened(browser, url) as (page, seen):
         page.set_input_files("#files", str(path))
         expect(page.locator("#label")).to_have_text(found.genre)

@@ -55,11 +55,11 @@ def build(out: Path, model: str | None = None) -> ModelFolder:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise GenrekitError(f"{out} holds files already; name a new or empty folder")
     found = registry.find(model)
-    kind = found.card.segments.kind
-    if kind not in _KINDS:
+    others = {view.features.kind for view in found.card.views} - set(_KINDS)
+    if others:
         raise ModelError(
-            f"model {found.card.name!r} takes {kind} features, which the page does not compute; "
-            f"expected a model of {' or '.join(_KINDS)}"
+            f"model {found.card.name!r} takes {', '.join(others)} features, which the page does "
+            f"not compute; expected a model of {' or '.join(_KINDS)}"
         )
     if found.card.images == "other":
         raise ModelError(f"model {found.card.name!r} takes images only, and the page takes audio")

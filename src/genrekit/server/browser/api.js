@@ -1,7 +1,7 @@
 // In place of the page's api.js: the same results, made in this browser. Nothing is uploaded.
 
 import { explanationOf } from "./explain.js";
-import { binHz, FrontEnd } from "./features.js";
+import { binHz } from "./features.js";
 import { Network, trackProbabilities } from "./network.js";
 import { cut, monoOf } from "./sound.js";
 import { timelineOf } from "./timeline.js";
@@ -26,7 +26,7 @@ export async function predict(file, minPrecision) {
   const threshold = thresholdFor(network.card, minPrecision);
   const analysis = await analyse(file, network);
   analysisOf.set(file, analysis);
-  return predictionOf(file, analysis, network.card, threshold, await constants);
+  return predictionOf(file, analysis, network, threshold, await constants);
 }
 
 /** Return the JSON form of a file's Explanation. */
@@ -36,20 +36,21 @@ export async function explain(file, genre) {
 }
 
 async function analyse(file, network) {
-  const spec = network.card.views[0].features;
-  const front = new FrontEnd(spec);
+  const { front } = network;
+  const { spec } = front;
   const { waveform, seconds } = await monoOf(file, spec.sample_rate).catch(() => {
     throw new Problem(`${file.name} cannot be decoded by this browser; choose an audio file, such as MP3, FLAC or WAV`);
   });
   if (!waveform.length) throw new Problem(`${file.name} holds no sound`);
   const pieces = cut(waveform, spec);
   const features = pieces.map(([, samples]) => front.compute(samples));
-  const rows = await network.predict(features, front.n_bins, front.n_frames);
+  const rows = await network.predict(features);
   const isSilent = pieces.every(([, samples]) => samples.every((value) => Math.abs(value) < SILENCE_PEAK));
-  return { starts: pieces.map(([start]) => start / spec.sample_rate), features, rows, front, spec, seconds, isSilent };
+  return { starts: pieces.map(([start]) => start / spec.sample_rate), features, rows, spec, seconds, isSilent };
 }
 
-function predictionOf(file, analysis, card, threshold, fixed) {
+function predictionOf(file, analysis, network, threshold, fixed) {
+  const { card } = network;
   const { rows, starts, seconds, spec } = analysis;
   const named = (row) => Object.fromEntries(card.labels.map((label, i) => [label, row[i]]));
   const track = trackProbabilities(rows, card.aggregation, card.calibration.track_temperature);
@@ -74,14 +75,14 @@ function predictionOf(file, analysis, card, threshold, fixed) {
     segments,
     model: { name: card.name, version: card.version, sha256: card.onnx_sha256 },
     warnings,
-    spectrogram: spectrogramOf(analysis),
+    spectrogram: spectrogramOf(analysis, network.front.views[0]),
     timeline: timelineOf(segments, card.labels, fixed),
   };
 }
 
 /** genrekit.explain.spectrogram's JSON form. */
-function spectrogramOf({ features, front, spec, starts }) {
-  const decibels = features.map((segment) => segment.map((value) => value * spec.std + spec.mean));
+function spectrogramOf({ features, starts }, { name, spec, n_bins, n_frames }) {
+  const decibels = features.map((segment) => segment[name].map((value) => value * spec.std + spec.mean));
   const high = decibels.reduce((most, segment) => segment.reduce((a, b) => Math.max(a, b), most), -Infinity);
   const low = Math.max(spec.floor_db, high - RANGE_DB);
   const scale = 255 / Math.max(high - low, 1e-6);
@@ -89,8 +90,8 @@ function spectrogramOf({ features, front, spec, starts }) {
   return {
     data: btoa(bytes.map((part) => Array.from(part, (byte) => String.fromCharCode(byte)).join("")).join("")),
     n_segments: bytes.length,
-    n_bins: front.n_bins,
-    n_frames: front.n_frames,
+    n_bins,
+    n_frames,
     starts_seconds: starts.map(rounded),
     n_left_out: 0,
     segment_seconds: spec.segment_seconds,

@@ -1,5 +1,7 @@
 // Why: genrekit.explain in the page. Parts are replaced by the training mean; the log-odds fall.
 
+import { binHz } from "./features.js";
+
 const N_BANDS = 12;
 const WINDOW_SECONDS = 0.5;
 const MOST_SEGMENTS = 24;
@@ -11,18 +13,18 @@ const N_PASSAGES = 3;
 /** Return the JSON form of an Explanation of an analysis ({starts, features, rows, spec...}). */
 export async function explanationOf(analysis, network, genre) {
   const { labels } = network.card;
-  const means = network.card.views[0].feature_means;
+  const { views } = network.front;
   const chosen = evenly(analysis.features.length);
   const features = chosen.map((index) => analysis.features[index]);
-  const grid = new Grid(analysis.front);
-  const fill = means.length ? means : meansOf(features, analysis.front);
-  const predict = (inputs) => network.predict(inputs, grid.n_bins, grid.n_frames);
+  const grid = new Grid(views);
+  const areMeansKnown = views.every((view) => view.means.length);
+  const empty = areMeansKnown ? filled(views, (view) => view.means) : filled(views, (view) => meansOf(features, view));
+  const predict = (inputs) => network.predict(inputs);
   const whole = (await predict(features)).map(logOdds);
-  const empty = features[0].map((_, i) => fill[Math.floor(i / grid.n_frames)]);
   const [nothing] = (await predict([empty])).map(logOdds);
   const evidence = { blocks: [], windows: [] };
   for (const [index, segment] of features.entries()) {
-    const odds = (await predict(grid.withoutEach(segment, fill))).map(logOdds);
+    const odds = (await predict(grid.withoutEach(segment, empty))).map(logOdds);
     const drops = odds.map((row) => row.map((value, label) => whole[index][label] - value));
     evidence.blocks.push(drops.slice(0, grid.n_blocks));
     evidence.windows.push(drops.slice(grid.n_blocks));
@@ -45,7 +47,7 @@ export async function explanationOf(analysis, network, genre) {
     segment_seconds: analysis.spec.segment_seconds,
     evidence: Object.fromEntries(labels.map((name, i) => [name, byLabel[i]])),
     curves: await curvesOf(predict, features, empty, grid, byLabel[label].blocks, label),
-    replaced_by: means.length ? "the mean of the training tracks" : "the mean of the track (the card has no feature_means)",
+    replaced_by: areMeansKnown ? "the mean of the training tracks" : "the mean of the track (the card has no feature_means)",
     method: "occlusion",
     n_segments: analysis.features.length,
     coverage: coverageOf(chosen.length, analysis),
@@ -59,33 +61,40 @@ function coverageOf(n_explained, { features, spec, seconds }) {
   return `${explained}; each is ${spec.segment_seconds} s long, the track lasts ${seconds.toFixed(0)} s`;
 }
 
+/** Cuts segments into the same seconds and the same frequencies in every view; the first decides. */
 class Grid {
-  constructor(front) {
-    const target = Math.round(front.spec.segment_seconds / WINDOW_SECONDS);
-    const n_windows = Math.min(Math.max(target, 4), 16, front.n_frames);
-    this.n_bins = front.n_bins;
-    this.n_frames = front.n_frames;
-    this.frames = edges(front.n_frames, n_windows);
-    this.bins = edges(front.n_bins, Math.min(N_BANDS, front.n_bins));
-    this.n_windows = n_windows;
-    this.n_blocks = n_windows * (this.bins.length - 1);
+  constructor(views) {
+    const [first] = views;
+    const target = Math.round(first.spec.segment_seconds / WINDOW_SECONDS);
+    this.n_windows = Math.min(Math.max(target, 4), 16, ...views.map((view) => view.n_frames));
+    const bins = edges(first.n_bins, Math.min(N_BANDS, first.n_bins));
+    const limits = bins.slice(1, -1).map((bin) => binHz(first.spec)[bin]);
+    this.views = views.map((view, i) => ({
+      name: view.name,
+      n_frames: view.n_frames,
+      frames: edges(view.n_frames, this.n_windows),
+      bins: i === 0 ? bins : [0, ...limits.map((hz) => binHz(view.spec).filter((centre) => centre < hz).length), view.n_bins],
+    }));
+    this.n_bands = bins.length - 1;
+    this.n_blocks = this.n_windows * this.n_bands;
   }
 
   /** Copy one block from source to target. */
   copy(target, source, block) {
     const [band, window] = [Math.floor(block / this.n_windows), block % this.n_windows];
-    for (let bin = this.bins[band]; bin < this.bins[band + 1]; bin += 1) {
-      const from = bin * this.n_frames + this.frames[window];
-      const to = bin * this.n_frames + this.frames[window + 1];
-      target.set(source.subarray(from, to), from);
+    for (const { name, n_frames, frames, bins } of this.views) {
+      for (let bin = bins[band]; bin < bins[band + 1]; bin += 1) {
+        const from = bin * n_frames + frames[window];
+        const to = bin * n_frames + frames[window + 1];
+        target[name].set(source[name].subarray(from, to), from);
+      }
     }
   }
 
-  withoutEach(segment, fill) {
-    const filled = segment.map((_, i) => fill[Math.floor(i / this.n_frames)]);
+  withoutEach(segment, empty) {
     const one = (blocks) => {
-      const occluded = segment.slice();
-      blocks.forEach((block) => this.copy(occluded, filled, block));
+      const occluded = copyOf(segment);
+      blocks.forEach((block) => this.copy(occluded, empty, block));
       return occluded;
     };
     const all = Array.from({ length: this.n_blocks }, (_, block) => block);
@@ -94,7 +103,7 @@ class Grid {
   }
 
   inRows(values) {
-    return Array.from({ length: this.bins.length - 1 }, (_, band) =>
+    return Array.from({ length: this.n_bands }, (_, band) =>
       values.slice(band * this.n_windows, (band + 1) * this.n_windows));
   }
 }
@@ -104,7 +113,7 @@ async function curvesOf(predict, features, empty, grid, blocks, label) {
   const best = blocks.map((rows) => rows.flat().map((value, i) => [value, i]).sort((a, b) => b[0] - a[0]).map((x) => x[1]));
   const shuffles = Array.from({ length: N_RANDOM }, () => blocks.map(() => shuffled(grid.n_blocks, random)));
   const curve = async (orders, isBack) => {
-    const current = features.map((segment) => (isBack ? empty : segment).slice());
+    const current = features.map((segment) => copyOf(isBack ? empty : segment));
     const found = [];
     let done = 0;
     for (const fraction of FRACTIONS) {
@@ -165,9 +174,21 @@ function evenly(n) {
   return Array.from({ length: Math.ceil(n / every) }, (_, i) => i * every);
 }
 
-function meansOf(features, front) {
-  return Array.from({ length: front.n_bins }, (_, bin) =>
-    meanOf(features.map((segment) => meanOf(segment.subarray(bin * front.n_frames, (bin + 1) * front.n_frames)))));
+/** A segment that holds one number for every bin of every view. */
+function filled(views, numbersOf) {
+  return Object.fromEntries(views.map((view) => {
+    const numbers = numbersOf(view);
+    return [view.name, Float32Array.from({ length: view.n_bins * view.n_frames }, (_, i) => numbers[Math.floor(i / view.n_frames)])];
+  }));
+}
+
+function meansOf(features, { name, n_bins, n_frames }) {
+  return Array.from({ length: n_bins }, (_, bin) =>
+    meanOf(features.map((segment) => meanOf(segment[name].subarray(bin * n_frames, (bin + 1) * n_frames)))));
+}
+
+function copyOf(segment) {
+  return Object.fromEntries(Object.entries(segment).map(([name, values]) => [name, values.slice()]));
 }
 
 function logOdds(probabilities) {

@@ -1,15 +1,41 @@
-// The front end: decibels of a segment, as genrekit.features computes them.
+// The front end: every view of a segment, as genrekit.inference.frontend computes them.
+
+import { resample } from "./sound.js";
 
 const MOST_LIFT_DB = 40; // as in genrekit.features.level
 
-/** Return (decibels, brought to level_db, - mean) / std of a segment, n_bins rows of n_frames. */
+/** Turns segments, cut at the highest sample rate of a card's views, into the inputs of a network. */
 export class FrontEnd {
-  constructor(spec) {
+  constructor(views) {
+    this.views = views.map((view) => new View(view));
+    this.spec = this.views.map((view) => view.spec).reduce((a, b) => (b.sample_rate > a.sample_rate ? b : a));
+  }
+
+  /** Return the features of a segment by the name of the view. */
+  compute(segment) {
+    return Object.fromEntries(this.views.map((view) => [view.name, view.compute(this.#at(segment, view))]));
+  }
+
+  #at(segment, view) {
+    const resampled = resample(segment, this.spec.sample_rate, view.spec.sample_rate);
+    if (resampled.length === view.n_samples) return resampled;
+    const whole = new Float32Array(view.n_samples); // rounding: a sample at most is missing
+    whole.set(resampled.subarray(0, view.n_samples));
+    return whole;
+  }
+}
+
+/** One view: (decibels, brought to level_db, - mean) / std of a segment, n_bins rows of n_frames. */
+class View {
+  constructor({ name, features: spec, feature_means: means }) {
+    this.name = name;
     this.spec = spec;
+    this.means = means;
+    this.n_samples = Math.round(spec.segment_seconds * spec.sample_rate);
     this.size = spec.n_fft;
     this.n_spectrum = 1 + spec.n_fft / 2;
     this.n_bins = spec.kind === "log_mel" ? spec.n_mels : this.n_spectrum;
-    this.n_frames = 1 + Math.floor(Math.round(spec.segment_seconds * spec.sample_rate) / spec.hop_length);
+    this.n_frames = 1 + Math.floor(this.n_samples / spec.hop_length);
     this.window = Float64Array.from({ length: this.size }, (_, i) => 0.5 - 0.5 * Math.cos((2 * Math.PI * i) / this.size));
     this.filters = spec.kind === "log_mel" ? melFilters(spec) : null;
     this.fourier = new Fourier(this.size);

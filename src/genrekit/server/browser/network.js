@@ -1,5 +1,6 @@
 // The network in WebAssembly, and its calibration: genrekit.models.runtime and genrekit.inference.aggregation.
 
+import { FrontEnd } from "./features.js";
 import * as ort from "./ort.wasm.min.mjs";
 
 const BATCH_SIZE = 4;
@@ -16,18 +17,17 @@ export class Network {
 
   constructor(card, session) {
     this.card = card;
+    this.front = new FrontEnd(card.views);
     this.session = session;
   }
 
-  /** Return the calibrated probabilities of segments, each a flat array of n_bins rows. */
-  async predict(segments, n_bins, n_frames) {
+  /** Return the calibrated probabilities of segments, as FrontEnd.compute gives them. */
+  async predict(segments) {
     const rows = [];
     for (let start = 0; start < segments.length; start += BATCH_SIZE) {
       const batch = segments.slice(start, start + BATCH_SIZE);
-      const data = new Float32Array(batch.length * n_bins * n_frames);
-      batch.forEach((segment, i) => data.set(segment, i * n_bins * n_frames));
-      const features = new ort.Tensor("float32", data, [batch.length, n_bins, n_frames]);
-      const { logits } = await this.session.run({ features }, ["logits"]);
+      const inputs = this.front.views.map((view) => [view.name, tensorOf(batch, view)]);
+      const { logits } = await this.session.run(Object.fromEntries(inputs), ["logits"]);
       const n_labels = this.card.labels.length;
       batch.forEach((_, i) => rows.push(this.#calibrated(logits.data.slice(i * n_labels, (i + 1) * n_labels))));
     }
@@ -42,6 +42,12 @@ export class Network {
     const total = powers.reduce((a, b) => a + b);
     return powers.map((power) => power / total);
   }
+}
+
+function tensorOf(segments, { name, n_bins, n_frames }) {
+  const data = new Float32Array(segments.length * n_bins * n_frames);
+  segments.forEach((segment, i) => data.set(segment[name], i * n_bins * n_frames));
+  return new ort.Tensor("float32", data, [segments.length, n_bins, n_frames]);
 }
 
 function tempered(probabilities, temperature) {

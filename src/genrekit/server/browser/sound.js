@@ -4,6 +4,8 @@ const DECODED_HZ = 44100; // browsers bring every file to the rate of the contex
 const ATTENUATION_DB = 125;
 const PASSBAND = 0.913; // of the lower half sample rate, as soxr's HQ has it
 
+const kernelsBy = new Map();
+
 /** Return mono samples of a file at a sample rate. */
 export async function monoOf(file, rate) {
   const decoder = new OfflineAudioContext(1, 1, DECODED_HZ);
@@ -25,7 +27,9 @@ export function resample(waveform, from, to) {
   if (from === to) return waveform;
   const divisor = greatestDivisor(from, to);
   const [up, down] = [to / divisor, from / divisor];
-  const kernels = kernelsOf(from, to, up);
+  const key = `${from} ${to}`;
+  if (!kernelsBy.has(key)) kernelsBy.set(key, kernelsOf(from, to, up));
+  const kernels = kernelsBy.get(key);
   const half = (kernels[0].length - 1) >> 1;
   const result = new Float32Array(Math.round((waveform.length * to) / from));
   for (let i = 0; i < result.length; i += 1) {
