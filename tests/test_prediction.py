@@ -7,9 +7,9 @@ import io
 import json
 
 import pytest
-from genrekit.batch.tasks import Predict
 from pydantic import ValidationError
 
+from genrekit.batch.prediction_task import PredictFiles
 from genrekit.cli import writers
 from genrekit.prediction import (
     ModelReference,
@@ -103,7 +103,7 @@ def test_every_form_is_made_of_the_one_model() -> None:
     write = writers.writer("csv", stream, ("blues", "jazz", "rock"), None, timeline=False)
     write(prediction())
     [csv_row] = csv.DictReader(io.StringIO(stream.getvalue()))
-    work = Predict(None, "tiny", "1", "ab", ("blues", "jazz", "rock"))
+    work = PredictFiles(None, "tiny", "1", "ab", ("blues", "jazz", "rock"))
     parquet_row = work.flat(prediction().to_dict())
     assert list(csv_row) == list(work.columns())
     assert parquet_row.keys() == work.columns().keys()

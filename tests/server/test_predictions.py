@@ -14,6 +14,7 @@ import soundfile
 from serving import TINY, Server, problem, wait_for
 
 from genrekit import Classifier
+from genrekit.explain.document import ExplanationDocument
 from genrekit.explain.spectrogram import spectrogram
 from genrekit.inference import timeline
 from genrekit.server import schemas
@@ -185,13 +186,19 @@ def test_models(server: Server) -> None:
 
 
 def test_two_models_by_name(serve, tracks: list[Path]) -> None:
-    both = serve("--model", "fast")
+    two_views = TINY.with_name("tiny-two-views")
+    both = serve("--model", str(two_views))
+    audio = tracks[0].read_bytes()
     with both.client() as client:
         names = [model["name"] for model in client.get("/v1/models").json()["models"]]
-    assert names == ["tiny", "fast"]
-    audio = tracks[0].read_bytes()
+        assert names == ["tiny", "tiny-two-views"]
+        answer = client.post("/v1/explain", content=audio, params={"model": "tiny-two-views"})
     assert both.post(audio).json()["model"]["name"] == "tiny"
-    assert both.post(audio, model="fast").json()["model"]["name"] == "fast"
+    expected = Classifier(two_views).predict_file(tracks[0]).probabilities
+    found = both.post(audio, model="tiny-two-views", include="spectrogram").json()
+    assert {genre["label"]: genre["probability"] for genre in found["genres"]} == expected
+    explained = ExplanationDocument.model_validate(answer.json())
+    assert {g.label: g.probability for g in explained.prediction.genres} == expected
 
 
 def test_nothing_there_and_wrong_method(server: Server) -> None:
