@@ -6,6 +6,7 @@ A set is a TOML file in ``genrekit/labels/``; adding one edits nothing else.
 from __future__ import annotations
 
 import tomllib
+import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -80,12 +81,19 @@ class LabelSet:
 
 
 def spelling(name: str) -> str:
-    """Return a name without case, spaces and punctuation, to compare names by.
+    r"""Return a name without case, spaces and punctuation, and with composed letters (NFC).
 
     >>> spelling("Hip-Hop") == spelling("hip hop")
     True
+    >>> spelling("caf\u00e9") == spelling("cafe\u0301")
+    True
     """
-    return "".join(character for character in name.casefold() if character.isalnum())
+    return "".join(character for character in composed(name).casefold() if character.isalnum())
+
+
+def composed(name: str) -> str:
+    """Return a name with composed letters (Unicode's form C); macOS writes file names otherwise."""
+    return unicodedata.normalize("NFC", name)
 
 
 def wider(genre: str) -> list[str]:

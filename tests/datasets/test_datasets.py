@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
@@ -103,6 +104,39 @@ def test_the_corrupt_track_is_named_and_skipped_only_where_it_is_corrupt(write: 
 def test_two_files_of_one_gtzan_track_are_named(write: Write) -> None:
     root = write("blues/blues.00000.wav", "blues/blues.00000.au", "rock/rock.00001.wav")
     with pytest.raises(DatasetError, match=r"two files are called 'blues.00000': .*\.au and .*wav"):
+        open_dataset(root)
+
+
+def test_gtzan_and_a_genre_of_ones_own_are_a_plain_folder(write: Write) -> None:
+    root = write("blues/blues.00000.wav", "rock/rock.00001.wav", "polka/mine.wav", "loose.wav")
+    dataset = open_dataset(root)
+    assert dataset.name != "gtzan"
+    assert dataset.counts == {"blues": 1, "polka": 1, "rock": 1}
+    assert [str(problem) for problem in dataset.problems] == [
+        f"{root / 'loose.wav'}: skipped, it lies in no genre's folder"
+    ]
+
+
+@pytest.mark.parametrize("name", ["loose.wav", "Data/mine/a.wav", "Data/genres/polka/a.wav"])
+def test_music_beside_gtzan_is_named(write: Write, name: str) -> None:
+    folder = "" if name == "loose.wav" else "Data/genres/"
+    root = write(f"{folder}blues/blues.00000.wav", f"{folder}rock/rock.00001.wav", name)
+    dataset = open_dataset(root)
+    assert (dataset.name, len(dataset.tracks)) == ("gtzan", 2)
+    (problem,) = dataset.problems
+    assert str(problem).startswith(f"{root / name}: left out, with 0 more")
+
+
+def test_names_in_any_form_of_unicode_are_the_same(write: Write) -> None:
+    one, other = (unicodedata.normalize(form, "Café") for form in ("NFC", "NFD"))
+    root = write(f"{other}/{other}.wav", "rock/a.wav")
+    tracks = open_dataset(root).tracks
+    assert (tracks[0].genre, tracks[0].track_id) == (one, f"{one}/{one}")
+    table = root / "m.csv"
+    table.write_text(f"path,genre\n{one}/{one}.wav,{other}\nrock/a.wav,rock\n", encoding="utf-8")
+    assert open_dataset(table).tracks == tracks
+    write(f"{one}/b.wav")
+    with pytest.raises(DatasetError, match="spell one genre"):
         open_dataset(root)
 
 

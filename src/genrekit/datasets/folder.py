@@ -28,7 +28,7 @@ def open_folder(path: Path) -> Dataset | None:
     loose = [file for file in audio_files(path) if file.parent == path]
     _check_folders(path, found, loose)
     tracks = tuple(
-        Track(track_id_of(file, path), file, folder.name)
+        Track(track_id_of(file, path), file, labels.composed(folder.name))
         for folder, inside in found.items()
         for file in inside
     )
@@ -39,9 +39,10 @@ def open_folder(path: Path) -> Dataset | None:
 def track_id_of(file: Path, below: Path) -> str:
     """Return a file's path below a folder, without its suffix, with "/" on every system.
 
-    Tabs and line breaks become spaces, because a split file holds one track a line.
+    Tabs and line breaks become spaces, because a split file holds one track a line. Letters are
+    composed (NFC), because macOS writes names otherwise.
     """
-    name = file.relative_to(below).with_suffix("").as_posix()
+    name = labels.composed(file.relative_to(below).with_suffix("").as_posix())
     return "".join(" " if character in "\t\n\r" else character for character in name)
 
 

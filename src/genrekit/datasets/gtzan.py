@@ -23,7 +23,7 @@ from genrekit.datasets.download import Archive
 from genrekit.datasets.readability import unreadable
 from genrekit.datasets.split import Split, read_pairs
 from genrekit.datasets.tracks import Problem, Track
-from genrekit.files import AUDIO_SUFFIXES
+from genrekit.files import AUDIO_SUFFIXES, audio_files
 
 NAME = "gtzan"
 FAULT_FILTERED = "fault-filtered"
@@ -38,7 +38,8 @@ def open_gtzan(path: Path) -> Dataset | None:
     """Open a folder that holds GTZAN or a part of it; None where it holds no file named so.
 
     Where several copies lie below the folder, the largest tree of genre folders is taken and the
-    others are named among the problems.
+    others are named among the problems. Other music in the folder's own genre folders makes it a
+    plain folder of genres, and so None; elsewhere it is named among the problems.
 
     Raises:
         DatasetError: two copies of one size, one genre only, or two files of one track.
@@ -53,6 +54,13 @@ def open_gtzan(path: Path) -> Dataset | None:
         Problem(str(folder), f"{len(copies[folder])} GTZAN files not used: {chosen} is taken")
         for folder in others
     ]
+    foreign = _foreign(path, copies)
+    if chosen == path and any(file.parent != path for file in foreign):
+        return None
+    if foreign:
+        n_more = len(foreign) - 1
+        left_out = f"left out, with {n_more} more: not named as GTZAN's files are"
+        problems.append(Problem(str(foreign[0]), left_out))
     artists, tracks = artist_groups(), []
     for file in copies[chosen]:
         track_id = _track_id(file)
@@ -103,6 +111,12 @@ def _copies(path: Path) -> dict[Path, list[Path]]:
     for file in _named_files(path):
         copies[file.parent.parent if _in_genre_folder(file) else file.parent].append(file)
     return dict(copies)
+
+
+def _foreign(path: Path, copies: dict[Path, list[Path]]) -> list[Path]:
+    """Return the audio below a folder that is not named as GTZAN's is."""
+    named = {file for files in copies.values() for file in files}
+    return [file for file in audio_files(path) if file not in named]
 
 
 def _named_files(path: Path) -> Iterator[Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -156,20 +157,23 @@ def _tracks(table: Path, rows: Iterable[ManifestRow]) -> tuple[list[Track], list
             )
         if file.is_file():
             group = artist_group(row.cells.get("artist", ""))
-            tracks.append(Track(_track_id(row), file, row.cells["genre"], group))
+            tracks.append(Track(_track_id(row), file, labels.composed(row.cells["genre"]), group))
         else:
             problems.append(Problem(str(file), f"skipped, line {row.line}: no such file"))
     return tracks, problems
 
 
 def _file(table: Path, row: ManifestRow) -> Path:
-    return Path(os.path.normpath(table.parent / row.cells["path"]))
+    """Return where a row's file lies, whichever form of Unicode its name has on the disk."""
+    named = os.path.normpath(table.parent / row.cells["path"])
+    forms = (named, *(unicodedata.normalize(form, named) for form in ("NFC", "NFD")))
+    return Path(next((form for form in forms if os.path.exists(form)), named))  # noqa: PTH110
 
 
 def _track_id(row: ManifestRow) -> str:
     listed = row.cells.get("track_id")
     name = listed or Path(os.path.normpath(row.cells["path"])).with_suffix("").as_posix()
-    return "".join(" " if character in "\t\n\r" else character for character in name)
+    return "".join(" " if c in "\t\n\r" else c for c in labels.composed(name))
 
 
 def _official(table: Path, rows: Iterable[ManifestRow]) -> dict[str, Split]:

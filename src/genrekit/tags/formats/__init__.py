@@ -93,9 +93,19 @@ def write(
         first, *others = container.places
         others = [p for p in others if p.tag.values("genre") or p.tag.kind == "ID3v1"]
         places = [first, *others]
-        new = {place: place.tag.rewritten(chosen, provenance, profile) for place in places}
+        new = {
+            place: _in_version(place.tag, profile).rewritten(chosen, provenance, profile)
+            for place in places
+        }
         for part in base.changed(data, container.edits(new)):
             target.write(part)
+
+
+def _in_version(tag: Tag, profile: Profile) -> Tag:
+    """Return a tag in the version of ID3v2 that a profile asks for."""
+    if not isinstance(tag, id3v2.Tag) or profile.id3_version in (None, tag.version):
+        return tag
+    return id3_versions.converted(tag, profile.id3_version)
 
 
 def difference(before: Path, after: Path) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -35,5 +36,6 @@ def separate(values: Iterable[str]) -> list[str]:
     for value in values:
         for part in value.replace("\0", ";").split(";"):
             if part.strip():
-                found.setdefault(part.strip().casefold(), part.strip())
+                name = unicodedata.normalize("NFC", part.strip())
+                found.setdefault(name.casefold(), part.strip())
     return list(found.values())

@@ -213,16 +213,11 @@ class Tag:
         ]
 
     def rewritten(self, genres: Sequence[str], provenance: str, profile: Profile) -> bytes:
-        """Return the tag with other genres.
+        """Return the tag with other genres, in the version that it has.
 
         Raises:
             TagError: it would be longer than ID3v2 allows.
         """
-        if profile.id3_version not in (None, self.version):
-            from genrekit.tags.formats import id3_versions
-
-            other = id3_versions.converted(self, profile.id3_version)
-            return other.rewritten(genres, provenance, profile)
         values = profile.values(genres, is_id3=True)
         return self._joined(self._frame("genre", values), self._frame("provenance", [provenance]))
 
