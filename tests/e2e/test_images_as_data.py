@@ -99,18 +99,18 @@ def other_run(other_images: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     return run
 
 
-def test_a_model_of_images_hears_audio_as_it_sees_its_image(
+def test_a_model_of_images_predicts_audio_as_it_predicts_its_image(
     run: Path, audio: Path, images: Path
 ) -> None:
     assert registry.read(run / "model").card.images == "published"
     classifier = Classifier(run / "model")
     for genre in ("high", "low"):
-        heard = classifier.predict_file(audio / genre / "3.wav")
-        seen = classifier.predict_file(images / genre / "3.0.png")
-        assert heard.duration_seconds == seen.duration_seconds == 2 * SECONDS
-        assert [its.start_seconds for its in seen.segments] == [0, SECONDS]
-        for label, probability in heard.probabilities.items():
-            assert seen.probabilities[label] == pytest.approx(probability, abs=0.05)
+        from_audio = classifier.predict_file(audio / genre / "3.wav")
+        from_image = classifier.predict_file(images / genre / "3.0.png")
+        assert from_audio.duration_seconds == from_image.duration_seconds == 2 * SECONDS
+        assert [its.start_seconds for its in from_image.segments] == [0, SECONDS]
+        for label, probability in from_audio.probabilities.items():
+            assert from_image.probabilities[label] == pytest.approx(probability, abs=0.05)
 
 
 def test_it_is_measured_on_images_and_on_audio(run: Path, audio: Path, images: Path) -> None:
@@ -122,15 +122,15 @@ def test_it_is_measured_on_images_and_on_audio(run: Path, audio: Path, images: P
         assert json.loads(output)["n_tracks"] >= 1
 
 
-def test_a_model_of_unknown_images_sees_such_images_only(
+def test_a_model_of_unknown_images_takes_such_images_only(
     other_run: Path, audio: Path, images: Path, other_images: Path
 ) -> None:
     assert registry.read(other_run / "model").card.images == "other"
     model = ["--model", other_run / "model"]
     code, output = genrekit("predict", *model, audio / "low" / "0.wav")
     assert code == 1
-    assert "was trained on images whose making is not known, so it sees such images" in output
-    with pytest.raises(ModelError, match="hears no audio"):
+    assert "was trained on images whose making is not known, so it takes such images" in output
+    with pytest.raises(ModelError, match="no audio"):
         Classifier(other_run / "model").predict(np.zeros(16000, np.float32), 16000)
     code, output = genrekit("predict", *model, images / "low" / "0.0.png")
     assert code == 1
@@ -140,10 +140,10 @@ def test_a_model_of_unknown_images_sees_such_images_only(
     assert set(json.loads(output)["genres"][0]) == {"label", "probability"}
 
 
-def test_a_model_that_hears_says_so_of_an_image(images: Path) -> None:
+def test_a_model_of_audio_refuses_an_image(images: Path) -> None:
     code, output = genrekit("predict", "--model", TINY, images / "low" / "0.0.png")
     assert code == 1
-    assert "is an image, and model 'tiny' hears audio; give the audio" in output
+    assert "is an image, and model 'tiny' takes audio; give the audio" in output
     code, output = genrekit(
         "evaluate", TINY, "--data", images, "--split", "track", "--include-training-tracks"
     )

@@ -1,30 +1,28 @@
-"""Learning from a library as a user does: train from its tags, teach a model one more genre."""
+"""Learning from a library as a user does: train from its tags, add one more genre to a model."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import mutagen.flac
 import numpy as np
 import pytest
 import soundfile
+from typer.testing import CliRunner, Result
+
+from genrekit.cli.main import build
 
 RATE = 16000
 HERTZ = {"Low": 200.0, "High": 3000.0}
 
 
-def genrekit(*arguments: object, cache: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "genrekit.cli.main", *map(str, arguments)],
-        env=os.environ | {"XDG_CACHE_HOME": str(cache)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
+@pytest.fixture(autouse=True)
+def own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+
+def genrekit(*arguments: object) -> Result:
+    return CliRunner().invoke(build(), [str(argument) for argument in arguments])
 
 
 @pytest.fixture(scope="module")
@@ -47,14 +45,14 @@ def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_model_is_trained_from_tags_and_says_how_good_it_is(music: Path, tmp_path: Path) -> None:
-    done = genrekit("train", "--from-tags", music, "--output", tmp_path / "run", cache=tmp_path)
-    assert done.returncode == 0, done.stderr
+    done = genrekit("train", "--from-tags", music, "--output", tmp_path / "run")
+    assert done.exit_code == 0, done.stderr
     assert "20 tracks: high (10), low (10)" in done.stderr
     assert "left out: 6 files: no genre" in done.stderr
     assert "100.0% of 20" in done.stderr
     assert "artist-grouped folds" in done.stderr
     model = done.stdout.strip()
-    heard = genrekit("predict", music / "High0.flac", "--model", model, "--json", cache=tmp_path)
+    heard = genrekit("predict", music / "High0.flac", "--model", model, "--json")
     assert '"label": "high"' in heard.stdout
 
 
@@ -68,16 +66,14 @@ def test_a_genre_is_added_from_examples(music: Path, tmp_path: Path) -> None:
         tone = 0.3 * np.sin(2 * np.pi * rng.uniform(100, 4000) * time)
         soundfile.write(others / f"{index}.flac", tone, RATE)
     examples = sorted(music.glob("noise*"))
-    assert genrekit("library", "scan", others, "--db", db, cache=tmp_path).returncode == 0
-    done = genrekit(
-        "genres", "add", "Noise", *examples, "--db", db, "--output", target, cache=tmp_path
-    )
-    assert done.returncode == 0, done.stderr
+    assert genrekit("library", "scan", others, "--db", db).exit_code == 0
+    done = genrekit("genres", "add", "Noise", *examples, "--db", db, "--output", target)
+    assert done.exit_code == 0, done.stderr
     assert "6 of 6 examples are called 'Noise', and so are 0 of 50 other tracks" in done.stderr
-    heard = genrekit("predict", examples[0], "--model", target, "--json", cache=tmp_path)
+    heard = genrekit("predict", examples[0], "--model", target, "--json")
     assert '"label": "Noise"' in heard.stdout
     options = ("--db", db, "--model", target, "--dry-run")
-    scanned = genrekit("library", "scan", others, *options, cache=tmp_path)
+    scanned = genrekit("library", "scan", others, *options)
     assert "50 not yet analysed by 'fast-noise'" in scanned.stdout
 
 
@@ -85,8 +81,6 @@ def test_training_may_keep_some_genres_only(music: Path, tmp_path: Path) -> None
     manifest = tmp_path / "manifest.csv"
     lines = [f"{path},my{path.stem[:3]}" for path in sorted(music.glob("*.flac"))]
     manifest.write_text("path,genre\n" + "\n".join(lines) + "\n")
-    shown = genrekit(
-        "train", "--data", manifest, "--genres", "Mylow,Myhig", "--dry-run", cache=tmp_path
-    )
+    shown = genrekit("train", "--data", manifest, "--genres", "Mylow,Myhig", "--dry-run")
     assert 'genres = ["Mylow", "Myhig"]' in shown.stdout
     assert "mynoi" not in shown.stdout.replace(str(manifest), "")

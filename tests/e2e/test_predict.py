@@ -95,7 +95,7 @@ def test_timeline_forms(audio: Path, tmp_path: Path) -> None:
 def test_a_timeline_of_several_files_needs_a_form_that_holds_them(audio: Path) -> None:
     done = predict(".", "--timeline", "-o", "out.png", cwd=audio, COLUMNS="200")
     assert done.returncode == 2
-    assert b"4 files came" in done.stderr
+    assert b"got 4 files" in done.stderr
     told = predict(".", "--timeline", "--csv", cwd=audio)
     rows = list(csv.DictReader(io.StringIO(told.stdout.decode())))
     assert len({row["path"] for row in rows}) == 4

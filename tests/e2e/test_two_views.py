@@ -71,6 +71,6 @@ def test_it_is_explained_in_the_first_views_bands(music: Path) -> None:
 
 def test_it_is_verified_and_exported(tmp_path: Path) -> None:
     assert genrekit("models", "verify", MODEL)[0] == 0
-    code, _ = genrekit("models", "export", MODEL, tmp_path / "copy")
+    code, _ = genrekit("models", "export", MODEL, "-o", tmp_path / "copy")
     assert code == 0
     assert registry.read(tmp_path / "copy").card.views == registry.find(MODEL).card.views

@@ -142,12 +142,12 @@ def _place(options: TrainOptions) -> Placement:
 
 
 def _label(options: TrainOptions, folder: Path) -> TrainOptions:
-    """Write what the tags of a folder say as a manifest into the run's folder, to train on it."""
+    """Write a folder's genre tags as a manifest into the run's folder, to train on it."""
     from genrekit.library import labelling
     from genrekit.training.recipe import FROM_TAGS
 
-    folder = options.output or _new_folder("own-genres")
-    target = folder / "own-tags.csv"
+    output = options.output or _new_folder("own-genres")
+    target = output / "own-tags.csv"
     with console.progress("Reading tags", None) as advance:
         found = labelling.write_manifest(
             folder,
@@ -161,7 +161,7 @@ def _label(options: TrainOptions, folder: Path) -> TrainOptions:
     for reason, n_files in found.left_out.items():
         console.say(f"left out: {n_files} files: {reason}")
     arguments = [*FROM_TAGS, *(options.arguments or [])]
-    return replace(options, output=folder, data=str(target), arguments=arguments)
+    return replace(options, output=output, data=str(target), arguments=arguments)
 
 
 def _recipe(options: TrainOptions) -> Recipe:
