@@ -62,8 +62,9 @@ def trained_on(*track_ids: str) -> ModelCard:
 
 
 def prediction(key: str, card: ModelCard, rows: list[list[float]]) -> Prediction:
-    """Return a prediction whose segments have these probabilities."""
+    """Return a prediction whose segments have these probabilities, and the logits behind them."""
     means = np.mean(rows, axis=0).round(6).tolist()
+    logits = np.log(np.maximum(rows, 1e-12)) * card.calibration.temperature
     segments = tuple(
         SegmentPrediction(
             start_seconds=3.0 * index,
@@ -78,7 +79,7 @@ def prediction(key: str, card: ModelCard, rows: list[list[float]]) -> Prediction
         segments=segments,
         model=ModelReference(name=card.name, version=card.version, sha256=card.onnx_sha256),
         duration_seconds=3.0 * len(rows),
-    )
+    ).with_logits(logits.astype(np.float32))
 
 
 class FixedClassifier:
@@ -482,3 +483,25 @@ def test_the_confusion_image_is_darkest_where_the_counts_are(tmp_path: Path) -> 
     # Full blue of the colour map, (8, 48, 107): the recall of rock is 1.
     distance = np.abs(image[..., :3] * 255 - np.array([8, 48, 107])).max(axis=2)
     assert (distance < 3).sum() > 500
+
+
+def test_predictions_read_from_json_have_no_uncalibrated_numbers() -> None:
+    selection = select(CARD, dataset(), split())
+    found = predicted(selection)
+    found.predictions = [Prediction.from_json(its.to_json()) for its in found.predictions]
+    with pytest.raises(ValueError, match=r"b1\.wav that was read from JSON; expected one with its"):
+        measure(CARD, selection, found)
+
+
+def test_folds_of_the_leaky_split_join_segments_and_logits_in_their_order() -> None:
+    # b2's segments by two models: the one with the later parts comes first.
+    measured_folds = []
+    for held_out in ((2, 3), (0, 1)):
+        keys = {("b2", index): "test" if index in held_out else "train" for index in range(4)}
+        selection = select(CARD, dataset(), SegmentSplit("segment", keys))
+        measured_folds.append(protocol.Measured(CARD, selection, predicted(selection)))
+    result = protocol.measure(measured_folds)
+    (track,) = result.tracks
+    assert (track.n_segments, track.label) == (4, "rock")
+    assert result.levels["segment"].n_items == 4
+    assert [run.n_correct for run in result.runs] == [0, 1]

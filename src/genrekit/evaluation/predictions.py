@@ -9,13 +9,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from genrekit.datasets.feature_table import FeatureTable
 from genrekit.errors import ModelError
 from genrekit.evaluation.result import Confusion, FailedTrack, TrackResult
 from genrekit.evaluation.scoring import Floats, Integers
-from genrekit.inference.aggregation import track_probabilities
-from genrekit.prediction import FailedFile, Prediction
+from genrekit.inference.aggregation import segment_probabilities, track_probabilities
+from genrekit.prediction import FailedFile, Prediction, SegmentPrediction
 
 if TYPE_CHECKING:
     from genrekit.datasets.dataset import Dataset
@@ -86,25 +87,39 @@ def _kept(track: ChosenTrack, result: Prediction | FailedFile, card: ModelCard) 
     if not track.segments:
         return result
     part_seconds = result.duration_seconds / track.n_segments
-    kept = tuple(
-        segment
-        for segment in result.segments
+    kept = [
+        index
+        for index, segment in enumerate(result.segments)
         if (segment.start_seconds + segment.end_seconds) / 2 // part_seconds in track.segments
-    )
+    ]
     if not kept:
         return "the model takes no segment in this part of the track"
-    return _joined_again(card, result.model_copy(update={"segments": kept}))
+    segments = [result.segments[index] for index in kept]
+    return _of_segments(card, result, segments, _logits(result)[kept])
 
 
-def _joined_again(card: ModelCard, prediction: Prediction) -> Prediction:
-    """Return the prediction with the probabilities that its own segments give."""
+def _of_segments(
+    card: ModelCard,
+    prediction: Prediction,
+    segments: Sequence[SegmentPrediction],
+    logits: NDArray[np.float32],
+) -> Prediction:
+    """Return a prediction of the same track by other segments; logits has a row for each."""
     probabilities = track_probabilities(
-        _segment_matrix(prediction, card.labels),
-        card.aggregation,
-        card.calibration.track_temperature,
+        _segment_matrix(segments, card.labels), card.aggregation, card.calibration.track_temperature
     )
     named = dict(zip(card.labels, probabilities.tolist(), strict=True))
-    return prediction.model_copy(update={"probabilities": named})
+    changes = {"segments": tuple(segments), "probabilities": named}
+    return prediction.model_copy(update=changes).with_logits(logits)
+
+
+def _logits(prediction: Prediction) -> NDArray[np.float32]:
+    if prediction.logits is None:
+        raise ValueError(
+            f"got a prediction of {prediction.path} that was read from JSON; expected one with its "
+            "logits: predict the track again"
+        )
+    return prediction.logits
 
 
 @dataclass(frozen=True)
@@ -128,13 +143,19 @@ class PooledPredictions:
     @cached_property
     def segments(self) -> list[Floats]:
         """Probabilities of each track's segments. Shapes (n_segments, n_labels)."""
-        return [_segment_matrix(prediction, self.labels) for prediction in self.predictions]
+        return [_segment_matrix(its.segments, self.labels) for its in self.predictions]
 
     @cached_property
     def of_tracks(self) -> Floats:
         """Probabilities of each track, as predicted. Shape (n_tracks, n_labels)."""
         rows = [[its.probabilities[label] for label in self.labels] for its in self.predictions]
         return np.array(rows)
+
+    @cached_property
+    def uncalibrated(self) -> Floats:
+        """Mean probabilities without temperature and bias. Shape (n_tracks, n_labels)."""
+        rows = (segment_probabilities(_logits(prediction)) for prediction in self.predictions)
+        return np.array([track_probabilities(its) for its in rows])
 
     def results(self) -> tuple[TrackResult, ...]:
         """Return the truth and the prediction of each track."""
@@ -162,9 +183,11 @@ def _join(
     card: ModelCard, first: tuple[ChosenTrack, Prediction], second: tuple[ChosenTrack, Prediction]
 ) -> tuple[ChosenTrack, Prediction]:
     (track, prediction), (other, more) = first, second
-    segments = sorted((*prediction.segments, *more.segments), key=lambda its: its.start_seconds)
-    joined = prediction.model_copy(update={"segments": tuple(segments)})
-    return replace(track, segments=track.segments | other.segments), _joined_again(card, joined)
+    segments = [*prediction.segments, *more.segments]
+    logits = np.concatenate([_logits(prediction), _logits(more)])
+    order = sorted(range(len(segments)), key=lambda index: segments[index].start_seconds)
+    joined = _of_segments(card, prediction, [segments[index] for index in order], logits[order])
+    return replace(track, segments=track.segments | other.segments), joined
 
 
 def printable(path: os.PathLike[str]) -> str:
@@ -185,8 +208,8 @@ def confusions(results: Sequence[TrackResult]) -> tuple[Confusion, ...]:
     )
 
 
-def _segment_matrix(prediction: Prediction, labels: Sequence[str]) -> Floats:
-    rows = [[s.probabilities[label] for label in labels] for s in prediction.segments]
+def _segment_matrix(segments: Sequence[SegmentPrediction], labels: Sequence[str]) -> Floats:
+    rows = [[its.probabilities[label] for label in labels] for its in segments]
     return np.array(rows, dtype=np.float64)
 
 

@@ -33,21 +33,18 @@ from genrekit.evaluation.scoring import (
     selective_scores,
 )
 from genrekit.evaluation.selection import AnySplit, Selection, select
-from genrekit.inference.aggregation import segment_probabilities, track_probabilities
-from genrekit.models.card import Abstention, Calibration, ModelCard
+from genrekit.inference.aggregation import track_probabilities
+from genrekit.models.card import Abstention, ModelCard
 from genrekit.prediction import ModelReference
 
 if TYPE_CHECKING:
     from genrekit.datasets.dataset import Dataset
     from genrekit.inference.classifier import Classifier
 
-# Far less than the share of one segment, so the mean decides between equal shares and nothing else.
-TIE_BREAK = 1e-6
-# Predictions are rounded to six decimals; a probability of 0 there is less than this.
-ROUNDED_TO_ZERO = 5e-7
 # Precisions whose thresholds are measured, and a threshold that no probability reaches.
 PROMISES = (0.8, 0.85, 0.9, 0.95)
 NEVER = 2.0
+TRACK_LEVELS: tuple[Level, ...] = ("majority_vote", "mean_probability")
 
 
 class Measured(NamedTuple):
@@ -135,7 +132,7 @@ def measure(measured: Sequence[Measured], split: str | None = None) -> Evaluatio
         n_artist_groups=len(set(pooled.groups)),
         product_level=card.aggregation,
         levels=_levels(card, joined),
-        uncalibrated=_uncalibrated(measured, pooled),
+        uncalibrated=_uncalibrated(pooled),
         coverage=coverage(curve, pooled.of_tracks, pooled.true, pooled.groups),
         abstention=_abstention(measured, pooled),
         trained_on=_all(its.trained_on for its in selections),
@@ -177,13 +174,12 @@ def _run(measured: Measured) -> RunScore:
     )
 
 
-def _uncalibrated(measured: Sequence[Measured], pooled: PooledPredictions) -> Uncalibrated:
-    by_card = [its.card.calibration for its in measured for _ in its.predicted.tracks]
-    pairs = zip(pooled.segments, by_card, strict=True)
-    means = np.array([_undo(rows, calibration).mean(axis=0) for rows, calibration in pairs])
+def _uncalibrated(pooled: PooledPredictions) -> Uncalibrated:
     return Uncalibrated(
-        negative_log_likelihood=likelihood(means, pooled.true, pooled.groups),
-        expected_calibration_error=calibration_error(means, pooled.true, pooled.groups),
+        negative_log_likelihood=likelihood(pooled.uncalibrated, pooled.true, pooled.groups),
+        expected_calibration_error=calibration_error(
+            pooled.uncalibrated, pooled.true, pooled.groups
+        ),
     )
 
 
@@ -211,26 +207,13 @@ def _threshold(card: ModelCard, promised: float) -> float:
         return NEVER
 
 
-def _undo(probabilities: Floats, calibration: Calibration) -> Floats:
-    """Undo temperature and bias: ln p is (logits + bias) / temperature but for a constant."""
-    logits = np.log(np.maximum(probabilities, ROUNDED_TO_ZERO)) * calibration.temperature
-    return segment_probabilities(logits, bias=[-value for value in calibration.bias])
-
-
-def _majority(probabilities: Floats) -> Floats:
-    """Return the shares of votes of one track; between equal shares the mean decides."""
-    shares = track_probabilities(probabilities, "majority_vote")
-    tilted = shares + TIE_BREAK * probabilities.mean(axis=0)
-    return np.asarray(tilted / tilted.sum())
-
-
 def _levels(card: ModelCard, pooled: PooledPredictions) -> dict[Level, Scores]:
     """Score every level; that of the model's own predictions as it predicted it."""
     lengths = [len(rows) for rows in pooled.segments]
     segment_groups = [g for g, n in zip(pooled.groups, lengths, strict=True) for _ in range(n)]
     of_tracks: dict[Level, Floats] = {
-        "majority_vote": np.array([_majority(rows) for rows in pooled.segments]),
-        "mean_probability": np.array([track_probabilities(rows) for rows in pooled.segments]),
+        level: np.array([track_probabilities(rows, level) for rows in pooled.segments])
+        for level in TRACK_LEVELS
     }
     of_tracks[card.aggregation] = pooled.of_tracks
     segments = score(
