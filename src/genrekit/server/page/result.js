@@ -105,7 +105,7 @@ export class Result {
     const { curves, genre } = this.explanation;
     const passages = this.#passages().map((s) => `${clock(s.start_seconds)} to ${clock(s.end_seconds)}`);
     const where = passages.length
-      ? `${passages.join(", ")} (white bars) ${passages.length > 1 ? "are" : "is"} what supports ${label} most.`
+      ? `${passages.join(", ")} (white bars) ${passages.length > 1 ? "support" : "supports"} ${label} most.`
       : `No seconds support ${label}.`;
     const check = curves.better_than_random
       ? `The check on ${genre} holds: taking the strongest parts away matters more than taking any.`
