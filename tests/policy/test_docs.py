@@ -8,6 +8,9 @@ import re
 from pathlib import Path
 
 import pytest
+from PIL import Image
+
+from genrekit.models import registry
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
@@ -93,6 +96,13 @@ def importable(name: str) -> tuple[object, list[str]]:
             if error.name is None or not name.startswith(error.name):
                 raise
     raise ModuleNotFoundError(name)
+
+
+def test_the_image_of_the_page_shows_the_default_model() -> None:
+    card = registry.find().card
+    with Image.open(ROOT / "docs" / "pictures" / "page.png") as image:
+        shown = image.text["model"]  # scripts/make_page_image.py writes it
+    assert shown == f"{card.name} {card.version}"
 
 
 def test_the_page_on_scikit_learn_runs() -> None:
