@@ -28,7 +28,7 @@ from typing import Any
 import material
 
 TIMES = Path(__file__).parent / "service_times.json"
-N_AHEAD = 4  # files that a worker has under way while it hears one
+N_AHEAD = 4  # files that a worker has under way while it processes one
 FILES_PER_WORKER = 40  # simulated; the rate is steady long before
 REQUEST_SECONDS = 0.1  # an object store's first byte, assumed
 # Cores, and the link to the storage in bits per second: both assumed, as clouds sell them.
@@ -174,7 +174,7 @@ def volumes(times: dict[str, Any]) -> Iterator[str]:
     for kind, name in zip(kinds, ("clips", "songs"), strict=True):
         each = kind["input_bytes"] * 8 / sum(kind["stages_seconds"].values())
         yield (
-            f"A core that hears {name} reads {each / 1e6:.0f} Mbit/s: a link of 10 Gbit/s feeds "
+            f"A core that processes {name} reads {each / 1e6:.0f} Mbit/s: a link of 10 Gbit/s feeds "
             f"{10e9 / each:,.0f} cores."
         )
 
