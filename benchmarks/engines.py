@@ -14,6 +14,7 @@ import json
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import material
@@ -43,16 +44,16 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args()
-    engines = [kind(jobs) for kind in (LocalEngine, RayEngine) for jobs in (1, 2)]
-    rates: dict[str, list[float]] = {f"{each.name} {each.jobs}": [] for each in engines}
+    kinds: dict[str, Callable[[int], Engine]] = {"local": LocalEngine, "ray": RayEngine}
+    engines = {f"{name} {n}": kind(n) for name, kind in kinds.items() for n in (1, 2)}
+    rates: dict[str, list[float]] = {name: [] for name in engines}
     with tempfile.TemporaryDirectory() as folder:
         paths = material.short_mp3s(options.songs, options.files, Path(folder))
         listed = [BatchSource(str(path)) for path in paths]
         blocks = [listed[i : i + BLOCK_FILES] for i in range(0, len(listed), BLOCK_FILES)]
         for _ in range(options.rounds):
-            for engine in engines:
-                rate = files_per_second(engine, blocks)
-                rates[f"{engine.name} {engine.jobs}"].append(rate)
+            for name, engine in engines.items():
+                rates[name].append(files_per_second(engine, blocks))
     middle = {key: statistics.median(found) for key, found in rates.items()}
     ratios = {
         "local, two workers over one": middle["local 2"] / middle["local 1"],

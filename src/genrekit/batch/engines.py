@@ -61,11 +61,6 @@ class Engine(Protocol):
     """A way to process many items."""
 
     @property
-    def name(self) -> str:
-        """What users call it."""
-        ...
-
-    @property
     def block_items(self) -> int:
         """Items of a block where the caller has no preference."""
         ...
@@ -89,7 +84,6 @@ class Engine(Protocol):
 class InProcessEngine:
     """Processes one item after another in this process, without limits: for a few items."""
 
-    name: str = "in process"
     block_items: int = 1
     map_items: int = 64
 
@@ -124,7 +118,6 @@ class LocalEngine:
     """
 
     jobs: int | None = None
-    name: str = "local"
     block_items: int = 1
     map_items: int = 64
 

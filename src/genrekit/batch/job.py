@@ -12,10 +12,11 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from genrekit import __version__
 from genrekit.batch import parts, processing, sources
@@ -27,33 +28,15 @@ from genrekit.batch.storage import Storage, is_remote
 from genrekit.errors import BatchError
 from genrekit.workers import Failure
 
+if TYPE_CHECKING:
+    from genrekit.batch.feature_task import PublishedTable
+
 # Blocks are small enough that little is lost by a kill, and few enough that an object store lists
 # them quickly. The parts of a CSV table, whose files take longest, do not outlive the job.
 _MIN_BLOCK_ITEMS: dict[Kind, int] = {"csv": 1, "jsonl": 8, "parquet": 8}
 _MAX_BLOCK_ITEMS, _TARGET_BLOCKS = 2048, 512
 JOB, SOURCES = "_job.json", "_sources.jsonl"
 _FORMAT = 2
-
-
-class CsvTable(Protocol):
-    """The CSV form of a task's rows."""
-
-    @property
-    def header(self) -> Sequence[str]:
-        """The names of the columns."""
-        ...
-
-    def check(self, listed: Sequence[BatchSource]) -> None:
-        """Refuse files that the table cannot tell apart.
-
-        Raises:
-            GenrekitError: there are some.
-        """
-        ...
-
-    def cells(self, row: Row, number: int) -> Sequence[object]:
-        """Return what stands in the columns for a file's row of a number, counted from 0."""
-        ...
 
 
 class Task(Protocol):
@@ -74,7 +57,7 @@ class Task(Protocol):
         ...
 
     @property
-    def csv_table(self) -> CsvTable | None:
+    def csv_table(self) -> PublishedTable | None:
         """The CSV form, where there is one."""
         ...
 
@@ -165,7 +148,8 @@ def run(
         OSError: the output cannot be written.
     """
     kind = parts.kind_of(output)
-    parts.check(kind)
+    if kind == "parquet":
+        parts.check_parquet()
     if kind == "csv" and task.csv_table is None:
         raise BatchError(
             f"{output}: a batch job of {task.verb} writes NAME.jsonl, or a folder or URL for "
@@ -173,7 +157,7 @@ def run(
         )
     storage = folder_of(output)
     with storage.locked():
-        listed, block_items = _listed(storage, task, arguments, output)
+        listed, block_items = _listed(storage, task, arguments, kind)
         record = _Parts(task, storage, kind, processing.blocks_of(listed, block_items))
         record.report.output, record.report.n_files = output, len(listed)
         processing.process(
@@ -221,9 +205,8 @@ class _Parts:
 
     def finish(self) -> None:
         """Count what earlier starts did, and join the parts where the output is one file."""
-        report = self.report
+        report, output = self.report, Path(self.report.output)
         names = [parts.name(index, self.kind) for index in range(len(self.blocks))]
-        output = Path(report.output)
         if self.kind == "csv" and self.task.csv_table:
             for row in parts.read_rows(self.storage, names):
                 if "error" in row:
@@ -234,12 +217,11 @@ class _Parts:
             if len(report.failures) < report.n_files:
                 table = self.task.csv_table
                 report.n_rows = parts.join_csv(self.storage, names, output, table)
-        else:
-            if report.n_resumed:
-                counts = (parts.counts(self.storage, name, self.kind).n_failed for name in names)
-                report.n_failed_before = sum(counts) - len(report.failures)
-            if self.kind == "jsonl":
-                parts.join_lines(self.storage, names, output)
+        elif report.n_resumed:
+            counts = (parts.counts(self.storage, name, self.kind).n_failed for name in names)
+            report.n_failed_before = sum(counts) - len(report.failures)
+        if self.kind == "jsonl":
+            parts.join_lines(self.storage, names, output)
         if self.kind != "parquet":
             for name in [JOB, *names, SOURCES]:  # without JOB it is no job any more
                 Path(self.storage.name, name).unlink()
@@ -247,19 +229,16 @@ class _Parts:
 
 def _has_changed(block: Sequence[BatchSource], since: float) -> bool:
     """Return whether a local file of a block has changed since a time."""
-    for location in {source.location for source in block}:
-        if not is_remote(location):
-            try:
-                status = os.stat(location)  # noqa: PTH116 - many, and quick
-            except OSError:  # it is gone, but its rows are there
-                continue
+    for location in {source.location for source in block if not is_remote(source.location)}:
+        with suppress(OSError):  # it is gone, but its rows are there
+            status = os.stat(location)  # noqa: PTH116 - many, and quick
             if max(status.st_mtime, status.st_ctime) > since:
                 return True
     return False
 
 
 def _listed(
-    storage: Storage, task: Task, arguments: Sequence[str], output: str
+    storage: Storage, task: Task, arguments: Sequence[str], kind: Kind
 ) -> tuple[list[BatchSource], int]:
     """Return the files of a new job, or of the one that the folder holds, and those of a block."""
     requested = {
@@ -268,31 +247,51 @@ def _listed(
             argument if argument == "-" or is_remote(argument) else str(Path(argument).absolute())
             for argument in arguments
         ],
-        "task": task.parameters() | {"verb": task.verb},
+        "verb": task.verb,
+        **task.parameters(),
     }
     written = storage.names()
-    if JOB in written:
-        stored = json.loads(storage.read(JOB))
-        _check_same(stored, requested, storage)
-        with storage.open(SOURCES) as stream:
-            return [BatchSource(*json.loads(line)) for line in stream], int(stored["block_items"])
+    if JOB not in written:
+        return _new(storage, requested, _list(written, storage, task, arguments, kind), kind)
+    stored = json.loads(storage.read(JOB))
+    for key, value in requested.items():
+        if (before := stored["job"].get(key)) != value:
+            raise BatchError(
+                f"{storage.name} holds another batch job (its {key} is {before!r}, not {value!r}); "
+                "give another output, or delete that folder"
+            )
+    with storage.open(SOURCES) as stream:
+        return [BatchSource(*json.loads(line)) for line in stream], int(stored["block_items"])
+
+
+def _list(
+    written: Iterable[str], storage: Storage, task: Task, arguments: Sequence[str], kind: Kind
+) -> list[BatchSource]:
+    """List the files of a new job in a folder that holds nothing else."""
     others = sorted(name for name in written if not name.startswith(("_", ".")))
     if others:
         raise BatchError(
-            f"{output} holds files that are no batch job of this version, such as {others[0]}; "
-            "name a folder that is empty or does not exist"
+            f"{storage.name} holds files that are no batch job of this version, such as "
+            f"{others[0]}; name a folder that is empty or does not exist"
         )
     listed = sources.list_sources(arguments)
     if not listed:
         raise BatchError(f"there are no files in {', '.join(arguments)}; name some")
-    kind = parts.kind_of(output)
     if kind == "csv" and task.csv_table:
         task.csv_table.check(listed)
-    block_items = max(len(listed) // _TARGET_BLOCKS, _MIN_BLOCK_ITEMS[kind])
-    block_items = min(block_items, _MAX_BLOCK_ITEMS)
-    lines = b"".join(json.dumps(sources.to_json(source)).encode() + b"\n" for source in listed)
+    return listed
+
+
+def _new(
+    storage: Storage, requested: dict[str, Any], listed: list[BatchSource], kind: Kind
+) -> tuple[list[BatchSource], int]:
+    """Write what a new job is; return its files and how many of them a block has."""
+    n_items = max(len(listed) // _TARGET_BLOCKS, _MIN_BLOCK_ITEMS[kind])
+    block_items = min(n_items, _MAX_BLOCK_ITEMS)
+    lines = b"".join(json.dumps(astuple(source)).encode() + b"\n" for source in listed)
     storage.write(SOURCES, lines)
-    about = requested | {
+    about = {
+        "job": requested,
         "genrekit": __version__,
         "kind": kind,
         "n_files": len(listed),
@@ -302,21 +301,3 @@ def _listed(
     }
     storage.write(JOB, json.dumps(about, indent=2).encode())  # last: now it is a job
     return listed, block_items
-
-
-def _check_same(stored: dict[str, Any], requested: dict[str, Any], storage: Storage) -> None:
-    for key, value in requested.items():
-        if stored.get(key) != value:
-            difference = _difference(key, stored.get(key), value)
-            raise BatchError(
-                f"{storage.name} holds another batch job ({difference}); give another output, or "
-                "delete that folder"
-            )
-
-
-def _difference(key: str, stored: Any, requested: Any) -> str:
-    if isinstance(stored, dict) and isinstance(requested, dict):
-        both = sorted(stored | requested)
-        key = next(name for name in both if stored.get(name) != requested.get(name))
-        stored, requested = stored.get(key), requested.get(key)
-    return f"its {key} is {stored!r}, not {requested!r}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -15,7 +15,8 @@ from genrekit.errors import BatchError
 from genrekit.files import write_beside
 
 if TYPE_CHECKING:
-    from genrekit.batch.job import CsvTable, Task
+    from genrekit.batch.feature_task import PublishedTable
+    from genrekit.batch.job import Task
     from genrekit.batch.storage import Storage
 
 Row = dict[str, Any]
@@ -41,20 +42,19 @@ def kind_of(output: str) -> Kind:
     return suffixes.get(Path(output).suffix, "parquet")
 
 
-def check(kind: Kind) -> None:
-    """Find out before the work whether a kind of part can be written.
+def check_parquet() -> None:
+    """Find out before the work whether Parquet can be written.
 
     Raises:
         BatchError: pyarrow is not installed.
     """
-    if kind == "parquet":
-        try:
-            import pyarrow.parquet  # noqa: F401
-        except ImportError as error:
-            raise BatchError(
-                f"Parquet needs pyarrow, which is not installed ({error}); install it by: pip "
-                "install 'genrekit[parquet]', or write JSON lines: -o NAME.jsonl"
-            ) from error
+    try:
+        import pyarrow.parquet  # noqa: F401
+    except ImportError as error:
+        raise BatchError(
+            f"Parquet needs pyarrow, which is not installed ({error}); install it by: pip "
+            "install 'genrekit[parquet]', or write JSON lines"
+        ) from error
 
 
 def name(index: int, kind: Kind) -> str:
@@ -87,6 +87,20 @@ def content(rows: Sequence[Row], kind: Kind, task: Task, counts: Counts) -> byte
     """
     if kind != "parquet":
         return b"".join(json.dumps(row, ensure_ascii=True).encode() + b"\n" for row in rows)
+    metadata = {_N_FILES: counts.n_files, _N_FAILED: counts.n_failed}
+    return parquet_table(map(task.flat, rows), task.columns(), metadata)
+
+
+def parquet_table(
+    rows: Iterable[Row], columns: Mapping[str, str], metadata: Mapping[bytes, int] | None = None
+) -> bytes:
+    """Return the bytes of a Parquet file.
+
+    Args:
+        rows: a value, or nothing, for each column.
+        columns: their types: "string", "double", "bool", "int" or "list" (of strings).
+        metadata: numbers that the file also holds.
+    """
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -98,15 +112,12 @@ def content(rows: Sequence[Row], kind: Kind, task: Task, counts: Counts) -> byte
         "list": pa.list_(pa.string()),
     }
     schema = pa.schema(
-        [(column, types[kind]) for column, kind in task.columns().items()],
-        metadata={
-            _N_FILES: str(counts.n_files).encode(),
-            _N_FAILED: str(counts.n_failed).encode(),
-        },
+        [(column, types[kind]) for column, kind in columns.items()],
+        metadata={key: str(number).encode() for key, number in (metadata or {}).items()},
     )
     stream = io.BytesIO()
-    flat = [_escaped(task.flat(row)) for row in rows]
-    parquet.write_table(pa.Table.from_pylist(flat, schema), stream, compression="zstd")
+    table = pa.Table.from_pylist([_escaped(row) for row in rows], schema)
+    parquet.write_table(table, stream, compression="zstd")
     return stream.getvalue()
 
 
@@ -150,7 +161,7 @@ def join_lines(storage: Storage, files: Iterable[str], output: Path) -> None:
             stream.write(storage.read(file))
 
 
-def join_csv(storage: Storage, files: Iterable[str], output: Path, table: CsvTable) -> int:
+def join_csv(storage: Storage, files: Iterable[str], output: Path, table: PublishedTable) -> int:
     """Write parts of JSON lines as a CSV table, without the files that failed.
 
     Args:

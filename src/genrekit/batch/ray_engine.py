@@ -54,7 +54,6 @@ class RayEngine:
     jobs: int | None = None
     address: str | None = None
     gpus_per_job: float = 0.0
-    name: str = "ray"
     block_items: int = 32
     map_items: int = 50_000
 

@@ -15,9 +15,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import IO
 
-from genrekit.batch.storage import file_system, is_remote, with_retries
+from genrekit.batch.storage import file_system, is_remote, open_file, with_retries
 from genrekit.errors import AudioError, BatchError
 from genrekit.files import AUDIO_SUFFIXES, expand
 
@@ -106,22 +106,8 @@ def _lines(data: bytes) -> list[str]:
 
 
 def _read(name: str) -> bytes:
-    with _opened(name) as stream:
+    with open_file(name) as stream:
         return stream.read()
-
-
-@contextmanager
-def _opened(name: str) -> Iterator[IO[bytes]]:
-    with with_retries(name, lambda: _open(name)) as stream:
-        yield stream
-
-
-def _open(name: str) -> IO[bytes]:
-    if not is_remote(name):
-        return Path(name).open("rb")
-    system, path = file_system(name)
-    stream: IO[bytes] = system.open(path, "rb")
-    return stream
 
 
 def _csv_column(name: str) -> list[str]:
@@ -140,7 +126,7 @@ def _parquet_column(name: str) -> list[str]:
             f"{name}: Parquet needs pyarrow, which is not installed ({error}); install it by: pip "
             "install 'genrekit[parquet]'"
         ) from error
-    with _opened(name) as stream:
+    with open_file(name) as stream:
         try:
             file = parquet.ParquetFile(stream)
             _check_column(name, file.schema_arrow.names)
@@ -158,7 +144,7 @@ def _check_column(name: str, columns: Sequence[str]) -> None:
 
 def _members(name: str) -> Iterator[BatchSource]:
     """Give the audio files in a tar archive, read from its headers alone."""
-    with _opened(name) as stream:
+    with open_file(name) as stream:
         try:
             with tarfile.open(fileobj=stream, mode="r:") as archive:
                 for member in archive:
@@ -214,7 +200,7 @@ def _fetch(source: BatchSource, target: IO[bytes]) -> None:
     target.truncate()
     if source.size > MAX_FETCH_BYTES:
         raise _too_large(source)
-    with _open(source.location) as stream:
+    with open_file(source.location) as stream:
         if source.member is None:
             while chunk := stream.read(_CHUNK_BYTES):
                 target.write(chunk)
@@ -253,8 +239,3 @@ def _is_alive(process: int) -> bool:
     except OSError:
         return True
     return True
-
-
-def to_json(source: BatchSource) -> list[Any]:
-    """Return the form in which a batch job stores a source."""
-    return [source.location, source.member, source.offset, source.size]

@@ -22,7 +22,7 @@ class Status:
 
     Attributes:
         output: where its rows are.
-        verb: what it does; empty where the output is finished and says no more.
+        verb: what it does; empty where the output is finished.
         n_files: files of the whole job.
         n_done: those that are written.
         n_failed: those of them whose row is an error.
@@ -70,7 +70,7 @@ def status(output: str) -> Status:
     rate = _rate(list(found.values()))
     return Status(
         output=output,
-        verb=about["task"]["verb"],
+        verb=about["job"]["verb"],
         n_files=about["n_files"],
         n_done=n_done,
         n_failed=sum(count.n_failed for _, count in found.values()),

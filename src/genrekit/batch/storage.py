@@ -69,6 +69,23 @@ def with_retries(url: str, function: Callable[[], Result]) -> Result:
     raise AssertionError("unreachable")
 
 
+def open_file(name: str) -> IO[bytes]:
+    """Open a path or URL to read it.
+
+    Raises:
+        BatchError: it cannot be read.
+    """
+
+    def opened() -> IO[bytes]:
+        if not is_remote(name):
+            return Path(name).open("rb")
+        system, path = file_system(name)
+        stream: IO[bytes] = system.open(path, "rb")
+        return stream
+
+    return with_retries(name, opened)
+
+
 def _reason(error: Exception) -> Exception:
     """Return what a missing file hides: fsspec gives that error for HTTP hosts without a reply."""
     cause = error.__cause__
@@ -146,20 +163,13 @@ class Storage:
         with self.open(name) as stream:
             return stream.read()
 
-    @contextmanager
-    def open(self, name: str) -> Iterator[IO[bytes]]:
+    def open(self, name: str) -> IO[bytes]:
         """Open a file to read it.
 
         Raises:
             BatchError: it cannot be read.
         """
-        whole = self.path(name)
-        if self.is_remote:
-            stream = with_retries(whole, lambda: self._system.open(f"{self._root}/{name}", "rb"))
-        else:
-            stream = with_retries(whole, lambda: Path(whole).open("rb"))  # noqa: SIM115 - below
-        with stream:
-            yield stream
+        return open_file(self.path(name))
 
     def write(self, name: str, content: bytes) -> None:
         """Write a file at once: nobody ever sees half of it.

@@ -14,7 +14,6 @@ import numpy as np
 from genrekit.audio import packets
 from genrekit.errors import AudioError, TagError
 from genrekit.library.walk import Found
-from genrekit.tags import formats
 from genrekit.tags.formats.contents import TagContents
 
 if TYPE_CHECKING:
@@ -77,6 +76,8 @@ def _process(classifier: Classifier, request: AnalysisRequest) -> Identity | Ana
 
 
 def _identify(path: Path, file: Found) -> Identity:
+    from genrekit.tags import formats
+
     digest = packets.digest(path)
     try:
         return Identity(file, digest, formats.read(path))

@@ -17,7 +17,6 @@ from genrekit import labels
 from genrekit.audio import packets
 from genrekit.errors import LibraryError, ModelError, TagError
 from genrekit.library import database
-from genrekit.tags import formats
 
 if TYPE_CHECKING:
     from genrekit.library.query import UsedModel
@@ -142,6 +141,8 @@ def other_music(
 
 def _group(path: Path) -> str:
     """Return an artist, or else an album, or else the file itself."""
+    from genrekit.tags import formats
+
     try:
         tags = formats.read(path)
     except TagError:

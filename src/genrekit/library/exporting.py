@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from genrekit.errors import LibraryError
+from genrekit.batch import parts
 from genrekit.files import write_beside
 from genrekit.library.query import LibraryEntry
 
@@ -36,7 +36,7 @@ def write(
         line break.
 
     Raises:
-        LibraryError: pyarrow is not installed.
+        BatchError: pyarrow is not installed.
         OSError: target cannot be written.
     """
     return FORMATS[kind](entries, labels, target)
@@ -86,29 +86,13 @@ def _write_json_lines(
 
 
 def _write_parquet(entries: Iterable[LibraryEntry], labels: Sequence[str], target: Path) -> Written:
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ImportError as error:
-        raise LibraryError(
-            f"Parquet needs pyarrow, which is not installed ({error}); install it by: pip install "
-            "'genrekit[parquet]'"
-        ) from error
-    rows = [_printable(row(entry, labels)) for entry in entries]
-    text, number = pyarrow.string(), pyarrow.float64()
-    kinds = {"disagrees": pyarrow.bool_(), "probability": number, "duration_seconds": number}
-    schema = pyarrow.schema(
-        [(name, kinds.get(name, text)) for name in COLUMNS] + [(label, number) for label in labels]
-    )
+    parts.check_parquet()
+    rows = [row(entry, labels) for entry in entries]
+    kinds = {"disagrees": "bool", "probability": "double", "duration_seconds": "double"}
+    columns = {name: kinds.get(name, "string") for name in COLUMNS}
     with write_beside(target) as stream:
-        parquet.write_table(pyarrow.Table.from_pylist(rows, schema), stream)
+        stream.write(parts.parquet_table(rows, columns | dict.fromkeys(labels, "double")))
     return len(rows), []
-
-
-def _printable(fields: dict[str, Any]) -> dict[str, Any]:
-    """Escape the bytes of a path that are no text, which Parquet cannot keep."""
-    path = fields["path"].encode("utf-8", "backslashreplace").decode()
-    return fields | {"path": path}
 
 
 def _write_playlists(

@@ -21,7 +21,7 @@ from genrekit.errors import AudioError, DatasetError, TagError
 from genrekit.files import write_beside
 from genrekit.library import database
 from genrekit.library.walk import walk
-from genrekit.tags import formats, spelling
+from genrekit.tags import spelling
 from genrekit.tags.formats.contents import TagContents
 
 MIN_PER_GENRE = 10
@@ -65,8 +65,8 @@ def write_manifest(
         folder: where the music is.
         target: the CSV file to write: path, genre, artist (the group that must not be torn apart),
             split (all "train"), track_id (of the audio).
-        mapping: a label set (``name`` and a table ``aliases``) that says which genres there are and
-            how tags spell them; other tags are left out. None takes every tag, with the aliases
+        mapping: a label set (``name`` and a table ``aliases``): which genres there are and how
+            tags spell them; other tags are left out. None takes every tag, with the aliases
             that genrekit knows ("Rap" is "hiphop").
         min_per_genre: a genre with fewer tracks is left out.
         advance: called for each file.
@@ -128,6 +128,8 @@ def _namer(mapping: Path | None) -> Callable[[str], str | None]:
 
 def _read(path: Path, name: Callable[[str], str | None]) -> Tagged | str:
     """Return a file with its genre, or why it cannot be used."""
+    from genrekit.tags import formats
+
     try:
         tags = formats.read(path)
         genres = {name(tag) for tag in tags.genres} - {None, ""}

@@ -33,7 +33,7 @@ def walk(start: bytes, on_problem: Problem) -> Iterator[Found]:
 
     Args:
         start: a folder, or one file of whatever suffix. Absolute, as bytes.
-        on_problem: called for each folder and file that cannot be looked at.
+        on_problem: called for each folder and file that cannot be read.
 
     Yields:
         Every file, folder by folder, sorted by name.
@@ -70,7 +70,7 @@ def walk(start: bytes, on_problem: Problem) -> Iterator[Found]:
 
 
 def _reason(entry: os.DirEntry[bytes], error: OSError) -> str:
-    """Say why what was listed just now cannot be looked at."""
+    """Return why what was listed just now cannot be read."""
     if isinstance(error, FileNotFoundError) and entry.is_symlink():
         return "a link that leads nowhere"
     return error.strerror or str(error)
