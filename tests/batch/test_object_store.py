@@ -16,13 +16,15 @@ from pathlib import Path
 from threading import Lock, Thread
 
 import pytest
+from typer.testing import CliRunner
 
 import made_music
 from genrekit import Classifier
+from genrekit.batch import storage
+from genrekit.cli import main
 
 HERE = Path(__file__).parent
 TINY = HERE.parent / "golden" / "tiny"
-GENREKIT = [sys.executable, "-c", "from genrekit.cli.main import main; main()"]
 LATENCY_SECONDS = 0.02
 DEADLINE_SECONDS = 300
 SIGNED = {"Authorization": "AWS4-HMAC-SHA256 Credential=someone/20260101/us-east-1/s3/aws4_request"}
@@ -42,9 +44,18 @@ def request(port: int, method: str, path: str, body: bytes = b"") -> bytes:
     return content
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[int]:
-    """The port of a server whose bucket "music" holds three songs and a file that is none."""
+@pytest.fixture(scope="module")
+def songs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three short songs."""
+    folder = tmp_path_factory.mktemp("songs")
+    for seed in range(3):
+        made_music.write(folder / f"{seed}.wav", made_music.song(seed, 2.0))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def store(songs: Path) -> Iterator[int]:
+    """The port of a server whose bucket "music" holds the songs and a file that is none."""
     command = [sys.executable, str(HERE / "s3_server.py")]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
     with subprocess.Popen(command, **pipes) as server:
@@ -53,9 +64,7 @@ def store(tmp_path: Path) -> Iterator[int]:
         try:
             port = int(server.stdout.readline())
             request(port, "PUT", "/music")
-            for seed in range(3):
-                song = tmp_path / f"{seed}.wav"
-                made_music.write(song, made_music.song(seed, 2.0))
+            for song in songs.iterdir():
                 request(port, "PUT", f"/music/songs/{song.name}", song.read_bytes())
             request(port, "PUT", "/music/songs/text.mp3", b"no audio" * 100)
             yield port
@@ -137,35 +146,34 @@ def faults(store: int) -> Iterator[Faults]:
         proxy.shutdown()
 
 
+@pytest.fixture(autouse=True)
+def settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Credentials, and short pauses between two tries."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "someone")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
+    monkeypatch.setattr(storage, "FIRST_PAUSE_SECONDS", 0.05)
+
+
 def genrekit(port: int, *arguments: object) -> tuple[int, str, str]:
-    """Run a verb as a user does, with an object store at a port."""
-    there = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
-    settings = {
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
-        "AWS_ACCESS_KEY_ID": "someone",
-        "AWS_SECRET_ACCESS_KEY": "secret",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_MAX_ATTEMPTS": "2",
-    }
-    done = subprocess.run(
-        [*GENREKIT, *map(str, arguments)],
-        env=there | settings,
-        capture_output=True,
-        text=True,
-        timeout=DEADLINE_SECONDS,
-        check=False,
-    )
-    return done.returncode, done.stdout, done.stderr
+    """Run a verb with an object store at a port."""
+    from s3fs import S3FileSystem
+
+    S3FileSystem.clear_instance_cache()  # it does not read the environment again
+    environment = {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"}
+    done = CliRunner().invoke(main.build(), [*map(str, arguments)], env=environment)
+    return done.exit_code, done.stdout, done.stderr
 
 
 def predict(port: int, output: object) -> tuple[int, str, str]:
     return genrekit(port, "predict", "s3://music/songs", "--model", TINY, "--jobs", 1, "-o", output)
 
 
-def test_a_slow_store_that_refuses_loses_no_file(
-    store: int, faults: Faults, tmp_path: Path
-) -> None:
+def test_a_slow_store_that_refuses_loses_no_file(store: int, faults: Faults, songs: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     code, output, errors = predict(faults.server_port, "s3://music/out.parquet")
     assert code == 1, errors
@@ -176,11 +184,11 @@ def test_a_slow_store_that_refuses_loses_no_file(
     assert {f"/music/songs/{seed}.wav" for seed in range(3)} <= read
     (part,) = (path for path in written if path.rpartition("/")[2].startswith("part-"))
     rows = parquet.read_table(io.BytesIO(request(store, "GET", part))).to_pylist()
-    *songs, text = sorted(rows, key=lambda row: row["path"])
+    *found, text = sorted(rows, key=lambda row: row["path"])
     classifier = Classifier(str(TINY))
-    for seed, row in enumerate(songs):
+    for seed, row in enumerate(found):
         assert row["path"] == f"s3://music/songs/{seed}.wav"
-        local = classifier.predict_file(tmp_path / f"{seed}.wav").probabilities
+        local = classifier.predict_file(songs / f"{seed}.wav").probabilities
         assert {label: row[f"p_{label}"] for label in local} == pytest.approx(local, abs=1e-6)
     assert "text.mp3" in text["error"]
     code, output, errors = predict(faults.server_port, "s3://music/out.parquet")
