@@ -143,6 +143,13 @@ def test_an_empty_folder_is_taken_for_a_drive_that_is_not_mounted(
     assert column(connection, "SELECT count(*) FROM files WHERE is_missing") == [0]
 
 
+def test_folders_may_overlap(music: Path, connection: Connection) -> None:
+    for _ in range(2):
+        planned = scan.plan(connection, [music.parent, music], TINY)
+        assert (planned.n_files, planned.problems) == (5, ())
+        scan.run(connection, planned, LocalEngine(1))
+
+
 def test_another_model_analyses_everything_and_the_first_stays(
     music: Path, connection: Connection
 ) -> None:

@@ -84,28 +84,15 @@ class Task(Protocol):
 
 @dataclass
 class JobReport(Report):
-    """What one start of a job did.
+    """What one start of a job did, and how many files of the whole job failed.
 
     Attributes:
         output: where the rows are.
         n_rows: rows of a CSV table; None for other outputs.
-        n_failed_before: files that failed in earlier starts. ``failures`` gives the reasons of this
-            start; of a CSV table, which has no rows for them, those of all starts.
     """
 
     output: str = ""
     n_rows: int | None = None
-    n_failed_before: int = 0
-
-    @property
-    def n_failed(self) -> int:
-        """How many files of the whole job failed."""
-        return self.n_failed_before + len(self.failures)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the JSON form."""
-        rows = {} if self.n_rows is None else {"n_rows": self.n_rows}
-        return {"output": self.output, **super().to_dict(), **rows}
 
 
 def folder_of(output: str) -> Storage:
@@ -217,9 +204,10 @@ class _Parts:
             if len(report.failures) < report.n_files:
                 table = self.task.csv_table
                 report.n_rows = parts.join_csv(self.storage, names, output, table)
+            report.n_failed = len(report.failures)
         elif report.n_resumed:
             counts = (parts.counts(self.storage, name, self.kind).n_failed for name in names)
-            report.n_failed_before = sum(counts) - len(report.failures)
+            report.n_failed = sum(counts)
         if self.kind == "jsonl":
             parts.join_lines(self.storage, names, output)
         if self.kind != "parquet":

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -31,32 +31,23 @@ class Report:
     Attributes:
         n_files: files of the whole job.
         n_resumed: those of them that an earlier start had done.
-        failures: why files failed, by name.
+        n_failed: those of them that failed.
+        failures: why files failed, by name, where this start knows it.
         warnings: what was wrong with files that are done, by name, where the job collects it.
         seconds: what this start took.
     """
 
     n_files: int = 0
     n_resumed: int = 0
+    n_failed: int = 0
     failures: dict[str, str] = field(default_factory=dict)
     warnings: dict[str, list[str]] = field(default_factory=dict)
     seconds: float = 0.0
 
-    @property
-    def n_failed(self) -> int:
-        """How many files failed."""
-        return len(self.failures)
-
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
-        return {
-            "n_files": self.n_files,
-            "n_resumed": self.n_resumed,
-            "n_failed": self.n_failed,
-            "failures": self.failures,
-            "warnings": self.warnings,
-            "seconds": round(self.seconds, 3),
-        }
+        fields = {key: value for key, value in asdict(self).items() if value is not None}
+        return fields | {"seconds": round(self.seconds, 3)}
 
 
 @dataclass(frozen=True)
@@ -121,6 +112,7 @@ def process(
             advance(each.n_done)
             for position, results in workers.map(each.blocks):
                 advance(record.keep(position, results))
+    record.report.n_failed = len(record.report.failures)
     record.report.seconds = time.perf_counter() - began
 
 

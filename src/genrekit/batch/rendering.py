@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrekit import audio, datasets, features, files
-from genrekit.batch import engines, processing
-from genrekit.batch.engines import Limits
+from genrekit.batch import processing
+from genrekit.batch.engines import InProcessEngine, Limits, LocalEngine
 from genrekit.batch.processing import Progress, Report, Round
 from genrekit.datasets.folder import track_id_of
 from genrekit.errors import AudioError, DatasetError, ImageError
@@ -78,10 +78,6 @@ class RenderReport(Report):
     """
 
     n_images: int = 0
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the JSON form."""
-        return super().to_dict() | {"n_images": self.n_images}
 
 
 @dataclass(frozen=True)
@@ -144,9 +140,7 @@ def render(
     """
     items = list(images.items())
     n_workers = min(jobs or n_cores(), len(items))
-    engine: Engine = engines.InProcessEngine()
-    if n_workers > 1:
-        engine = engines.LocalEngine(n_workers)
+    engine: Engine = LocalEngine(n_workers) if n_workers > 1 else InProcessEngine()
     record = _Images(items, RenderReport(len(items)))
     processing.process(
         partial(_start, style), record, engine, _LIMITS, n_files=len(items), progress=progress

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from genrekit.batch import parts
 from genrekit.batch.storage import file_system, is_remote, open_file, with_retries
 from genrekit.errors import AudioError, BatchError
 from genrekit.files import AUDIO_SUFFIXES, expand
@@ -118,14 +119,10 @@ def _csv_column(name: str) -> list[str]:
 
 
 def _parquet_column(name: str) -> list[str]:
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ImportError as error:
-        raise BatchError(
-            f"{name}: Parquet needs pyarrow, which is not installed ({error}); install it by: pip "
-            "install 'genrekit[parquet]'"
-        ) from error
+    parts.check_parquet()
+    import pyarrow
+    from pyarrow import parquet
+
     with open_file(name) as stream:
         try:
             file = parquet.ParquetFile(stream)

@@ -76,11 +76,6 @@ class ScanReport(Report):
     n_moved: int = 0
     n_quarantined: int = 0
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the JSON form."""
-        counts = ("n_analysed", "n_moved", "n_quarantined")
-        return super().to_dict() | {name: getattr(self, name) for name in counts}
-
 
 def plan(
     connection: sqlite3.Connection,
@@ -104,6 +99,7 @@ def plan(
     found = registry.find(model)
     problems: list[str] = []
     absent: list[bytes] = []
+    n_files = 0
     store.start_walk(connection)
     for folder in map(database.encode_path, folders):
         hidden: list[bytes] = []
@@ -112,9 +108,9 @@ def plan(
             hidden.append(path)
             problems.append(f"{os.fsdecode(path)}: left out: {reason}")
 
-        n_found = store.add_walked(connection, walk.walk(folder, on_problem))
+        n_files += store.add_walked(connection, walk.walk(folder, on_problem))
         n_known = store.count_known(connection, folder)
-        if n_known and not n_found:
+        if n_known and not store.count_walked(connection, folder):
             problems.append(
                 f"{os.fsdecode(folder)}: holds no audio now, but {n_known} files of it are known; "
                 "they stay as they are; is the drive mounted?"
@@ -123,7 +119,6 @@ def plan(
             absent += _without(store.absent(connection, folder), hidden)
     model_id = store.model_id(connection, found.card.onnx_sha256)
     n_pending = store.count_pending(connection, model_id, retry=retry)
-    n_files = store.count_walked(connection)
     return ScanPlan(found, retry, n_files, n_pending, tuple(absent), tuple(problems))
 
 

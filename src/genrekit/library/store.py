@@ -136,9 +136,10 @@ def pending(
         after = files[-1].file.path
 
 
-def count_walked(connection: sqlite3.Connection) -> int:
-    """Return how many files the walk found."""
-    return int(connection.execute("SELECT count(*) FROM walked").fetchone()[0])
+def count_walked(connection: sqlite3.Connection, folder: bytes) -> int:
+    """Return how many files the walk found below a folder."""
+    query = f"SELECT count(*) FROM walked WHERE {_BELOW}"  # noqa: S608
+    return int(connection.execute(query, below(folder)).fetchone()[0])
 
 
 def count_known(connection: sqlite3.Connection, folder: bytes) -> int:
