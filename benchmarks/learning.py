@@ -127,7 +127,7 @@ def without(library: Library, train: Sequence[Track], genre: str, target: Path) 
     rows = np.stack([library.embeddings[track.track_id] for track in known])
     index = np.array([labels.index(track.genre) for track in known])
     head = logistic.fit(rows, index, len(labels), [rows.shape[1]], [L2])
-    model = onnx_head.graft(library.model.onnx_path.read_bytes(), [head])
+    model = onnx_head.attach(library.model.onnx_path.read_bytes(), [head])
     card = library.model.card.model_copy(update={"labels": labels})
     return registry.read(export.write_folder(target, model, card))
 

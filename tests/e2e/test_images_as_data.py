@@ -1,4 +1,4 @@
-"""Train on images, then hear audio, see images, and refuse what the model cannot take."""
+"""Train on images, then predict audio and images, and refuse what the model cannot take."""
 
 from __future__ import annotations
 

@@ -82,5 +82,5 @@ def test_training_may_keep_some_genres_only(music: Path, tmp_path: Path) -> None
     lines = [f"{path},my{path.stem[:3]}" for path in sorted(music.glob("*.flac"))]
     manifest.write_text("path,genre\n" + "\n".join(lines) + "\n")
     shown = genrekit("train", "--data", manifest, "--genres", "Mylow,Myhig", "--dry-run")
-    assert 'genres = ["Mylow", "Myhig"]' in shown.stdout
+    assert 'genres = [\n    "Mylow",\n    "Myhig",\n]' in shown.stdout
     assert "mynoi" not in shown.stdout.replace(str(manifest), "")

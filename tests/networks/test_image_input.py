@@ -10,6 +10,7 @@ from matplotlib import colormaps
 from genrekit.errors import RecipeError
 from genrekit.features import image
 from genrekit.features.spec import FeatureSpec
+from genrekit.models.card import one_view
 from genrekit.models.runtime import EMBEDDING
 from genrekit.networks.image_input import (
     IMAGENET_MEAN,
@@ -20,6 +21,7 @@ from genrekit.networks.image_input import (
 )
 from genrekit.training import export
 from genrekit.training import recipe as recipes
+from genrekit.training.frozen import FrozenNetwork
 
 SPEC = FeatureSpec(n_mels=64, mean=-40.0, std=15.0)
 
@@ -58,7 +60,7 @@ def test_the_network_sees_the_very_image_that_is_published(n_frames: int) -> Non
 
 
 @pytest.mark.parametrize(("name", "form"), [("test_resnet", "plain"), ("cnn", "published")])
-def test_a_painted_network_gives_the_same_through_onnx(name: str, form: Form) -> None:
+def test_a_network_of_images_gives_the_same_through_onnx(name: str, form: Form) -> None:
     torch.manual_seed(0)
     network = ImageNetwork(name, "none", "concat", ImageRendering(SPEC, 48, form)).eval()
     model = export.to_onnx(network, SPEC, (EMBEDDING,))
@@ -68,13 +70,13 @@ def test_a_painted_network_gives_the_same_through_onnx(name: str, form: Form) ->
         with torch.no_grad():
             return network(torch.from_numpy(features)).numpy()
 
-    export.check(model, SPEC, reference, real, EMBEDDING)
+    export.check(FrozenNetwork(model, one_view(SPEC)), reference, real, EMBEDDING)
 
 
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        (["model.image=true"], "hears one channel; model.image needs 'cnn' or a network"),
+        (["model.image=true"], "takes one channel; model.image needs 'cnn' or a network"),
         (
             ["model.backbone=resnet18", "model.image_pixels=64"],
             "image_pixels needs model.image",

@@ -326,7 +326,10 @@ def test_a_grid_of_another_form_is_refused(texts: list[str]) -> None:
 def test_only_the_chosen_genres_are_trained(data: Path) -> None:
     options = ["model.backbone=tabular:knn", "features.kind=handcrafted"]
     where = ["--data", data / "table.csv", "--dry-run", "--genres"]
-    assert 'genres = ["calm", "wild"]' in run("train", *options, *where, "calm, wild").stdout
+    assert (
+        'genres = [\n    "calm",\n    "wild",\n]'
+        in run("train", *options, *where, "calm, wild").stdout
+    )
     refused = run("train", *options, *where, "calm,wilt")
     assert refused.exit_code == 1
     assert "'wilt'; did you mean 'wild'" in refused.output

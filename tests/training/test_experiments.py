@@ -84,7 +84,7 @@ def mean_over_time() -> bytes:
 
 
 @pytest.fixture(scope="module")
-def listener(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model folder whose embedding a head can be put on, without any training."""
     card = ModelCard(
         name="mean",
@@ -99,10 +99,10 @@ def listener(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def frozen(music: Path, listener: Path) -> recipe.Recipe:
+def frozen(music: Path, backbone: Path) -> recipe.Recipe:
     """A logistic head on the mean over time."""
     fixed = [
-        f'model.backbone="embedded:{listener}"',
+        f'model.backbone="embedded:{backbone}"',
         "model.head=logistic",
         "model.l2=[0.001]",
         "data.validation=folds",
@@ -207,8 +207,8 @@ def test_a_part_of_a_track_is_that_part_of_its_spectrogram(
 
 def test_a_teacher_refuses_segments(music: Path, runs: Path) -> None:
     settings = recipe.load(None, ["teacher.model=fast"], str(music / "manifest.csv"))
-    with pytest.raises(RecipeError, match="a teacher hears whole tracks"):
-        evaluate(settings, runs / "taught", "segment")
+    with pytest.raises(RecipeError, match="a teacher predicts whole tracks"):
+        evaluate(settings, runs / "teacher", "segment")
 
 
 def test_the_leak_meter_has_a_row_a_split_and_the_honest_one_last(
@@ -265,25 +265,25 @@ def test_shuffled_labels_give_chance(music: Path, frozen: recipe.Recipe, runs: P
     assert accuracy.low <= 0.5 <= accuracy.high
 
 
-def test_training_never_hears_the_test_part(
+def test_training_never_decodes_the_test_part(
     music: Path, frozen: recipe.Recipe, runs: Path, tmp_path: Path
 ) -> None:
     """Statistics of test tracks cannot be fitted: without their audio the same model comes out."""
     (split,) = selection.divide(open_dataset(music / "manifest.csv"), "artist")
-    deaf = shutil.copytree(music, tmp_path / "music", ignore=shutil.ignore_patterns("cache"))
+    damaged = shutil.copytree(music, tmp_path / "music", ignore=shutil.ignore_patterns("cache"))
     for track_id in split.test:
-        (deaf / f"{track_id}.wav").write_bytes(b"no audio")
+        (damaged / f"{track_id}.wav").write_bytes(b"no audio")
     data = frozen.data.model_copy(
-        update={"source": str(deaf / "manifest.csv"), "cache": str(tmp_path / "cache")}
+        update={"source": str(damaged / "manifest.csv"), "cache": str(tmp_path / "cache")}
     )
     model = TrainingRun(
         frozen.model_copy(update={"data": data}), tmp_path / "run", print, split
     ).train()
     evaluate(frozen, runs, "artist")
-    heard = registry.find(runs / "artist-seed-0" / "model").card
-    assert model.card.onnx_sha256 == heard.onnx_sha256
-    assert model.card.calibration == heard.calibration
-    assert model.card.precision_curve == heard.precision_curve
+    whole = registry.find(runs / "artist-seed-0" / "model").card
+    assert model.card.onnx_sha256 == whole.onnx_sha256
+    assert model.card.calibration == whole.calibration
+    assert model.card.precision_curve == whole.precision_curve
 
 
 def few(**genres: list[str]) -> Dataset:

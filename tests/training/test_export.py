@@ -1,4 +1,4 @@
-"""Export: ONNX equals torch, a grafted head leaves the network alone, weights are checked."""
+"""Export: ONNX equals torch, an attached head leaves the network alone, weights are checked."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from genrekit.errors import ModelError, RecipeError
 from genrekit.features.spec import FeatureSpec
 from genrekit.inference.frontend import FrontEnd
 from genrekit.models import registry
+from genrekit.models.card import one_view
 from genrekit.models.runtime import INPUT
 from genrekit.networks import backbones
 from genrekit.networks.cnn import Cnn
@@ -21,7 +22,7 @@ from genrekit.networks.heads import GenreNetwork, Head
 from genrekit.networks.musicnn import FRONT_END, Musicnn
 from genrekit.training import export, smoke
 from genrekit.training.frozen import FrozenNetwork
-from genrekit.training.onnx_head import graft
+from genrekit.training.onnx_head import attach
 
 SPEC = FeatureSpec(n_mels=32, segment_seconds=1.0)
 OUTPUTS = ("logits", "embedding")
@@ -67,7 +68,7 @@ def test_the_exported_network_equals_torch(model: bytes, network: GenreNetwork) 
     def reference(features: np.ndarray) -> np.ndarray:
         return torch_logits(network, features)
 
-    assert export.check(model, SPEC, reference, segments(5)) < 1e-4
+    assert export.check(FrozenNetwork(model, one_view(SPEC)), reference, segments(5)) < 1e-4
 
 
 def test_a_network_that_differs_is_refused(model: bytes, network: GenreNetwork) -> None:
@@ -75,7 +76,7 @@ def test_a_network_that_differs_is_refused(model: bytes, network: GenreNetwork) 
         return torch_logits(network, features) + 1e-3
 
     with pytest.raises(ModelError, match=r"differ from torch's by 1.0e-03; at most 1e-04"):
-        export.check(model, SPEC, reference, segments(2))
+        export.check(FrozenNetwork(model, one_view(SPEC)), reference, segments(2))
 
 
 def test_no_path_of_this_machine_goes_into_the_file(model: bytes) -> None:
@@ -84,7 +85,7 @@ def test_no_path_of_this_machine_goes_into_the_file(model: bytes) -> None:
 
 
 @pytest.mark.parametrize("hidden", [0, 6])
-def test_a_grafted_head_equals_torch_and_leaves_the_embedding_alone(
+def test_an_attached_head_equals_torch_and_leaves_the_embedding_alone(
     tmp_path: Path, hidden: int
 ) -> None:
     folder = registry.read(smoke.write_model(tmp_path / "m"))
@@ -97,23 +98,23 @@ def test_a_grafted_head_equals_torch_and_leaves_the_embedding_alone(
     head.standardise.fit(
         torch.from_numpy(embedding.mean(axis=0)), torch.from_numpy(embedding.std(axis=0))
     )
-    grafted = FrozenNetwork(graft(frozen.model, head.dense_layers()), views)
+    attached = FrozenNetwork(attach(frozen.model, head.dense_layers()), views)
     with torch.no_grad():
         wanted = head(torch.from_numpy(embedding)).numpy()
-    np.testing.assert_allclose(grafted.run(features, "logits"), wanted, rtol=1e-4, atol=1e-4)
-    np.testing.assert_array_equal(grafted.run(features, "embedding"), embedding)
-    again = FrozenNetwork(graft(grafted.model, head.dense_layers()), views)
+    np.testing.assert_allclose(attached.run(features, "logits"), wanted, rtol=1e-4, atol=1e-4)
+    np.testing.assert_array_equal(attached.run(features, "embedding"), embedding)
+    again = FrozenNetwork(attach(attached.model, head.dense_layers()), views)
     np.testing.assert_array_equal(
-        again.run(features, "logits"), grafted.run(features, "logits")
-    )  # grafting replaces the head and leaves none of the old one
-    assert len(again.model) == len(grafted.model)
+        again.run(features, "logits"), attached.run(features, "logits")
+    )  # attaching replaces the head and leaves none of the old one
+    assert len(again.model) == len(attached.model)
 
 
 def test_a_network_without_embedding_takes_no_head(model: bytes) -> None:
     bare = onnx.load_from_string(model)
     del bare.graph.output[1]
     with pytest.raises(ModelError, match="outputs logits but no 'embedding'"):
-        graft(bare.SerializeToString(), [(torch.zeros(256, 2), torch.zeros(2))])
+        attach(bare.SerializeToString(), [(torch.zeros(256, 2), torch.zeros(2))])
 
 
 def test_units_that_hardly_change_do_not_spoil_the_folded_head() -> None:

@@ -1,4 +1,4 @@
-"""What a frozen network said of a track is kept, and heard again where the record is damaged."""
+"""The output of a frozen network is kept, and computed again where the record is damaged."""
 
 from __future__ import annotations
 
@@ -16,34 +16,35 @@ from genrekit.training.frozen import CachedExtractor, FrozenNetwork
 N_CUT_BYTES = 40
 
 
-def test_a_damaged_record_is_heard_again(tmp_path: Path) -> None:
+def test_a_damaged_record_is_computed_again(tmp_path: Path) -> None:
     folder = registry.read(smoke.write_model(tmp_path / "model"))
     path = sorted(smoke.write_audio(tmp_path / "audio", 4.0).rglob("*.wav"))[0]
     track = Track("one", path, "high")
     network = FrozenNetwork(folder.onnx_path.read_bytes(), folder.card.views)
-    listener = CachedExtractor(network, LOGITS, tmp_path / "memory")
-    first = listener.hear(track)
-    (record,) = (tmp_path / "memory").rglob("*.npz")
+    extractor = CachedExtractor(network, LOGITS, tmp_path / "cache")
+    first = extractor.extract(track)
+    (record,) = (tmp_path / "cache").rglob("*.npz")
     whole = record.read_bytes()
     for damaged in (whole[:-N_CUT_BYTES], b"", whole[:N_CUT_BYTES]):
         record.write_bytes(damaged)
-        np.testing.assert_array_equal(listener.hear(track).output, first.output)
+        np.testing.assert_array_equal(extractor.extract(track).output, first.output)
         assert record.read_bytes() == whole
 
 
-def test_parts_are_taken_from_the_whole_which_is_computed_once(tmp_path: Path) -> None:
+def test_stretches_are_parts_of_the_whole_which_is_heard_once(tmp_path: Path) -> None:
     folder = registry.read(smoke.write_model(tmp_path / "model"))
     paths = sorted(smoke.write_audio(tmp_path / "audio", 16.0).rglob("*.wav"))[:2]
     network = FrozenNetwork(folder.onnx_path.read_bytes(), folder.card.views)
-    listener = CachedExtractor(network, LOGITS, tmp_path / "memory")
+    extractor = CachedExtractor(network, LOGITS, tmp_path / "cache")
     for path in paths:
         track = Track(path.stem, path, "high")
-        whole = listener.hear(track)
+        whole = extractor.extract(track)
         first, second = (
-            listener.hear(replace(track, part=TrackPart(path.stem, index, 2))) for index in (0, 1)
+            extractor.extract(replace(track, part=TrackPart(path.stem, index, 2)))
+            for index in (0, 1)
         )
         assert 0 < len(first.output) < len(whole.output)
         np.testing.assert_array_equal(np.concatenate([first.output, second.output]), whole.output)
     paths[1].unlink()
-    again = listener.hear(replace(track, part=TrackPart(track.track_id, 0, 2)))
+    again = extractor.extract(replace(track, part=TrackPart(track.track_id, 0, 2)))
     np.testing.assert_array_equal(again.output, first.output)

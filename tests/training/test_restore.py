@@ -16,8 +16,8 @@ from typer.testing import CliRunner, Result
 from genrekit import Classifier
 from genrekit.cli.main import build
 from genrekit.training import recipe as recipes
-from genrekit.training import restore, smoke
-from genrekit.training.run import TrainingRun
+from genrekit.training import smoke
+from genrekit.training.run import TrainingRun, restore
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def test_a_run_is_explained_from_inside_its_network(run: Path, part: str) -> Non
 
 
 def test_the_restored_network_is_the_one_that_was_exported(run: Path) -> None:
-    network, folder, _ = restore.network(run)
+    network, folder, _ = restore(run)
     spec = folder.card.segments
     features = np.random.default_rng(1).normal(size=(3, spec.n_bins, spec.n_frames))
     with torch.no_grad():

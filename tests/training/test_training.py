@@ -56,9 +56,9 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def listener(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An untrained model with an embedding, to put a head on."""
-    return smoke.write_model(tmp_path_factory.mktemp("models") / "listener")
+    return smoke.write_model(tmp_path_factory.mktemp("models") / "backbone")
 
 
 @pytest.fixture(scope="module")
@@ -100,12 +100,12 @@ def leftovers(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.name.endswith(".part")]
 
 
-def test_a_folder_alone_ends_in_a_model_that_tells_the_genres_apart(
-    tones: Path, cache: Path, listener: Path, tmp_path: Path
+def test_a_folder_alone_ends_in_a_model_that_separates_the_genres(
+    tones: Path, cache: Path, backbone: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "run"
     done = train(
-        "--data", str(tones), "-o", str(out), f"model.backbone=embedded:{listener}",
+        "--data", str(tones), "-o", str(out), f"model.backbone=embedded:{backbone}",
         f"data.cache={cache}", "early_stopping.patience=3", "early_stopping.monitor=accuracy",
     )  # fmt: skip
     assert done.exit_code == 0, done.output
@@ -274,15 +274,15 @@ def test_a_full_disk_in_export_leaves_nothing_and_says_how_to_go_on(
     assert train("--resume", str(copy)).exit_code == 0
 
 
-def test_a_file_that_cannot_be_heard_is_left_out_and_named(
-    tones: Path, listener: Path, tmp_path: Path
+def test_a_file_that_cannot_be_decoded_is_left_out_and_named(
+    tones: Path, backbone: Path, tmp_path: Path
 ) -> None:
     data = Path(shutil.copytree(tones, tmp_path / "data"))
     lost = open_dataset(data).split("track", 0).train[0]
     (data / f"{lost}.wav").write_text("no audio")
     done = train(
         "--data", str(data), "-o", str(tmp_path / "run"), "schedule.epochs=1",
-        f"model.backbone=embedded:{listener}", f"data.cache={tmp_path / 'cache'}",
+        f"model.backbone=embedded:{backbone}", f"data.cache={tmp_path / 'cache'}",
     )  # fmt: skip
     assert done.exit_code == 0, done.output
     assert f"left out: {data / lost}.wav" in done.stderr

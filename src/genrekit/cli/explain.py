@@ -74,12 +74,12 @@ def _gradcam(model: str | None) -> tuple[GradCam, Path]:
         raise typer.BadParameter("--method gradcam needs --model RUN, a folder of `genrekit train`")
     try:
         from genrekit.networks.gradcam import GradCam
-        from genrekit.training import restore
+        from genrekit.training import run
     except ModuleNotFoundError as error:
         raise GenrekitError(
             f"Grad-CAM needs {error.name}; pip install 'genrekit[train]', or use --method occlusion"
         ) from error
-    network, folder, recipe = restore.network(Path(model))
+    network, folder, recipe = run.restore(Path(model))
     return GradCam(network, low_bins_first=not recipe.model.image), folder.path
 
 

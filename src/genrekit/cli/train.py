@@ -175,7 +175,7 @@ def _recipe(options: TrainOptions) -> Recipe:
             raise RecipeError("--resume goes on with the run's own recipe; give nothing beside it")
         return recipes.load(options.resume / "recipe.toml")
     if len(files) > 1:
-        raise RecipeError(f"one recipe at a time; {', '.join(files)} came")
+        raise RecipeError(f"one recipe at a time; got {', '.join(files)}")
     named = files or options.data or any(text.startswith("data.source=") for text in overrides)
     if not named:
         raise RecipeError("give a recipe (RECIPE.toml) or --data FOLDER")
@@ -234,7 +234,7 @@ def _search(recipe: Recipe, options: TrainOptions, folder: Path) -> Recipe:
         typer.echo(json.dumps(grids.rows(tried), ensure_ascii=False))
     else:
         keys = list(tried[0].values)
-        rows = [[*map(str, its.values.values()), its.scores.accuracy.percent()] for its in tried]
+        rows = [[*map(str, one.values.values()), one.scores.accuracy.percent()] for one in tried]
         title = f"{n_folds} folds of the training and validation tracks"
         console.stdout().print(console.table([*keys, "accuracy %"], rows, title))
     return tried[0].recipe

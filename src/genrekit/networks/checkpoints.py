@@ -2,7 +2,7 @@
 
 A checkpoint is two files. ``PREFIX.index`` is a sorted string table in LevelDB's format: blocks of
 prefix-compressed keys, found through an index block, found through a footer. Each value is a
-protocol buffer (BundleEntryProto) that says where in ``PREFIX.data-00000-of-00001`` a tensor lies.
+protocol buffer (BundleEntryProto) that gives where in ``PREFIX.data-00000-of-00001`` a tensor lies.
 
 Source: LevelDB's table format (doc/table_format.md), TensorFlow's tensor_bundle.proto.
 """
@@ -201,7 +201,7 @@ def _varints(data: bytes, count: int) -> list[int]:
 
 
 def _varint(data: bytes, position: int) -> tuple[int, int]:
-    """A number in groups of seven bits, lowest first; the eighth bit says that more follow."""
+    """A number in groups of seven bits, lowest first; the eighth bit means that more follow."""
     value = shift = 0
     while True:
         byte = data[position]

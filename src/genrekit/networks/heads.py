@@ -24,8 +24,8 @@ class Standardise(nn.Module):
     def fit(self, mean: Tensor, std: Tensor) -> None:
         """Take the statistics of the training embeddings. Shapes (n_features,).
 
-        A unit that hardly changes over the training tracks says nothing, so it is not blown up:
-        that would only enlarge the rounding of float32.
+        A unit that hardly changes over the training tracks holds no information, so it is not
+        scaled up: that would only enlarge the rounding of float32.
         """
         is_still = std <= STILL * mean.abs() + SMALLEST_STD
         self.mean.copy_(mean)

@@ -96,18 +96,18 @@ class ImageRendering(nn.Module):
 class ImageNetwork(nn.Module):
     """A network that sees the spectrogram as an image."""
 
-    def __init__(self, name: str, weights: str, pooling: str, paint: ImageRendering) -> None:
-        """See Paint and backbones.build.
+    def __init__(self, name: str, weights: str, pooling: str, rendering: ImageRendering) -> None:
+        """See ImageRendering and backbones.build.
 
         Raises:
             RecipeError: unknown name, or one that cannot take this image or pooling.
             ModelError: the weight file is missing, unreadable or does not fit.
         """
         super().__init__()
-        self.paint = paint
-        self.network, self.n_features = image_network(name, (3, *paint.size), weights, pooling)
+        self.rendering = rendering
+        self.network, self.n_features = image_network(name, (3, *rendering.size), weights, pooling)
 
     def forward(self, features: Tensor) -> Tensor:
         """Shape (batch, n_bins, n_frames) -> (batch, n_features)."""
-        embedding: Tensor = self.network(self.paint(features))
+        embedding: Tensor = self.network(self.rendering(features))
         return embedding

@@ -43,8 +43,8 @@ def check_front_end(spec: FeatureSpec) -> None:
     """
     wrong = [k for k, value in FRONT_END.items() if getattr(spec, k) != value]
     if wrong:
-        wanted = ", ".join(f"features.{k} = {FRONT_END[k]!r}" for k in wrong)
-        raise RecipeError(f"backbone 'musicnn' takes its own front end only; write {wanted}")
+        expected = ", ".join(f"features.{k} = {FRONT_END[k]!r}" for k in wrong)
+        raise RecipeError(f"backbone 'musicnn' takes its own front end only; write {expected}")
 
 
 class Musicnn(nn.Module):

@@ -2,7 +2,7 @@
 
 torchvision from PyPI is linked to CUDA. Beside a CPU-only torch its C++ operators do not load, and
 importing it (as timm and lightning's torchmetrics do) stops at "operator torchvision::nms does not
-exist". genrekit uses no detection operator, so declaring the two that torchvision asks for at
+exist". genrekit uses no detection operator, so declaring the two that torchvision needs at
 import is enough. Nothing is done where torchvision's own operators load.
 
 Import this module before timm, lightning or torchmetrics.

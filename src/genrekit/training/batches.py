@@ -38,7 +38,7 @@ class InputSource(Protocol):
         """Draw one segment of each track: inputs (batch, ...) and its start in seconds (batch,)."""
 
     def segments(self, track: int) -> Floats:
-        """Return every segment that the product would hear. Shape (n_segments, ...)."""
+        """Return every segment that inference would cut. Shape (n_segments, ...)."""
 
 
 class SpectrogramSource:
@@ -79,10 +79,10 @@ class SpectrogramSource:
         return max(0, self._n_frames(track) - self.spec.n_frames)
 
     def _n_frames(self, track: int) -> int:
-        """Frames of the track, or of the start of it that is heard."""
+        """Frames of the track, or of the start of it that is used."""
         n_frames = self.cached.n_frames(self.track_ids[track])
-        heard = self.spec.used_seconds(n_frames / self._frames_per_second) * self._frames_per_second
-        return min(n_frames, 1 + int(heard))
+        used_seconds = self.spec.used_seconds(n_frames / self._frames_per_second)
+        return min(n_frames, 1 + int(used_seconds * self._frames_per_second))
 
     def _grid(self, track: int) -> list[int]:
         """Return the first frames of the segments that the front end cuts of a track."""
@@ -99,7 +99,7 @@ class SpectrogramSource:
 
 
 class EmbeddingSource:
-    """Segments that a frozen backbone has already heard."""
+    """Embeddings of segments by a frozen backbone."""
 
     def __init__(self, embeddings: Sequence[Floats], starts_seconds: Sequence[Floats]) -> None:
         """Take one array a track, of shapes (n_segments, d) and (n_segments,)."""
@@ -195,7 +195,7 @@ class TrainingBatches:
 
     @property
     def n_drawn(self) -> int:
-        """How many segments one epoch hears: of every recording as many, on average.
+        """How many segments one epoch has: of every recording as many, on average.
 
         A recording that the leaky split divides into parts counts once, so that an epoch costs
         what it costs under any other split.
@@ -220,7 +220,7 @@ class TrainingBatches:
         return Epoch(self, number)
 
     def draw(self, rng: np.random.Generator) -> Integers:
-        """Return the tracks of one epoch, each as often as segments of it are heard."""
+        """Return the tracks of one epoch, each as often as segments of it are drawn."""
         n_tracks = len(self.targets)
         if np.all(self.weights == 1):
             n_rounds = -(-self.n_drawn // n_tracks)

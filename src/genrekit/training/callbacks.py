@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
-from genrekit import plotting
 from genrekit.files import write_beside
 from genrekit.networks import torchvision_shim  # noqa: F401 - lightning imports torchvision
+from genrekit.training import curves
 from genrekit.training.progress import bar
 
 import lightning.pytorch as pl  # isort: skip
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 
 LAST = "checkpoints/last.ckpt"
 BEST = "checkpoints/best.pt"
-METRICS = "metrics.csv"
 COLUMNS = ("epoch", "train_loss", "nll", "accuracy", "lr", "seconds", "waiting_share")
 
 
@@ -104,7 +102,7 @@ class Keeper(pl.Callback):
         self._step_ended = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Judge the epoch; write its row, its weights if they are the best, and the checkpoint."""
+        """Rate the epoch; write its row, its weights if they are the best, and the checkpoint."""
         row = self._row(trainer)
         self.rows.append(row)
         value = row[self.monitor] if self.monitor == "accuracy" else -row[self.monitor]
@@ -114,7 +112,7 @@ class Keeper(pl.Callback):
             save(cast("GenreModule", module).kept_network.state_dict(), self.folder / BEST)
         trainer.should_stop = trainer.should_stop or self.gave_up
         if trainer.is_global_zero:
-            write_metrics(self.folder / METRICS, self.rows)
+            curves.write(self.folder / curves.METRICS, self.rows, COLUMNS)
         trainer.save_checkpoint(self.folder / LAST)  # all take part, the first writes
         if trainer.is_global_zero:
             self.report(_line(row, trainer.max_epochs or 0, is_best))
@@ -137,25 +135,6 @@ def _line(row: dict[str, float], n_epochs: int, is_best: bool) -> str:
         f"{row['nll']:.3f}, accuracy {100 * row['accuracy']:.1f} %, {row['seconds']:.0f} s"
         + (" (best)" if is_best else "")
     )
-
-
-def write_metrics(
-    path: Path, rows: list[dict[str, float]], columns: Sequence[str] = COLUMNS
-) -> None:
-    """Write one line an epoch as CSV.
-
-    Args:
-        path: the file.
-        rows: one an epoch.
-        columns: their keys, in the order of the file.
-
-    Raises:
-        OSError: the file cannot be written.
-    """
-    with write_beside(path, "w") as stream:
-        writer = csv.DictWriter(stream, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 class Bar(pl.Callback):
@@ -184,27 +163,3 @@ class Bar(pl.Callback):
     def on_exception(self, *_: Any) -> None:
         """Take the bar away."""
         self._progress.stop()
-
-
-def draw_curves(path: Path, rows: list[dict[str, float]], of: str = "validation tracks") -> None:
-    """Draw loss and validation accuracy over the epochs as PNG.
-
-    Args:
-        path: the file.
-        rows: one an epoch.
-        of: what nll and accuracy were measured on.
-
-    Raises:
-        OSError: the file cannot be written.
-        GenrekitError: matplotlib is not installed.
-    """
-    drawn = plotting.figure(9, 3.5)
-    left, right = drawn.subplots(1, 2)
-    epochs = [row["epoch"] for row in rows]
-    left.plot(epochs, [row["train_loss"] for row in rows], label="training loss")
-    left.plot(epochs, [row["nll"] for row in rows], label=f"nll of {of}")
-    right.plot(epochs, [100 * row["accuracy"] for row in rows], label=f"accuracy of {of}, %")
-    for axes in (left, right):
-        axes.set_xlabel("epoch")
-        axes.legend()
-    plotting.save(drawn, path, 110)

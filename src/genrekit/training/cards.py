@@ -4,26 +4,25 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from genrekit.datasets import Track
 from genrekit.datasets.images import ImageSet
 from genrekit.evaluation import calibration
 from genrekit.inference.aggregation import segment_probabilities, track_probabilities
 from genrekit.models.card import ModelCard, TrainingData, one_view
 from genrekit.training import recipe as recipes
-from genrekit.training.data import TrainingSet
-from genrekit.training.methods import TrainingMethod, some_segments
-from genrekit.training.recipe import Recipe
-from genrekit.training.tabular.method import TabularMethod
+
+if TYPE_CHECKING:
+    from genrekit.datasets import Track
+    from genrekit.training.data import TrainingSet
+    from genrekit.training.methods import TrainingMethod
+    from genrekit.training.out_of_fold import HeldOut
+    from genrekit.training.recipe import Recipe
 
 
-def make(
-    recipe: Recipe, plan: TrainingMethod | TabularMethod, prepared: TrainingSet, cost: str
-) -> ModelCard:
+def make(recipe: Recipe, method: TrainingMethod, prepared: TrainingSet, cost: str) -> ModelCard:
     """Describe a model that has not been calibrated yet; its hash is set when it is written."""
     parts = {"train": prepared.train, "validation": prepared.validation}
     ids = {part: {track.recording_id: None for track in tracks} for part, tracks in parts.items()}
@@ -32,7 +31,7 @@ def make(
         version=recipe.version,
         description=recipe.description or f"Genres of {prepared.dataset.name}.",
         labels=prepared.labels,
-        views=one_view(plan.spec, _feature_means(plan, prepared.train)),
+        views=one_view(method.spec, method.feature_means(prepared.train)),
         images=_images(recipe, prepared),
         aggregation=recipe.aggregation,
         training_data=TrainingData(
@@ -45,21 +44,12 @@ def make(
         ),
         training_cost=cost,
         recipe=recipes.without_paths(recipe),
-        initial_weights=plan.origin,
+        initial_weights=method.origin,
         unfit_for=recipe.unfit_for,
         license=recipe.license,
         citation=recipe.citation,
         onnx_sha256="",
     )
-
-
-def _feature_means(
-    plan: TrainingMethod | TabularMethod, train: Sequence[Track]
-) -> tuple[float, ...]:
-    """Return the mean of every bin over training tracks, as the network sees it."""
-    if isinstance(plan, TabularMethod):
-        return tuple(plan.feature_means(train).tolist())
-    return tuple(some_segments(train, plan.spec).mean(axis=(0, 2)).round(3).tolist())
 
 
 def _images(recipe: Recipe, prepared: TrainingSet) -> Literal["none", "published", "other"]:
@@ -77,30 +67,27 @@ def _genres(parts: Mapping[str, Sequence[Track]]) -> list[str]:
     return list({track.recording_id: track.genre for track in tracks}.values())
 
 
-def calibrate(
-    card: ModelCard,
-    logits: Sequence[NDArray[np.float32]],
-    true: NDArray[np.int64],
-    groups: Sequence[str],
-    told: str,
-) -> tuple[ModelCard, float]:
+def calibrate(card: ModelCard, held_out: HeldOut, prepared: TrainingSet) -> tuple[ModelCard, str]:
     """Fit the calibration and measure the precision curve on tracks that were not learnt.
 
     Args:
         card: gives the aggregation.
-        logits: one array a track, of shape (n_segments, n_labels).
-        true: the tracks' label indices. Shape (n_tracks,).
-        groups: the tracks' artist groups.
-        told: which tracks these are, for the card.
+        held_out: the tracks and the model's logits of them.
+        prepared: gives their labels, their artist groups and the split.
 
     Returns:
-        The card with both, and the tracks' accuracy.
+        The card with both, and the tracks' accuracy in a sentence.
     """
-    fitted = calibration.choose(logits, true, groups, fitted_on=told)
+    tracks, logits, description = held_out
+    described = f"{len(tracks)} {description} of the {prepared.split.name} split"
+    true = prepared.targets(tracks)
+    groups = [prepared.dataset.groups[track.track_id] for track in tracks]
+    fitted = calibration.choose(logits, true, groups, fitted_on=described)
     by_track = [segment_probabilities(rows, fitted.temperature, fitted.bias) for rows in logits]
     probabilities = np.stack(
         [track_probabilities(rows, card.aggregation, fitted.track_temperature) for rows in by_track]
     )
     curve = calibration.precision_curve(probabilities, true)
     accuracy = float((probabilities.argmax(axis=1) == true).mean())
-    return card.model_copy(update={"calibration": fitted, "precision_curve": curve}), accuracy
+    card = card.model_copy(update={"calibration": fitted, "precision_curve": curve})
+    return card, f"{accuracy:.1%} of {described} are right"

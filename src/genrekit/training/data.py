@@ -23,7 +23,7 @@ JOINED = ("folds", "none")
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """The tracks of a run, by part, and the split that says so.
+    """The tracks of a run, by part, and the split that divides them.
 
     ``is_joined``: the split's validation tracks train too, so there is no validation part.
     """
@@ -71,8 +71,8 @@ def open_source(recipe: Recipe) -> Dataset:
 def _check_images(dataset: ImageSet, recipe: Recipe) -> None:
     if recipe.model.image != "published":
         raise RecipeError(
-            f"{dataset.path} holds images; model.backbone {recipe.model.backbone!r} hears audio: "
-            'give a folder of that, or model.image = "published" with a backbone that sees'
+            f"{dataset.path} holds images; model.backbone {recipe.model.backbone!r} takes audio: "
+            'give a folder of that, or model.image = "published" with a backbone that takes images'
         )
     if recipe.teacher.model or recipe.augmentation.random_crops:
         raise RecipeError(
@@ -96,7 +96,9 @@ def prepare(recipe: Recipe, split: Split | SegmentSplit | None = None) -> Traini
     dataset = open_source(recipe)
     if isinstance(split, SegmentSplit):
         if recipe.teacher.model:
-            raise RecipeError("a teacher hears whole tracks; leave out [teacher] or the segments")
+            raise RecipeError(
+                "a teacher predicts whole tracks; leave out [teacher] or the segments"
+            )
         dataset, split = dataset.parts_as_tracks(split)
     split = _cut(dataset, split or _split(dataset, recipe.data), recipe.data)
     train = tuple(dataset.tracks_of(split, "train"))
@@ -118,7 +120,7 @@ def _split(dataset: Dataset, data: recipes.Data) -> Split:
 
 
 def _cut(dataset: Dataset, split: Split, data: recipes.Data) -> Split:
-    """Cut validation tracks anew where the recipe asks for it or the split has none."""
+    """Cut validation tracks anew where the recipe requests it or the split has none."""
     if data.validation in JOINED or (data.validation == "given" and split.validation):
         return split
     pool = [

@@ -1,17 +1,20 @@
-"""Distillation: what a teacher says of every part of every training track."""
+"""Distillation: what a teacher predicts for every part of every training track."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from genrekit.errors import RecipeError
 from genrekit.inference.aggregation import segment_probabilities
-from genrekit.models.card import ModelCard
-from genrekit.training.frozen import TrackOutput
+
+if TYPE_CHECKING:
+    from genrekit.models.card import ModelCard
+    from genrekit.training.frozen import TrackOutput
 
 Floats = NDArray[np.float32]
 
@@ -31,7 +34,7 @@ class TeacherTargets:
     half_seconds: float
 
     def at(self, tracks: NDArray[np.int64], starts_seconds: Floats) -> Floats:
-        """Return what the teacher says nearest to the middle of each student's segment.
+        """Return what the teacher predicts nearest to the middle of each student's segment.
 
         Args:
             tracks: the tracks' numbers. Shape (batch,).
@@ -49,7 +52,7 @@ class TeacherTargets:
 
 
 def targets(
-    heard: Sequence[TrackOutput],
+    outputs: Sequence[TrackOutput],
     card: ModelCard,
     labels: Sequence[str],
     temperature: float,
@@ -58,7 +61,7 @@ def targets(
     """Turn the teacher's logits into targets.
 
     Args:
-        heard: the teacher's logits of each track, in the order of the tracks' numbers.
+        outputs: the teacher's logits of each track, in the order of the tracks' numbers.
         card: the teacher's; its calibration comes before the temperature.
         labels: the student's, which the teacher must know; others of the teacher's are left out.
         temperature: above 1 shows more of what the teacher holds possible.
@@ -78,9 +81,9 @@ def targets(
     scale = card.calibration.temperature * temperature
     return TeacherTargets(
         [
-            segment_probabilities(its.output[:, order], scale, bias.tolist()).astype(np.float32)
-            for its in heard
+            segment_probabilities(track.output[:, order], scale, bias.tolist()).astype(np.float32)
+            for track in outputs
         ],
-        [its.starts_seconds + np.float32(card.segments.segment_seconds / 2) for its in heard],
+        [track.starts_seconds + np.float32(card.segments.segment_seconds / 2) for track in outputs],
         student_seconds / 2,
     )

@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -21,10 +22,12 @@ from genrekit.errors import ModelError
 from genrekit.features.spec import FeatureSpec
 from genrekit.models import card as cards
 from genrekit.models import readme
-from genrekit.models.card import ModelCard, one_view
+from genrekit.models.card import ModelCard
 from genrekit.models.registry import CARD, NETWORK, README
 from genrekit.models.runtime import INPUT, LOGITS
-from genrekit.training.frozen import FrozenNetwork
+
+if TYPE_CHECKING:
+    from genrekit.training.frozen import FrozenNetwork
 
 OPSET = 18
 TOLERANCE = 1e-4
@@ -86,7 +89,7 @@ def _without_traces(model: object) -> bytes:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Leave out what torch's exporter says about itself."""
+    """Leave out what torch's exporter reports about itself."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -101,8 +104,7 @@ def _quiet() -> Iterator[None]:
 
 
 def check(
-    model: bytes,
-    spec: FeatureSpec,
+    network: FrozenNetwork,
     reference: Callable[[Floats], Floats],
     real: Floats,
     output: str = LOGITS,
@@ -110,8 +112,7 @@ def check(
     """Compare an ONNX network's output with torch's, on noise and on real segments, many and one.
 
     Args:
-        model: the ONNX file's bytes.
-        spec: its front end.
+        network: the exported one, with one view.
         reference: torch's output for features.
         real: features of real segments. Shape (n_segments, n_bins, n_frames).
         output: which one is compared.
@@ -122,13 +123,13 @@ def check(
     Raises:
         ModelError: the difference is above 1e-4, or a logit is not finite.
     """
+    spec = network.spec
     noise = np.random.default_rng(0).normal(size=(3, spec.n_bins, spec.n_frames))
-    network = FrozenNetwork(model, one_view(spec))
     worst = 0.0
     for features in (noise.astype(np.float32), real, real[:1]):
-        wanted = reference(features)
-        difference = np.abs(network.run({INPUT: features}, output) - wanted).max()
-        worst = max(worst, float(difference / max(1.0, np.abs(wanted).max())))
+        expected = reference(features)
+        difference = np.abs(network.run({INPUT: features}, output) - expected).max()
+        worst = max(worst, float(difference / max(1.0, np.abs(expected).max())))
     if not worst <= TOLERANCE:  # also true for NaN
         raise ModelError(
             f"the exported network's {output} differ from torch's by {worst:.1e}; at most "

@@ -32,7 +32,7 @@ _STILL = 1e-4
 
 @dataclass(frozen=True)
 class Addition:
-    """A model with one more genre, and what heads said of tracks that they had not seen.
+    """A model with one more genre, and how held-out tracks were classified.
 
     Attributes:
         model: the ONNX file's bytes.
@@ -66,7 +66,7 @@ def add(
         others: mean embeddings of tracks of other genres, such as a library's. Shape (n_others, d).
 
     Returns:
-        The new model, fitted to all tracks, and what folds say of it.
+        The new model, fitted to all tracks, and how it does in folds.
 
     Raises:
         DatasetError: fewer than five examples or fifty others, or all examples of one group.
@@ -78,15 +78,15 @@ def add(
     is_new = np.arange(len(every)) < len(examples)
     names = [*groups, *(f"other {index}" for index in range(len(others)))]
     fold_of = stratify.folds(np.where(is_new, "new", "old").tolist(), names, N_FOLDS)
-    says_new = np.zeros(len(every), bool)
+    called_new = np.zeros(len(every), bool)
     for fold in range(N_FOLDS):
         inside, outside = fold_of != fold, fold_of == fold
         weight, bias = fit(every[inside], is_new[inside], old[inside])
-        says_new[outside] = every[outside] @ weight + bias > old[outside].max(axis=1)
+        called_new[outside] = every[outside] @ weight + bias > old[outside].max(axis=1)
     weight, bias = fit(every, is_new, old)
     temperature = folder.card.calibration.temperature
     model = onnx_head.widen(folder.onnx_path.read_bytes(), weight * temperature, bias * temperature)
-    n_found, n_taken = int(says_new[is_new].sum()), int(says_new[~is_new].sum())
+    n_found, n_taken = int(called_new[is_new].sum()), int(called_new[~is_new].sum())
     summary = (
         f"held out in {N_FOLDS} folds, {n_found} of {len(examples)} examples are called {genre!r}, "
         f"and so are {n_taken} of {len(others)} other tracks of the library"
@@ -111,9 +111,9 @@ def fit(embeddings: Floats, is_new: NDArray[np.bool_], old: Floats) -> tuple[Flo
     from scipy.special import logsumexp
 
     mean, std = embeddings.mean(axis=0), embeddings.std(axis=0)
-    tells = std > _STILL * (1 + np.abs(mean))
-    std = np.where(tells, std, 1)
-    x = np.where(tells, (embeddings - mean) / std, 0)
+    varies = std > _STILL * (1 + np.abs(mean))
+    std = np.where(varies, std, 1)
+    x = np.where(varies, (embeddings - mean) / std, 0)
     offset = logsumexp(old, axis=1)
     share = 1 / (old.shape[1] + 1)
     weights = np.where(is_new, share / is_new.sum(), (1 - share) / (~is_new).sum())
@@ -128,7 +128,7 @@ def fit(embeddings: Floats, is_new: NDArray[np.bool_], old: Floats) -> tuple[Flo
 
     start = np.append(np.zeros(x.shape[1]), np.median(offset))
     found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 1000}).x
-    weight = found[:-1] * tells / std
+    weight = found[:-1] * varies / std
     return weight, float(found[-1] - mean @ weight)
 
 
@@ -149,13 +149,13 @@ def _check(
         )
     if len(set(groups)) < 2:
         raise DatasetError(
-            f"all examples of {genre!r} are of one artist, so nothing can be said of others; add "
+            f"all examples of {genre!r} are of one artist, so nothing is known of others; add "
             "some by another artist"
         )
     if len(others) < MIN_OTHERS:
         raise DatasetError(
-            f"the library holds {len(others)} other tracks that model {card.name!r} has heard; a "
-            f"new genre is told from at least {MIN_OTHERS}; scan more music with this model"
+            f"the library holds {len(others)} other tracks that model {card.name!r} has analysed; "
+            f"expected at least {MIN_OTHERS}; scan more music with this model"
         )
 
 

@@ -1,26 +1,24 @@
-"""Run the trainer: precision, device, resume, Ctrl-C, and silence about what does not matter."""
+"""Run the trainer: precision, device, and resuming from the checkpoint of a run."""
 
 from __future__ import annotations
 
-import logging
 import pickle
-import signal
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
 from genrekit.errors import ModelError, RecipeError
 from genrekit.networks import torchvision_shim  # noqa: F401 - lightning imports torchvision
-from genrekit.training import allocator, callbacks, lr_finder
+from genrekit.training import callbacks, curves, lr_finder, process
 from genrekit.training.module import GenreModule
-from genrekit.training.recipe import Recipe
 
 import lightning.pytorch as pl  # isort: skip
 from lightning.pytorch.loggers import TensorBoardLogger  # isort: skip
+
+if TYPE_CHECKING:
+    from genrekit.training.recipe import Recipe
 
 TENSORBOARD = "tensorboard"
 ONE_DEVICE = {"devices": 1}
@@ -82,7 +80,7 @@ def fit(
     keeper = keeper_of(recipe, folder, report)
     if not restore(keeper, recipe.schedule.n_epochs):
         (train or train_here)(module, keeper)
-    callbacks.draw_curves(folder / "curves.png", keeper.rows)
+    curves.draw(folder / curves.PLOT, keeper.rows)
     _load_best(module, folder / callbacks.BEST)
     return keeper.rows
 
@@ -123,7 +121,7 @@ def train_here(module: GenreModule, keeper: callbacks.Keeper, **placed: Any) -> 
     recipe = module.recipe
     module.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     checkpoint = keeper.folder / callbacks.LAST
-    with _at_work(recipe):
+    with process.training(recipe):
         _find_lr(module, keeper)
         trainer = pl.Trainer(
             max_epochs=recipe.schedule.n_epochs,
@@ -139,12 +137,12 @@ def train_here(module: GenreModule, keeper: callbacks.Keeper, **placed: Any) -> 
 
 
 def find_lr(module: GenreModule, keeper: callbacks.Keeper) -> None:
-    """Let the rate be found, where the recipe asks for it, before several processes need it.
+    """Let the rate be found, where the recipe requests it, before several processes need it.
 
     Raises:
         ModelError: see lr_finder.find.
     """
-    with _at_work(module.recipe):
+    with process.training(module.recipe):
         _find_lr(module, keeper)
 
 
@@ -152,13 +150,6 @@ def _find_lr(module: GenreModule, keeper: callbacks.Keeper) -> None:
     if module.recipe.optimiser.lr == "find":
         options = _options(module.recipe) | ONE_DEVICE
         module.lr = lr_finder.find(module, keeper.folder, keeper.report, logger=False, **options)
-
-
-@contextmanager
-def _at_work(recipe: Recipe) -> Iterator[None]:
-    n_threads = 1 if recipe.model.is_frozen else torch.get_num_threads()
-    with _quiet(), _interruptible(), _threads(n_threads), allocator.kept():
-        yield
 
 
 def _options(recipe: Recipe) -> dict[str, Any]:
@@ -173,30 +164,6 @@ def _options(recipe: Recipe) -> dict[str, Any]:
     }
 
 
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Give Ctrl-C back as KeyboardInterrupt: lightning makes it SystemExit and ignores the next."""
-    before = signal.getsignal(signal.SIGINT)
-    try:
-        yield
-    except SystemExit as error:
-        raise KeyboardInterrupt from error
-    finally:
-        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-            signal.signal(signal.SIGINT, before)
-
-
-@contextmanager
-def _threads(n_threads: int) -> Iterator[None]:
-    """Compute on this many cores: for a head alone, waiting for the others costs more than it."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(n_threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
 def _load_best(module: GenreModule, path: Path) -> None:
     if not path.exists():
         raise ModelError(
@@ -205,25 +172,3 @@ def _load_best(module: GenreModule, path: Path) -> None:
         )
     state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     module.kept_network.cpu().load_state_dict(state)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Leave out lightning's remarks on what was chosen on purpose."""
-    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
-            warnings.filterwarnings("ignore", message=".*log_every_n_steps.*")
-            warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-            warnings.filterwarnings("ignore", message=".*TensorBoard support.*")
-            warnings.filterwarnings("ignore", message=".*broadcast_buffers.*")
-            # Every process has the same validation numbers already.
-            warnings.filterwarnings("ignore", message=".*sync_dist=True.*")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)

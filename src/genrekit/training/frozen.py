@@ -7,27 +7,29 @@ continues and the next recipe starts at once.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from genrekit import files
-from genrekit.datasets import Track
 from genrekit.errors import AudioError
-from genrekit.features.spec import FeatureSpec
-from genrekit.inference import frontend, segments
-from genrekit.inference.frontend import FrontEnd
-from genrekit.models.card import View
+from genrekit.inference import segments
 from genrekit.models.runtime import Features, Network
 from genrekit.training import augment
-from genrekit.training.recipe import Augmentation
+from genrekit.training.progress import steps
 from genrekit.workers import n_cores
+
+if TYPE_CHECKING:
+    from genrekit.datasets import Track
+    from genrekit.features.spec import FeatureSpec
+    from genrekit.models.card import View
+    from genrekit.training.recipe import Augmentation
 
 Floats = NDArray[np.float32]
 
@@ -41,7 +43,7 @@ class TrackOutput(NamedTuple):
 
 @dataclass(frozen=True)
 class Alteration:
-    """How a copy of a track is changed before it is heard; the seed decides, not the moment."""
+    """How a copy of a track is changed; the seed decides, not the moment."""
 
     settings: Augmentation
     seed: int
@@ -51,7 +53,7 @@ class Alteration:
 
         Args:
             features: of every view, by its name. Shapes (n_segments, n_bins, n_frames).
-            views: say which front end each has.
+            views: the front end of each.
             digest: the file's SHA-256, so that every track is changed in its own way.
         """
         rng = np.random.default_rng((self.seed, int(digest[:16], 16)))
@@ -74,6 +76,8 @@ class FrozenNetwork:
         Raises:
             ModelError: ONNX Runtime cannot load it, or its inputs are not the views.
         """
+        from genrekit.inference.frontend import FrontEnd
+
         self.model = model
         self.front_end = FrontEnd(views, images="any")
         self._network = Network(model, views, "the frozen network", n_cores())
@@ -123,82 +127,92 @@ class FrozenNetwork:
 
 @dataclass(frozen=True)
 class CachedExtractor:
-    """A frozen network and the folder that remembers what it said.
+    """A frozen network, and the folder that keeps its output of every track.
 
-    With an alteration it hears a changed copy of every track.
+    ``whole`` takes every segment, however long a track is. With an alteration the output is that
+    of a changed copy of every track.
     """
 
     network: FrozenNetwork
     output: str
-    memory: Path
+    cache: Path
     whole: bool = False
     alteration: Alteration | None = None
-    # The last file heard for its stretches, which come one after another: seconds, and what of it.
+    # The last file that parts were taken of, which come one after another: its seconds and output.
     _last: dict[Path, tuple[float, TrackOutput]] = field(
         default_factory=dict, init=False, repr=False
     )
 
-    def hear(self, track: Track) -> TrackOutput:
-        """Return what the network says of a track, from memory where it has been heard before.
+    def extract(self, track: Track) -> TrackOutput:
+        """Return the output of a track, from the cache where it is there.
 
         Raises:
-            AudioError: the file cannot be heard, or no segment has its middle in the track's
-                stretch.
-            OSError: the memory cannot be written.
+            AudioError: the file cannot be decoded, or no segment has its middle in the part that
+                the track is.
+            OSError: the cache cannot be written.
         """
         if track.part is None:
-            return self._hear(track.path, self.whole)
-        duration_seconds, heard = self._hear_for_stretches(track.path)
-        middles = heard.starts_seconds + self.network.spec.segment_seconds / 2
+            return self._extract(track.path, self.whole)
+        duration_seconds, found = self._extract_for_parts(track.path)
+        middles = found.starts_seconds + self.network.spec.segment_seconds / 2
         inside = [track.part.holds(middle, duration_seconds) for middle in middles.tolist()]
         if not any(inside):
-            raise AudioError(f"{track.track_id}: the network hears no segment in this part")
-        return TrackOutput(heard.starts_seconds[inside], heard.output[inside])
+            raise AudioError(f"{track.track_id}: no segment has its middle in this part")
+        return TrackOutput(found.starts_seconds[inside], found.output[inside])
 
-    def _hear_for_stretches(self, path: Path) -> tuple[float, TrackOutput]:
+    def extract_all(
+        self, tracks: Sequence[Track], title: str
+    ) -> tuple[dict[str, TrackOutput], dict[str, str]]:
+        """Return the outputs of many tracks; one that cannot be decoded fails alone.
+
+        Args:
+            tracks: any.
+            title: of the progress bar.
+
+        Returns:
+            The outputs, and why a track has none, both by track_id.
+
+        Raises:
+            OSError: the cache cannot be written.
+        """
+        outputs: dict[str, TrackOutput] = {}
+        failures: dict[str, str] = {}
+        with steps(title, len(tracks)) as advance:
+            for track in tracks:
+                try:
+                    outputs[track.track_id] = self.extract(track)
+                except AudioError as error:
+                    failures[track.track_id] = str(error)
+                advance()
+        return outputs, failures
+
+    def _extract_for_parts(self, path: Path) -> tuple[float, TrackOutput]:
         if path not in self._last:
             self._last.clear()
+            from genrekit.inference import frontend
+
             duration_seconds = frontend.duration_seconds(path, self.network.spec)
             spread = segments.n_spread(duration_seconds, self.network.spec, None) is not None
-            self._last[path] = duration_seconds, self._hear(path, self.whole or spread)
+            self._last[path] = duration_seconds, self._extract(path, self.whole or spread)
         return self._last[path]
 
-    def _hear(self, path: Path, whole: bool) -> TrackOutput:
+    def _extract(self, path: Path, whole: bool) -> TrackOutput:
+        from genrekit.inference import frontend
+
         digest = frontend.sha256(path)
-        record = self.memory / self._key(whole) / f"{digest}.npz"
-        remembered = _read(record)
-        if remembered:
-            return remembered
+        record = self.cache / self._key(whole) / f"{digest}.npz"
+        cached = _read(record)
+        if cached:
+            return cached
         track = self.network.front_end.open(path, "all" if whole else None).all()
         inputs = track.features
         if self.alteration:
             inputs = self.alteration(inputs, self.network.views, digest)
         starts = np.array(track.starts_seconds, np.float32)
-        heard = TrackOutput(starts, self.network.run(inputs, self.output))
+        found = TrackOutput(starts, self.network.run(inputs, self.output))
         with files.write_beside(record) as stream:
-            np.savez(stream, starts_seconds=heard.starts_seconds, output=heard.output)
-        return heard
-
-    def hear_all(
-        self, tracks: Sequence[Track], advance: Callable[[], None]
-    ) -> tuple[dict[str, TrackOutput], dict[str, str]]:
-        """Hear many tracks; one that cannot be heard fails alone.
-
-        Returns:
-            What was said, and why a track could not be heard, both by track_id.
-
-        Raises:
-            OSError: the memory cannot be written.
-        """
-        heard: dict[str, TrackOutput] = {}
-        failures: dict[str, str] = {}
-        for track in tracks:
-            try:
-                heard[track.track_id] = self.hear(track)
-            except AudioError as error:
-                failures[track.track_id] = str(error)
-            advance()
-        return heard, failures
+            np.savez(stream, starts_seconds=found.starts_seconds, output=found.output)
+        return found
 
     def _key(self, whole: bool) -> str:
         specs = "".join(view.features.digest() for view in self.network.views)

@@ -97,7 +97,7 @@ def search(
         tried.append(Tried(values, candidate, result.product))
         accuracy = result.product.accuracy.value
         report(f"{', '.join(f'{k} = {v}' for k, v in values.items())}: {accuracy:.1%}")
-    tried.sort(key=lambda its: -its.scores.accuracy.value)
+    tried.sort(key=lambda one: -one.scores.accuracy.value)
     _write(folder / REPORT, tried, selection.title(kind, n_folds))
     return tried
 
@@ -106,12 +106,12 @@ def rows(tried: Sequence[Tried]) -> list[dict[str, Any]]:
     """Return the table of a search: one dictionary a combination, the best first."""
     return [
         {
-            **its.values,
-            "accuracy": its.scores.accuracy.model_dump(),
-            "macro_f1": its.scores.macro_f1.model_dump(),
-            "negative_log_likelihood": its.scores.negative_log_likelihood.model_dump(),
+            **one.values,
+            "accuracy": one.scores.accuracy.model_dump(),
+            "macro_f1": one.scores.macro_f1.model_dump(),
+            "negative_log_likelihood": one.scores.negative_log_likelihood.model_dump(),
         }
-        for its in tried
+        for one in tried
     ]
 
 

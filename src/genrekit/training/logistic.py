@@ -52,15 +52,15 @@ def _one(
     from sklearn.linear_model import LogisticRegression
 
     mean, std = features.mean(axis=0), features.std(axis=0)
-    # A column that never changes says nothing; dividing by its rounding errors would.
-    tells = std > CONSTANT * (1 + np.abs(mean))
-    std = np.where(tells, std, 1)
+    # A column that never changes holds no information; dividing by its rounding errors would.
+    varies = std > CONSTANT * (1 + np.abs(mean))
+    std = np.where(varies, std, 1)
     model = LogisticRegression(
         C=1 / (l2 * len(features)), class_weight="balanced", max_iter=MAX_ITERATIONS
     )
-    model.fit((features - mean) / std * tells, labels)
+    model.fit((features - mean) / std * varies, labels)
     weight, bias = model.coef_, model.intercept_
     if n_labels == 2:  # scikit-learn keeps one row, the log odds of the second label
         weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
-    weight = weight.T * (tells / std)[:, None]
+    weight = weight.T * (varies / std)[:, None]
     return weight, bias - mean @ weight

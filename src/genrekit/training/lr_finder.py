@@ -42,7 +42,7 @@ def find(
     Args:
         module: what will be trained.
         folder: gets lr.json and lr.png.
-        report: told what was found.
+        report: called with a line about what was found.
         trainer_options: precision, gradient clipping and silence, as for the training.
 
     Raises:

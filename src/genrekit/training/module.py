@@ -1,4 +1,4 @@
-"""The lightning module: loss, optimiser and the validation that the product would give."""
+"""The lightning module: loss, optimiser and the validation, as inference would give it."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class GenreModule(pl.LightningModule):
         )
         if self.average:
             self.average.requires_grad_(False)
-        self._answers: list[tuple[NDArray[np.float64], int]] = []
+        self._predictions: list[tuple[NDArray[np.float64], int]] = []
 
     @property
     def kept_network(self) -> nn.Module:
@@ -62,7 +62,7 @@ class GenreModule(pl.LightningModule):
         return self.average.module if self.average else self.network
 
     def train_dataloader(self) -> Epoch:
-        """Return this epoch's batches; the trainer asks again every epoch."""
+        """Return this epoch's batches; the trainer calls this every epoch."""
         return self.batches.epoch(self.current_epoch)
 
     def val_dataloader(self) -> ValidationTracks:
@@ -103,20 +103,20 @@ class GenreModule(pl.LightningModule):
             self.average.update_parameters(self.network)
 
     def validation_step(self, track: ValidationTrack, index: int) -> None:
-        """Hear one whole track and keep its probabilities."""
+        """Predict one whole track and keep its probabilities."""
         del index
         logits = self.kept_network(track.inputs)[0].float().cpu().numpy()
         rows = segment_probabilities(logits)
-        self._answers.append(
+        self._predictions.append(
             (track_probabilities(rows, self.recipe.aggregation), int(track.target))
         )
 
     def on_validation_epoch_end(self) -> None:
         """Log the negative log-likelihood and accuracy of all processes' tracks."""
-        answers = of_all_ranks(self._answers)
-        probabilities = np.stack([answer for answer, _ in answers])
-        true = np.array([target for _, target in answers])
-        self._answers.clear()
+        predictions = of_all_ranks(self._predictions)
+        probabilities = np.stack([predicted for predicted, _ in predictions])
+        true = np.array([target for _, target in predictions])
+        self._predictions.clear()
         self.log("nll", float(metrics.log_losses(probabilities, true).mean()))
         self.log("accuracy", float((probabilities.argmax(1) == true).mean()))
 
@@ -131,13 +131,13 @@ class GenreModule(pl.LightningModule):
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": cycle, "interval": "step"}}
 
 
-def of_all_ranks(answers: list[Any]) -> list[Any]:
-    """Return the answers of all processes, in the order of their ranks."""
+def of_all_ranks(values: list[Any]) -> list[Any]:
+    """Return the values of all processes, in the order of their ranks."""
     if not (distributed.is_available() and distributed.is_initialized()):
-        return list(answers)
+        return list(values)
     parts: list[Any] = [None] * distributed.get_world_size()
-    distributed.all_gather_object(parts, answers)
-    return [answer for part in parts for answer in part]
+    distributed.all_gather_object(parts, values)
+    return [value for part in parts for value in part]
 
 
 def _ema(decay: float) -> Any:

@@ -1,4 +1,4 @@
-"""Graft a trained head onto a network that already has an embedding, as ONNX graphs.
+"""Attach a trained head to a network that already has an embedding, as ONNX graphs.
 
 The network itself is not touched: whatever made it fast (int8 weights, rewritten layers) stays.
 """
@@ -17,11 +17,11 @@ from torch import Tensor
 from genrekit.errors import ModelError
 from genrekit.models.runtime import EMBEDDING, LOGITS
 
-PREFIX = "grafted_head"
+PREFIX = "grafted_head"  # a name in the bytes of the embedded models
 WIDENED = "widened_head"
 
 
-def graft(model: bytes, layers: Sequence[tuple[Tensor, Tensor]]) -> bytes:
+def attach(model: bytes, layers: Sequence[tuple[Tensor, Tensor]]) -> bytes:
     """Replace whatever follows a network's embedding by dense layers with ReLU between them.
 
     Args:
@@ -47,7 +47,7 @@ def graft(model: bytes, layers: Sequence[tuple[Tensor, Tensor]]) -> bytes:
     try:
         onnx.checker.check_model(network)
     except onnx.checker.ValidationError as error:
-        raise ModelError(f"the grafted network is not valid ONNX: {error}") from error
+        raise ModelError(f"the network with its head is not valid ONNX: {error}") from error
     return bytes(network.SerializeToString())
 
 

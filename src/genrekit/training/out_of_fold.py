@@ -1,42 +1,58 @@
-"""What a fit says of training tracks that it did not see, nor any of their artists."""
+"""Logits of tracks that a model was not fitted to, for its calibration."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from genrekit.datasets import Track, stratify
-from genrekit.training.data import TrainingSet
+from genrekit.datasets import stratify
+
+if TYPE_CHECKING:
+    from genrekit.datasets import Track
+    from genrekit.training.data import TrainingSet
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
 N_FOLDS = 5
-# Fits to (tracks, their label indices) and returns logits (n_segments, n_labels) of other tracks.
-Answer = Callable[[Sequence[Track], Integers, Sequence[Track]], list[Floats]]
 
 
-def answers(prepared: TrainingSet, answer: Answer) -> list[Floats]:
-    """Fit N_FOLDS times, each time without one fold of whole groups, and ask about that fold.
+class HeldOut(NamedTuple):
+    """Tracks that a model was not fitted to, and its logits of them.
+
+    ``logits`` holds one array a track, of shape (n_segments, n_labels); ``description`` says in
+    the card which tracks these are.
+    """
+
+    tracks: Sequence[Track]
+    logits: Sequence[Floats]
+    description: str
+
+
+def predict_all(
+    data: TrainingSet,
+    fit_and_predict: Callable[[Sequence[Track], Integers, Sequence[Track]], list[Floats]],
+) -> HeldOut:
+    """Fit N_FOLDS times, each time without one fold of whole artist groups, and predict that fold.
 
     Args:
-        prepared: its training tracks are divided.
-        answer: see Answer.
-
-    Returns:
-        One array a training track, of shape (n_segments, n_labels).
+        data: its training tracks are divided.
+        fit_and_predict: fits to tracks with these label indices, and returns logits (n_segments,
+            n_labels) of other tracks.
 
     Raises:
         DatasetError: a genre has too few groups to be divided.
     """
-    tracks, true = prepared.train, prepared.targets(prepared.train)
-    groups = [prepared.dataset.groups[track.track_id] for track in tracks]
-    parts = stratify.folds([track.genre for track in tracks], groups, N_FOLDS)
+    tracks, true = data.train, data.targets(data.train)
+    groups = [data.dataset.groups[track.track_id] for track in tracks]
+    fold_of = stratify.folds([track.genre for track in tracks], groups, N_FOLDS)
     logits: dict[str, Floats] = {}
     for fold in range(N_FOLDS):
-        inside = [track for track, part in zip(tracks, parts, strict=True) if part != fold]
-        asked = [track for track, part in zip(tracks, parts, strict=True) if part == fold]
-        said = answer(inside, true[parts != fold], asked)
-        logits.update(zip((track.track_id for track in asked), said, strict=True))
-    return [logits[track.track_id] for track in tracks]
+        inside = [track for track, its in zip(tracks, fold_of, strict=True) if its != fold]
+        outside = [track for track, its in zip(tracks, fold_of, strict=True) if its == fold]
+        predicted = fit_and_predict(inside, true[fold_of != fold], outside)
+        logits.update(zip((track.track_id for track in outside), predicted, strict=True))
+    described = f"training and validation tracks, by {N_FOLDS} artist-grouped folds,"
+    return HeldOut(tracks, [logits[track.track_id] for track in tracks], described)

@@ -25,7 +25,7 @@ NEEDED = ("MASTER_ADDR", "MASTER_PORT")
 class Placement:
     """The processes of one training, ``n_devices`` on each of ``n_nodes`` machines.
 
-    ``address`` and ``port`` are where the machines meet; torchrun may already listen there, and
+    ``address`` and ``port`` are where the machines meet; torchrun may have opened it already, and
     ``attempt`` counts its restarts. One machine needs none of the three.
     """
 
@@ -66,7 +66,7 @@ def find(
 
     Args:
         n_devices: processes on each machine.
-        n_nodes: machines; None is what torchrun says, or one.
+        n_nodes: machines; None is torchrun's number, or one.
         environment: has the variables of the module's docstring.
 
     Raises:
@@ -75,15 +75,15 @@ def find(
     >>> find(2).ranks
     range(0, 2)
     """
-    n_told = _number(environment, "WORLD_SIZE") if "GROUP_RANK" in environment else None
+    n_machines = _number(environment, "WORLD_SIZE") if "GROUP_RANK" in environment else None
     if _number(environment, "LOCAL_WORLD_SIZE", 1) != 1:
         raise RecipeError(
             f"torchrun started {environment['LOCAL_WORLD_SIZE']} processes on this machine; write "
             "--nproc-per-node 1, and give genrekit --devices, which starts them itself"
         )
-    n_nodes = n_nodes or n_told or 1
-    if n_told is not None and n_told != n_nodes:
-        raise RecipeError(f"--nodes is {n_nodes}, and torchrun runs on {n_told} machines")
+    n_nodes = n_nodes or n_machines or 1
+    if n_machines is not None and n_machines != n_nodes:
+        raise RecipeError(f"--nodes is {n_nodes}, and torchrun runs on {n_machines} machines")
     if n_nodes == 1:
         return Placement(n_devices)
     missing = [name for name in NEEDED if name not in environment]

@@ -1,12 +1,30 @@
-"""Where a result comes from: the commit of the source tree and the device that computed it."""
+"""Where a result comes from: versions, the commit of the source tree, the device and the time."""
 
 from __future__ import annotations
 
 import platform
 import subprocess
+import time
 from pathlib import Path
 
 import torch
+
+import genrekit
+
+
+def describe() -> dict[str, str]:
+    """Return the versions, the commit and the device that a run keeps."""
+    return {
+        "genrekit": genrekit.__version__,
+        "commit": commit(),
+        "torch": torch.__version__,
+        "device": device(),
+    }
+
+
+def one_fit(began: float) -> str:
+    """Return what a fit without epochs cost; it began at this value of time.perf_counter()."""
+    return f"one fit of {time.perf_counter() - began:.1f} s on {device()}"
 
 
 def commit() -> str:

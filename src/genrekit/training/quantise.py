@@ -28,7 +28,7 @@ def quantise(model: bytes, calibration: Floats, chosen: Callable[[str], bool]) -
     Args:
         model: an ONNX file's bytes, with input "features".
         calibration: features of training segments. Shape (n_segments, n_bins, n_frames).
-        chosen: says by the name of its weight whether a convolution is quantised.
+        chosen: whether a convolution is quantised, by the name of its weight.
 
     Returns:
         The bytes of the quantised network, with the same inputs and outputs.

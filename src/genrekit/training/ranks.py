@@ -2,7 +2,7 @@
 
 This process prepares everything and hands each rank the network and where its inputs lie; the ranks
 step together over the same batches as one process would, and the first of them writes checkpoints.
-Where one dies, all are ended and the reason is told; the last whole epoch is on the disk.
+Where one dies, all are ended and the reason is reported; the last whole epoch is on the disk.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import distributed, nn
@@ -30,15 +30,17 @@ from genrekit.training import batch_norm, callbacks, fit
 from genrekit.training.batches import Share, TrainingBatches, ValidationTracks
 from genrekit.training.module import GenreModule, of_all_ranks
 from genrekit.training.placement import Placement
-from genrekit.training.recipe import Recipe
 from genrekit.workers import Failure, Pool
 
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment  # isort: skip
 from lightning.pytorch.strategies import DDPStrategy  # isort: skip
 
+if TYPE_CHECKING:
+    from genrekit.training.recipe import Recipe
+
 # How long a rank waits for the others, at the start and in every step.
 TIMEOUT = timedelta(minutes=30)
-# A rank that lost the others waits, so that the one that was lost is told of first.
+# A rank that lost the others waits, so that the one that was lost is reported first.
 GRACE_SECONDS = 2.0
 
 
@@ -131,7 +133,7 @@ def _meet(placement: Placement, stack: ExitStack) -> str:
             store = _port(placement, is_host=True)
         except RuntimeError as error:
             raise GenrekitError(
-                f"port {placement.port} of this machine cannot be listened at: {error}"
+                f"port {placement.port} of this machine cannot be opened: {error}"
             ) from error
         stack.callback(lambda: store)  # lives as long as the stack
     return ""

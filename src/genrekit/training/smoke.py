@@ -61,7 +61,7 @@ def shrink(recipe: Recipe, folder: Path) -> Recipe:
 
 
 def _shrink_tabular(fields: dict[str, Any], folder: Path) -> Recipe:
-    """Hear short segments, and train few trees or epochs where the estimator counts them."""
+    """Take short segments, and train few trees or epochs where the estimator counts them."""
     audio = write_audio(folder / "smoke-data", 2 * TABULAR_SECONDS)
     fields["data"] = {"source": str(audio), "cache": str(folder / "smoke-cache")} | {
         key: value for key, value in fields.get("data", {}).items() if key == "validation"

@@ -1,4 +1,4 @@
-"""What a recipe may say, with its defaults, and which of its keys go together."""
+"""What a recipe may hold, with its defaults, and which of its keys go together."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from genrekit.features.spec import FeatureSpec
-from genrekit.models import registry
 from genrekit.schema import StrictModel
 from genrekit.training.recipe.claim import Claim
 
@@ -49,8 +48,8 @@ class Data(StrictModel):
     ``split`` is a kind ("auto" is "artist" where artists are known, else "track") or the path of a
     split's TSV. ``validation = "cut"`` joins the split's train and validation tracks and cuts
     ``validation_fraction`` of them anew, whole artists at a time; so does a split without one.
-    ``validation = "folds"`` trains a logistic head on all of both, and validates it on what heads
-    that saw neither a track nor its artist say of it; so does "folds" with a tabular model.
+    ``validation = "folds"`` trains a logistic head on all of both, and validates it by heads that
+    saw neither a track nor its artist; so does "folds" with a tabular model.
     ``validation = "none"`` fits a tabular model to both and leaves its probabilities as they are.
     ``exclude`` is a list of tracks to leave out; ``genres`` keeps those of these only, if any.
     """
@@ -65,13 +64,19 @@ class Data(StrictModel):
     cache: str = ""
 
 
+def _default_backbone() -> str:
+    from genrekit.models import registry
+
+    return f"{EMBEDDED}{registry.DEFAULT}"
+
+
 class Model(StrictModel):
-    """The network: a backbone that hears, a head that names the genre.
+    """The network: a backbone that gives an embedding, and a head that gives the genres' logits.
 
     ``backbone`` is "embedded:NAME" (the frozen network of a model folder, whose front end is used),
     "cnn", "musicnn" or any name that timm knows. ``weights`` is "none", "imagenet" (timm fetches
     them), "msd" (musicnn's, which ``genrekit models weights musicnn`` fetches) or a file. ``taps``
-    says which of musicnn's outputs the head sees. ``image`` shows the cnn or a timm network the
+    names the outputs of musicnn that the head gets. ``image`` gives the cnn or a timm network the
     spectrogram as a colour image: true gives every bin and frame a pixel, "published" is the
     image published beside GTZAN, which also reads such images; ``image_pixels`` above 0
     resizes to so many squared. The head
@@ -79,7 +84,7 @@ class Model(StrictModel):
     ``parameters`` are its own.
     """
 
-    backbone: str = f"{EMBEDDED}{registry.DEFAULT}"
+    backbone: str = Field(default_factory=_default_backbone)
     weights: str = "none"
     taps: tuple[Literal["pooled", "embedding", "tags"], ...] = ("embedding",)
     pooling: Literal["avg", "concat"] = "avg"
@@ -95,7 +100,7 @@ class Model(StrictModel):
 
     @property
     def image_form(self) -> Literal["plain", "published"]:
-        """How images.Paint draws."""
+        """How ImageRendering draws."""
         return "published" if self.image == "published" else "plain"
 
     @property
@@ -150,8 +155,8 @@ class Schedule(StrictModel):
 class Augmentation(StrictModel):
     """What is done to training segments.
 
-    A frozen backbone hears every track ``altered_copies`` more times, each time changed anew; any
-    other backbone hears every segment changed.
+    A frozen backbone gets ``altered_copies`` copies of every track, each changed anew; any other
+    backbone gets every segment changed.
     """
 
     random_crops: bool = False
@@ -204,7 +209,7 @@ class Teacher(StrictModel):
     """Distillation: a model folder whose probabilities are learnt beside the labels.
 
     ``weight`` is the share of the loss that the teacher has on labelled tracks; on the tracks below
-    ``unlabelled`` (a folder of any audio) it has all of it. The teacher hears a segment every
+    ``unlabelled`` (a folder of any audio) it has all of it. The teacher predicts a segment every
     ``hop_seconds``.
     """
 
@@ -263,11 +268,11 @@ class Recipe(StrictModel):
         return self
 
     def _check_image(self) -> None:
-        """Refuse an image for what hears one channel, and one that is not comparable."""
+        """Refuse an image for what takes one channel."""
         model = self.model
         if model.image and model.backbone.startswith((EMBEDDED, TABULAR, "musicnn")):
             raise ValueError(
-                f"model.backbone {model.backbone!r} hears one channel; model.image needs 'cnn' "
+                f"model.backbone {model.backbone!r} takes one channel; model.image needs 'cnn' "
                 "or a network of timm"
             )
         if model.image_pixels and not model.image:
@@ -278,7 +283,7 @@ class Recipe(StrictModel):
         model, augmentation = self.model, self.augmentation
         if model.is_frozen and augmentation.random_crops:
             raise ValueError(
-                f"model.backbone {model.backbone!r} is frozen and hears the product's segments; "
+                f"model.backbone {model.backbone!r} is frozen and takes the segments of inference; "
                 "leave out augmentation.random_crops"
             )
         alters = augmentation.needs_spectrograms

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,37 +13,9 @@ def to_toml(recipe: Recipe) -> str:
 
     What the model has no use for is left out, since it may not be given.
     """
-    lines: list[str] = []
-    sections: list[str] = []
-    for name, value in recipe.model_dump(exclude=_unused(recipe)).items():
-        if isinstance(value, dict):
-            sections += _toml_section(name, value)
-        else:
-            lines.append(f"{name} = {_toml_value(value)}")
-    return "\n".join([*lines, *sections]) + "\n"
+    import tomli_w
 
-
-def _unused(recipe: Recipe) -> dict[str, Any]:
-    if recipe.model.is_tabular:
-        keys = set(Model.model_fields) - TABULAR_KEYS
-        return {**dict.fromkeys(GRADUAL, True), "model": keys}
-    without = {"features": True} if recipe.model.backbone.startswith(EMBEDDED) else {}
-    return {**without, "model": {"parameters"}}
-
-
-def _toml_section(name: str, fields: dict[str, Any]) -> Iterator[str]:
-    yield from ("", f"[{name}]")
-    inner = {key: value for key, value in fields.items() if isinstance(value, dict)}
-    for key, value in fields.items():
-        if key not in inner and value is not None:
-            yield f"{key} = {_toml_value(value)}"
-    for key, value in inner.items():
-        yield from _toml_section(f"{name}.{key}", value)
-
-
-def _toml_value(value: object) -> str:
-    # JSON's strings, numbers, booleans and lists of them are valid TOML.
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return tomli_w.dumps(recipe.model_dump(exclude=_unused(recipe), exclude_none=True))
 
 
 def without_paths(recipe: Recipe) -> dict[str, Any]:
@@ -56,3 +26,12 @@ def without_paths(recipe: Recipe) -> dict[str, Any]:
             fields[section][key] = Path(fields[section][key]).name
     fields.get("data", {}).pop("cache", None)
     return fields
+
+
+def _unused(recipe: Recipe) -> dict[str, Any]:
+    claim = {} if recipe.claim.is_made else {"claim": True}
+    if recipe.model.is_tabular:
+        keys = set(Model.model_fields) - TABULAR_KEYS
+        return {**claim, **dict.fromkeys(GRADUAL, True), "model": keys}
+    without = {"features": True} if recipe.model.backbone.startswith(EMBEDDED) else {}
+    return {**claim, **without, "model": {"parameters"}}

@@ -35,7 +35,7 @@ class NearestNeighbours(KNeighborsClassifier):  # type: ignore[misc]
     """k nearest neighbours by Euclidean distance, each with one vote.
 
     Of rows at the same distance, as repeated recordings are, the one that was given first counts;
-    scikit-learn leaves that open, and so two runtimes would answer differently.
+    scikit-learn leaves that open, and so two runtimes would differ.
     """
 
     def predict_proba(self, X: Any) -> Floats:
@@ -47,8 +47,8 @@ class NearestNeighbours(KNeighborsClassifier):  # type: ignore[misc]
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the class with most votes, the first of the sorted classes where two have."""
-        answers: NDArray[Any] = self.classes_[self.predict_proba(X).argmax(axis=1)]
-        return answers
+        predicted: NDArray[Any] = self.classes_[self.predict_proba(X).argmax(axis=1)]
+        return predicted
 
     def _votes(self, X: Floats) -> Floats:
         distances = ((X[:, None] - self._fit_X[None]) ** 2).sum(axis=2)  # (n_rows, n_known)
@@ -62,7 +62,7 @@ class NearestNeighbours(KNeighborsClassifier):  # type: ignore[misc]
 class SupportVectorMachine(SVC):  # type: ignore[misc]
     """SVC whose probabilities are the softmax of its one-against-rest decisions.
 
-    They rank as SVC answers, ties between votes broken; the model's temperature, fitted on tracks
+    They rank as SVC predicts, ties between votes broken; the model's temperature, fitted on tracks
     that were not learnt, makes them probabilities that can be trusted.
     """
 

@@ -112,13 +112,13 @@ class SoftmaxNetwork(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the most probable class of each row. Shape (n_rows,)."""
         probabilities = self.predict_proba(X)
-        answers: NDArray[Any] = self.classes_[probabilities.argmax(axis=1)]
-        return answers
+        predicted: NDArray[Any] = self.classes_[probabilities.argmax(axis=1)]
+        return predicted
 
     def _hidden(self) -> Sequence[int]:
         return ()
 
-    def _train(self, X: Floats, targets: Floats, held: Floats, wanted: Floats, rng: Any) -> None:
+    def _train(self, X: Floats, targets: Floats, held: Floats, held_true: Floats, rng: Any) -> None:
         """Run the epochs; leave the best weights in layers_."""
         adam = _Adam(self.layers_, self.learning_rate)
         self.curve_, best, since = [], (np.inf, _copy(self.layers_)), 0
@@ -130,7 +130,7 @@ class SoftmaxNetwork(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 loss, gradients = loss_and_gradients(self.layers_, X[rows], targets[rows], self.l2)
                 adam.step(gradients)
                 losses.append(loss * len(rows))
-            self.curve_.append(self._row(epoch, sum(losses) / len(X), held, wanted))
+            self.curve_.append(self._row(epoch, sum(losses) / len(X), held, held_true))
             watched = self.curve_[-1].nll if len(held) else self.curve_[-1].train_loss
             since += 1
             if watched < best[0]:
@@ -140,12 +140,12 @@ class SoftmaxNetwork(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.layers_ = best[1]
         self.n_iter_ = len(self.curve_)
 
-    def _row(self, epoch: int, loss: float, held: Floats, wanted: Floats) -> CurveRow:
+    def _row(self, epoch: int, loss: float, held: Floats, held_true: Floats) -> CurveRow:
         if not len(held):
             return CurveRow(epoch, loss, float("nan"), float("nan"))
         log_probabilities = _log_softmax(_forward(self.layers_, held)[-1])
-        right = log_probabilities.argmax(axis=1) == wanted.argmax(axis=1)
-        nll = -float((log_probabilities * wanted).sum(axis=1).mean())
+        right = log_probabilities.argmax(axis=1) == held_true.argmax(axis=1)
+        nll = -float((log_probabilities * held_true).sum(axis=1).mean())
         return CurveRow(epoch, loss, nll, float(right.mean()))
 
 

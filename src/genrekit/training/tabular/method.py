@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Sequence
 
@@ -18,11 +19,14 @@ from genrekit.errors import DatasetError, ModelError
 from genrekit.features.handcrafted import COLUMNS
 from genrekit.features.spec import FeatureSpec
 from genrekit.models.card import one_view
+from genrekit.models.registry import ModelFolder
 from genrekit.models.runtime import EMBEDDING, INPUT, LOGITS
-from genrekit.training import methods, out_of_fold
+from genrekit.networks.heads import GenreNetwork
+from genrekit.training import curves, inputs, out_of_fold, provenance
 from genrekit.training.data import TrainingSet
-from genrekit.training.frozen import CachedExtractor, FrozenNetwork, TrackOutput
-from genrekit.training.recipe import Recipe
+from genrekit.training.frozen import CachedExtractor, FrozenNetwork
+from genrekit.training.methods import RunContext
+from genrekit.training.out_of_fold import HeldOut
 from genrekit.training.tabular import estimators, to_onnx
 from genrekit.training.tabular.from_scratch import CurveRow
 
@@ -33,82 +37,65 @@ N_CHECKED_ROWS = 256
 
 
 class TabularMethod:
-    """One row of columns a segment, and an estimator that is fitted to the rows at once."""
+    """One row of columns a segment, and an estimator that is fitted to all rows at once."""
 
-    def __init__(self, recipe: Recipe, prepared: TrainingSet, hear: methods.Hear) -> None:
-        """Compute or look up the columns of every track.
+    is_distributed = False
+    spec: FeatureSpec
+    origin = "none: fitted to the training rows alone"
 
-        Raises:
-            DatasetError: no training track can be heard.
-            RecipeError: an unknown estimator or parameter.
-        """
-        self._recipe = recipe
-        self._make()  # so that a wrong parameter stops before anything is heard
-        self._n_labels = len(prepared.labels)
-        self.origin = "none: fitted to the training rows alone"
-        tracks = (*prepared.train, *prepared.validation)
-        dataset = prepared.dataset
-        if isinstance(dataset, FeatureTable):
-            self.spec = _spec_of(dataset)
-            self._heard = {track.track_id: _rows_of(dataset, track) for track in tracks}
-            self.failures: dict[str, str] = {}
-        else:
-            self.spec = recipe.features
-            memory = methods.cache_folder(recipe, "embeddings")
-            listener = CachedExtractor(
-                FrozenNetwork(_columns(), one_view(self.spec)), EMBEDDING, memory
+    def __init__(self, context: RunContext) -> None:
+        """See genrekit.training.methods.make."""
+        self._context = context
+        self._recipe = context.recipe
+        self._new_pipeline()  # so that a wrong parameter stops before any track is decoded
+
+    def prepare(self, data: TrainingSet) -> dict[str, str]:
+        """Compute or look up the columns of every track."""
+        tracks = (*data.train, *data.validation)
+        if isinstance(data.dataset, FeatureTable):
+            seconds = data.dataset.segment_seconds
+            self.spec = FeatureSpec(
+                kind="handcrafted", segment_seconds=seconds, segment_hop_seconds=seconds
             )
-            self._heard, self.failures = hear(listener, tracks, "computing the columns")
-        self._pipeline: Pipeline | None = None
-        self._checked: Floats = np.empty((0, len(COLUMNS)), np.float32)
+            self._columns = {track.track_id: _rows_of(data.dataset, track) for track in tracks}
+            return {}
+        self.spec = self._recipe.features
+        cache = inputs.cache_folder(self._recipe, "embeddings")
+        network = FrozenNetwork(_identity(), one_view(self.spec))
+        extractor = CachedExtractor(network, EMBEDDING, cache)
+        outputs, failures = extractor.extract_all(tracks, "columns")
+        self._columns = {track_id: output.output for track_id, output in outputs.items()}
+        return failures
 
-    @property
-    def curve(self) -> list[CurveRow]:
-        """The learning curve of an estimator that has one; otherwise empty."""
-        curve: list[CurveRow] = getattr(self._fitted[-1], "curve_", [])
-        return curve
-
-    def solve(self, prepared: TrainingSet) -> None:
-        """Fit the estimator to the rows of all training tracks."""
-        rows, labels = self._rows(prepared.train, prepared.targets(prepared.train))
+    def fit(self, data: TrainingSet) -> str:
+        """Fit the estimator to the rows of all training tracks, and draw its learning curve."""
+        began = time.perf_counter()
+        rows, labels = self._rows(data.train, data.targets(data.train))
         if not len(rows):
-            raise DatasetError(f"none of {len(prepared.train)} training tracks can be heard")
-        self._pipeline = self._fit(rows, labels)
-        self._checked = rows[:: max(1, len(rows) // N_CHECKED_ROWS)]
+            raise DatasetError(f"none of {len(data.train)} training tracks can be decoded")
+        self._pipeline = self._fitted(rows, labels)
+        self._checked_rows = rows[:: max(1, len(rows) // N_CHECKED_ROWS)]
+        cost = provenance.one_fit(began)
+        curve: list[CurveRow] = getattr(self._pipeline[-1], "curve_", [])
+        if curve:
+            epochs = [row._asdict() for row in curve]
+            curves.write(self._context.folder / curves.METRICS, epochs, CurveRow._fields)
+            curves.draw(self._context.folder / curves.PLOT, epochs, "held-out rows")
+        return cost
 
-    def out_of_fold(self, prepared: TrainingSet) -> list[Floats]:
-        """Return log probabilities of the training tracks by fits that saw no group of theirs.
-
-        Returns:
-            One array a training track, of shape (n_segments, n_labels).
-        """
-
-        def answer(inside: Sequence[Track], true: Integers, asked: Sequence[Track]) -> list[Floats]:
-            pipeline = self._fit(*self._rows(inside, true))
-            return [_logits(pipeline, self._heard[track.track_id].output) for track in asked]
-
-        return out_of_fold.answers(prepared, answer)
-
-    def feature_means(self, tracks: Sequence[Track]) -> Floats:
-        """Return the mean of every column over the rows of these tracks. Shape (57,)."""
-        means: Floats = np.concatenate([self._heard[t.track_id].output for t in tracks]).mean(
-            axis=0
-        )
-        return means
-
-    def onnx(self) -> bytes:
+    def export(self, data: TrainingSet) -> bytes:
         """Return the model from columns to log probabilities.
 
         Raises:
             ModelError: the estimator cannot be converted, or its probabilities on training rows
                 differ from the ONNX model's by more than 1e-5.
         """
-        model = to_onnx.to_onnx(self._fitted, len(COLUMNS), self._n_labels)
-        network = FrozenNetwork(model, one_view(self.spec))
-        logits = network.run({INPUT: self._checked[:, :, None]}, LOGITS).astype(np.float64)
+        model = to_onnx.to_onnx(self._pipeline, len(COLUMNS), len(data.labels))
+        logits = self._logits(model, [self._checked_rows])[0].astype(np.float64)
         powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-        said = powers / powers.sum(axis=1, keepdims=True)
-        worst = float(np.abs(said - estimators.probabilities(self._fitted, self._checked)).max())
+        found = powers / powers.sum(axis=1, keepdims=True)
+        expected = estimators.probabilities(self._pipeline, self._checked_rows)
+        worst = float(np.abs(found - expected).max())
         if not worst <= TOLERANCE:  # also true for NaN
             raise ModelError(
                 f"the exported model's probabilities differ from the estimator's by {worst:.1e}; "
@@ -116,58 +103,68 @@ class TabularMethod:
             )
         return model
 
-    def logits(self, network: FrozenNetwork, tracks: Sequence[Track]) -> list[Floats]:
-        """Return what the exported model says of tracks, one (n_segments, n_labels) each."""
-        heard = [self._heard[track.track_id].output for track in tracks]
-        return [network.run({INPUT: rows[:, :, None]}, LOGITS) for rows in heard]
+    def out_of_fold(self, data: TrainingSet, model: bytes) -> HeldOut:
+        """Return log probabilities of tracks that were not learnt."""
+        if not data.is_joined:
+            rows = [self._columns[track.track_id] for track in data.validation]
+            return HeldOut(data.validation, self._logits(model, rows), "validation tracks")
 
-    @property
-    def _fitted(self) -> Pipeline:
-        if self._pipeline is None:
-            raise ModelError("the estimator is not fitted yet; call solve first")
-        return self._pipeline
+        def predict(
+            inside: Sequence[Track], true: Integers, outside: Sequence[Track]
+        ) -> list[Floats]:
+            pipeline = self._fitted(*self._rows(inside, true))
+            return [_log_probabilities(pipeline, self._columns[t.track_id]) for t in outside]
 
-    def _make(self) -> Pipeline:
+        return out_of_fold.predict_all(data, predict)
+
+    def feature_means(self, tracks: Sequence[Track]) -> tuple[float, ...]:
+        """Return the mean of every column over the rows of tracks."""
+        rows = np.concatenate([self._columns[track.track_id] for track in tracks])
+        return tuple(rows.mean(axis=0).tolist())
+
+    def restore(self, model: ModelFolder) -> GenreNetwork:
+        """Refuse: an estimator has no gradient."""
+        raise ModelError(
+            f"{model.path} was trained as {self._recipe.model.backbone!r}, not as a network of its "
+            "own weights; there is no gradient to look at, so use --method occlusion"
+        )
+
+    def _new_pipeline(self) -> Pipeline:
         model = self._recipe.model
         return estimators.make(model.tabular_name, model.parameters, self._recipe.seed)
 
-    def _fit(self, rows: Floats, labels: Integers) -> Pipeline:
+    def _fitted(self, rows: Floats, labels: Integers) -> Pipeline:
         with warnings.catch_warnings():
-            # How many epochs are enough is the recipe's choice, and the out-of-fold answers tell.
+            # How many epochs are enough is the recipe's choice, and the out-of-fold scores tell.
             warnings.simplefilter("ignore", ConvergenceWarning)
-            return estimators.fit(self._make(), rows, labels)
+            return estimators.fit(self._new_pipeline(), rows, labels)
 
     def _rows(self, tracks: Sequence[Track], true: Integers) -> tuple[Floats, Integers]:
         """Return the rows of tracks (n_rows, n_columns) and their labels (n_rows,)."""
-        rows = [self._heard[track.track_id].output for track in tracks]
-        lengths = [len(its) for its in rows]
+        rows = [self._columns[track.track_id] for track in tracks]
         empty = np.empty((0, len(COLUMNS)), np.float32)
-        return np.concatenate([empty, *rows]), np.repeat(true, lengths)
+        return np.concatenate([empty, *rows]), np.repeat(true, [len(part) for part in rows])
+
+    def _logits(self, model: bytes, rows: Sequence[Floats]) -> list[Floats]:
+        """Return the exported model's logits of every track, of shape (n_segments, n_labels)."""
+        network = FrozenNetwork(model, one_view(self.spec))
+        return [network.run({INPUT: part[:, :, None]}, LOGITS) for part in rows]
 
 
-def _spec_of(table: FeatureTable) -> FeatureSpec:
-    seconds = table.segment_seconds
-    return FeatureSpec(kind="handcrafted", segment_seconds=seconds, segment_hop_seconds=seconds)
-
-
-def _rows_of(table: FeatureTable, track: Track) -> TrackOutput:
-    """Return a track's rows, or the one row of a part."""
+def _rows_of(table: FeatureTable, track: Track) -> Floats:
+    """Return a track's rows, or the one row of a part of it."""
     rows = table.rows[track.recording_id]
-    starts = np.arange(len(rows), dtype=np.float32) * np.float32(table.segment_seconds)
-    if track.part is None:
-        return TrackOutput(starts, rows)
-    kept = [track.part.index]
-    return TrackOutput(starts[kept], rows[kept])
+    return rows if track.part is None else rows[[track.part.index]]
 
 
-def _logits(pipeline: Pipeline, rows: Floats) -> Floats:
+def _log_probabilities(pipeline: Pipeline, rows: Floats) -> Floats:
     found = np.maximum(estimators.probabilities(pipeline, rows), to_onnx.SMALLEST)
     logits: Floats = np.log(found).astype(np.float32)
     return logits
 
 
-def _columns() -> bytes:
-    """Return ONNX that hands the columns on, so that a listener can keep them like an embedding."""
+def _identity() -> bytes:
+    """Return ONNX whose embedding is the columns, so that they are cached like an embedding."""
     axes = numpy_helper.from_array(np.array([2]), "axes")
     size = len(COLUMNS)
     graph = helper.make_graph(

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from genrekit.training import allocator
+from genrekit.training import process
 
 N_BYTES = 256 * 2**20
 
@@ -30,13 +30,13 @@ def kept_after_use() -> int:
 @glibc
 def test_freed_memory_is_kept_inside_alone() -> None:
     assert kept_after_use() < N_BYTES / 2
-    with allocator.kept():
+    with process.kept_memory():
         assert kept_after_use() > N_BYTES / 2
         assert kept_after_use() < N_BYTES / 2  # the same block again
     assert kept_after_use() < N_BYTES / 2
 
 
 def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(allocator.ctypes, "CDLL", lambda name: object())
-    with allocator.kept():
+    monkeypatch.setattr(process.ctypes, "CDLL", lambda name: object())
+    with process.kept_memory():
         pass

@@ -1,0 +1,53 @@
+"""The learning curve of a run: a table of its epochs, and the plot of it."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+from genrekit import plotting
+from genrekit.files import write_beside
+
+METRICS, PLOT = "metrics.csv", "curves.png"
+
+
+def write(path: Path, rows: list[dict[str, float]], columns: Sequence[str]) -> None:
+    """Write one line an epoch as CSV.
+
+    Args:
+        path: the file.
+        rows: one an epoch.
+        columns: their keys, in the order of the file.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    with write_beside(path, "w") as stream:
+        writer = csv.DictWriter(stream, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def draw(path: Path, rows: list[dict[str, float]], of: str = "validation tracks") -> None:
+    """Draw loss and validation accuracy over the epochs as PNG.
+
+    Args:
+        path: the file.
+        rows: one an epoch.
+        of: what nll and accuracy were measured on.
+
+    Raises:
+        OSError: the file cannot be written.
+        GenrekitError: matplotlib is not installed.
+    """
+    drawn = plotting.figure(9, 3.5)
+    left, right = drawn.subplots(1, 2)
+    epochs = [row["epoch"] for row in rows]
+    left.plot(epochs, [row["train_loss"] for row in rows], label="training loss")
+    left.plot(epochs, [row["nll"] for row in rows], label=f"nll of {of}")
+    right.plot(epochs, [100 * row["accuracy"] for row in rows], label=f"accuracy of {of}, %")
+    for axes in (left, right):
+        axes.set_xlabel("epoch")
+        axes.legend()
+    plotting.save(drawn, path, 110)

@@ -1,0 +1,161 @@
+"""Train a head on the embeddings of a network that stays as it is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from genrekit.datasets import Track
+from genrekit.models import registry
+from genrekit.models.card import one_view
+from genrekit.models.runtime import EMBEDDING, INPUT
+from genrekit.networks.heads import GenreNetwork
+from genrekit.training import building, export, inputs, logistic, onnx_head, out_of_fold, provenance
+from genrekit.training.batches import EmbeddingSource
+from genrekit.training.data import TrainingSet
+from genrekit.training.epochs import EpochMethod
+from genrekit.training.frozen import Alteration, CachedExtractor, FrozenNetwork, TrackOutput
+from genrekit.training.out_of_fold import HeldOut
+from genrekit.training.recipe import EMBEDDED, Recipe
+
+Floats = NDArray[np.float32]
+Integers = NDArray[np.int64]
+
+
+class FrozenMethod(EpochMethod):
+    """A head that is trained in epochs."""
+
+    def compute(self, data: TrainingSet, tracks: Sequence[Track]) -> dict[str, str]:
+        """Compute the embeddings of all tracks, and make the head."""
+        self._frozen, self.origin, self._widths = _freeze(self.recipe, tracks, data.train)
+        self.spec = self._frozen.spec
+        self._outputs, failures = self._extractor().extract_all(tracks, "embeddings")
+        train = inputs.usable(data.train, failures)
+        embeddings = np.concatenate([self._outputs[track.track_id].output for track in train])
+        self._head = building.head(self.recipe, embeddings.shape[1], len(data.labels))
+        self._head.standardise.fit(
+            torch.from_numpy(embeddings.mean(axis=0)), torch.from_numpy(embeddings.std(axis=0))
+        )
+        self.network = GenreNetwork(nn.Identity(), self._head)
+        return failures
+
+    def source(self, tracks: Sequence[Track]) -> EmbeddingSource:
+        """Return the tracks' embeddings."""
+        outputs = [self._outputs[track.track_id] for track in tracks]
+        starts_seconds = [output.starts_seconds for output in outputs]
+        return EmbeddingSource([output.output for output in outputs], starts_seconds)
+
+    def to_onnx(self) -> bytes:
+        """Attach the head to the frozen network."""
+        return onnx_head.attach(self._frozen.model, self._head.cpu().eval().dense_layers())
+
+    def logits(self, features: Floats) -> Floats:
+        """Return the head's logits of the frozen network's embeddings."""
+        embedding = torch.from_numpy(self._frozen.run({INPUT: features}, EMBEDDING))
+        with torch.no_grad():
+            logits: Floats = self._head.cpu().eval()(embedding).numpy()
+        return logits
+
+    def _extractor(self, alteration: Alteration | None = None) -> CachedExtractor:
+        cache = inputs.cache_folder(self.recipe, "embeddings")
+        return CachedExtractor(self._frozen, EMBEDDING, cache, alteration=alteration)
+
+
+class ProbeMethod(FrozenMethod):
+    """A logistic head, fitted at once to the embeddings of tracks and of their altered copies."""
+
+    def compute(self, data: TrainingSet, tracks: Sequence[Track]) -> dict[str, str]:
+        """Compute the embeddings of all tracks, and of the training tracks' altered copies."""
+        failures = super().compute(data, tracks)
+        kept = inputs.usable(data.train, failures)
+        self._copies: list[dict[str, TrackOutput]] = []
+        for copy in range(self.recipe.augmentation.altered_copies):
+            alteration = Alteration(self.recipe.augmentation, self.recipe.seed + copy)
+            title = f"altered copy {copy + 1}"
+            outputs, failed = self._extractor(alteration).extract_all(kept, title)
+            failures.update(failed)
+            self._copies.append(outputs)
+        return failures
+
+    def fit(self, data: TrainingSet) -> str:
+        """Fit the head to all training tracks."""
+        began = time.perf_counter()
+        self._head.become_linear(*self._fit(data, data.train, data.targets(data.train)))
+        return provenance.one_fit(began)
+
+    def out_of_fold(self, data: TrainingSet, model: bytes) -> HeldOut:
+        """Return logits by heads that saw neither the tracks nor their artists, if it is joined."""
+        if not data.is_joined:
+            return super().out_of_fold(data, model)
+
+        def predict(
+            inside: Sequence[Track], true: Integers, outside: Sequence[Track]
+        ) -> list[Floats]:
+            weight, bias = (tensor.numpy() for tensor in self._fit(data, inside, true))
+            return [self._outputs[track.track_id].output @ weight + bias for track in outside]
+
+        return out_of_fold.predict_all(data, predict)
+
+    def _fit(
+        self, data: TrainingSet, tracks: Sequence[Track], true: Integers
+    ) -> tuple[Tensor, Tensor]:
+        rows, labels = [], []
+        for track, label in zip(tracks, true, strict=True):
+            for outputs in (self._outputs, *self._copies):
+                output = outputs[track.track_id].output
+                rows.append(output)
+                labels.append(np.full(len(output), label))
+        return logistic.fit(
+            np.concatenate(rows),
+            np.concatenate(labels),
+            len(data.labels),
+            self._widths,
+            self.recipe.model.l2,
+        )
+
+
+def _freeze(
+    recipe: Recipe, tracks: Sequence[Track], train: Sequence[Track]
+) -> tuple[FrozenNetwork, str, list[int]]:
+    """Return the frozen network, what the card says of it, and how wide its taps are."""
+    name = recipe.model.backbone
+    if name.startswith(EMBEDDED):
+        folder = registry.find(name.removeprefix(EMBEDDED))
+        card = folder.card
+        origin = f"embedding of {card.name} {card.version} (sha256 {card.onnx_sha256}), frozen"
+        frozen = FrozenNetwork(folder.onnx_path.read_bytes(), card.views)
+        return frozen, origin, [frozen.width(EMBEDDING)]
+    if name == "musicnn":
+        return _freeze_musicnn(recipe, train)
+    spec = inputs.spectrograms(recipe, tracks, train).spec
+    backbone = building.backbone(recipe, spec)
+    frozen = FrozenNetwork(export.to_onnx(backbone, spec, (EMBEDDING,)), one_view(spec))
+    return frozen, f"{building.origin(recipe)}, frozen", [backbone.n_features]
+
+
+def _freeze_musicnn(recipe: Recipe, train: Sequence[Track]) -> tuple[FrozenNetwork, str, list[int]]:
+    """Leave out musicnn's dead filters and make it int8 where the recipe requests it.
+
+    musicnn undoes the normalisation, so it needs none.
+    """
+    from genrekit.networks.musicnn_compact import QUANTISED, CompactMusicnn
+    from genrekit.training.quantise import quantise
+
+    spec, settings = recipe.features, recipe.model
+    compact = CompactMusicnn(building.backbone(recipe, spec), settings.taps).eval()
+    model = export.to_onnx(compact, spec, (EMBEDDING,))
+    real = inputs.some_segments(train, spec)
+    frozen = FrozenNetwork(model, one_view(spec))
+    with torch.no_grad():
+        export.check(frozen, lambda x: compact(torch.from_numpy(x)).numpy(), real, EMBEDDING)
+    origin = f"{building.origin(recipe)}, without its dead filters, frozen"
+    if settings.quantise == "int8":
+        model = quantise(model, real, lambda weight: weight.startswith(QUANTISED))
+        frozen = FrozenNetwork(model, one_view(spec))
+        origin += ", convolutions int8"
+    return frozen, origin, [compact.n_taps[tap] for tap in settings.taps]

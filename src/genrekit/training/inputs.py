@@ -1,0 +1,92 @@
+"""The features of a run's tracks: cached spectrograms, and some segments that stand for all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genrekit.errors import AudioError, DatasetError
+from genrekit.models.runtime import INPUT
+
+if TYPE_CHECKING:
+    from genrekit.datasets import Track
+    from genrekit.datasets.cache import CachedFeatures
+    from genrekit.features.spec import FeatureSpec
+    from genrekit.training.recipe import Recipe
+
+N_CALIBRATION_TRACKS = 64
+
+
+def cache_folder(recipe: Recipe, name: str) -> Path:
+    """Return the folder where spectrograms or embeddings are kept between runs."""
+    if recipe.data.cache:
+        return Path(recipe.data.cache) / name
+    from platformdirs import user_cache_path
+
+    return user_cache_path("genrekit") / name
+
+
+def spectrograms(recipe: Recipe, tracks: Sequence[Track], train: Sequence[Track]) -> CachedFeatures:
+    """Compute the spectrograms of tracks.
+
+    Args:
+        recipe: gives the front end.
+        tracks: all of them.
+        train: those whose mean and std the spec gets.
+
+    Raises:
+        DatasetError: no training track can be decoded, or the cache cannot be written.
+    """
+    from genrekit.datasets.cache import SpectrogramCache
+
+    cache = SpectrogramCache(cache_folder(recipe, "spectrograms"))
+    cached = cache.build(tracks, recipe.features)
+    kept = usable(train, cached.failures)
+    mean, std = cached.mean_std(track.track_id for track in kept)
+    return cached.with_spec(recipe.features.model_copy(update={"mean": mean, "std": std}))
+
+
+def usable(train: Sequence[Track], failures: dict[str, str]) -> list[Track]:
+    """Return the training tracks that did not fail.
+
+    Raises:
+        DatasetError: none is left.
+    """
+    kept = [track for track in train if track.track_id not in failures]
+    if not kept:
+        first = next(iter(failures.values()), "there is none")
+        raise DatasetError(f"none of the {len(train)} training tracks can be decoded: {first}")
+    return kept
+
+
+def some_segments(tracks: Sequence[Track], spec: FeatureSpec) -> NDArray[np.float32]:
+    """Return the middle segment of tracks spread over all. Shape (n, n_bins, n_frames).
+
+    Raises:
+        DatasetError: none of the tracks can be decoded.
+    """
+    found = []
+    for track in tracks[:: max(1, len(tracks) // N_CALIBRATION_TRACKS)]:
+        try:
+            computed = segments(track, spec)
+        except AudioError:  # it is reported where the track's inputs are computed
+            continue
+        found.append(computed[len(computed) // 2])
+    if not found:
+        raise DatasetError(f"none of {len(tracks)} training tracks can be decoded")
+    return np.stack(found)
+
+
+def segments(track: Track, spec: FeatureSpec) -> NDArray[np.float32]:
+    """Return the segments of a track that inference cuts. Shape (n, n_bins, n_frames).
+
+    Raises:
+        AudioError: the track cannot be decoded.
+    """
+    from genrekit.inference.frontend import FrontEnd
+
+    return FrontEnd.of(spec).open(track.path).all().features[INPUT]
