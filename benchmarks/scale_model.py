@@ -174,7 +174,7 @@ def volumes(times: dict[str, Any]) -> Iterator[str]:
     for kind, name in zip(kinds, ("clips", "songs"), strict=True):
         each = kind["input_bytes"] * 8 / sum(kind["stages_seconds"].values())
         yield (
-            f"A core that processes {name} reads {each / 1e6:.0f} Mbit/s: a link of 10 Gbit/s feeds "
+            f"A core that processes {name} reads {each / 1e6:.0f} Mbit/s: a 10 Gbit/s link feeds "
             f"{10e9 / each:,.0f} cores."
         )
 

@@ -1,14 +1,12 @@
 """The process in which FFmpeg decodes, so that a crash there costs one file: what it does.
 
-Requests come on standard input, answers go to standard output, each a length and a pickle.
+Requests come on standard input, results go to standard output, as process_messages.
 """
 
 from __future__ import annotations
 
 import os
-import pickle
 import queue
-import struct
 import sys
 import threading
 from contextlib import suppress
@@ -17,58 +15,15 @@ from typing import IO, Any
 
 import numpy as np
 
+from genrekit.audio.byte_range import Span
 from genrekit.audio.packet_hash import hash_packets
+from genrekit.audio.process_messages import ARRAY, receive, send
 from genrekit.audio.pyav_reader import PyavReader
 from genrekit.audio.readers import DecodeError
 
-_LENGTH = struct.Struct("<Q")
 _MEMORY_BYTES = 200 << 20  # what a file may need beside its own size
 ATTRIBUTES = ("sample_rate", "n_channels", "channel_names", "container_name", "claimed_samples")
 METHODS = frozenset({"seek", "read", "read_end", "count_end"})
-
-
-def send(stream: IO[bytes], message: Any) -> None:
-    """Write a message; an array goes behind it as it lies in memory.
-
-    Raises:
-        OSError: the other side is gone.
-    """
-    kind, payload, *rest = message
-    array = payload if isinstance(payload, np.ndarray) else None
-    data = pickle.dumps((kind, payload if array is None else array.shape, *rest))
-    stream.write(_LENGTH.pack(len(data)) + data)
-    if array is not None:
-        stream.write(np.ascontiguousarray(array).data)
-    stream.flush()
-
-
-def receive(stream: IO[bytes]) -> Any:
-    """Read a message.
-
-    Raises:
-        EOFError: the other side is gone.
-    """
-    data = _exactly(stream, _LENGTH.unpack(_exactly(stream, _LENGTH.size))[0])
-    kind, payload, *rest = pickle.loads(data)  # noqa: S301 - our own process's bytes
-    if kind == "array":
-        array = np.empty(payload, np.float32)
-        _fill(stream, array.reshape(-1).view(np.uint8).data)
-        payload = array
-    return kind, payload, *rest
-
-
-def _exactly(stream: IO[bytes], n_bytes: int) -> bytearray:
-    data = bytearray(n_bytes)
-    _fill(stream, memoryview(data))
-    return data
-
-
-def _fill(stream: Any, view: memoryview) -> None:
-    while view:
-        n_read = stream.readinto(view)
-        if not n_read:
-            raise EOFError
-        view = view[n_read:]
 
 
 def main() -> None:
@@ -81,7 +36,7 @@ def main() -> None:
     threading.Thread(target=_wait, args=(sys.stdin.buffer, requests), daemon=True).start()
     worker = _Worker()
     while True:
-        send(answers, worker.answer(requests.get()))
+        send(answers, *worker.answer(requests.get()))
 
 
 def _wait(stream: IO[bytes], requests: queue.SimpleQueue[tuple[Any, ...]]) -> None:
@@ -108,22 +63,23 @@ class _Worker:
             return type(error).__name__, error.args, 0
         except Exception as error:
             return "DecodeError", (f"failed unexpectedly: {type(error).__name__}: {error}",), 0
-        kind = "array" if isinstance(found, np.ndarray) else "value"
+        kind = ARRAY if isinstance(found, np.ndarray) else "value"
         return kind, found, getattr(self._reader, "n_damaged", 0)
 
-    def _do(self, name: str, arguments: tuple[Any, ...]) -> Any:
+    def _do(self, name: str, arguments: list[Any]) -> Any:
         if name in METHODS:
             return getattr(self._reader, name)(*arguments)
         if self._reader is not None:
             self._reader.close()
             self._reader = None
         if name == "open":
-            limit_memory(arguments[0])
-            self._reader = PyavReader(*arguments)
+            path, span = Path(arguments[0]), arguments[1]
+            limit_memory(path)
+            self._reader = PyavReader(path, Span(*span) if span else None)
             return {name: getattr(self._reader, name) for name in ATTRIBUTES}
         if name == "digest":
-            limit_memory(arguments[0])
-            return hash_packets(*arguments)
+            limit_memory(Path(arguments[0]))
+            return hash_packets(Path(arguments[0]))
         return None
 
 

@@ -17,8 +17,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from genrekit.audio import decoder_process
 from genrekit.audio.byte_range import Span
+from genrekit.audio.process_messages import ARRAY, receive, send
 from genrekit.audio.readers import DecodeError, Waveform
 
 CALL_SECONDS = 300.0  # to decode ten hours to their end takes two minutes
@@ -43,13 +43,13 @@ class IsolatedReader:
         self.n_damaged = 0
         self._process = _take()
         try:
-            about = self._call("open", path, span)
+            about = self._call("open", os.fspath(path), span)
         except BaseException:
             self.close()
             raise
         self.sample_rate: int = about["sample_rate"]
         self.n_channels: int = about["n_channels"]
-        self.channel_names: tuple[str, ...] = about["channel_names"]
+        self.channel_names = tuple(about["channel_names"])
         self.container_name: str = about["container_name"]
         self.claimed_samples: int | None = about["claimed_samples"]
 
@@ -94,14 +94,14 @@ def digest(path: Path) -> str:
     """
     process = _take()
     try:
-        found: str = process.call("digest", path)[0]
+        found: str = process.call("digest", os.fspath(path))[0]
     finally:
         _give_back(process)
     return found
 
 
 class _Process:
-    """The other side of decoder_process."""
+    """The other side of genrekit.audio.decoder_process."""
 
     def __init__(self) -> None:
         self._child = subprocess.Popen(
@@ -118,9 +118,9 @@ class _Process:
         if not self.is_usable:
             raise DecodeError("FFmpeg ended at this file before")
         try:
-            decoder_process.send(self._stdin, (name, arguments))
+            send(self._stdin, name, arguments)
             self._wait()
-            kind, found, n_damaged = decoder_process.receive(self._stdout)
+            kind, found, n_damaged = receive(self._stdout)
         except (EOFError, OSError) as error:
             raise DecodeError(self._epitaph()) from error
         except BaseException:  # Ctrl-C, say: the answer would be taken for that to the next call
@@ -128,9 +128,9 @@ class _Process:
             raise
         if kind == "OSError":
             raise OSError(*found)
-        if kind in ("value", "array"):
+        if kind in ("value", ARRAY):
             return found, n_damaged
-        raise DecodeError(*found if isinstance(found, tuple) else (found,))
+        raise DecodeError(*found if isinstance(found, list) else (found,))
 
     @property
     def _stdin(self) -> Any:

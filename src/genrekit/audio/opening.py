@@ -8,11 +8,10 @@ from typing import Any
 
 from genrekit.audio.byte_range import ByteRange, Span
 from genrekit.audio.frames import keep_layout
-from genrekit.audio.readers import DecodeError
+from genrekit.audio.readers import PROTECTED, DecodeError
 
 # A playlist is text that makes FFmpeg open other files; it is no audio.
 _PLAYLISTS = {"hls", "applehttp", "dash", "concat", "sdp"}
-PROTECTED = "its audio is protected (DRM)"
 _ASIDE = {"comment", "hearing_impaired", "visual_impaired", "karaoke", "dub", "dependent"}
 
 

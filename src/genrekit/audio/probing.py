@@ -12,8 +12,7 @@ from genrekit.audio import links, mpeg
 from genrekit.audio.byte_range import Span
 from genrekit.audio.info import AudioInfo, Link
 from genrekit.audio.isolation import IsolatedReader
-from genrekit.audio.opening import PROTECTED
-from genrekit.audio.readers import DecodeError, SoundfileReader
+from genrekit.audio.readers import PROTECTED, DecodeError, SoundfileReader
 from genrekit.errors import AudioError
 
 # Streamed files write a length near 2^31 or 2^32 because they do not know it.

@@ -15,6 +15,9 @@ Waveform = NDArray[np.float32]
 _VORBIS_PREROLL_SAMPLES = 1 << 15
 
 
+PROTECTED = "its audio is protected (DRM)"
+
+
 class DecodeError(Exception):
     """A decoder that cannot go on; its text is the decoder's own reason."""
 
