@@ -30,7 +30,7 @@ _CONTROLS = {"Cc", "Cs", "Zl", "Zp"}  # line breaks and NUL are among them, and 
 
 def _one_line(text: str) -> str:
     """Refuse what no tag can hold as one line of text."""
-    for character in text:
+    for character in "" if text.isprintable() else text:
         if unicodedata.category(character) in _CONTROLS:
             raise ValueError(f"got the control character {character!r}; expected a line of text")
     return text

@@ -70,9 +70,9 @@ class Mp4:
         if moov is None:
             raise TagError("it has no moov atom, which says what is in it; the file has been cut")
         self._list = self._root.find(*_PATH)
-        found = [a for a in self._root.all() if a.name == b"ilst"]
-        if any(atom is not self._list for atom in found) or moov.find(b"meta", b"keys"):
-            raise TagError("it holds a second list of tags, in an atom that genrekit does not know")
+        names = [atom.name for atom in self._root.all()]
+        if b"keys" in names or names.count(b"ilst") > (self._list is not None):
+            raise TagError("it holds a list of tags that is QuickTime's, or that is a second one")
         beside = moov.find(b"udta")
         if beside and any(atom.name in _TEXTS for atom in beside.children):
             raise TagError("it holds a genre of QuickTime or 3GPP beside iTunes' list of tags")

@@ -121,8 +121,9 @@ class Ogg:
             raise TagError("its Ogg stream ends within its comments; the file has been cut")
         if any(page.granule.strip(b"\0") and page.granule != _NO_GRANULE for page in stream.header):
             raise TagError("its comments share a page with audio")
-        n_known = 1 if stream.prefix[:1] == b"\x04" else len(stream.prefix)
-        if stream.packets[0][:n_known] != stream.prefix[:n_known]:
+        start = stream.packets[0][: len(stream.prefix)]
+        is_flac = stream.prefix[:1] == b"\x04"  # whose last block has another bit set
+        if start[0] & 0x7F != 4 if is_flac else start != stream.prefix:
             raise TagError("its Ogg stream has no comments where they should be")
         return stream
 
