@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from genrekit import audio, labels
+from genrekit import labels
 from genrekit.batch import sources
 from genrekit.batch.engines import Limits
 from genrekit.errors import AudioError, DatasetError
@@ -19,7 +19,6 @@ from genrekit.features import FeatureSpec, handcrafted
 from genrekit.inference.segments import cut_whole
 
 if TYPE_CHECKING:
-    from genrekit.audio import AudioInfo
     from genrekit.batch.parts import Row
     from genrekit.batch.sources import BatchSource
     from genrekit.workers import Failure
@@ -128,7 +127,6 @@ def _extract(segment_seconds: float | None, source: BatchSource) -> list[Row]:
     """
     warnings: list[str] = []
     with sources.local_copy(source) as path:
-        info = audio.probe(path)
         parts = _whole if segment_seconds is None else partial(_segments, segment_seconds)
         rows = [
             {
@@ -137,7 +135,7 @@ def _extract(segment_seconds: float | None, source: BatchSource) -> list[Row]:
                 "length": length,
                 **dict(zip(handcrafted.COLUMNS, values, strict=True)),
             }
-            for start_seconds, length, values in parts(info, warnings.append)
+            for start_seconds, length, values in parts(path, warnings.append)
         ]
     unique = list(dict.fromkeys(warnings))
     return [row | {"warnings": unique} for row in rows]
@@ -146,23 +144,26 @@ def _extract(segment_seconds: float | None, source: BatchSource) -> list[Row]:
 _Part = tuple[float, int, list[float]]  # where it begins, its length in samples, the 57 values
 
 
-def _whole(info: AudioInfo, warn: Callable[[str], None]) -> Iterator[_Part]:
+def _whole(path: Path, warn: Callable[[str], None]) -> Iterator[_Part]:
+    from genrekit import audio
+
+    info = audio.probe(path)
     if info.duration_seconds > MAX_ROW_SECONDS:
         raise AudioError(
-            f"{info.path} is {info.duration_seconds:.0f} s long; one row can stand for "
+            f"{path} is {info.duration_seconds:.0f} s long; one row can stand for "
             f"{MAX_ROW_SECONDS:.0f} s at most; request a row a segment (--segment-seconds 30)"
         )
     waveform = audio.load(info, FeatureSpec(kind="handcrafted").sample_rate, on_warning=warn)[0]
     yield 0.0, len(waveform), handcrafted.values(waveform).tolist()
 
 
-def _segments(
-    segment_seconds: float, info: AudioInfo, warn: Callable[[str], None]
-) -> Iterator[_Part]:
+def _segments(segment_seconds: float, path: Path, warn: Callable[[str], None]) -> Iterator[_Part]:
+    from genrekit import audio
+
     spec = FeatureSpec(
         kind="handcrafted", segment_seconds=segment_seconds, segment_hop_seconds=segment_seconds
     )
-    blocks = audio.blocks(info, spec.sample_rate, on_warning=warn)
+    blocks = audio.blocks(audio.probe(path), spec.sample_rate, on_warning=warn)
     for first, segments in cut_whole(blocks, spec):
         for number, values in enumerate(handcrafted.values(segments).tolist()):
             start = first + number * segments.shape[1]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from genrekit import audio, datasets, features, files
+from genrekit import datasets, features, files
 from genrekit.batch import processing
 from genrekit.batch.engines import InProcessEngine, Limits, LocalEngine
 from genrekit.batch.processing import Progress, Report, Round
@@ -28,7 +28,6 @@ from genrekit.inference.segments import cut_whole
 from genrekit.workers import Failure, n_cores
 
 if TYPE_CHECKING:
-    from genrekit.audio import AudioInfo
     from genrekit.batch.engines import Engine
     from genrekit.datasets import Track
 
@@ -200,7 +199,7 @@ def _render(style: Style, item: Item) -> _Rendered:
     if n_there:
         return _Rendered(path, n_there, is_kept=True)
     warnings: list[str] = []
-    spectrograms = list(_spectrograms(audio.probe(path), style, warnings.append))
+    spectrograms = list(_spectrograms(path, style, warnings.append))
     whole = style.segment_seconds is None
     for index, decibels in enumerate(spectrograms):
         drawing = style.drawing(*decibels.shape)
@@ -211,10 +210,12 @@ def _render(style: Style, item: Item) -> _Rendered:
 
 
 def _spectrograms(
-    info: AudioInfo, style: Style, warn: Callable[[str], None]
+    path: Path, style: Style, warn: Callable[[str], None]
 ) -> Iterator[NDArray[np.float32]]:
     """Yield the decibels of the whole track, or of each segment. Shape (n_bins, n_frames)."""
-    spec = style.features
+    from genrekit import audio
+
+    info, spec = audio.probe(path), style.features
     if style.segment_seconds is not None:
         blocks = audio.blocks(info, spec.sample_rate, on_warning=warn)
         for _, segments in cut_whole(blocks, spec):
@@ -222,7 +223,7 @@ def _spectrograms(
         return
     if info.duration_seconds > MAX_IMAGE_SECONDS:
         raise AudioError(
-            f"{info.path} is {info.duration_seconds:.0f} s long; one image shows "
+            f"{path} is {info.duration_seconds:.0f} s long; one image shows "
             f"{MAX_IMAGE_SECONDS:.0f} s at most; request one a segment (--segment-seconds 30)"
         )
     waveform = audio.load(info, spec.sample_rate, on_warning=warn)[0]

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from genrekit.audio import packets
 from genrekit.errors import AudioError, TagError
 from genrekit.library.walk import Found
 from genrekit.tags.formats.contents import TagContents
@@ -76,6 +75,7 @@ def _process(classifier: Classifier, request: AnalysisRequest) -> Identity | Ana
 
 
 def _identify(path: Path, file: Found) -> Identity:
+    from genrekit.audio import packets
     from genrekit.tags import formats
 
     digest = packets.digest(path)

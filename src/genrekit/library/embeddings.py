@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrekit import labels
-from genrekit.audio import packets
 from genrekit.errors import LibraryError, ModelError, TagError
 from genrekit.library import database
 
@@ -88,6 +87,7 @@ def embed_examples(
         AudioError: one of them cannot be decoded.
         ModelError: the model gives no embedding.
     """
+    from genrekit.audio import packets
     from genrekit.inference.classifier import Classifier
 
     classifier = Classifier(folder.path)

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from genrekit import labels
-from genrekit.audio import packets
 from genrekit.errors import AudioError, DatasetError, TagError
 from genrekit.files import write_beside
 from genrekit.library import database
@@ -128,6 +127,7 @@ def _namer(mapping: Path | None) -> Callable[[str], str | None]:
 
 def _read(path: Path, name: Callable[[str], str | None]) -> Tagged | str:
     """Return a file with its genre, or why it cannot be used."""
+    from genrekit.audio import packets
     from genrekit.tags import formats
 
     try:
