@@ -13,9 +13,9 @@ import soundfile
 from genrekit import Classifier, Prediction, demo, features
 from genrekit.errors import AudioError, ModelError
 from genrekit.inference import aggregation
-from genrekit.inference.classifier import MANY_FILES, threshold_for
+from genrekit.inference.classifier import MANY_FILES
 from genrekit.models import registry
-from genrekit.models.card import one_view
+from genrekit.models.card import one_view, threshold_for
 from genrekit.models.runtime import EMBEDDING, INPUT, LOGITS, Network
 from genrekit.prediction import FailedFile
 

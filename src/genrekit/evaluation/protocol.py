@@ -34,7 +34,7 @@ from genrekit.evaluation.scoring import (
 )
 from genrekit.evaluation.selection import AnySplit, Selection, select
 from genrekit.inference.aggregation import track_probabilities
-from genrekit.models.card import Abstention, ModelCard
+from genrekit.models.card import Abstention, ModelCard, threshold_for
 from genrekit.prediction import ModelReference
 
 if TYPE_CHECKING:
@@ -199,8 +199,6 @@ def _abstention(measured: Sequence[Measured], pooled: PooledPredictions) -> tupl
 
 def _threshold(card: ModelCard, promised: float) -> float:
     """Return where a model promises this precision; above every probability if nowhere."""
-    from genrekit.inference.classifier import threshold_for
-
     try:
         return threshold_for(card, promised)
     except ModelError:

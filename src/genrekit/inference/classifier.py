@@ -21,7 +21,7 @@ from genrekit.inference.frontend import FrontEnd, OpenTrack, PathLike, Segments
 from genrekit.inference.segments import SegmentChoice
 from genrekit.inference.segments import checked as segments_of
 from genrekit.models import registry
-from genrekit.models.card import ModelCard
+from genrekit.models.card import ModelCard, threshold_for
 from genrekit.models.runtime import EMBEDDING, LOGITS, Features, Network
 from genrekit.prediction import FailedFile, ModelReference, Prediction, SegmentPrediction
 from genrekit.workers import Failure, Pool, n_cores
@@ -295,40 +295,6 @@ class Classifier:
     def _named(self, probabilities: NDArray[np.float64]) -> dict[str, float]:
         rounded = probabilities.round(6).tolist()
         return dict(zip(self.labels, rounded, strict=True))
-
-
-def threshold_for(card: ModelCard, min_precision: float | None) -> float:
-    """Return the lowest probability at which a model predicts with the requested precision.
-
-    Args:
-        card: the model's card, with its precision curve measured on validation tracks.
-        min_precision: in (0, 1]; None asks for nothing.
-
-    Returns:
-        The threshold of the curve's point with the largest coverage among those that reach
-        min_precision; 0 when nothing is asked for.
-
-    Raises:
-        ModelError: the card has no curve, or none of its points reaches min_precision.
-        ValueError: min_precision lies outside (0, 1].
-    """
-    if min_precision is None:
-        return 0.0
-    if not 0 < min_precision <= 1:
-        raise ValueError(f"min_precision is {min_precision}; it must lie in (0, 1]")
-    if not card.precision_curve:
-        raise ModelError(
-            f"model {card.name!r} has no precision curve in its card, so no precision can be "
-            "promised; leave min_precision out or use another model"
-        )
-    reached = [point for point in card.precision_curve if point.precision >= min_precision]
-    if not reached:
-        best = max(point.precision for point in card.precision_curve)
-        raise ModelError(
-            f"model {card.name!r} cannot reach a precision of {min_precision:g}; the best it "
-            f"reached on its validation tracks is {best:.3f}; ask for no more than that"
-        )
-    return max(reached, key=lambda point: point.coverage).threshold
 
 
 def _mono(waveform: NDArray[Any], sample_rate: int) -> Waveform:

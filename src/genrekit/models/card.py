@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from genrekit.errors import ModelError
 from genrekit.features.spec import FeatureSpec
 from genrekit.schema import StrictModel
 
@@ -277,6 +278,40 @@ class ModelCard(StrictModel):
     def segments(self) -> FeatureSpec:
         """The first view's front end, whose segment length and hop are those of every view."""
         return self.views[0].features
+
+
+def threshold_for(card: ModelCard, min_precision: float | None) -> float:
+    """Return the lowest probability at which a model predicts with the requested precision.
+
+    Args:
+        card: the model's card, with its precision curve measured on validation tracks.
+        min_precision: in (0, 1]; None asks for nothing.
+
+    Returns:
+        The threshold of the curve's point with the largest coverage among those that reach
+        min_precision; 0 when nothing is asked for.
+
+    Raises:
+        ModelError: the card has no curve, or none of its points reaches min_precision.
+        ValueError: min_precision lies outside (0, 1].
+    """
+    if min_precision is None:
+        return 0.0
+    if not 0 < min_precision <= 1:
+        raise ValueError(f"min_precision is {min_precision}; it must lie in (0, 1]")
+    if not card.precision_curve:
+        raise ModelError(
+            f"model {card.name!r} has no precision curve in its card, so no precision can be "
+            "promised; leave min_precision out or use another model"
+        )
+    reached = [point for point in card.precision_curve if point.precision >= min_precision]
+    if not reached:
+        best = max(point.precision for point in card.precision_curve)
+        raise ModelError(
+            f"model {card.name!r} cannot reach a precision of {min_precision:g}; the best it "
+            f"reached on its validation tracks is {best:.3f}; ask for no more than that"
+        )
+    return max(reached, key=lambda point: point.coverage).threshold
 
 
 def to_json(card: ModelCard) -> str:

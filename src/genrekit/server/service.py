@@ -11,8 +11,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from genrekit.errors import GenrekitError, ModelError, unknown_name
-from genrekit.inference.classifier import threshold_for
 from genrekit.models import registry
+from genrekit.models.card import threshold_for
 from genrekit.prediction import FailedFile
 from genrekit.server import problems
 from genrekit.server.jobs import Job, Jobs, JobsFullError

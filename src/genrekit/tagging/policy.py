@@ -13,9 +13,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from genrekit import labels
 from genrekit.errors import LibraryError, unknown_name
-from genrekit.inference.classifier import threshold_for
 from genrekit.labels import spelling
-from genrekit.models.card import ModelCard
+from genrekit.models.card import ModelCard, threshold_for
 from genrekit.prediction import ModelReference
 
 Mode = Literal["fill-missing", "append", "replace"]
