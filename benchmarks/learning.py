@@ -8,8 +8,8 @@ GTZAN is scanned as a library with the embedded model. Then:
   an artist standing for an album;
 - the five tracks by other artists that are most similar to each track are compared to its genre;
 - of each genre with twenty or more training tracks, a head on the other nine is fitted to the
-  training part, taught the tenth from 5, 10 and 20 of its training tracks (three draws each), and
-  asked about the test part, by mean embeddings.
+  training part, given the tenth by 5, 10 and 20 of its training tracks (three draws each), and
+  tested on the test part, by mean embeddings.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ L2 = 0.1
 
 @dataclass(frozen=True)
 class Library:
-    """GTZAN as a scanned library: its tracks, what was heard of each, and the database."""
+    """GTZAN as a scanned library: its tracks, the predictions of each, and the embeddings."""
 
     dataset: Dataset
     model: ModelFolder
@@ -50,7 +50,7 @@ class Library:
     embeddings: dict[str, Floats]
 
     def of(self, part: Sequence[str]) -> list[Track]:
-        """Return those tracks of a part that were heard."""
+        """Return those tracks of a part that were analysed."""
         wanted = set(part)
         return [track for track in self.dataset.tracks if track.track_id in wanted]
 
@@ -61,27 +61,27 @@ def group_of(track: Track) -> str:
 
 
 def albums(library: Library, test: Sequence[Track]) -> None:
-    """Compare a track's own answer with that of its artist's tracks."""
+    """Compare a track's own prediction with that of its artist's tracks."""
     sizes = Counter(map(group_of, test))
-    asked = [track for track in test if sizes[group_of(track)] > 1]
+    chosen = [track for track in test if sizes[group_of(track)] > 1]
     means, names = Albums(), tuple(library.model.card.labels)
-    for track in asked:
+    for track in chosen:
         means.add(group_of(track), library.probabilities[track.track_id])
     n_right: Counter[str] = Counter()
-    for track in asked:
+    for track in chosen:
         own = library.probabilities[track.track_id]
         mean = means.mean(group_of(track))
         mean = own if mean is None else mean
         both = Agreement(names, {"audio": own, "album": mean})
-        answers = {
+        predictions = {
             "the track alone": names[int(own.argmax())],
             "track and album (library list)": both.predicted_label,
             "the album (tag plan --by-album)": names[int(mean.argmax())],
         }
-        n_right.update(name for name, label in answers.items() if label == track.genre)
-    print(f"albums: {len(asked)} test tracks of {sum(n > 1 for n in sizes.values())} artists")
+        n_right.update(name for name, label in predictions.items() if label == track.genre)
+    print(f"albums: {len(chosen)} test tracks of {sum(n > 1 for n in sizes.values())} artists")
     for name, n in n_right.items():
-        print(f"  {name}: {n / len(asked):.1%} right")
+        print(f"  {name}: {n / len(chosen):.1%} right")
 
 
 def similar(library: Library, tracks: Sequence[Track]) -> None:
@@ -100,18 +100,18 @@ def similar(library: Library, tracks: Sequence[Track]) -> None:
 
 
 def new_genres(library: Library, train: Sequence[Track], test: Sequence[Track]) -> None:
-    """Teach heads on nine genres the tenth."""
+    """Add the tenth genre to heads on nine."""
     counts = Counter(track.genre for track in train)
-    taught = [genre for genre, n in counts.items() if n >= max(SIZES)]
+    genres = [genre for genre, n in counts.items() if n >= max(SIZES)]
     found: dict[int, list[tuple[float, float, float, float]]] = {size: [] for size in SIZES}
-    for genre in taught:
+    for genre in genres:
         with tempfile.TemporaryDirectory() as folder:
             nine = without(library, train, genre, Path(folder) / "nine")
             for size in SIZES:
                 for draw in range(DRAWS):
                     rng = np.random.default_rng(draw)
-                    found[size].append(teach(library, nine, genre, size, rng, train, test))
-    print(f"new genres: {', '.join(taught)}; {DRAWS} draws each, {len(test)} test tracks")
+                    found[size].append(add_genre(library, nine, genre, size, rng, train, test))
+    print(f"new genres: {', '.join(genres)}; {DRAWS} draws each, {len(test)} test tracks")
     for size, rows in found.items():
         recall, taken, before, after = np.mean(rows, axis=0)
         print(
@@ -132,7 +132,7 @@ def without(library: Library, train: Sequence[Track], genre: str, target: Path) 
     return registry.read(export.write_folder(target, model, card))
 
 
-def teach(
+def add_genre(
     library: Library,
     nine: ModelFolder,
     genre: str,
@@ -152,14 +152,14 @@ def teach(
     groups = [group_of(track) for track in examples]
     added = few_shot.add(nine, genre, vectors["examples"], groups, vectors["others"])
     true = np.array([track.genre for track in test])
-    before = said(nine.onnx_path.read_bytes(), nine.card.labels, vectors["test"])
-    after = said(added.model, added.card.labels, vectors["test"])
+    before = predicted(nine.onnx_path.read_bytes(), nine.card.labels, vectors["test"])
+    after = predicted(added.model, added.card.labels, vectors["test"])
     is_new = true == genre
-    right = [(answer[~is_new] == true[~is_new]).mean() for answer in (before, after)]
+    right = [(labels[~is_new] == true[~is_new]).mean() for labels in (before, after)]
     return (after[is_new] == genre).mean(), (after[~is_new] == genre).mean(), *right
 
 
-def said(model: bytes, labels: Sequence[str], embeddings: Floats) -> NDArray[np.str_]:
+def predicted(model: bytes, labels: Sequence[str], embeddings: Floats) -> NDArray[np.str_]:
     """Return the label that a model's head gives each embedding."""
     best = onnx_head.run_head(model, embeddings).argmax(axis=1)
     return np.array([labels[index] for index in best])
@@ -182,7 +182,7 @@ def scanned(folder: Path, jobs: int) -> Library:
         scan.run(connection, scan.plan(connection, paths), LocalEngine(jobs))
         used = query.used_model(connection)
         entries = query.entries(connection, used)
-        heard = {entry.path: entry.probabilities for entry in entries if entry.probabilities}
+        analysed = {entry.path: entry.probabilities for entry in entries if entry.probabilities}
         rows = connection.execute(
             "SELECT path, embedding FROM files JOIN predictions USING (audio_id)"
         )
@@ -191,7 +191,7 @@ def scanned(folder: Path, jobs: int) -> Library:
     return Library(
         dataset,
         model,
-        {i: np.array(list(heard[path].values())) for i, path in by_id.items()},
+        {i: np.array(list(analysed[path].values())) for i, path in by_id.items()},
         {i: np.frombuffer(vectors[path], "<f2").astype(np.float32) for i, path in by_id.items()},
     )
 

@@ -57,11 +57,11 @@ def names(arguments: list[object]) -> list[str]:
 
 def test_json_lines_hold_what_predict_writes(songs: Path, tmp_path: Path) -> None:
     output = tmp_path / "out.jsonl"
-    code, said = genrekit(
+    code, shown = genrekit(
         "predict", songs, "--model", TINY, "--engine", "local", "--jobs", 2, "-o", output
     )
     assert code == 1
-    assert "4 files, 1 failed" in said
+    assert "4 files, 1 failed" in shown
     *rows, last = lines(output)
     classifier = Classifier(TINY)
     expected = [classifier.predict_file(songs / f"{seed}.wav").to_dict() for seed in range(3)]
@@ -70,8 +70,8 @@ def test_json_lines_hold_what_predict_writes(songs: Path, tmp_path: Path) -> Non
     assert "text.mp3" in last["error"]
     assert last["model"]["sha256"] == classifier.card.onnx_sha256
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.jsonl"]
-    code, said = genrekit("batch", "status", output)
-    assert (code, said) == (0, f"{output}: 4 of 4 files done (100.0 %), 1 failed")
+    code, shown = genrekit("batch", "status", output)
+    assert (code, shown) == (0, f"{output}: 4 of 4 files done (100.0 %), 1 failed")
 
 
 def test_parquet_holds_the_same(songs: Path, tmp_path: Path) -> None:
@@ -88,9 +88,9 @@ def test_parquet_holds_the_same(songs: Path, tmp_path: Path) -> None:
     assert rows[3]["label"] is None
     assert "text.mp3" in rows[3]["error"]
     assert {row["model_sha256"] for row in rows} == {classifier.card.onnx_sha256}
-    code, said = genrekit("batch", "status", output, "--json")
+    code, shown = genrekit("batch", "status", output, "--json")
     assert code == 0
-    found = json.loads(said)
+    found = json.loads(shown)
     assert found["verb"] == "predict"
     assert (found["n_files"], found["n_done"], found["n_failed"]) == (4, 4, 1)
 
@@ -209,27 +209,29 @@ def test_another_job_is_refused(songs: Path, tmp_path: Path) -> None:
     output = tmp_path / "out"
     run = ("predict", songs / "0.wav", "--model", TINY, "-o", output, "--engine", "local")
     assert genrekit(*run)[0] == 0
-    code, said = genrekit(*run, "--segments", "all")
+    code, shown = genrekit(*run, "--segments", "all")
     assert code == 1
-    assert "holds another batch job (its segments is None, not 'all')" in said
-    code, said = genrekit("predict", songs / "1.wav", *run[2:])
+    assert "holds another batch job (its segments is None, not 'all')" in shown
+    code, shown = genrekit("predict", songs / "1.wav", *run[2:])
     assert code == 1
-    assert "holds another batch job (its arguments is" in said
-    code, said = genrekit("features", "extract", songs / "0.wav", "-o", output, "--engine", "local")
+    assert "holds another batch job (its arguments is" in shown
+    code, shown = genrekit(
+        "features", "extract", songs / "0.wav", "-o", output, "--engine", "local"
+    )
     assert code == 1
-    assert "holds another batch job" in said
-    code, said = genrekit(*run)
-    assert (code, said.partition(" in ")[0]) == (0, f"{output}: 1 files, 1 done before")
+    assert "holds another batch job" in shown
+    code, shown = genrekit(*run)
+    assert (code, shown.partition(" in ")[0]) == (0, f"{output}: 1 files, 1 done before")
     with storage.Storage(str(output)).locked():
-        code, said = genrekit(*run)
+        code, shown = genrekit(*run)
     assert code == 1
-    assert "another batch job is writing there" in said
+    assert "another batch job is writing there" in shown
     strange = tmp_path / "photos"
     strange.mkdir()
     (strange / "a.png").touch()
-    code, said = genrekit(*run[:5], strange, "--engine", "local")
+    code, shown = genrekit(*run[:5], strange, "--engine", "local")
     assert code == 1
-    assert "holds files that are no batch job of this version, such as a.png" in said
+    assert "holds files that are no batch job of this version, such as a.png" in shown
 
 
 @pytest.mark.parametrize(

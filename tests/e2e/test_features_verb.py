@@ -81,6 +81,19 @@ def test_one_row_a_segment(tmp_path: Path) -> None:
     assert numbers(rows[2]) == handcrafted.values(samples[-11025:]).tolist()
 
 
+def test_json_lines_and_parquet_hold_where_each_row_begins(tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    song = tmp_path / "song.wav"
+    write(song, 1.3)
+    options = ("--segment-seconds", 0.5)
+    assert extract(song, "-o", tmp_path / "t.jsonl", *options)[0] == 0
+    assert extract(song, "-o", tmp_path / "t", *options)[0] == 0
+    lines = [json.loads(line) for line in (tmp_path / "t.jsonl").read_text().splitlines()]
+    assert [line["start_seconds"] for line in lines] == pytest.approx([0.0, 0.5, 0.8], abs=1e-4)
+    rows = parquet.read_table(tmp_path / "t").to_pylist()
+    assert [{k: v for k, v in row.items() if k != "error"} for row in rows] == lines
+
+
 def test_a_bad_file_is_named_and_the_rest_is_there(tmp_path: Path) -> None:
     write(tmp_path / "good.wav", 0.5)
     (tmp_path / "bad.wav").write_bytes(b"no audio")
