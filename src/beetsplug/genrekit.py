@@ -123,7 +123,7 @@ class GenrekitPlugin(BeetsPlugin):
     def _set(self, item: Any, prediction: Prediction, rules: policy.Policy) -> bool:
         """Change an item in memory and show it; return whether there is a change."""
         chosen = rules.chosen(prediction.probabilities)
-        target = rules.wished(item.genres, chosen)
+        target = rules.wanted(item.genres, chosen)
         if not target:
             self._log.debug("{}: stays; predicted {}", item, prediction.genres[:3])
             return False

@@ -48,7 +48,7 @@ def proposed(folder: Path, wishes: Policy) -> dict[str, tuple[tuple[str, ...], s
 
 def test_each_track_for_itself(tmp_path: Path) -> None:
     found = proposed(tmp_path, Policy())
-    assert found["a2"] == (("rock",), "heard rock 0.60, jazz 0.40")
+    assert found["a2"] == (("rock",), "predicted rock 0.60, jazz 0.40")
     assert found["a1"][0] == ("jazz",)
 
 
@@ -59,7 +59,7 @@ def test_an_album_as_one(tmp_path: Path) -> None:
         "b1": ("rock",),
         "c1": ("metal",),
     }
-    said = "heard rock 0.60, jazz 0.40; its album jazz 0.60, blues 0.20, rock 0.20"
+    said = "predicted rock 0.60, jazz 0.40; its album jazz 0.60, blues 0.20, rock 0.20"
     assert found["a2"][1] == said
 
 

@@ -39,7 +39,7 @@ def test_the_most_probable_genres_come_first_and_improbable_ones_not_at_all() ->
 def test_what_becomes_of_the_genres_that_are_there(
     mode: policy.Mode, present: list[str], expected: tuple[str, ...]
 ) -> None:
-    assert Policy(mode).wished(present, ["jazz"]) == expected
+    assert Policy(mode).wanted(present, ["jazz"]) == expected
 
 
 def test_many_labels_become_one_name_with_the_sum_of_their_probabilities() -> None:

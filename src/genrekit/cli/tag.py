@@ -87,7 +87,7 @@ class PlanOptions:
 @app.command()
 @spread(PlanOptions)
 def plan(options: PlanOptions) -> None:
-    """Say which genres would be written into which files; files are heard where they were not.
+    """Say which genres would be written into which files; files are analysed where they were not.
 
     Examples:
         genrekit tag plan Music/ -o plan.jsonl
@@ -105,12 +105,12 @@ def plan(options: PlanOptions) -> None:
         planned = scan.plan(connection, options.folders, options.model)
         card = planned.model.card
         least_probability = policy.least_probability(card, options.min_precision)
-        wishes = policy.Policy(mode, options.top, least_probability, genre_map, options.by_album)
+        wanted = policy.Policy(mode, options.top, least_probability, genre_map, options.by_album)
         limits = replace(scan.LIMITS, niceness=options.nice)
         scan.run(
             connection, planned, LocalEngine(options.jobs), limits, console.progress_of("Scanning")
         )
-        proposal = planning.propose(connection, options.folders, card, wishes, profile)
+        proposal = planning.propose(connection, options.folders, card, wanted, profile)
     if options.output:
         plan_files.write(options.output, profile.name, proposal.entries)
     for problem in planned.problems:

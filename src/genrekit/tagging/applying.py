@@ -148,8 +148,8 @@ def is_written(entry: PlanEntry, profile: Profile) -> bool:
         TagError: the file is not there, or its tags cannot be read.
     """
     contents = formats.read(Path(entry.path))
-    wished = (profile.chosen(entry.new), entry.provenance)
-    return (contents.genres, contents.provenance) == wished
+    wanted = (profile.chosen(entry.new), entry.provenance)
+    return (contents.genres, contents.provenance) == wanted
 
 
 def check(entry: PlanEntry) -> os.stat_result:

@@ -1,4 +1,4 @@
-"""Make a plan from what was heard of a library: what would be written, what not, and why."""
+"""Make a plan from the predictions of a library: what would be written, what not, and why."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from genrekit.tags.formats.containers import UntaggedError
 from genrekit.tags.profiles import Profile
 
 LEAST_SHOWN = 0.005
-_HEARD = """
+_PREDICTED = """
     SELECT f.path, f.error, f.album, f.album_artist, a.digest, p.probabilities
     FROM files AS f
     LEFT JOIN audio AS a ON a.id = f.audio_id
@@ -58,7 +58,7 @@ class Proposal:
 
 @dataclass(frozen=True)
 class _TaggedTrack:
-    """A file that was heard: where it lies, links resolved, and what the model said.
+    """A file with a prediction: where it lies, links resolved, and what the model says.
 
     ``album`` is the mean over its album, None where that is not wanted or the track is alone in it.
     """
@@ -73,7 +73,7 @@ def propose(
     connection: sqlite3.Connection,
     folders: Sequence[Path],
     card: ModelCard,
-    wishes: Policy,
+    wanted: Policy,
     profile: Profile,
 ) -> Proposal:
     """Decide for every file of a scanned library what should be written.
@@ -82,19 +82,19 @@ def propose(
         connection: the library's database, just scanned with the model.
         folders: folders, or single files.
         card: the model's card.
-        wishes: which files and which genres.
+        wanted: which files and which genres.
         profile: the form that the genres will be written in.
 
     Raises:
         LibraryError: the mapping names a label that nobody knows.
     """
-    if wishes.genre_map:
-        wishes.genre_map.check(card.labels)
+    if wanted.genre_map:
+        wanted.genre_map.check(card.labels)
     proposal = Proposal()
     model = ModelReference(name=card.name, version=card.version, sha256=card.onnx_sha256)
-    for track in _tracks(connection, folders, card, wishes, proposal):
+    for track in _tracks(connection, folders, card, wanted, proposal):
         try:
-            entry = _entry(track, model, wishes, profile)
+            entry = _entry(track, model, wanted, profile)
         except UntaggedError as error:
             proposal.untagged[str(track.path)] = error.format
             continue
@@ -112,22 +112,24 @@ def _tracks(
     connection: sqlite3.Connection,
     folders: Sequence[Path],
     card: ModelCard,
-    wishes: Policy,
+    wanted: Policy,
     proposal: Proposal,
 ) -> Iterator[_TaggedTrack]:
-    """Give each file that was heard once, however many links lead to it."""
+    """Give each analysed file once, however many links lead to it."""
     model = store.model_id(connection, card.onnx_sha256)
-    means = query.albums(connection, model) if wishes.by_album else Albums()
+    means = query.albums(connection, model) if wanted.by_album else Albums()
     seen: set[Path] = set()
     for folder in map(database.encode_path, folders):
         behind = {"model": model, "path": folder, **store.below(folder)}
-        for row in connection.execute(_HEARD, behind).fetchall():
+        for row in connection.execute(_PREDICTED, behind).fetchall():
             path = Path(os.path.realpath(database.decode_path(row["path"])))
             if path in seen:
                 continue
             seen.add(path)
             if row["probabilities"] is None:
-                proposal.failures[str(path)] = row["error"] or f"{path}: was not heard; scan again"
+                proposal.failures[str(path)] = (
+                    row["error"] or f"{path}: was not analysed; scan again"
+                )
                 continue
             values = np.frombuffer(row["probabilities"], "<f4").tolist()
             mean = means.mean(query.album_of(row)) if row["album"] is not None else None
@@ -138,7 +140,7 @@ def _tracks(
 
 
 def _entry(
-    track: _TaggedTrack, model: ModelReference, wishes: Policy, profile: Profile
+    track: _TaggedTrack, model: ModelReference, wanted: Policy, profile: Profile
 ) -> PlanEntry | str:
     """Return a line of the plan, or why the file stays as it is.
 
@@ -148,16 +150,16 @@ def _entry(
     """
     status = track.path.lstat()
     contents = formats.read(track.path)
-    chosen = wishes.chosen(track.album or track.probabilities)
-    if wishes.mode == "fill-missing" and contents.genres:
+    chosen = wanted.chosen(track.album or track.probabilities)
+    if wanted.mode == "fill-missing" and contents.genres:
         return f"has a genre already: {', '.join(contents.genres)}"
     if not chosen:
-        least = f"{wishes.min_probability:g}; {_heard(track)}"
-        if wishes.genre_map:
+        least = f"{wanted.min_probability:g}; {_predicted(track)}"
+        if wanted.genre_map:
             return f"its most probable genre has no place in the mapping or is below {least}"
         return f"no genre is as probable as {least}"
-    wished = profile.chosen(wishes.wished(contents.genres, chosen))
-    if not wished or wished == contents.genres:
+    new = profile.chosen(wanted.wanted(contents.genres, chosen))
+    if not new or new == contents.genres:
         return f"holds what it should already: {', '.join(contents.genres)}"
     if reason := applying.unfit(track.path, status):
         raise TagError(f"{track.path}: {reason}")
@@ -167,15 +169,15 @@ def _entry(
         size_bytes=status.st_size,
         mtime_ns=status.st_mtime_ns,
         old=contents.raw_genres,
-        new=wished,
-        why=_heard(track),
+        new=new,
+        why=_predicted(track),
         provenance=policy.provenance(model, chosen),
     )
 
 
-def _heard(track: _TaggedTrack) -> str:
-    heard = f"heard {_first(track.probabilities)}"
-    return f"{heard}; its album {_first(track.album)}" if track.album else heard
+def _predicted(track: _TaggedTrack) -> str:
+    text = f"predicted {_first(track.probabilities)}"
+    return f"{text}; its album {_first(track.album)}" if track.album else text
 
 
 def _first(probabilities: Mapping[str, float]) -> str:

@@ -1,4 +1,4 @@
-"""From a model's probabilities to the genres that a file should hold, by the user's wishes."""
+"""From a model's probabilities to the genres that a file should hold, by the user's rules."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ class Policy:
         ordered = sorted([*named.items(), *nameless], key=lambda item: -item[1])[: self.top]
         return {name: p for name, p in ordered if name is not None and p >= self.min_probability}
 
-    def wished(self, present: Sequence[str], chosen: Iterable[str]) -> tuple[str, ...]:
+    def wanted(self, present: Sequence[str], chosen: Iterable[str]) -> tuple[str, ...]:
         """Return the genres that a file should hold, or none where it stays as it is.
 
         Args:
@@ -153,7 +153,7 @@ def least_probability(card: ModelCard, min_precision: float | None = None) -> fl
 
     Args:
         card: the model's card, whose validation curve says which precision a threshold gave.
-        min_precision: the wished share of right answers; None asks for MIN_PROBABILITY alone.
+        min_precision: the share wanted of right answers; None asks for MIN_PROBABILITY alone.
 
     Raises:
         ModelError: the model cannot promise that precision.

@@ -1,4 +1,4 @@
-"""Hear new files as they arrive, once they have stopped growing."""
+"""Analyse new files as they arrive, once they have stopped growing."""
 
 from __future__ import annotations
 
@@ -34,24 +34,24 @@ def watch(
     on_tag_failure: Callable[[str], None] | None = None,
     wait: Callable[[float], None] = time.sleep,
 ) -> Iterator[LibraryEntry]:
-    """Look into a folder again and again, and give each new or changed file once it was heard.
+    """Look into a folder again and again, and give each new or changed file once it is analysed.
 
-    A file is heard when two looks in a row find it with the same size and time of change, so one
+    A file is analysed when two looks in a row find it with the same size and time of change, so one
     that is still being copied waits. Files that came while nobody watched are given first.
 
     Args:
-        connection: the library's database, which keeps what is heard.
+        connection: the library's database, which keeps the predictions.
         folder: the folder to watch.
         model: a model's name or folder; None is the default model.
         interval_seconds: between two looks.
         engine: where files are processed, as for ``scan.run``.
         limits: what each worker may take.
-        on_tag_failure: give files without a genre the one that was heard, as `tag plan` and `tag
+        on_tag_failure: give files without a genre the one that is predicted, as `tag plan` and `tag
             apply` do; called with each reason why one cannot be written. None writes nothing.
         wait: called with interval_seconds after each look.
 
     Yields:
-        The files, without end; also those that cannot be heard, with their error.
+        The files, without end; also those that cannot be analysed, with their error.
 
     Raises:
         LibraryError: the folder is gone, or the database fails.
@@ -81,7 +81,7 @@ def _tag(
     card: ModelCard,
     on_failure: Callable[[str], None],
 ) -> None:
-    """Write the genres that were heard into the files that have none."""
+    """Write the predicted genres into the files that have none."""
 
     def on_file(outcome: FileOutcome) -> None:
         if outcome.state == "failed":

@@ -1,7 +1,7 @@
 """A small recipe that turns one file's bytes back into those of another that shares most of them.
 
 A retagged file holds the audio and the pictures of the old one, perhaps at other places. The
-recipe names those stretches by their place and holds only the bytes that are gone, so that an undo
+recipe names those parts by their place and holds only the bytes that are gone, so that an undo
 is exact to the byte in every format and costs a few hundred bytes a file.
 """
 

@@ -13,6 +13,7 @@ from typing import IO
 from genrekit.audio import packets
 from genrekit.errors import GenrekitError, TagError
 from genrekit.tags import formats
+from genrekit.tags.formats.base import PROVENANCE
 from genrekit.tags.profiles import Profile
 
 
@@ -95,10 +96,12 @@ def flush_folder(folder: Path) -> None:
 
 def _compare(source: Path, target: Path, genres: tuple[str, ...], provenance: str) -> None:
     written = formats.read(target)
-    if written.genres != genres or written.provenance != provenance:
+    if written.genres != genres:
+        raise TagError(f"{source}: {_misread(genres, written.genres)}")
+    if written.provenance != provenance:
         raise TagError(
-            f"{source}: {', '.join(genres)} was written and {', '.join(written.genres)} read back; "
-            "choose names without semicolons, brackets and numbers alone"
+            f"{source}: {PROVENANCE} was written as {provenance!r} and reads "
+            f"{written.provenance!r}, so the file is left alone"
         )
     if changed := formats.difference(source, target):
         raise TagError(
@@ -106,3 +109,18 @@ def _compare(source: Path, target: Path, genres: tuple[str, ...], provenance: st
         )
     if packets.digest(source) != packets.digest(target):
         raise TagError(f"{source}: writing the genre would change its audio, so it is left alone")
+
+
+def _misread(genres: Sequence[str], written: Sequence[str]) -> str:
+    """Say which genre is read back as something else, and why."""
+    name = next((name for name in genres if name not in written), genres[-1])
+    if ";" in name:
+        reason = "a semicolon stands between genres; leave it out"
+    elif name != name.strip():
+        reason = "spaces around a genre are not kept; leave them out"
+    elif name.casefold() in [other.casefold() for other in genres if other is not name]:
+        reason = "it stands there twice; leave one out"
+    else:
+        reason = "ID3 takes numbers and what is in brackets for its own genres; spell it in words"
+    read_back = ", ".join(written) or "no genre"
+    return f"the genre {name!r} was written and {read_back} read back: {reason}"

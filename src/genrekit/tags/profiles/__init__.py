@@ -32,7 +32,7 @@ class Profile(BaseModel):
     max_genres: int | None = Field(default=None, ge=1)
 
     def chosen(self, genres: Sequence[str]) -> tuple[str, ...]:
-        """Return the genres that are written, of those that are wished."""
+        """Return the genres that are written, of those that should be."""
         return tuple(genres[: self.max_genres])
 
     def values(self, genres: Sequence[str], *, is_id3: bool = False) -> list[str]:
