@@ -1,4 +1,4 @@
-"""Does the genre survive a change of format? Copies made by ffmpeg, heard beside the originals.
+"""Does the genre survive a change of format? Copies made by ffmpeg, predicted beside the originals.
 
     python benchmarks/copies.py SONG... [--model accurate]
 
@@ -48,13 +48,13 @@ CHANGED = {
 }
 
 
-def hear(classifier: Classifier, paths: Sequence[Path]) -> list[Prediction]:
-    """Return what is said of each file; stop where one cannot be heard."""
-    answers = list(classifier.predict_files(paths))
-    heard = [answer for answer in answers if isinstance(answer, Prediction)]
-    if len(heard) < len(answers):
-        raise SystemExit(next(str(a) for a in answers if not isinstance(a, Prediction)))
-    return heard
+def predict(classifier: Classifier, paths: Sequence[Path]) -> list[Prediction]:
+    """Return the prediction of each file; stop where one cannot be decoded."""
+    results = list(classifier.predict_files(paths))
+    predictions = [result for result in results if isinstance(result, Prediction)]
+    if len(predictions) < len(results):
+        raise SystemExit(next(str(its) for its in results if not isinstance(its, Prediction)))
+    return predictions
 
 
 def copy(songs: Sequence[Path], kind: tuple[str, str], folder: Path) -> list[Path]:
@@ -86,14 +86,14 @@ def main() -> None:
     parser.add_argument("--model", help="default: the embedded model")
     options = parser.parse_args()
     classifier, n = Classifier(options.model), len(options.songs)
-    originals = hear(classifier, options.songs)
+    originals = predict(classifier, options.songs)
     print("| copy | same top genre | change, mean | change, worst |\n|---|---|---|---|")
     for kinds in (LOSSLESS, CHANGED):
         n_same = 0
         for name, kind in kinds.items():
             with tempfile.TemporaryDirectory() as folder:
                 copies = copy(options.songs, kind, Path(folder))
-                same, changes = compare(originals, hear(classifier, copies))
+                same, changes = compare(originals, predict(classifier, copies))
             n_same += same
             mean, worst = sum(changes) / n, max(changes)
             print(f"| {name} | {same} of {n} | {mean:.3f} | {worst:.3f} |", flush=True)

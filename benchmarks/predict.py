@@ -4,7 +4,7 @@
 
 Files given are repeated until there are enough; without any, genrekit's made tracks are used.
 Every way runs in the same number of processes, one thread each, after a warm-up. The source
-projects' ways (a mel picture of each of ten parts, with axes or without; one picture of the STFT,
+projects' ways (a mel image of each of ten parts, with axes or without; one image of the STFT,
 cut in ten) are also shown as their notebooks run them: one process, every thread. Only the row
 "predict_files" includes the workers' start. Ratios are over decoding alone, of wall time and of
 processor time (user and system, of all threads): smaller is better, and on a machine with other
@@ -34,7 +34,7 @@ Run = Callable[[Path], object]
 _run: list[Run] = []
 SOURCE_WAYS: dict[str, Callable[..., Run]] = {
     "source projects' way, ten mel figures": partial(ways.source, ways.documented_figure),
-    "source projects' way, ten mel pictures": partial(ways.source, ways.published_picture),
+    "source projects' way, ten mel images": partial(ways.source, ways.published_image),
     "source projects' way, STFT cut in ten": ways.source_cut,
 }
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -148,7 +148,7 @@ def short_files(files: list[Path], models: list[str], n_slow: int) -> None:
             as_published = partial(_with_every_core, make)
             results.append(measure(f"{name}, one process", as_published, None, few, 1))
             results.append(measure(f"{name}, all processes", make, None, few))
-    tell("30-s MP3s, stereo, 44.1 kHz, every second heard", results)
+    tell("30-s MP3s, stereo, 44.1 kHz, every second predicted", results)
     slow = {r.name: r.seconds_per_file for r in results if r.name.startswith(("plain", "source"))}
     for result in results:
         for name, seconds in slow.items() if result.name.startswith("genrekit") else ():

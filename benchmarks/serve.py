@@ -42,8 +42,8 @@ class Load:
         """Print one row."""
         at = statistics.quantiles(self.seconds, n=100)
         rate = len(self.seconds) / self.wall_seconds
-        answers = ", ".join(f"{n} x {status}" for status, n in sorted(self.statuses.items()))
-        print(f"| {title} | {rate:.1f} | {at[49]:.2f} | {at[98]:.2f} | {answers} |")
+        responses = ", ".join(f"{n} x {status}" for status, n in sorted(self.statuses.items()))
+        print(f"| {title} | {rate:.1f} | {at[49]:.2f} | {at[98]:.2f} | {responses} |")
 
 
 def put_load(address: tuple[str, int], songs: list[bytes], n_requests: int, n_clients: int) -> Load:
@@ -55,10 +55,10 @@ def put_load(address: tuple[str, int], songs: list[bytes], n_requests: int, n_cl
         while (number := next(numbers)) < n_requests:
             began = time.perf_counter()
             connection.request("POST", "/v1/predict", songs[number % len(songs)])
-            answer = connection.getresponse()
-            answer.read()
+            response = connection.getresponse()
+            response.read()
             with lock:
-                load.statuses[answer.status] += 1
+                load.statuses[response.status] += 1
                 load.seconds.append(time.perf_counter() - began)
         connection.close()
 
@@ -174,7 +174,7 @@ def main() -> None:
         finally:
             process.terminate()
             process.wait()
-    print("| load | requests/s | p50 s | p99 s | answers |\n|---|---:|---:|---:|---|")
+    print("| load | requests/s | p50 s | p99 s | responses |\n|---|---:|---:|---:|---|")
     load.tell(f"{options.clients} clients")
     alone.tell("1 client")
     beside.tell(f"1 client beside {options.slow} slow ones")
@@ -191,7 +191,7 @@ def main() -> None:
     )
     print(f"Slow clients were thrown out {slow.n_closed} times.")
     if set(load.statuses) - ALLOWED:
-        raise SystemExit("an answer that is neither 200 nor 503 came")
+        raise SystemExit("a response that is neither 200 nor 503 came")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""What one track costs a core, stage by stage, on the product's own road; writes JSON.
+"""What one track costs a core, stage by stage, in the pipeline that predicts; writes JSON.
 
     python benchmarks/service_times.py CLIP.mp3 ... [--songs 3] [--rounds 9] [-o FILE.json]
 
-Clips of 30 s are heard whole, songs of 4 minutes (a clip, repeated) by 8 evenly spread segments,
-both by one thread. Times are processor time (user and system), in which waiting for a busy machine
-does not count; what is kept of each stage is the median over files and rounds. Output bytes are
-those of real rows, compressed as Parquet.
+Clips of 30 s are predicted whole, songs of 4 minutes (a clip, repeated) by 8 evenly spread
+segments, both by one thread. Times are processor time (user and system), in which waiting for a
+busy machine does not count; what is kept of each stage is the median over files and rounds. Output
+bytes are those of real rows, compressed as Parquet.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ N_ROWS = 5000
 
 
 @dataclasses.dataclass(frozen=True)
-class Road:
-    """The product's road for one kind of track, in pieces that can be timed alone."""
+class Pipeline:
+    """The pipeline for one kind of track, in pieces that can be timed alone."""
 
     classifier: Classifier
     network: Network
@@ -64,7 +64,7 @@ class Road:
         }
 
     def _waveform(self, info: audio.AudioInfo, sample_rate: int) -> Any:
-        """Return the segments that are heard. Shape (n, samples)."""
+        """Return the segments that are predicted. Shape (n, samples)."""
         spec = self.classifier.card.segments
         n_spread = segments.n_spread(info.duration_seconds, spec, None)
         if n_spread is not None:
@@ -83,9 +83,9 @@ def _timed(call: Callable[[], Any]) -> tuple[Any, float]:
 
 def measure(model: str, files: list[Path], n_rounds: int) -> dict[str, Any]:
     """Return the medians, every file's own cost, and the sizes of one kind of track."""
-    road = Road(Classifier(model), Network.of(registry.find(model)))
-    road.stages(files[0])  # warm
-    rows = [[road.stages(path) for _ in range(n_rounds)] for path in files]
+    pipeline = Pipeline(Classifier(model), Network.of(registry.find(model)))
+    pipeline.stages(files[0])  # warm
+    rows = [[pipeline.stages(path) for _ in range(n_rounds)] for path in files]
     every = [row for of_file in rows for row in of_file]
     medians = {stage: statistics.median(row[stage] for row in every) for stage in STAGES}
     per_file = [statistics.median(sum(row.values()) for row in of_file) for of_file in rows]
@@ -95,8 +95,8 @@ def measure(model: str, files: list[Path], n_rounds: int) -> dict[str, Any]:
         "stages_seconds": {stage: round(value, 6) for stage, value in medians.items()},
         "files_seconds": [round(value, 5) for value in per_file],
         "input_bytes": round(statistics.mean(path.stat().st_size for path in files)),
-        "output_bytes": output_bytes(road.classifier, files),
-        "network_flops": _n_segments(road.classifier, files[0]) * segment_flops(model),
+        "output_bytes": output_bytes(pipeline.classifier, files),
+        "network_flops": _n_segments(pipeline.classifier, files[0]) * segment_flops(model),
     }
 
 

@@ -51,7 +51,7 @@ def _decode_by_ffmpeg(path: Path) -> int:
 
 
 def genrekit(model: str) -> Run:
-    """The product's own road."""
+    """The pipeline of genrekit."""
     from genrekit import Classifier
 
     return Classifier(model).predict_file
@@ -99,41 +99,39 @@ def plain(model: str) -> Run:
 
 
 def source(draw: Draw, n_threads: int = 1) -> Run:
-    """Ten parts, each a mel picture by matplotlib, through ResNet18."""
+    """Ten parts, each a mel image by matplotlib, through ResNet18."""
     import librosa
 
-    judge = _resnet18(n_threads)
+    classify = _resnet18(n_threads)
 
     def run(path: Path) -> object:
         waveform, _ = librosa.load(path, sr=SOURCE_HZ)
         size = len(waveform) // N_PARTS
         parts = [waveform[i * size : (i + 1) * size] for i in range(N_PARTS)]
         mels = [librosa.feature.melspectrogram(y=part, sr=SOURCE_HZ) for part in parts]
-        return judge([draw(librosa.power_to_db(mel, ref=np.max)) for mel in mels])
+        return classify([draw(librosa.power_to_db(mel, ref=np.max)) for mel in mels])
 
     return run
 
 
 def source_cut(n_threads: int = 1) -> Run:
-    """One picture of the decibels of the whole STFT by matplotlib, cut in ten, through ResNet18."""
+    """One image of the decibels of the whole STFT by matplotlib, cut in ten, through ResNet18."""
     import librosa
 
-    judge = _resnet18(n_threads)
+    classify = _resnet18(n_threads)
 
     def run(path: Path) -> object:
         waveform, _ = librosa.load(path, sr=SOURCE_HZ)
         decibels = librosa.amplitude_to_db(np.abs(librosa.stft(waveform)), ref=np.max)
-        picture = published_picture(decibels)
-        edges = np.linspace(0, picture.width, N_PARTS + 1).round().astype(int).tolist()
-        return judge(
-            [picture.crop((a, 0, b, picture.height)) for a, b in itertools.pairwise(edges)]
-        )
+        drawn = published_image(decibels)
+        edges = np.linspace(0, drawn.width, N_PARTS + 1).round().astype(int).tolist()
+        return classify([drawn.crop((a, 0, b, drawn.height)) for a, b in itertools.pairwise(edges)])
 
     return run
 
 
-def published_picture(decibels: np.ndarray) -> Image:
-    """A spectrogram alone, 432 x 288 pixels: as large as GTZAN's published pictures."""
+def published_image(decibels: np.ndarray) -> Image:
+    """A spectrogram alone, 432 x 288 pixels: as large as GTZAN's published images."""
     import librosa.display
 
     pyplot = _pyplot()
@@ -186,10 +184,10 @@ def _resnet18(n_threads: int) -> Callable[[list[Image]], object]:
     torch.set_num_threads(n_threads)
     network = timm.create_model("resnet18", num_classes=10).eval()
 
-    def judge(parts: list[Image]) -> object:
+    def classify(parts: list[Image]) -> object:
         resized = [np.asarray(part.resize((224, 224)), np.float32) / 255 for part in parts]
         with torch.inference_mode():
             images = torch.from_numpy(np.stack(resized)).permute(0, 3, 1, 2)
             return network(images).softmax(1).mean(0)
 
-    return judge
+    return classify

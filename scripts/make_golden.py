@@ -20,12 +20,12 @@ def main() -> None:
     for name in registry.names():
         if registry.locate(name).parent != registry.embedded_folder():
             continue
-        answers = doctor.predict_demo(name)
+        predictions = doctor.predict_demo(name)
         recorded[name] = {
             "onnx_sha256": registry.find(name).card.onnx_sha256,
             "probabilities": {
                 track: {label: round(value, 6) for label, value in probabilities.items()}
-                for track, probabilities in answers.items()
+                for track, probabilities in predictions.items()
             },
         }
     with write_beside(doctor.GOLDEN, "w") as stream:

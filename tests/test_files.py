@@ -24,8 +24,8 @@ def touch(folder: Path, *names: str) -> list[Path]:
 
 def test_a_folder_gives_its_audio_sorted_and_without_hidden_files(tmp_path: Path) -> None:
     touch(tmp_path, "cover.jpg", ".hidden.mp3", ".trash/a.mp3", "notes.txt")
-    wanted = touch(tmp_path, "a.FLAC", "b/2.mp3", "b/c/1.opus", "z.wav")
-    assert expand([str(tmp_path)]) == wanted
+    expected = touch(tmp_path, "a.FLAC", "b/2.mp3", "b/c/1.opus", "z.wav")
+    assert expand([str(tmp_path)]) == expected
 
 
 def test_the_order_named_is_kept_and_a_file_named_twice_comes_once(tmp_path: Path) -> None:

@@ -50,18 +50,18 @@ def test_a_tie_keeps_the_models_order() -> None:
 
 @pytest.mark.parametrize(("threshold", "label"), [(0.6, "jazz"), (0.6001, None)])
 def test_it_abstains_below_the_threshold_only(threshold: float, label: str | None) -> None:
-    answer = prediction(threshold=threshold)
-    assert answer.label == label
-    assert answer.abstained == (label is None)
-    assert json.loads(answer.to_json())["label"] == label
+    found = prediction(threshold=threshold)
+    assert found.label == label
+    assert found.abstained == (label is None)
+    assert json.loads(found.to_json())["label"] == label
 
 
 @pytest.mark.parametrize("path", [None, "a.mp3", "träume/夢.flac", "bad\udcff.mp3", 'q"\n.wav'])
 def test_json_is_one_line_and_comes_back(path: str | None) -> None:
-    answer = prediction(path, threshold=0.7)
-    text = answer.to_json()
+    found = prediction(path, threshold=0.7)
+    text = found.to_json()
     assert "\n" not in text
-    assert Prediction.from_json(text) == answer
+    assert Prediction.from_json(text) == found
 
 
 def test_the_json_form_is_the_documented_one() -> None:

@@ -122,7 +122,7 @@ def golden(check: str) -> Iterator[Check]:
             text = f"{GOLDEN.name} holds no predictions of {name} {sha256[:12]}; reinstall genrekit"
             yield Check(check, "problem", text)
             continue
-        yield _compare(check, name, recorded[name]["probabilities"], predict_demo(name))
+        yield compare_predictions(check, name, recorded[name]["probabilities"], predict_demo(name))
 
 
 def predict_demo(model: str) -> dict[str, dict[str, float]]:
@@ -212,13 +212,16 @@ def _flac() -> bytes:
     return stream.getvalue()
 
 
-def _compare(
+def compare_predictions(
     check: str,
     model: str,
     recorded: dict[str, dict[str, float]],
     found: dict[str, dict[str, float]],
 ) -> Check:
-    """Compare two sets of predictions; a label or track on one side only is as wrong as can be."""
+    """Compare recorded predictions with those of today, as {track: {label: probability}}.
+
+    A label or track on one side only is as wrong as can be.
+    """
     pairs = {
         (track, label) for side in (recorded, found) for track in side for label in side[track]
     }
@@ -242,5 +245,5 @@ def _providers(onnxruntime: Any) -> list[str]:
 
 
 def _nearest(folder: Path) -> Path:
-    """The folder, or the nearest one above it that exists."""
-    return next(path for path in (folder, *folder.parents) if path.is_dir())
+    """The folder, or the nearest one above it that exists; a file in its way, where one is."""
+    return next(path for path in (folder, *folder.parents) if path.exists())

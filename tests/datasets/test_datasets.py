@@ -422,26 +422,26 @@ def test_a_downloaded_dataset_is_opened_by_its_name(
 def test_hashes_are_remembered_until_a_file_changes(write: Write, tmp_path: Path) -> None:
     root = write("a/1.wav", "b/2.wav")
     paths = [root / "a/1.wav", root / "b/2.wav"]
-    first = index.hashes(paths, folder=tmp_path / "memory")
+    first = index.hashes(paths, folder=tmp_path / "cache")
     assert first == {path: files.sha256(path) for path in paths}
-    memory = next((tmp_path / "memory").iterdir())
-    # Proof that the second run reads the memory: a hash that is changed there comes back.
-    content = json.loads(memory.read_text())
-    content[str(paths[0])][2] = "remembered"
-    memory.write_text(json.dumps(content))
-    assert index.hashes(paths, folder=tmp_path / "memory")[paths[0]] == "remembered"
+    cached = next((tmp_path / "cache").iterdir())
+    # Proof that the second run reads the cache: a hash that is changed there comes back.
+    content = json.loads(cached.read_text())
+    content[str(paths[0])][2] = "from the cache"
+    cached.write_text(json.dumps(content))
+    assert index.hashes(paths, folder=tmp_path / "cache")[paths[0]] == "from the cache"
     paths[0].write_bytes(paths[0].read_bytes() + b"\0")
-    assert index.hashes(paths, folder=tmp_path / "memory")[paths[0]] == files.sha256(paths[0])
+    assert index.hashes(paths, folder=tmp_path / "cache")[paths[0]] == files.sha256(paths[0])
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b'{"a": 1}', b"\xff"])
 def test_a_damaged_memory_is_written_anew(write: Write, tmp_path: Path, content: bytes) -> None:
     path = write("a.wav") / "a.wav"
-    expected = index.hashes([path], folder=tmp_path / "memory")
-    memory = next((tmp_path / "memory").iterdir())
-    memory.write_bytes(content)
-    assert index.hashes([path], folder=tmp_path / "memory") == expected
-    assert str(path) in json.loads(memory.read_text())
+    expected = index.hashes([path], folder=tmp_path / "cache")
+    cached = next((tmp_path / "cache").iterdir())
+    cached.write_bytes(content)
+    assert index.hashes([path], folder=tmp_path / "cache") == expected
+    assert str(path) in json.loads(cached.read_text())
 
 
 def test_hashes_need_no_writable_cache_and_name_a_missing_file(
@@ -454,16 +454,16 @@ def test_hashes_need_no_writable_cache_and_name_a_missing_file(
     assert found == {path: files.sha256(path)}
     assert steps == [1]
     with pytest.raises(DatasetError, match=r"gone.wav cannot be read: No such file"):
-        index.hashes([tmp_path / "gone.wav"], folder=tmp_path / "memory")
+        index.hashes([tmp_path / "gone.wav"], folder=tmp_path / "cache")
 
 
 def test_a_dataset_takes_up_hashes(write: Write, tmp_path: Path) -> None:
     dataset = open_dataset(write("polka/a.wav", "ska/b.wav"))
-    hashes = index.hashes([track.path for track in dataset.tracks], folder=tmp_path / "memory")
+    hashes = index.hashes([track.path for track in dataset.tracks], folder=tmp_path / "cache")
     assert {track.sha256 for track in dataset.with_hashes(hashes).tracks} == set(hashes.values())
 
 
-# Listening
+# Decoding
 
 
 def test_listening_names_what_is_broken_silent_and_the_same(write: Write, tmp_path: Path) -> None:
@@ -471,7 +471,7 @@ def test_listening_names_what_is_broken_silent_and_the_same(write: Write, tmp_pa
     (root / "polka/text.wav").write_text("not audio")
     soundfile.write(root / "polka/silent.wav", np.zeros(RATE), RATE)
     tracks = open_dataset(root).tracks
-    hashes = index.hashes([track.path for track in tracks], folder=tmp_path / "memory")
+    hashes = index.hashes([track.path for track in tracks], folder=tmp_path / "cache")
     report = readability.check(tracks, hashes, jobs=2)
     assert [problem.subject for problem in report.bad] == ["polka/silent", "polka/text"]
     assert "is silent" in report.bad[0].reason

@@ -28,25 +28,25 @@ BODY = np.random.default_rng(7).bytes(300_000)
 
 @dataclass
 class Server:
-    """What the server serves, how it misbehaves, and what it was asked."""
+    """What the server serves, how it misbehaves, and what was requested."""
 
     url: str = ""
     body: bytes = BODY
     ranges: bool = True
     cut: list[int] = field(default_factory=list)  # one connection each ends after so many bytes
-    statuses: list[int] = field(default_factory=list)  # one answer each, before anything is sent
+    statuses: list[int] = field(default_factory=list)  # one response each, before anything is sent
     wrong_start: bool = False
     stall: bool = False
-    asked: list[str | None] = field(default_factory=list)
+    requested: list[str | None] = field(default_factory=list)
     released: threading.Event = field(default_factory=threading.Event)
 
 
 @pytest.fixture
 def loopback() -> None:
     """Skip where a process cannot even reach itself, as in an empty network namespace."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
+    with socket.create_server(("127.0.0.1", 0)) as server_socket:
         try:
-            socket.create_connection(listening.getsockname(), timeout=5).close()
+            socket.create_connection(server_socket.getsockname(), timeout=5).close()
         except OSError as error:
             pytest.skip(f"this machine cannot reach itself: {error}")
 
@@ -57,18 +57,18 @@ def server(loopback: None) -> Iterator[Server]:
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            asked = self.headers.get("Range")
-            state.asked.append(asked)
+            requested = self.headers.get("Range")
+            state.requested.append(requested)
             if state.statuses:
                 self.send_error(state.statuses.pop(0))
                 return
-            start = int(asked[6:-1]) if asked and state.ranges else 0
+            start = int(requested[6:-1]) if requested and state.ranges else 0
             if start >= len(state.body):
                 self.send_response(416)
                 self.send_header("Content-Range", f"bytes */{len(state.body)}")
                 self.end_headers()
                 return
-            self.send_response(206 if asked and state.ranges else 200)
+            self.send_response(206 if requested and state.ranges else 200)
             first = start + 1 if state.wrong_start else start
             self.send_header("Content-Range", f"bytes {first}-{len(state.body) - 1}/*")
             self.send_header("Content-Length", str(len(state.body) - start))
@@ -103,28 +103,28 @@ def test_a_file_comes_whole_and_progress_ends_at_its_size(server: Server, tmp_pa
     fetch(server, tmp_path / "x.part", progress=lambda done, total: steps.append((done, total)))
     assert (tmp_path / "x.part").read_bytes() == BODY
     assert steps[-1] == (len(BODY), len(BODY))
-    assert server.asked == [None]
+    assert server.requested == [None]
 
 
 def test_broken_connections_go_on_where_they_ended(server: Server, tmp_path: Path) -> None:
     server.cut = [100_000, 50_000, 1]
     fetch(server, tmp_path / "x.part")
     assert (tmp_path / "x.part").read_bytes() == BODY
-    assert server.asked == [None, "bytes=100000-", "bytes=150000-", "bytes=150001-"]
+    assert server.requested == [None, "bytes=100000-", "bytes=150000-", "bytes=150001-"]
 
 
 def test_a_part_that_was_kept_is_gone_on_with(server: Server, tmp_path: Path) -> None:
     (tmp_path / "x.part").write_bytes(BODY[:200_000])
     fetch(server, tmp_path / "x.part")
     assert (tmp_path / "x.part").read_bytes() == BODY
-    assert server.asked == ["bytes=200000-"]
+    assert server.requested == ["bytes=200000-"]
 
 
 def test_a_part_that_is_whole_is_left_as_it_is(server: Server, tmp_path: Path) -> None:
     (tmp_path / "x.part").write_bytes(BODY)
     fetch(server, tmp_path / "x.part")
     assert (tmp_path / "x.part").read_bytes() == BODY
-    assert server.asked == [f"bytes={len(BODY)}-"]
+    assert server.requested == [f"bytes={len(BODY)}-"]
 
 
 def test_a_part_that_is_longer_than_the_file_is_fetched_anew(
@@ -140,7 +140,7 @@ def test_a_server_that_cannot_resume_sends_all_of_it_again(server: Server, tmp_p
     server.cut = [200_000]
     fetch(server, tmp_path / "x.part")
     assert (tmp_path / "x.part").read_bytes() == BODY
-    assert server.asked == [None, "bytes=200000-"]
+    assert server.requested == [None, "bytes=200000-"]
 
 
 def test_a_server_that_sends_another_part_is_refused(server: Server, tmp_path: Path) -> None:
@@ -161,7 +161,7 @@ def test_a_missing_file_is_not_requested_again(server: Server, tmp_path: Path) -
     server.statuses = [404]
     with pytest.raises(DatasetError, match="the server returned 404 Not Found; see whether"):
         fetch(server, tmp_path / "x.part")
-    assert len(server.asked) == 1
+    assert len(server.requested) == 1
     assert list(tmp_path.iterdir()) == []
 
 
@@ -171,7 +171,7 @@ def test_without_progress_it_gives_up_and_keeps_the_part(server: Server, tmp_pat
         DatasetError, match=r"ended after 100,000 of 300,000 .* goes on from the 100"
     ):
         fetch(server, tmp_path / "x.part")
-    assert len(server.asked) == download.N_ATTEMPTS
+    assert len(server.requested) == download.N_ATTEMPTS
     assert (tmp_path / "x.part").read_bytes() == BODY[:100_000]
 
 
@@ -227,9 +227,9 @@ def test_a_dataset_is_downloaded_checked_and_unpacked(server: Server, tmp_path: 
     assert (tmp_path / "new/set/a/1.wav").read_bytes() == b"one"
     assert (tmp_path / "new/set/b/2.wav").read_bytes() == BODY
     assert [entry.name for entry in (tmp_path / "new").iterdir()] == ["set"]
-    n_asked = len(server.asked)
+    n_requested = len(server.requested)
     assert download.get([archive], tmp_path / "new") == []
-    assert len(server.asked) == n_asked
+    assert len(server.requested) == n_requested
 
 
 @pytest.mark.parametrize("algorithm", ["md5", "sha1", "sha256"])
@@ -282,7 +282,7 @@ def linked_zip() -> bytes:
 
 
 def encrypted_zip() -> bytes:
-    """A zip whose flag says that its member is encrypted, in both of its headers."""
+    """A zip whose flag marks its member as encrypted, in both of its headers."""
     content = bytearray(zipped({"set/a": b"one"}))
     for signature, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
         content[content.index(signature) + offset] |= 1

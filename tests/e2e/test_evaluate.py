@@ -1,4 +1,4 @@
-"""genrekit evaluate as a process, with a network that hears which third of the mel bands is loud.
+"""genrekit evaluate as a process, with a network that finds which third of the mel bands is loud.
 
 Every number is known: tones in the low, middle and high third, two of the twelve in a wrong folder.
 """
@@ -76,7 +76,7 @@ def made_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     card = ModelCard(
         name="thirds",
         version="1",
-        description="Hears which third of the bands is loud, for tests only.",
+        description="Finds which third of the bands is loud, for tests only.",
         labels=("high", "low", "middle"),
         views=one_view(SPEC),
         precision_curve=(PrecisionPoint(threshold=0.0, precision=0.8, coverage=1.0),),

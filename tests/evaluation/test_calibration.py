@@ -69,7 +69,7 @@ def test_the_bias_is_found_again() -> None:
 
 
 def hesitant_tracks(n_tracks: int, seed: int = 0) -> tuple[list[np.ndarray], np.ndarray]:
-    """Segments that err by themselves: each is calibrated, their mean knows more than it says."""
+    """Segments that err by themselves: each is calibrated, their mean is surer than its value."""
     rng = np.random.default_rng(seed)
     true = rng.integers(0, N_LABELS, n_tracks)
     # Log-likelihoods of a unit-variance Gaussian around the true label's corner.
@@ -83,12 +83,12 @@ def test_a_temperature_of_the_track_is_chosen_where_the_mean_hesitates() -> None
     chosen = calibration.choose(logits, true, singles(400))
     assert chosen == calibration.fit(logits, true, with_track=True)
     assert chosen.track_temperature < 0.7
-    fresh, answers = hesitant_tracks(4000, seed=1)
+    fresh, labels = hesitant_tracks(4000, seed=1)
 
     def error(fitted: Calibration) -> float:
         rows = [segment_probabilities(track, fitted.temperature) for track in fresh]
         tracks = [track_probabilities(row, temperature=fitted.track_temperature) for row in rows]
-        items = metrics.calibration_items(np.stack(tracks), answers)
+        items = metrics.calibration_items(np.stack(tracks), labels)
         return float(metrics.expected_calibration_error(items.sum(axis=0)))
 
     assert error(chosen) < 0.5 * error(plain)

@@ -83,7 +83,7 @@ def prediction(key: str, card: ModelCard, rows: list[list[float]]) -> Prediction
 
 
 class FixedClassifier:
-    """Gives the predictions above, by the names of the files, or says why it cannot."""
+    """Gives the predictions above, by the names of the files, or an error."""
 
     def __init__(self, card: ModelCard, errors: Mapping[str, str]) -> None:
         self.card = card
@@ -160,7 +160,7 @@ def test_macro_recall_and_likelihood_by_hand() -> None:
 
 
 def test_two_labels_swapped_change_every_number() -> None:
-    # What would show a network whose labels are in another order than its card says.
+    # What would show a network whose labels are in another order than in its card.
     swapped = CARD.model_copy(update={"labels": ("jazz", "blues", "rock")})
     result = measured(swapped)
     assert result.product.accuracy.value == pytest.approx(1 / 5)

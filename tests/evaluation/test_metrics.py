@@ -13,8 +13,8 @@ from genrekit import metrics
 
 # Truth a a a a b b c c; predicted a a b c b b a a: c is never answered.
 TRUE = [0, 0, 0, 0, 1, 1, 2, 2]
-ANSWERS = [0, 0, 1, 2, 1, 1, 0, 0]
-CONFUSION = metrics.confusion_matrix(TRUE, ANSWERS, 3)
+PREDICTED = [0, 0, 1, 2, 1, 1, 0, 0]
+CONFUSION = metrics.confusion_matrix(TRUE, PREDICTED, 3)
 
 label_pairs = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=60)
 
@@ -172,7 +172,7 @@ def test_cluster_bootstrap_covers_the_truth_about_95_times_in_100() -> None:
 
 
 def test_bootstrap_is_repeatable_and_its_seed_matters() -> None:
-    items = metrics.confusion_items(TRUE, ANSWERS, 3)
+    items = metrics.confusion_items(TRUE, PREDICTED, 3)
     groups = ["x", "x", "y", "z", "z", "u", "v", "w"]
     first = metrics.bootstrap(items, groups, metrics.accuracy, seed=1)
     assert metrics.bootstrap(items, groups, metrics.accuracy, seed=1) == first

@@ -122,7 +122,7 @@ def test_zero_crossings_are_counted() -> None:
     assert not waves.zero_crossing_rate(quiet).any()
 
 
-def test_loudness_moves_only_what_hears_it() -> None:
+def test_loudness_moves_only_what_depends_on_it() -> None:
     loud, quiet = handcrafted.values(np.stack([noise(30000), noise(30000) / 4]))
     moved = {name for name, a, b in zip(COLUMNS, loud, quiet, strict=True) if a != pytest.approx(b)}
     power = {"rms_mean", "rms_var", "harmony_mean", "harmony_var", "perceptr_mean", "perceptr_var"}

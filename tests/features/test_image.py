@@ -106,16 +106,16 @@ def test_a_plain_image_is_read_back_to_a_step_of_its_colours(tmp_path: Path) -> 
 
 def test_palette_and_transparency_do_not_matter(tmp_path: Path) -> None:
     drawn = image.draw(noise())
-    wanted = image.read(save(tmp_path / "a.png", drawn), SPEC).decibels
+    expected = image.read(save(tmp_path / "a.png", drawn), SPEC).decibels
     alpha = np.dstack([drawn, np.full(drawn.shape[:2], 255, np.uint8)])
     alpha[:35] = 0  # transparent margin
     Image.fromarray(alpha).save(tmp_path / "alpha.png")
     # The published images have about 250 colours.
     Image.fromarray(drawn).quantize(256).save(tmp_path / "palette.png")
-    assert np.array_equal(image.read(tmp_path / "alpha.png", SPEC).decibels, wanted)
+    assert np.array_equal(image.read(tmp_path / "alpha.png", SPEC).decibels, expected)
     palette = image.read(tmp_path / "palette.png", SPEC)
     assert palette.is_known
-    assert np.abs(palette.decibels - wanted).max() < 3
+    assert np.abs(palette.decibels - expected).max() < 3
 
 
 def test_the_brightness_of_any_other_image_stands_for_the_level(tmp_path: Path) -> None:
@@ -126,8 +126,8 @@ def test_the_brightness_of_any_other_image_stands_for_the_level(tmp_path: Path) 
     assert found.decibels[3, 0] == -40
     assert found.decibels[3, -1] == 0
     assert (np.diff(found.decibels[3]) >= 0).all()
-    viridis = np.random.default_rng(0).integers(0, 255, (288, 432, 3), np.uint8)
-    Image.fromarray(viridis).save(tmp_path / "other-colours.png")
+    colours = np.random.default_rng(0).integers(0, 255, (64, 108, 3), np.uint8)
+    Image.fromarray(colours).save(tmp_path / "other-colours.png")
     assert not image.read(tmp_path / "other-colours.png", SPEC).is_known
 
 
@@ -144,7 +144,7 @@ def test_an_image_of_another_front_end_says_so(tmp_path: Path) -> None:
     assert "segment_seconds" not in whole["features"]
 
 
-def test_what_is_no_image_is_told_in_one_sentence(tmp_path: Path) -> None:
+def test_what_is_no_image_is_named_in_one_sentence(tmp_path: Path) -> None:
     text = tmp_path / "text.png"
     text.write_text("no image")
     with pytest.raises(ImageError, match="is no PNG image; remove it or save it as PNG"):

@@ -1,4 +1,4 @@
-"""Make features.npz: what librosa says of a made signal, for several front ends.
+"""Make features.npz: what librosa computes of a made signal, for several front ends.
 
 Run once with librosa installed: ``python tests/golden/make_features.py``. The tests read the file
 and need no librosa. Each case keeps its waveform (16-bit), its FeatureSpec and the decibels.

@@ -1,4 +1,4 @@
-"""Make handcrafted.npz: what librosa says of made signals, column by column.
+"""Make handcrafted.npz: what librosa computes of made signals, column by column.
 
 Run once with librosa installed: ``python tests/golden/make_handcrafted.py``. The test reads the
 file and needs no librosa. Each case keeps its waveform (16-bit) and the 57 columns.

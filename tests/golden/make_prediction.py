@@ -1,4 +1,4 @@
-"""Record what tests/golden/tiny says of the made tracks, segment by segment.
+"""Record what tests/golden/tiny predicts for the made tracks, segment by segment.
 
     python tests/golden/make_prediction.py
 
@@ -17,7 +17,7 @@ FOLDER = Path(__file__).parent
 RECORDED = FOLDER / "prediction.json"
 
 
-def answers() -> dict[str, list[dict[str, float]]]:
+def predictions() -> dict[str, list[dict[str, float]]]:
     """Return the probabilities of every segment of each made track, then those of the track."""
     classifier = Classifier(FOLDER / "tiny")
     found = {}
@@ -31,7 +31,7 @@ def answers() -> dict[str, list[dict[str, float]]]:
 def main() -> None:
     """Write prediction.json."""
     with write_beside(RECORDED, "w") as stream:
-        json.dump(answers(), stream, indent=1)
+        json.dump(predictions(), stream, indent=1)
         stream.write("\n")
 
 

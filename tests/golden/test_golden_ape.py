@@ -12,6 +12,6 @@ TOLERANCE = 1 / 32768
 
 
 def test_every_sample_is_the_encoded_one() -> None:
-    heard = audio.load(RECORDED)
-    assert heard.shape == samples().shape
-    assert np.abs(heard - samples()).max() <= TOLERANCE
+    decoded = audio.load(RECORDED)
+    assert decoded.shape == samples().shape
+    assert np.abs(decoded - samples()).max() <= TOLERANCE

@@ -1,4 +1,4 @@
-"""From a made track to its Prediction, against the answers recorded in prediction.json."""
+"""From a made track to its Prediction, against the predictions recorded in prediction.json."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from make_prediction import FOLDER, RECORDED, answers
+from make_prediction import FOLDER, RECORDED, predictions
 
 from genrekit import Classifier, demo
 
 # The tiny network is float32 and has three layers: 1e-6 of rounding in print, and the last digits
-# of sums that another processor adds in another order. A hop of one sample more moves an answer
+# of sums that another processor adds in another order. A hop of one sample more moves a probability
 # by 3e-2.
 TOLERANCE = 2e-5
 
@@ -25,7 +25,7 @@ def recorded() -> dict[str, list[dict[str, float]]]:
 def test_every_segment_and_track_has_the_recorded_probabilities(
     recorded: dict[str, list[dict[str, float]]],
 ) -> None:
-    found = answers()
+    found = predictions()
     assert list(found) == list(recorded)
     for name, rows in recorded.items():
         assert [list(row) for row in found[name]] == [list(row) for row in rows], "labels in order"

@@ -52,7 +52,7 @@ def plant(root: Path, path: Path, genre: str, artist: str = "", part: str = "tra
 
 
 def plant_faults(root: Path, songs: list[np.ndarray]) -> None:
-    """Plant one of each fault; the file's name says which."""
+    """Plant one of each fault; the file's name is the fault."""
     shift = round(2.37 * RATE)
     plant(root, made_music.write(root / "copy.wav", songs[0]), "polka")
     louder = made_music.write_mp3(root / "louder.mp3", songs[2][shift:] * 10 ** (3 / 20))

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from genrekit import audio
+from genrekit.audio.signal import resample
 
 Waveform = NDArray[np.float32]
 # Mono audio of shape (1, samples) and its rate in Hz, in and out.
@@ -30,12 +30,14 @@ def mp3(waveform: Waveform, sample_rate: int, *, kbit_per_second: int) -> tuple[
 
     A sample rate that MP3 does not have at these bit rates becomes 44,100 Hz first.
     """
+    from genrekit.audio.loading import load
+
     rate = sample_rate if sample_rate in MP3_RATES_HZ else 44100
-    resampled = audio.resample(waveform, sample_rate, rate)
+    resampled = resample(waveform, sample_rate, rate)
     with tempfile.TemporaryDirectory(prefix="genrekit-") as folder:
         path = Path(folder) / "coded.mp3"
         _write_mp3(path, resampled, rate, kbit_per_second)
-        return audio.load(path), rate
+        return load(path), rate
 
 
 def _write_mp3(path: Path, waveform: Waveform, sample_rate: int, kbit_per_second: int) -> None:
@@ -70,7 +72,7 @@ def gain(waveform: Waveform, sample_rate: int, *, db: float) -> tuple[Waveform, 
 
 def resampled(waveform: Waveform, sample_rate: int, *, hz: int) -> tuple[Waveform, int]:
     """Resample, so that what lies above half the new rate is lost."""
-    return audio.resample(waveform, sample_rate, hz), hz
+    return resample(waveform, sample_rate, hz), hz
 
 
 def time_stretched(waveform: Waveform, sample_rate: int, *, factor: float) -> tuple[Waveform, int]:

@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from genrekit import audio, metrics
+from genrekit import metrics
+from genrekit.audio.decoder_messages import silence_decoders
 from genrekit.errors import DatasetError
 from genrekit.evaluation import perturbations
 from genrekit.evaluation.result import EvaluationResult, TrackResult
-from genrekit.inference.classifier import Classifier
 from genrekit.models.card import AudioChange, Interval, Robustness
 from genrekit.models.registry import ModelFolder
 from genrekit.workers import Failure, Pool, n_cores
+
+if TYPE_CHECKING:
+    from genrekit.inference.classifier import Classifier
 
 CLEAN = "unchanged"
 TRACK_SECONDS = 600.0
@@ -77,7 +81,9 @@ def _predict_all(
 
 
 def _start(model: Path) -> Callable[[str], Labels]:
-    audio.silence_decoders()
+    from genrekit.inference.classifier import Classifier
+
+    silence_decoders()
     return partial(labels_of, Classifier(model, segments="all"))
 
 
@@ -87,6 +93,8 @@ def labels_of(classifier: Classifier, path: str) -> Labels:
     Raises:
         AudioError: the file cannot be decoded, or a change leaves nothing of it.
     """
+    from genrekit import audio
+
     info = audio.probe(path)
     waveform = audio.load(info)
     return {

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from genrekit import audio, files
+from genrekit import files
+from genrekit.audio.decoder_messages import silence_decoders
+from genrekit.audio.signal import resample
 from genrekit.errors import AudioError, GenrekitError
 from genrekit.quality.checks import FULL_SCALE
 from genrekit.quality.fingerprint import SPEC, Landmarks, landmarks
@@ -83,7 +85,7 @@ def measure_all(
 
 
 def _start_worker(cache: Path) -> Callable[[Path], Measurements | str]:
-    audio.silence_decoders()
+    silence_decoders()
     return partial(_attempt, cache=cache)
 
 
@@ -113,6 +115,8 @@ def measure(path: Path, cache: Path) -> Measurements:
 
 
 def _decode(path: Path) -> Measurements:
+    from genrekit import audio
+
     info = audio.probe(path)
     damage = list(info.warnings)
     digest = hashlib.sha256(str(info.sample_rate).encode())
@@ -139,7 +143,7 @@ def _decode(path: Path) -> Measurements:
         audio_sha256=digest.hexdigest(),
         artist=artist,
         album=album,
-        landmarks=landmarks(audio.resample(first, info.sample_rate, SPEC.sample_rate)),
+        landmarks=landmarks(resample(first, info.sample_rate, SPEC.sample_rate)),
     )
 
 

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from genrekit import audio, files
+from genrekit import files
+from genrekit.audio.decoder_messages import silence_decoders
 from genrekit.datasets import stratify
 from genrekit.datasets.dataset import Dataset
 from genrekit.datasets.tracks import Track
@@ -200,7 +201,7 @@ def _embed_all(
 def _start_worker(model: Path, cache: Path) -> Callable[[Path], Vector]:
     from genrekit.inference.classifier import Classifier
 
-    audio.silence_decoders()
+    silence_decoders()
     return partial(_embed, Classifier(model), cache)
 
 
