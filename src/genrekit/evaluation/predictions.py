@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from genrekit.datasets.feature_table import FeatureTable
 from genrekit.errors import ModelError
 from genrekit.evaluation.result import Confusion, FailedTrack, TrackResult
 from genrekit.evaluation.scoring import Floats, Integers
@@ -20,6 +19,7 @@ from genrekit.prediction import FailedFile, Prediction, SegmentPrediction
 
 if TYPE_CHECKING:
     from genrekit.datasets.dataset import Dataset
+    from genrekit.datasets.feature_table import FeatureTable
     from genrekit.evaluation.selection import ChosenTrack
     from genrekit.inference.classifier import Classifier
     from genrekit.models.card import ModelCard
@@ -49,6 +49,8 @@ def predict_tracks(
     Raises:
         ModelError: the model takes other features than the table holds.
     """
+    from genrekit.datasets.feature_table import FeatureTable
+
     found = TrackPredictions()
     if isinstance(dataset, FeatureTable):
         results = _predict_rows(classifier, dataset, tracks)
