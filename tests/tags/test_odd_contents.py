@@ -6,6 +6,7 @@ The contents are built, and taken apart again, by ``odd_tags`` alone.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -291,3 +292,22 @@ def test_the_first_place_with_a_genre_counts_and_others_are_named(
     contents = formats.read(path)
     assert (contents.genres, contents.raw_genres) == (("Pop",), ("Pop",))
     assert contents.conflicts == ("ID3v2.3: Rock", "ID3v1: Rock")
+
+
+def test_padding_that_says_something_is_kept(every_format: Path, tmp_path: Path) -> None:
+    """Some programs sign their files there."""
+    plain = (every_format / "a.flac").read_bytes()
+    path = tmp_path / "a.flac"
+    content = odd_tags.flac(plain, [], 60)
+    audio = odd_tags.flac_blocks(content)[1]
+    check(path, content[: -len(audio) - 60] + b"signed".ljust(60, b"\0") + audio, signatures)
+    made = odd_tags.mp4((every_format / "a.m4a").read_bytes(), [], 60)
+    place = made.rindex(b"free") + 4
+    check(tmp_path / "a.m4a", made[:place] + b"signed" + made[place + 6 :], signatures)
+    made = odd_tags.asf((every_format / "a.wma").read_bytes(), [], 600)
+    place = made.index(odd_tags.GUIDS["padding"]) + 24
+    check(tmp_path / "a.wma", made[:place] + b"signed" + made[place + 6 :], signatures)
+
+
+def signatures(data: bytes) -> list[bytes]:
+    return re.findall(rb"signed", data)

@@ -95,7 +95,7 @@ class Tag:
                 found += [(f"ASF {a.name}", guid + a.content) for a in kept]
             elif guid == _FILE:
                 found.append(("ASF file properties", content[:16] + content[24:]))
-            elif guid not in (_EXTENSION, _PADDING):
+            elif guid != _EXTENSION and not (guid == _PADDING and not content.strip(b"\0")):
                 found.append((f"ASF object {uuid.UUID(bytes_le=guid)}", content))
         return found
 
@@ -148,7 +148,8 @@ def _with(objects: Sequence[_Object], guid: bytes, new: Sequence[tuple[str, str]
 def _padded(objects: list[_Object], growth: int) -> tuple[list[_Object], int]:
     """Let a padding object give way; return the growth that is left."""
     for index, item in enumerate(objects):
-        if item.guid == _PADDING and len(item.content) >= growth:
+        is_padding = item.guid == _PADDING and not item.content.strip(b"\0")
+        if is_padding and len(item.content) >= growth:
             objects[index] = _Object(_PADDING, bytes(len(item.content) - growth))
             return objects, 0
     return objects, growth

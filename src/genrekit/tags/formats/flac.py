@@ -48,11 +48,16 @@ class Flac:
         """Give every other block and all of the audio."""
         yield "FLAC", self._data[self._start : self._start + 4]
         for block in self._blocks:
-            if block.code not in (_PADDING, _COMMENTS):
+            if block.code != _COMMENTS and not self._is_padding(block):
                 content = self._data[block.start + 1 : block.end]
                 yield f"block {block.code}", bytes([block.code]) + content
         audio = self._blocks[-1].end
         yield from stacked.between(self._data, audio, len(self._data), self._trailing(audio))
+
+    def _is_padding(self, block: _Block) -> bool:
+        """Whether a block holds nothing but zeros, as padding should."""
+        content = self._data[block.start + _N_HEADER : block.end]
+        return block.code == _PADDING and not content.strip(b"\0")
 
     def _trailing(self, audio: int) -> list[Place]:
         return [place for place in self._around if place.start >= audio]
@@ -68,7 +73,7 @@ class Flac:
                 raise TagError("its comments have no room for another genre")
             edits += self._block(place, content)
             growth += sum(len(e.new) - (e.end - e.start) for e in edits[-1:])
-        padding = next((block for block in self._blocks if block.code == _PADDING), None)
+        padding = next(filter(self._is_padding, self._blocks), None)
         if padding is not None:
             edits += self._resized(padding, padding.end - padding.start - _N_HEADER - growth)
         return edits

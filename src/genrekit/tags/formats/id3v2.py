@@ -26,6 +26,7 @@ _KEYS = {
     "provenance": (b"TXX", b"TXXX"),
 }
 _ENCODINGS = ("latin-1", "utf-16", "utf-16-be", "utf-8")
+_MAX_TEXT = 1 << 20  # bytes of a compressed text
 _TO_ESCAPE = re.compile(rb"\xff(?=[\x00\xe0-\xff])|\xff\Z")
 
 
@@ -172,7 +173,7 @@ class Tag:
         if not flags & packed:
             return content
         try:
-            return zlib.decompress(content)
+            return zlib.decompressobj().decompress(content, _MAX_TEXT)
         except zlib.error:
             return b""
 

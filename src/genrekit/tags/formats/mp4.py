@@ -150,8 +150,13 @@ class Mp4:
             yield f"{path} end", self._data[here : parent.end]
 
     def _is_room_or_handler(self, atom: Atom, parent: Atom) -> bool:
-        is_handler = self._data[atom.start : atom.end] == _HANDLER
-        return parent.name == b"meta" and (atom.name == b"free" or is_handler)
+        if parent.name != b"meta":
+            return False
+        return self._is_room(atom) or self._data[atom.start : atom.end] == _HANDLER
+
+    def _is_room(self, atom: Atom) -> bool:
+        """Whether an atom holds nothing but zeros; some programs sign their files in one."""
+        return atom.name == b"free" and not self._data[atom.body : atom.end].strip(b"\0")
 
     def _lead(self, place: int) -> bytes:
         """Return which atom of the file a pointer leads into, and how far."""
@@ -178,7 +183,10 @@ class Mp4:
         n_bytes = 8 if self._data[atom.body] else 4
         lengths = self._data[atom.body + 11]
         n_entry = 2 * n_bytes + sum((lengths >> shift & 3) + 1 for shift in (4, 2, 0))
-        for index in range(self._number(atom.body + 12, 4)):
+        n_entries = self._number(atom.body + 12, 4)
+        if atom.body + 16 + n_entries * n_entry > atom.end:
+            raise TagError("its table of fragments is damaged")
+        for index in range(n_entries):
             yield atom.body + 16 + index * n_entry + n_bytes, n_bytes
 
     def edits(self, new: Mapping[Place, bytes]) -> list[Edit]:
@@ -209,7 +217,7 @@ class Mp4:
     def _room(self, growth: int) -> Edit | None:
         """Return how a free atom beside the list changes, where that is enough."""
         meta = self._root.find(*_PATH[:3])
-        free = next((a for a in meta.children if a.name == b"free"), None) if meta else None
+        free = next(filter(self._is_room, meta.children), None) if meta else None
         if free is None or self._list is None or free.body - free.start != 8:
             return None
         length = free.end - free.start - growth
