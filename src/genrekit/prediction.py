@@ -80,7 +80,8 @@ class Prediction(StrictModel):  # noqa: PLW1641 - pydantic gives frozen models a
 
     ``probabilities`` maps every label of the model to the calibrated probability of the track, the
     mean over its segments; they sum to one. ``abstained`` is true where the best probability lies
-    below ``threshold``: then ``label`` is None and the prediction is "I don't know".
+    below ``threshold``, and of a silent track, which has no segment: silent segments are left out.
+    Then ``label`` is None and the prediction is "I don't know".
     """
 
     path: str | None
@@ -124,8 +125,8 @@ class Prediction(StrictModel):  # noqa: PLW1641 - pydantic gives frozen models a
 
     @property
     def abstained(self) -> bool:
-        """Whether the best probability lies below the threshold."""
-        return self.probability < self.threshold
+        """Whether the track is silent, or the best probability lies below the threshold."""
+        return not self.segments or self.probability < self.threshold
 
     @property
     def label(self) -> str | None:

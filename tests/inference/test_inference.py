@@ -12,7 +12,7 @@ import soundfile
 
 from genrekit import Classifier, Prediction, demo, features
 from genrekit.errors import AudioError, ModelError
-from genrekit.inference import aggregation
+from genrekit.inference import aggregation, timeline
 from genrekit.inference.classifier import MANY_FILES
 from genrekit.models import registry
 from genrekit.models.card import one_view, threshold_for
@@ -110,12 +110,37 @@ def test_shorter_than_a_segment(classifier: Classifier, music: np.ndarray) -> No
     assert answer.probabilities == repeated.probabilities
 
 
-def test_silence_is_warned_about(classifier: Classifier) -> None:
-    answer = classifier.predict(np.zeros((1, 5 * RATE), np.float32), RATE)
-    assert answer.warnings[0].startswith("silent: no sample is louder than -80 dB")
-    nearly = np.zeros((1, 5 * RATE), np.float32)
+def test_a_silent_track_gets_no_label_in_any_form(classifier: Classifier) -> None:
+    found = classifier.predict(np.zeros((1, 5 * RATE), np.float32), RATE)
+    assert found.warnings == ("silent: no sample is louder than -80 dB, so it gets no genre",)
+    assert (found.label, found.abstained, found.segments) == (None, True, ())
+    assert set(found.probabilities.values()) == {round(1 / len(classifier.labels), 6)}
+    assert Prediction.from_json(found.to_json()) == found
+    assert found.to_dict()["label"] is None
+    assert timeline.of(found).spans == ()
+    nearly = np.zeros((1, 3 * RATE), np.float32)
     nearly[0, 100] = 0.001
     assert classifier.predict(nearly, RATE).warnings == ()
+
+
+@pytest.mark.parametrize("n_seconds", [30, 90])
+def test_silence_does_not_vote(
+    classifier: Classifier, music: np.ndarray, tmp_path: Path, n_seconds: int
+) -> None:
+    """Five seconds of music at both ends of a silent track are what it is labelled by."""
+    size = round(4.5 * RATE)
+    silence = np.zeros((1, n_seconds * RATE), np.float32)
+    waveform = np.concatenate([music[:, :size], silence, music[:, :size]], axis=1)
+    soundfile.write(tmp_path / "a.wav", waveform[0], RATE, subtype="FLOAT")
+    for found in (
+        classifier.predict(waveform, RATE),
+        classifier.predict_file(tmp_path / "a.wav"),
+    ):
+        loud = [s for s in found.segments if s.start_seconds < 4.5 or s.end_seconds > n_seconds + 4]
+        assert len(found.segments) == len(loud) > 1
+        assert "of its segments hold no sample louder than -80 dB" in found.warnings[0]
+        alone = classifier.predict(music[:, :size], RATE)
+        assert found.label == alone.label
 
 
 @pytest.mark.parametrize(

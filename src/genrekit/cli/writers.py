@@ -163,11 +163,11 @@ def _lines(prediction: Prediction, top: int, timeline: bool) -> Iterator[Text]:
     yield Text(console.printable(prediction.path or "")).append(
         f"  {clock(prediction.duration_seconds)}", "dim"
     )
-    if prediction.abstained:
+    if prediction.segments and prediction.abstained:
         limit = f"{100 * prediction.threshold:.0f} %"
         yield Text(f"  I don't know: no genre reaches {limit}", "yellow")
     width = max(len(label) for label in prediction.probabilities)
-    for label, probability in prediction.genres[:top]:
+    for label, probability in prediction.genres[: top if prediction.segments else 0]:
         yield _bar_line(f"  {label:<{width}}  ", probability)
     if timeline:
         from genrekit.inference import timeline as timelines

@@ -212,7 +212,7 @@ def confusions(results: Sequence[TrackResult]) -> tuple[Confusion, ...]:
 
 def _segment_matrix(segments: Sequence[SegmentPrediction], labels: Sequence[str]) -> Floats:
     rows = [[its.probabilities[label] for label in labels] for its in segments]
-    return np.array(rows, dtype=np.float64)
+    return np.array(rows, dtype=np.float64).reshape(len(rows), len(labels))
 
 
 def _track_result(track: ChosenTrack, prediction: Prediction) -> TrackResult:

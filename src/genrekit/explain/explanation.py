@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from genrekit.errors import ModelError, unknown_name
+from genrekit.errors import AudioError, ModelError, unknown_name
 from genrekit.explain import curves, evidence
 from genrekit.explain.curves import Curves
 from genrekit.explain.document import ExplanationDocument, LabelEvidence, Passage
@@ -160,7 +160,7 @@ def explain(
             the same: parts are taken away.
 
     Raises:
-        AudioError: the file cannot be decoded.
+        AudioError: the file cannot be decoded, or is silent.
         ModelError: the model has no such genre; or nothing can stand in for what is taken away,
             because its card has no feature_means and the track has one segment of one frame.
     """
@@ -174,6 +174,8 @@ def explain(
         spectrogram.add(batch)
 
     prediction = classifier.predict_file(path, keep)
+    if not prediction.segments:
+        raise AudioError(f"{prediction.path}: is silent; there is no genre to explain")
     genre = genre or prediction.genres[0][0]
     label = _index(classifier.labels, genre)
     features = {name: np.stack(rows) for name, rows in kept.features.items()}

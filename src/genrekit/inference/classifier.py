@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from itertools import chain, compress
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from genrekit.audio import AudioInfo
 from genrekit.errors import AudioError, GenrekitError, ModelError
 from genrekit.inference import aggregation
 from genrekit.inference.frontend import FrontEnd, OpenTrack, PathLike, Segments
-from genrekit.inference.segments import SegmentChoice
+from genrekit.inference.segments import WHOLE_TRACK_SECONDS, SegmentChoice, are_loud
 from genrekit.inference.segments import checked as segments_of
 from genrekit.models import registry
 from genrekit.models.card import ModelCard, threshold_for
@@ -30,7 +31,7 @@ Waveform = NDArray[np.float32]
 # Called with segments as they are analysed.
 OnSegments = Callable[[Segments], None]
 
-SILENCE_PEAK = 1e-4  # -80 dB re full scale, three steps of a 16-bit file
+MAX_SEARCH_SECONDS = 600.0  # a longer track that is mostly silent is not searched for sound
 MANY_FILES = 16  # from here on workers pay whatever a file costs
 WORKERS_START_SECONDS = 0.6
 ITEM_SECONDS = 600.0  # a worker that takes longer for one file is stopped
@@ -114,7 +115,10 @@ class Classifier:
     def predict_file(
         self, source: PathLike | AudioInfo, on_segments: OnSegments | None = None
     ) -> Prediction:
-        """Predict the genre of a file, in this process.
+        """Predict the genre of a file, in this process; only what FFmpeg decodes is decoded apart.
+
+        A network, or a library, that crashes takes this process along; ``predict_files`` with
+        several jobs survives that.
 
         Args:
             source: a path, or what audio.probe found (which saves probing again).
@@ -124,7 +128,7 @@ class Classifier:
             AudioError: the file cannot be decoded.
         """
         path = source.path if isinstance(source, AudioInfo) else source
-        track = self.front_end.open(source, self._segments)
+        track = self._open(partial(self.front_end.open, source))
         return self._predict(track, os.fspath(path), on_segments)[0]
 
     def analyse_file(self, path: PathLike) -> tuple[Prediction, NDArray[np.float32] | None]:
@@ -137,7 +141,7 @@ class Classifier:
         Raises:
             AudioError: the file cannot be decoded.
         """
-        return self._predict(self.front_end.open(path, self._segments), os.fspath(path))
+        return self._predict(self._open(partial(self.front_end.open, path)), os.fspath(path))
 
     def predict_files(
         self, paths: Iterable[PathLike], jobs: int | None = None
@@ -233,9 +237,22 @@ class Classifier:
                     yield result
 
     def _open_waveform(self, waveform: NDArray[Any], sample_rate: int) -> OpenTrack:
-        return self.front_end.open_waveform(
-            _mono(waveform, sample_rate), sample_rate, self._segments
-        )
+        mono = _mono(waveform, sample_rate)
+        return self._open(partial(self.front_end.open_waveform, mono, sample_rate))
+
+    def _open(self, open_track: Callable[[SegmentChoice], OpenTrack]) -> OpenTrack:
+        """Open a track; all of it where half of the segments spread over it are silent or more."""
+        track = open_track(self._segments)
+        is_spread = WHOLE_TRACK_SECONDS < track.duration_seconds <= MAX_SEARCH_SECONDS
+        if self._segments is not None or not is_spread:
+            return track
+        for batch in track:
+            waveforms = batch.waveforms
+            if waveforms is not None and 2 * sum(are_loud(waveforms)) <= len(waveforms):
+                return open_track("all")
+            track.batches = chain([batch], track.batches)
+            break
+        return track
 
     def _predict(
         self, track: OpenTrack, path: str | None, on_segments: OnSegments | None = None
@@ -243,18 +260,20 @@ class Classifier:
         """Run every segment through the network; return the prediction and the mean embedding."""
         starts: list[float] = []
         outputs: list[list[NDArray[np.float32]]] = []
-        n_silent = 0
+        loud: list[bool] = []
         for batch in track:
             outputs.append(self._network.run(batch.features, *self._outputs))
             starts += batch.starts_seconds
-            if batch.waveforms is not None:
-                n_silent += int((np.abs(batch.waveforms).max(axis=1) < SILENCE_PEAK).sum())
+            waveforms = batch.waveforms
+            loud += [True] * len(batch.starts_seconds) if waveforms is None else are_loud(waveforms)
             if on_segments:
                 on_segments(batch)
         logits, *embeddings = (np.concatenate(parts) for parts in zip(*outputs, strict=True))
-        warnings = _warnings(track, self.card.segments.segment_seconds, n_silent == len(starts))
-        prediction = self._conclude(track.duration_seconds, starts, logits, path, warnings)
-        return prediction, embeddings[0].mean(axis=0) if embeddings else None
+        warnings = _warnings(track, self.card.segments.segment_seconds, loud)
+        counted = list(compress(starts, loud))
+        prediction = self._conclude(track.duration_seconds, counted, logits[loud], path, warnings)
+        embedding = embeddings[0][loud if any(loud) else ...].mean(axis=0) if embeddings else None
+        return prediction, embedding
 
     def _conclude(
         self,
@@ -265,9 +284,12 @@ class Classifier:
         warnings: tuple[str, ...],
     ) -> Prediction:
         by_segment = self._calibrated(logits)
-        track = aggregation.track_probabilities(
-            by_segment, self.card.aggregation, self.card.calibration.track_temperature
-        )
+        n_labels = len(self.labels)
+        track = np.full(n_labels, 1 / n_labels)  # of a silent track, about which nothing is known
+        if len(by_segment):
+            track = aggregation.track_probabilities(
+                by_segment, self.card.aggregation, self.card.calibration.track_temperature
+            )
         length = self.card.segments.segment_seconds
         return Prediction(
             path=path,
@@ -316,15 +338,21 @@ def _mono(waveform: NDArray[Any], sample_rate: int) -> Waveform:
     return audio.downmix(array.astype(np.float32, copy=False))
 
 
-def _warnings(track: OpenTrack, segment_seconds: float, is_silent: bool) -> tuple[str, ...]:
+def _warnings(track: OpenTrack, segment_seconds: float, loud: Sequence[bool]) -> tuple[str, ...]:
     warnings = list(track.warnings)
     if track.duration_seconds < segment_seconds:
         warnings.append(
             f"shorter than one segment ({track.duration_seconds:.2f} s of {segment_seconds:g} s); "
             "it was repeated to fill one"
         )
-    if is_silent:
-        warnings.append("silent: no sample is louder than -80 dB; the answer means nothing")
+    if not any(loud):
+        warnings.append("silent: no sample is louder than -80 dB, so it gets no genre")
+    elif not all(loud):
+        share = 1 - sum(loud) / len(loud)
+        warnings.append(
+            f"silent: {share:.0%} of its segments hold no sample louder than -80 dB; "
+            "they are left out"
+        )
     return tuple(warnings)
 
 

@@ -17,6 +17,7 @@ SegmentChoice = int | Literal["all"] | None
 WHOLE_TRACK_SECONDS = 60.0
 N_SPREAD = 8
 _BATCH_SEGMENTS = 16
+SILENCE_PEAK = 1e-4  # -80 dB re full scale, three steps of a 16-bit file
 
 
 def checked(choice: SegmentChoice) -> SegmentChoice:
@@ -104,6 +105,17 @@ def cut_spread(waveform: Waveform, spec: FeatureSpec, starts_seconds: list[float
     last = waveform.shape[-1] - size
     firsts = [min(round(start * spec.sample_rate), last) for start in starts_seconds]
     return np.stack([waveform[0, first : first + size] for first in firsts])
+
+
+def are_loud(waveforms: Waveform) -> list[bool]:
+    """Say of each segment whether it holds a sample of SILENCE_PEAK or more.
+
+    Args:
+        waveforms: shape (n_segments, samples).
+    """
+    peaks = np.abs(waveforms).max(axis=1)
+    found: list[bool] = (peaks >= SILENCE_PEAK).tolist()
+    return found
 
 
 def cut_whole(blocks: Iterable[Waveform], spec: FeatureSpec) -> Iterator[tuple[int, Waveform]]:

@@ -189,6 +189,8 @@ def of(prediction: Prediction, change_penalty: float = CHANGE_PENALTY) -> Timeli
     if change_penalty < 0:
         raise ValueError(f"change_penalty is {change_penalty}; it must be at least 0")
     labels = tuple(prediction.probabilities)
+    if not prediction.segments:  # silent
+        return Timeline(prediction.path, prediction.duration_seconds, labels, (), ())
     edges, probabilities = _grid(prediction, labels)
     durations = edges[:, 1] - edges[:, 0]
     segment = prediction.segments[0]

@@ -64,9 +64,11 @@ class LibraryEntry:
 
     @property
     def label(self) -> str | None:
-        """The most probable label of the audio."""
-        probabilities = self.probabilities
-        return max(probabilities, key=probabilities.__getitem__) if probabilities else None
+        """The most probable label of the audio; None of a silent one, where all are alike."""
+        probabilities = self.probabilities or {}
+        if len(set(probabilities.values())) < 2:
+            return None
+        return max(probabilities, key=probabilities.__getitem__)
 
     @property
     def probability(self) -> float | None:

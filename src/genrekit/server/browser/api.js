@@ -45,15 +45,19 @@ async function analyse(file, network) {
   const pieces = cut(waveform, spec);
   const features = pieces.map(([, samples]) => front.compute(samples));
   const rows = await network.predict(features);
-  const isSilent = pieces.every(([, samples]) => samples.every((value) => Math.abs(value) < SILENCE_PEAK));
-  return { starts: pieces.map(([start]) => start / spec.sample_rate), features, rows, spec, seconds, isSilent };
+  const loud = pieces.map(([, samples]) => samples.some((value) => Math.abs(value) >= SILENCE_PEAK));
+  return { starts: pieces.map(([start]) => start / spec.sample_rate), features, rows, spec, seconds, loud };
 }
 
 function predictionOf(file, analysis, network, threshold, fixed) {
   const { card } = network;
-  const { rows, starts, seconds, spec } = analysis;
+  const { seconds, spec, loud } = analysis;
+  const rows = analysis.rows.filter((_, i) => loud[i]); // silence does not vote
+  const starts = analysis.starts.filter((_, i) => loud[i]);
   const named = (row) => Object.fromEntries(card.labels.map((label, i) => [label, row[i]]));
-  const track = trackProbabilities(rows, card.aggregation, card.calibration.track_temperature);
+  const track = rows.length
+    ? trackProbabilities(rows, card.aggregation, card.calibration.track_temperature)
+    : card.labels.map(() => 1 / card.labels.length);
   const genres = card.labels.map((label, i) => ({ label, probability: track[i] })).sort((a, b) => b.probability - a.probability);
   const segments = rows.map((row, i) => ({
     start_seconds: rounded(starts[i]),
@@ -62,8 +66,12 @@ function predictionOf(file, analysis, network, threshold, fixed) {
   }));
   const warnings = [];
   if (seconds < spec.segment_seconds) warnings.push("shorter than one segment; it was repeated to fill one");
-  if (analysis.isSilent) warnings.push("silent: no sample is louder than -80 dB; the answer means nothing");
-  const abstained = genres[0].probability < threshold;
+  if (!rows.length) warnings.push("silent: no sample is louder than -80 dB, so it gets no genre");
+  else if (rows.length < loud.length) {
+    const share = Math.round(100 * (1 - rows.length / loud.length));
+    warnings.push(`silent: ${share} % of its segments hold no sample louder than -80 dB; they are left out`);
+  }
+  const abstained = !rows.length || genres[0].probability < threshold;
   return {
     path: file.name,
     label: abstained ? null : genres[0].label,

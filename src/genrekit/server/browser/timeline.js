@@ -5,9 +5,9 @@ const LEAST_PROBABILITY = 1e-3;
 /** Return the JSON form of a timeline. `constants` holds change_penalty and colours. */
 export function timelineOf(segments, labels, constants) {
   const cells = gridOf(segments, labels);
-  const length = segments[0].end_seconds - segments[0].start_seconds;
-  const path = bestPath(cells, length, constants.change_penalty);
-  const spans = spansOf(cells, path, labels);
+  const length = segments.length && segments[0].end_seconds - segments[0].start_seconds;
+  const path = cells.length ? bestPath(cells, length, constants.change_penalty) : [];
+  const spans = cells.length ? spansOf(cells, path, labels) : [];
   const changes = spans.slice(1).filter((span, i) => span.label !== spans[i].label);
   return {
     labels,
