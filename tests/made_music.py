@@ -11,6 +11,12 @@ import soundfile
 SAMPLE_RATE = 22050
 
 
+def write_tone(path: Path) -> None:
+    """Write a tenth of a second of a tone as WAV, whatever the suffix, with the folders above."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, 0.5 * np.sin(0.3 * np.arange(800)), 8000, format="WAV")
+
+
 def song(seed: int, seconds: float = 10.0, *, drums: bool = False) -> np.ndarray:
     """A random tune of decaying harmonics, over random drum hits if asked for. Shape (samples,)."""
     rng = np.random.default_rng(seed)

@@ -3,97 +3,36 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+import runpy
 from pathlib import Path
 
-import numpy as np
 import pytest
-import soundfile
-from PIL import Image
 
-from genrekit.datasets import Dataset, gtzan, layouts, manifest, open_dataset
-from genrekit.features.handcrafted import COLUMNS
+from genrekit.datasets import Dataset, gtzan, layouts, open_dataset
 
 LAYOUTS = layouts()
 ROOT = Path(__file__).resolve().parents[2]
 DIGITS = {"md5": 32, "sha1": 40, "sha256": 64}
 
 
-def put(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(path, 0.5 * np.sin(0.3 * np.arange(800)), 8000, format="WAV")
+EXAMPLES = Path(__file__).resolve().parents[1] / "datasets" / "examples"  # a module a layout
 
 
-def make_gtzan(root: Path) -> None:
-    # Every third track of two genres whose artists are many.
-    for genre in ("country", "metal"):
-        for number in range(0, 100, 3):
-            put(root / f"genres/{genre}/{genre}.{number:05d}.wav")
-
-
-def make_fma(root: Path) -> None:
-    lines = [",artist,set,set,track", ",id,split,subset,genre_top", "track_id,,,,"]
-    for number in range(1, 25):
-        put(root / f"fma_small/000/{number:06d}.mp3")
-        part = ("training", "training", "validation", "test")[number // 2 % 4]
-        lines.append(f"{number},{number // 2},{part},small,{('Rock', 'Folk')[number // 2 % 2]}")
-    (root / "fma_metadata").mkdir()
-    (root / "fma_metadata/tracks.csv").write_text("\n".join(lines))
-
-
-def make_folder(root: Path) -> None:
-    for number in range(20):
-        put(root / f"{('polka', 'ska')[number % 2]}/{number}.wav")
-
-
-def make_manifest(root: Path) -> None:
-    lines = ["path,genre,artist,split"]
-    for number in range(24):
-        put(root / f"{number}.wav")
-        genre, part = ("polka", "ska")[number % 2], ("train", "valid", "test", "")[number // 2 % 4]
-        lines.append(f"{number}.wav,{genre},artist {number // 2},{part}")
-    (root / manifest.FILE_NAME).write_text("\n".join(lines))
-
-
-def make_feature_table(root: Path) -> Path:
-    lines = [",".join(["filename", "length", *COLUMNS, "label"])]
-    for genre in ("country", "metal"):
-        for number in range(0, 100, 3):
-            cells = [str(number)] * len(COLUMNS)
-            lines.append(",".join([f"{genre}.{number:05d}.wav", "661794", *cells, genre]))
-    (root / "features.csv").write_text("\n".join(lines))
-    return root / "features.csv"
-
-
-def make_images(root: Path) -> None:
-    for genre in ("country", "metal"):
-        (root / genre).mkdir()
-        for number in range(0, 100, 3):
-            Image.new("L", (32, 24)).save(root / genre / f"{genre}{number:05d}.png")
-
-
-# What each makes below a folder; it returns the path to open where that is not the folder.
-MAKERS: dict[str, Callable[[Path], Path | None]] = {
-    "feature-table": make_feature_table,
-    "gtzan": make_gtzan,
-    "fma-small": make_fma,
-    "folder": make_folder,
-    "images": make_images,
-    "manifest": make_manifest,
-}
+def make(layout: str, root: Path) -> Path:
+    """Make the tiny example of a layout below a folder; return what is to be opened."""
+    source = EXAMPLES / f"{layout.replace('-', '_')}.py"
+    assert source.is_file(), f"{source} has to make a tiny example of the layout"
+    module = runpy.run_path(str(source))
+    return module["make"](root) or root
 
 
 @pytest.fixture(scope="module")
 def examples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Dataset]:
-    found = {}
-    for name, make in MAKERS.items():
-        root = tmp_path_factory.mktemp(name)
-        found[name] = open_dataset(make(root) or root)
-    return found
+    return {name: open_dataset(make(name, tmp_path_factory.mktemp(name))) for name in LAYOUTS}
 
 
-def test_every_layout_has_an_example() -> None:
-    assert set(MAKERS) == set(LAYOUTS)
+def test_no_example_is_of_a_layout_that_is_gone() -> None:
+    assert {path.stem.replace("_", "-") for path in EXAMPLES.glob("*.py")} == set(LAYOUTS)
 
 
 @pytest.mark.parametrize("name", LAYOUTS)

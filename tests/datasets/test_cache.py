@@ -18,8 +18,9 @@ import soundfile
 from genrekit.datasets.cache import CachedFeatures, SpectrogramCache
 from genrekit.datasets.tracks import Track
 from genrekit.errors import DatasetError, ModelError
-from genrekit.features import FeatureSpec, compute, log_mel
+from genrekit.features import FeatureSpec, compute
 from genrekit.features.level import level_db, lift_db
+from genrekit.features.log_mel import log_mel
 
 SPEC = FeatureSpec(sample_rate=8000, n_fft=512, hop_length=128, n_mels=32, segment_seconds=0.5)
 

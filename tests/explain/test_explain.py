@@ -71,9 +71,8 @@ def write_folder(
 
 @pytest.fixture(scope="module")
 def cue_bin() -> int:
-    from genrekit.features.mel import bin_hz
 
-    return int(np.abs(bin_hz(SPEC) - CUE_HZ).argmin())
+    return int(np.abs(SPEC.bin_hz - CUE_HZ).argmin())
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,6 @@ import pytest
 
 from genrekit import Classifier, demo
 from genrekit.explain import spectrogram
-from genrekit.features.mel import bin_hz
 from genrekit.features.spec import FeatureSpec
 from genrekit.inference.frontend import Segments
 from genrekit.models.card import one_view
@@ -40,7 +39,7 @@ def test_the_image_is_what_the_network_takes(tmp_path: Path) -> None:
 
 def test_a_tone_is_bright_at_its_frequency() -> None:
     spec = FeatureSpec(n_mels=96)
-    centres = bin_hz(spec)
+    centres = spec.bin_hz
     assert np.all(np.diff(centres) > 0)
     time = np.arange(spec.segment_samples) / spec.sample_rate
     tone = np.sin(2 * np.pi * 3000 * time).astype(np.float32)[None]

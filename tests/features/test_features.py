@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 
 from genrekit.errors import AudioError, ModelError
-from genrekit.features import FeatureSpec, compute, decibels, log_mel, log_stft
+from genrekit.features import FeatureSpec, compute, decibels
+from genrekit.features.log_mel import log_mel
+from genrekit.features.log_stft import log_stft
 from genrekit.features.mel import band_groups, hz_to_mel, mel_filters, mel_to_hz
+from genrekit.features.spec import kinds
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "features.npz"
 CASES = ["mel_22050", "mel_16000", "mel_htk_zeros_band", "mel_44100_odd_hop", "stft_44100"]
@@ -97,7 +100,24 @@ def test_frames_by_the_definition(n_samples: int, padding: str) -> None:
         assert np.abs(found[:, frame] - expected)[audible].max() < 1e-2
 
 
-@pytest.mark.parametrize("kind", ["log_mel", "log_stft"])
+SPECTROGRAMS = [kind for kind in kinds() if FeatureSpec(kind=kind).is_spectrogram]
+
+
+@pytest.mark.parametrize("kind", SPECTROGRAMS)
+def test_every_bin_of_a_spectrogram_has_a_frequency(kind: str) -> None:
+    spec = SMALL.model_copy(update={"kind": kind})
+    assert spec.bin_hz.shape == (spec.n_bins,)
+    assert (np.diff(spec.bin_hz) > 0).all()
+    assert spec.bin_hz[-1] <= spec.sample_rate / 2
+
+
+@pytest.mark.parametrize("kind", ["nothing", "spec", "../log_mel", "os"])
+def test_an_unknown_kind_is_refused(kind: str) -> None:
+    with pytest.raises(ValueError, match="unknown kind of front end"):
+        FeatureSpec(kind=kind)
+
+
+@pytest.mark.parametrize("kind", SPECTROGRAMS)
 def test_segments_do_not_know_each_other(kind: str) -> None:
     spec = SMALL.model_copy(update={"kind": kind, "mean": -20.0, "std": 7.0})
     segments = noise(2, 3, spec.segment_samples)
@@ -173,7 +193,7 @@ def test_refuses_integers() -> None:
 
 
 def test_decibels_refuse_what_is_no_spectrogram() -> None:
-    with pytest.raises(ModelError, match="unknown kind of spectrogram 'handcrafted'"):
+    with pytest.raises(ModelError, match="got kind 'handcrafted'; expected a kind of spectrogram"):
         decibels(noise(16000), FeatureSpec(kind="handcrafted"))
 
 

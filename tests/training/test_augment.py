@@ -7,7 +7,6 @@ import pytest
 
 from genrekit import features
 from genrekit.features.level import level_db
-from genrekit.features.mel import bin_hz
 from genrekit.features.spec import FeatureSpec
 from genrekit.training import augment
 from genrekit.training.recipe import Augmentation
@@ -81,7 +80,7 @@ def test_the_same_generator_gives_the_same_batch() -> None:
 
 def test_low_pass_falls_to_the_floor_above_one_cutoff_a_segment() -> None:
     spec = FeatureSpec(floor_db=-100.0)
-    centres = bin_hz(spec)
+    centres = spec.bin_hz
     decibels = np.zeros((50, spec.n_bins, 4), np.float32)
     passed = augment.low_pass(decibels, spec, (2000.0, 4000.0), rng())
     assert set(np.unique(passed)) == {-100.0, 0.0}
@@ -105,7 +104,7 @@ def test_noise_lies_where_white_noise_of_that_power_would(kind: str) -> None:
     np.testing.assert_allclose(more_db, 10 * np.log10(1 + 10 ** (-snr_db / 10)), atol=0.01)
     # Far from the tone the noise is all there is, and as flat as the front end shows white noise.
     white = features.decibels(rng().standard_normal(time.shape).astype(np.float32), spec)
-    far = bin_hz(spec) > 4000
+    far = spec.bin_hz > 4000
     shown, expected = (10 ** (x[far] / 10) for x in (noisy[0], white))
     ratios_db = 10 * np.log10(shown.mean(axis=1) / expected.mean(axis=1))
     assert np.std(ratios_db) < 1.0

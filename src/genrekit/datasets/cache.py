@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from genrekit import audio, files
 from genrekit.errors import DatasetError, GenrekitError
-from genrekit.features import FeatureSpec, decibels, front_end, image, normalise
+from genrekit.features import FeatureSpec, check_spectrogram, decibels, image, normalise
 from genrekit.features.level import lift_db
 from genrekit.workers import Failure, Pool, n_cores
 
@@ -102,7 +102,7 @@ class SpectrogramCache:
             DatasetError: two tracks have one track_id, or the folder cannot be written or is full.
             ModelError: spec.kind has no front end.
         """
-        front_end(spec)  # raises before anything is written
+        check_spectrogram(spec)  # raises before anything is written
         folder, tracks = self.folder / _key(spec), list(tracks)
         tasks = [_Task(track.track_id, Path(track.path), folder, spec) for track in tracks]
         _check_names(tasks)

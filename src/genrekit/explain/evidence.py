@@ -19,8 +19,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from genrekit.features.mel import bin_hz
-
 if TYPE_CHECKING:
     from genrekit.models.card import View
     from genrekit.models.runtime import Features
@@ -61,9 +59,9 @@ class Grid:
         fewest_frames = min(view.features.n_frames for view in views)
         n_windows = min(max(target, _FEWEST_WINDOWS), _MOST_WINDOWS, fewest_frames)
         bin_edges = {name: _edges(first.n_bins, min(N_BANDS, first.n_bins))}
-        limits_hz = bin_hz(first)[list(bin_edges[name][1:-1])]
+        limits_hz = first.bin_hz[list(bin_edges[name][1:-1])]
         for view in views[1:]:
-            inner = np.searchsorted(bin_hz(view.features), limits_hz).tolist()
+            inner = np.searchsorted(view.features.bin_hz, limits_hz).tolist()
             bin_edges[view.name] = (0, *inner, view.features.n_bins)
         frame_edges = {view.name: _edges(view.features.n_frames, n_windows) for view in views}
         return cls(frame_edges, bin_edges)

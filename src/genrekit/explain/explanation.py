@@ -17,7 +17,6 @@ from genrekit.explain.document import ExplanationDocument, LabelEvidence, Passag
 from genrekit.explain.evidence import Floats, Grid
 from genrekit.explain.spectrogram import Spectrogram
 from genrekit.features import handcrafted
-from genrekit.features.mel import bin_hz
 from genrekit.prediction import Prediction
 
 if TYPE_CHECKING:
@@ -244,7 +243,7 @@ def _fill(card: ModelCard, features: Features) -> tuple[dict[str, Floats], str]:
 def _bands(view: View, grid: Grid) -> tuple[str, ...]:
     if view.features.n_frames == 1:
         return handcrafted.COLUMNS
-    centres = bin_hz(view.features)
+    centres = view.features.bin_hz
     pairs = pairwise(grid.bin_edges[view.name])
     return tuple(f"{centres[low]:.0f} - {centres[high - 1]:.0f} Hz" for low, high in pairs)
 

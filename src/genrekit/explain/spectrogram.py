@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrekit.errors import AudioError
-from genrekit.features import log_mel
-from genrekit.features.mel import bin_hz
+from genrekit.features.log_mel import log_mel
 from genrekit.features.spec import FeatureSpec
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ class Spectrogram:
             views: the model's.
         """
         spec = views[0].features
-        self.seen_by_network = spec.kind in ("log_mel", "log_stft")
+        self.seen_by_network = spec.is_spectrogram
         self._name = views[0].name
         self._spec = spec if self.seen_by_network else _log_mel_spec(spec)
         self._starts_seconds: list[float] = []
@@ -98,7 +97,7 @@ class Spectrogram:
             "n_left_out": self.n_left_out,
             "segment_seconds": spec.segment_seconds,
             "seconds_per_frame": spec.hop_length / spec.sample_rate,
-            "bin_hz": bin_hz(spec).round(1).tolist(),
+            "bin_hz": spec.bin_hz.round(1).tolist(),
             "low_db": low_db,
             "high_db": high_db,
             "seen_by_network": self.seen_by_network,

@@ -81,14 +81,8 @@ def band_edges_hz(spec: FeatureSpec) -> NDArray[np.float64]:
     return mel_to_hz(np.linspace(low, high, spec.n_mels + 2), spec.mel_scale)
 
 
-def bin_hz(spec: FeatureSpec) -> NDArray[np.float64]:
-    """Return the centre of every bin in Hz. Shape (n_bins,).
-
-    >>> bin_hz(FeatureSpec(kind="log_stft", n_fft=2048, sample_rate=22050))[-1].item()
-    11025.0
-    """
-    if spec.kind == "log_stft":
-        return np.arange(spec.n_bins, dtype=np.float64) * (spec.sample_rate / spec.n_fft)
+def band_centres_hz(spec: FeatureSpec) -> NDArray[np.float64]:
+    """Return the centre of every mel band in Hz. Shape (n_mels,)."""
     return band_edges_hz(spec)[1:-1]
 
 

@@ -3,12 +3,55 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated, Literal
+import importlib
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from genrekit.errors import unknown_name
 
 PositiveInt = Annotated[int, Field(gt=0)]
 PositiveSeconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+@dataclass(frozen=True)
+class FrontEndKind:
+    """One kind of front end: what a module of genrekit.features defines as ``KIND``.
+
+    Args:
+        compute: makes features of segments, shape (..., samples) -> (..., n_bins, n_frames). Of a
+            spectrogram they are decibels, not normalised.
+        n_bins: the rows of the features.
+        bin_hz: the centre of each row in Hz, shape (n_bins,); None where the features are no
+            spectrogram, but columns that are defined by fixed numbers.
+    """
+
+    compute: Callable[[NDArray[Any], FeatureSpec], NDArray[np.float32]]
+    n_bins: Callable[[FeatureSpec], int]
+    bin_hz: Callable[[FeatureSpec], NDArray[np.float64]] | None = None
+
+
+@cache
+def find_kind(name: str) -> FrontEndKind | None:
+    """Return the kind of front end of a name, which is a module's; None where there is none."""
+    package = __name__.rpartition(".")[0]
+    modules = importlib.import_module(package).__path__
+    if name not in {info.name for info in pkgutil.iter_modules(modules)}:
+        return None
+    kind: FrontEndKind | None = getattr(importlib.import_module(f"{package}.{name}"), "KIND", None)
+    return kind
+
+
+def kinds() -> list[str]:
+    """Return the names of all kinds of front ends."""
+    modules = importlib.import_module(__name__.rpartition(".")[0]).__path__
+    return [info.name for info in pkgutil.iter_modules(modules) if find_kind(info.name)]
 
 
 class FeatureSpec(BaseModel):
@@ -26,7 +69,7 @@ class FeatureSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kind: Literal["log_mel", "log_stft", "handcrafted"] = "log_mel"
+    kind: str = "log_mel"  # a module of genrekit.features with a KIND
     sample_rate: PositiveInt = 22050
     n_fft: PositiveInt = 2048
     hop_length: PositiveInt = 512
@@ -44,11 +87,18 @@ class FeatureSpec(BaseModel):
     first_seconds: PositiveSeconds | None = None
     level_db: Annotated[float, Field(allow_inf_nan=False)] | None = None
 
+    @field_validator("kind")
+    @classmethod
+    def _is_known(cls, kind: str) -> str:
+        if find_kind(kind) is None:
+            raise ValueError(unknown_name("kind of front end", kind, kinds()))
+        return kind
+
     @model_validator(mode="after")
     def _check_kind(self) -> FeatureSpec:
         free = {"kind", "segment_seconds", "segment_hop_seconds"}
         set_ = self.model_dump(exclude=free, exclude_defaults=True)
-        if self.kind == "handcrafted" and set_:
+        if not self.is_spectrogram and set_:
             raise ValueError(
                 f"the hand-crafted columns are defined by fixed numbers; {', '.join(set_)} came, "
                 "only segment_seconds and segment_hop_seconds may be set"
@@ -85,6 +135,26 @@ class FeatureSpec(BaseModel):
         return min(duration_seconds, self.first_seconds or duration_seconds)
 
     @property
+    def front_end(self) -> FrontEndKind:
+        """The kind of front end that ``kind`` names."""
+        found = find_kind(self.kind)
+        if found is None:  # a spec that was made without validation
+            raise ValueError(unknown_name("kind of front end", self.kind, kinds()))
+        return found
+
+    @property
+    def is_spectrogram(self) -> bool:
+        """Whether the features are decibels over frequency and time."""
+        return self.front_end.bin_hz is not None
+
+    @property
+    def bin_hz(self) -> NDArray[np.float64]:
+        """The centre of every bin of a spectrogram in Hz. Shape (n_bins,)."""
+        if self.front_end.bin_hz is None:
+            raise ValueError(f"got kind {self.kind!r}; expected a kind of spectrogram")
+        return self.front_end.bin_hz(self)
+
+    @property
     def segment_samples(self) -> int:
         """Samples in one segment."""
         return round(self.segment_seconds * self.sample_rate)
@@ -92,13 +162,12 @@ class FeatureSpec(BaseModel):
     @property
     def n_frames(self) -> int:
         """Frames of one segment: 1 + segment_samples // hop_length (centred), 1 if handcrafted."""
-        return 1 if self.kind == "handcrafted" else 1 + self.segment_samples // self.hop_length
+        return 1 + self.segment_samples // self.hop_length if self.is_spectrogram else 1
 
     @property
     def n_bins(self) -> int:
         """Rows of the features: n_mels, 1 + n_fft // 2 for log_stft, 57 if handcrafted."""
-        rows = {"log_mel": self.n_mels, "log_stft": 1 + self.n_fft // 2, "handcrafted": 57}
-        return rows[self.kind]
+        return self.front_end.n_bins(self)
 
     def digest(self) -> str:
         """Return the SHA-256 of the canonical JSON form, the key of caches and cards."""

@@ -20,29 +20,6 @@ _BLOCK_SAMPLES = 131_072
 _PEAK_LIMIT = 1e12
 
 
-def log_stft(waveform: NDArray[Any], spec: FeatureSpec) -> NDArray[np.float32]:
-    """Turn a waveform into a power spectrogram in decibels.
-
-    Args:
-        waveform: audio in [-1, 1] at spec.sample_rate. Shape (..., samples).
-        spec: the front end; n_fft, hop_length, padding and floor_db are used.
-
-    Returns:
-        Power in dB re 1.0, floored at spec.floor_db, not normalised.
-        Shape (..., 1 + n_fft // 2, frames), frames = 1 + samples // hop_length.
-
-    Raises:
-        AudioError: fewer samples than one FFT window, or a value that is not finite.
-    """
-    segments = as_segments(waveform, spec)
-    n_frames = 1 + segments.shape[1] // spec.hop_length
-    out = np.empty((len(segments), 1 + spec.n_fft // 2, n_frames), np.float32)
-    for index, frames, power in power_blocks(segments, spec):
-        to_db(power, spec.floor_db)
-        out[index, :, frames] = power.T
-    return out.reshape(*waveform.shape[:-1], *out.shape[1:])
-
-
 def power_blocks(
     segments: NDArray[np.float32], spec: FeatureSpec
 ) -> Iterator[tuple[int, slice, NDArray[np.float32]]]:

@@ -1,23 +1,27 @@
-"""Backbones by name: our own two, and everything that timm knows."""
+"""Backbones by name: the modules of this package with a ``backbone``, and all that timm knows."""
 
 from __future__ import annotations
 
 import difflib
+import importlib
 import logging
 import pickle
+import pkgutil
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from genrekit import networks
 from genrekit.errors import ModelError, RecipeError
 from genrekit.features.spec import FeatureSpec
-from genrekit.networks.cnn import Cnn
 
 LOGGER = logging.getLogger(__name__)
-OWN = ("cnn", "musicnn")
+Size = tuple[int, int, int]  # channels, height and width of the input
 POOLINGS = {"avg": "avg", "concat": "catavgmax"}
 # What a checkpoint calls its classifier, which a backbone leaves out.
 CLASSIFIERS = ("_fc.", "classifier.", "fc.", "head.")
@@ -33,7 +37,7 @@ def build(
     """Make a backbone: normalised features in, one vector a segment out.
 
     Args:
-        name: "cnn", "musicnn" or a name that timm knows.
+        name: a module of genrekit.networks with a ``backbone``, or a name that timm knows.
         spec: the front end, which gives the input's shape.
         weights: "none", "imagenet" (timm fetches them) or the path of a weight file.
         pooling: "avg" or "concat" (mean and maximum side by side); musicnn has its own.
@@ -47,11 +51,46 @@ def build(
         RecipeError: unknown name, or one that cannot take this input, pooling or weights.
         ModelError: the weight file is missing, unreadable or does not fit.
     """
-    if name == "musicnn":
-        return _musicnn(spec, weights, taps)
-    if name == "cnn":
-        return _cnn(weights, pooling)
-    return TimmBackbone(name, spec, weights, pooling)
+    network = _own(name, (1, spec.n_bins, spec.n_frames), spec, weights, pooling, taps)
+    return network or TimmBackbone(name, spec, weights, pooling)
+
+
+def own_names() -> list[str]:
+    """Return the names of genrekit's own backbones."""
+    names = (info.name for info in pkgutil.iter_modules(networks.__path__))
+    return [name for name in names if _module(name)]
+
+
+@cache
+def _module(name: str) -> ModuleType | None:
+    """Return the module of an own backbone; None where the name is no such module's."""
+    if name not in {info.name for info in pkgutil.iter_modules(networks.__path__)}:
+        return None
+    module = importlib.import_module(f"{networks.__name__}.{name}")
+    return module if hasattr(module, "backbone") else None
+
+
+def _own(
+    name: str,
+    size: Size,
+    spec: FeatureSpec | None,
+    weights: str,
+    pooling: str,
+    taps: Sequence[str] = (),
+) -> Any:
+    """Make one of genrekit's own backbones and load its weights; None where it is timm's."""
+    module = _module(name)
+    if module is None:
+        return None
+    if weights == "imagenet":
+        raise RecipeError(f"backbone {name!r} has no weights 'imagenet'; write 'none' or a file")
+    network = module.backbone(size, spec, pooling, taps)
+    path = weight_path(name, weights)
+    if path and hasattr(network, "load_npz"):
+        network.load_npz(path)
+    elif path:
+        load(network, path)
+    return network
 
 
 def weight_path(name: str, weights: str) -> Path | None:
@@ -75,41 +114,17 @@ def weight_path(name: str, weights: str) -> Path | None:
     return path
 
 
-def _musicnn(spec: FeatureSpec, weights: str, taps: Sequence[str]) -> nn.Module:
-    from genrekit.networks import musicnn
-
-    if weights == "imagenet":
-        raise RecipeError("backbone 'musicnn' has no weights 'imagenet'; write 'msd' or a file")
-    network = musicnn.Musicnn(spec, taps)
-    path = weight_path("musicnn", weights)
-    if path:
-        network.load_npz(path)
-    return network
-
-
-def image_network(
-    name: str, size: tuple[int, int, int], weights: str, pooling: str
-) -> tuple[nn.Module, int]:
+def image_network(name: str, size: Size, weights: str, pooling: str) -> tuple[nn.Module, int]:
     """Make a network for colour images, and say how long its vectors are.
 
     Raises:
         RecipeError: unknown name, or one that cannot take this image or pooling.
         ModelError: the weight file is missing, unreadable or does not fit.
     """
-    if name == "cnn":
-        network = _cnn(weights, pooling, n_channels=size[0])
+    network = _own(name, size, None, weights, pooling)
+    if network:
         return network, network.n_features
     return timm_network(name, size, weights, pooling)
-
-
-def _cnn(weights: str, pooling: str, n_channels: int = 1) -> Cnn:
-    if weights == "imagenet":
-        raise RecipeError("backbone 'cnn' has no weights 'imagenet'; write 'none' or a file")
-    network = Cnn(pooling, n_channels)
-    path = weight_path("cnn", weights)
-    if path:
-        load(network, path)
-    return network
 
 
 class TimmBackbone(nn.Module):
@@ -127,9 +142,7 @@ class TimmBackbone(nn.Module):
         return embedding
 
 
-def timm_network(
-    name: str, size: tuple[int, int, int], weights: str, pooling: str
-) -> tuple[nn.Module, int]:
+def timm_network(name: str, size: Size, weights: str, pooling: str) -> tuple[nn.Module, int]:
     """Make a network of timm without its classifier.
 
     Args:
@@ -153,18 +166,19 @@ def timm_network(
     return network.train(), n_features
 
 
-def _create(name: str, size: tuple[int, int, int], weights: str, pooling: str) -> nn.Module:
+def _create(name: str, size: Size, weights: str, pooling: str) -> nn.Module:
     from genrekit.networks import torchvision_shim  # noqa: F401 - timm imports torchvision
 
     import timm  # isort: skip
 
     known = timm.list_models()
     if name.partition(".")[0] not in known:
-        near = difflib.get_close_matches(name, [*OWN, *known], n=3, cutoff=0.5)
+        near = difflib.get_close_matches(name, [*own_names(), *known], n=3, cutoff=0.5)
         hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+        allowed = ", ".join([*own_names(), "embedded:NAME"])
         raise RecipeError(
-            f"unknown backbone {name!r}{hint} Allowed: {', '.join(OWN)}, embedded:NAME, and the "
-            f"{len(known)} names of timm.list_models()"
+            f"unknown backbone {name!r}{hint} Allowed: {allowed}, and the {len(known)} names of "
+            "timm.list_models()"
         )
     options: dict[str, Any] = {
         "in_chans": size[0],
@@ -187,9 +201,7 @@ def _create(name: str, size: tuple[int, int, int], weights: str, pooling: str) -
         ) from error
 
 
-def _fitting(
-    timm: Any, name: str, options: dict[str, Any], size: tuple[int, int, int]
-) -> nn.Module:
+def _fitting(timm: Any, name: str, options: dict[str, Any], size: Size) -> nn.Module:
     """Make the network; one that needs its input's size is given it."""
     network: nn.Module = timm.create_model(name, **options)
     try:

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from genrekit.features.spec import FeatureSpec
 
 CHANNELS = (16, 32, 64, 128)
 
@@ -46,3 +52,11 @@ class Cnn(nn.Module):
         maps = self.blocks(features if features.ndim == 4 else features[:, None])
         mean = maps.mean(dim=(2, 3))
         return torch.cat([mean, maps.amax(dim=(2, 3))], 1) if self.pooling == "concat" else mean
+
+
+def backbone(
+    size: tuple[int, int, int], spec: FeatureSpec | None, pooling: str, taps: Sequence[str]
+) -> Cnn:
+    """Make the backbone "cnn"; see genrekit.networks.backbones."""
+    del spec, taps
+    return Cnn(pooling, size[0])

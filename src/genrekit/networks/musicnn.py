@@ -179,3 +179,17 @@ def _rename(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def _numbered(name: str, index: int) -> str:
     return name if index == 0 else f"{name}_{index}"
+
+
+def backbone(
+    size: tuple[int, int, int], spec: FeatureSpec | None, pooling: str, taps: Sequence[str]
+) -> Musicnn:
+    """Make the backbone "musicnn"; see genrekit.networks.backbones.
+
+    Raises:
+        RecipeError: the input is an image, or spec is not musicnn's front end.
+    """
+    del size, pooling
+    if spec is None:
+        raise RecipeError("backbone 'musicnn' takes spectrograms, no images; leave out model.image")
+    return Musicnn(spec, taps)

@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from genrekit import features
 from genrekit.features import FeatureSpec
+from genrekit.features.log_stft import log_stft
 
 SPEC = FeatureSpec(
     kind="log_stft", sample_rate=11025, n_fft=1024, hop_length=256, padding="zeros", floor_db=-100.0
@@ -51,7 +51,7 @@ def landmarks(waveform: Floats) -> Landmarks:
     """
     n_missing = max(0, SPEC.n_fft - waveform.shape[1])
     padded = np.pad(waveform, ((0, 0), (0, n_missing)))
-    return _pairs(*_peaks(features.log_stft(padded, SPEC)[0]))
+    return _pairs(*_peaks(log_stft(padded, SPEC)[0]))
 
 
 def _peaks(decibels: Floats) -> tuple[Indices, Indices]:

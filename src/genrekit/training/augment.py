@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from genrekit import features as front_ends
 from genrekit.features.level import LOG_POWER_PER_DB, level_db
-from genrekit.features.mel import bin_hz
 
 if TYPE_CHECKING:
     from genrekit.features.spec import FeatureSpec
@@ -83,7 +82,7 @@ def low_pass(
     """
     low, high = np.log(cutoff_hz)
     cutoffs = np.exp(rng.uniform(low, high, (len(decibels), 1)))
-    is_above = bin_hz(spec) > cutoffs  # (batch, n_bins)
+    is_above = spec.bin_hz > cutoffs  # (batch, n_bins)
     return np.where(is_above[:, :, None], np.float32(spec.floor_db), decibels)
 
 

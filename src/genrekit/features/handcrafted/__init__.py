@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from genrekit.features.handcrafted import cepstrum, chroma, hpss, spectrum, tempo, waves
 from genrekit.features.handcrafted.spectrum import SPEC
+from genrekit.features.spec import FeatureSpec, FrontEndKind
 from genrekit.features.stft import as_segments
 
 __all__ = ["COLUMNS", "N_MFCC", "values"]
@@ -93,3 +94,12 @@ def _moments(part: NDArray[Any]) -> tuple[float, float]:
     mean = float(part.mean(dtype=np.float64))
     centred = part.ravel() - mean
     return mean, float(np.einsum("i,i->", centred, centred)) / centred.size
+
+
+def _columns(segments: NDArray[Any], spec: FeatureSpec) -> NDArray[np.float32]:
+    """Return the columns as they are, not normalised. Shape (..., 57, 1)."""
+    del spec  # its numbers are fixed
+    return values(segments).astype(np.float32)[..., None]
+
+
+KIND = FrontEndKind(_columns, n_bins=lambda spec: len(COLUMNS))

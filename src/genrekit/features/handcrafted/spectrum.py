@@ -13,7 +13,7 @@ from genrekit.features.spec import FeatureSpec
 from genrekit.features.stft import hann, pad_into
 
 # Every number of the front end. The published table was made with librosa's defaults of its time.
-SPEC = FeatureSpec(kind="handcrafted")
+SPEC = FeatureSpec()
 N_FREQUENCIES = 1 + SPEC.n_fft // 2
 FREQUENCIES_HZ = np.arange(N_FREQUENCIES) * (SPEC.sample_rate / SPEC.n_fft)
 _ROLLOFF_SHARE = np.float32(0.85)
