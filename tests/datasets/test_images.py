@@ -142,8 +142,8 @@ def test_what_is_only_called_an_image_is_skipped_and_named(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ([], "holds images; model.backbone 'embedded:fast' hears audio"),
-        (["model.backbone=cnn"], "holds images; model.backbone 'cnn' hears audio"),
+        ([], "holds images; model.backbone 'embedded:fast' takes audio"),
+        (["model.backbone=cnn"], "holds images; model.backbone 'cnn' takes audio"),
         (["model.backbone=resnet18", "model.image=true"], "holds images; model.backbone"),
         (
             ["model.backbone=cnn", "model.image=published", "augmentation.random_crops=true"],
@@ -151,7 +151,7 @@ def test_what_is_only_called_an_image_is_skipped_and_named(tmp_path: Path) -> No
         ),
     ],
 )
-def test_a_recipe_that_hears_is_refused(options: list[str], reason: str, tmp_path: Path) -> None:
+def test_a_recipe_for_audio_is_refused(options: list[str], reason: str, tmp_path: Path) -> None:
     for genre in ("polka", "ska"):
         put(tmp_path / genre / "a.png")
     with pytest.raises(RecipeError, match=reason):

@@ -18,11 +18,12 @@ from typing import IO, Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from genrekit import files, plotting
 from genrekit.errors import ImageError
 from genrekit.features.spec import FeatureSpec
+from genrekit.schema import StrictModel
 
 Pixels = NDArray[np.uint8]
 Levels = NDArray[np.uint8]
@@ -31,7 +32,7 @@ Decibels = NDArray[np.float32]
 SUFFIX = ".png"
 N_COLOURS = 256
 WHITE = 255
-NOTE = "genrekit"  # the PNG text that says how an image was made
+NOTE = "genrekit"  # the PNG text with how an image was made
 # Where matplotlib puts the axes on a notebook's page, as shares of its width and height.
 LEFT, RIGHT, TOP, BOTTOM = 0.125, 0.9, 0.12, 0.875
 # The line around the axes is 0.8 pixels thick: it leaves a fifth of what lies below it.
@@ -46,7 +47,7 @@ _NOT_DRAWN = {"mean", "std", "segment_hop_seconds", "first_seconds", "level_db"}
 _MAX_DISTANCE = 150
 
 
-class Drawing(BaseModel):
+class Drawing(StrictModel):
     """How decibels become an image.
 
     Attributes:
@@ -56,8 +57,6 @@ class Drawing(BaseModel):
             for the quietest value; otherwise the spectrogram fills the image.
         range_db: what lies further below the loudest is as dark as can be.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     width: Side
     height: Side
@@ -178,7 +177,7 @@ def draw(decibels: NDArray[Any], drawing: Drawing = PUBLISHED) -> Pixels:
 
 
 def write(stream: IO[bytes], pixels: Pixels, note: Mapping[str, Any]) -> None:
-    """Write a PNG that says how it was made.
+    """Write a PNG with a note of how it was made.
 
     Args:
         stream: where to.
@@ -301,11 +300,11 @@ def _drawing(
     """
     drawing = PUBLISHED
     if made:
-        wanted, shown = spec.model_dump(mode="json"), made.get("features")
+        expected, shown = spec.model_dump(mode="json"), made.get("features")
         other = [
-            f"{key} {value}, not {wanted.get(key)}"
+            f"{key} {value}, not {expected.get(key)}"
             for key, value in (shown.items() if isinstance(shown, dict) else ())
-            if wanted.get(key) != value
+            if expected.get(key) != value
         ]
         if other:
             raise ImageError(
@@ -322,7 +321,7 @@ def _drawing(
 def _indices(inside: Pixels, drawing: Drawing) -> Levels | None:
     """Return the colours' indices, shape (n_rows, n_columns); None where they are others.
 
-    Under the line around it a spectrogram's first row and column cannot be told exactly: they are
+    Under the line around it a spectrogram's first row and column cannot be read exactly: they are
     taken from their neighbours.
     """
     start = 1 if drawing.framed else 0
@@ -352,7 +351,7 @@ def _unfold(shown: Levels, drawing: Drawing, spec: FeatureSpec) -> Decibels:
 
 
 def _nearest(shown: NDArray[np.int64], n: int) -> NDArray[np.int64]:
-    """Return, for each of n bins or frames, the place of the first at or after it that is shown."""
+    """Return, for each of n bins or frames, the index of the first at or after it that is shown."""
     return np.minimum(np.searchsorted(shown, np.arange(n)), len(shown) - 1)
 
 
