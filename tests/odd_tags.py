@@ -192,7 +192,7 @@ def ogg_pages(data: bytes) -> list[OggPage]:
     return pages
 
 
-def ogg(data: bytes, comments: list[bytes], prefix: bytes, suffix: bytes) -> bytes:
+def ogg(data: bytes, comments: list[bytes], prefix: bytes, suffix: bytes, serial: int = 1) -> bytes:
     """Give an Ogg file of one stream by FFmpeg other comments, in pages by mutagen."""
     pages = ogg_pages(data)
     n_header = 2
@@ -204,8 +204,8 @@ def ogg(data: bytes, comments: list[bytes], prefix: bytes, suffix: bytes) -> byt
         packets[0] = prefix[:1] + (len(packets[0]) - 4).to_bytes(3, "big") + packets[0][4:]
     header = OggPage.from_packets(packets, sequence=1)
     for number, page in enumerate([*header, *pages[n_header:]], 1):
-        page.sequence, page.serial = number, pages[0].serial
-    header[-1].position = 0
+        page.sequence, page.serial = number, serial
+    header[-1].position, pages[0].serial = 0, serial
     return b"".join(page.write() for page in [pages[0], *header, *pages[n_header:]])
 
 

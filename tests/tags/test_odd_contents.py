@@ -311,3 +311,18 @@ def test_padding_that_says_something_is_kept(every_format: Path, tmp_path: Path)
 
 def signatures(data: bytes) -> list[bytes]:
     return re.findall(rb"signed", data)
+
+
+def test_chained_streams_get_the_same_genre(every_format: Path, tmp_path: Path) -> None:
+    one, other = ((every_format / name).read_bytes() for name in ("a.ogg", "a.opus"))
+    path = tmp_path / "chained.ogg"
+    first = odd_tags.ogg(one, [b"GENRE=Rock", b"caf\xe9"], b"\x03vorbis", b"\1")
+    path.write_bytes(first + odd_tags.ogg(other, [b"genre=Pop"], b"OpusTags", b"", 2))
+    assert formats.conflicts(path) == ("Vorbis comments: Pop",)
+    tag_files.there_and_back(path, ["Jazz"], lambda data: check_both(data, first))
+
+
+def check_both(data: bytes, first: bytes) -> None:
+    assert data.lower().count(b"genre=jazz") == 2
+    assert b"caf\xe9" in data
+    assert not re.search(b"(?i)genre=(rock|pop)", data)

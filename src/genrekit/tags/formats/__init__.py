@@ -21,17 +21,21 @@ from genrekit.tags.formats.contents import TagContents, separate
 from genrekit.tags.profiles import Profile
 
 
-def read(path: Path) -> TagContents:
+def read(path: Path, *, is_whole: bool = False) -> TagContents:
     """Read the tags that genrekit uses.
 
     Args:
         path: a file in one of the formats of docs/tagging.md.
+        is_whole: look at chained Ogg streams as well, which takes reading all of the file.
 
     Raises:
         TagError: the file is not there or damaged, or holds no tags that genrekit knows.
     """
     with _understood(path), path.open("rb") as stream:
-        tags = [place.tag for place in containers.opened(FileBytes(stream), path).places]
+        tags = [
+            place.tag
+            for place in containers.opened(FileBytes(stream), path, is_whole=is_whole).places
+        ]
         first = {field: _first(tags, field) for field in base.FIELDS[1:]}
         raw = next((values for tag in tags if (values := tag.values("genre"))), [])
         genres = next((genres for tag in tags if (genres := _genres(tag))), [])
@@ -49,7 +53,7 @@ def conflicts(path: Path) -> tuple[str, ...]:
     None are named where the tags cannot be read.
     """
     try:
-        return read(path).conflicts
+        return read(path, is_whole=True).conflicts
     except (TagError, OSError):
         return ()
 

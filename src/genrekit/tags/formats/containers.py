@@ -51,6 +51,7 @@ _UNTAGGED = {
     b"#!AMR": "AMR",
     b".RMF": "RealMedia",
 }
+_N_ZEROS = 4096  # that may stand between a tag and the first frame
 _MPEG_SUFFIXES = {".mp3", ".mp2", ".mp1", ".mpga"}
 
 
@@ -62,8 +63,13 @@ class UntaggedError(TagError):
         self.format = format_name
 
 
-def opened(data: Bytes, path: Path) -> Container:
+def opened(data: Bytes, path: Path, *, is_whole: bool = True) -> Container:
     """Take a file apart.
+
+    Args:
+        data: the file's bytes.
+        path: where it lies.
+        is_whole: False is enough to read what tags say, and spares reading all of an Ogg file.
 
     Raises:
         UntaggedError: genrekit knows no tags in its format.
@@ -75,13 +81,13 @@ def opened(data: Bytes, path: Path) -> Container:
     for beginning, opener in _BEGINNINGS.items():
         form = _FORMS.get(beginning, b"")
         if head.startswith(beginning) and head[8:].startswith(form):
-            return opener(data)
+            return opener(data) if is_whole or opener is not Ogg else Ogg(data, is_whole=False)
     if data[4:8] in _MP4:
         return Mp4(data)
     for beginning, name in _UNTAGGED.items():
         if head.startswith(beginning):
             raise UntaggedError(name)
-    if not _is_mpeg(head):
+    if not _is_mpeg(data[start : start + _N_ZEROS].lstrip(b"\0")):
         if path.suffix.lower() not in _MPEG_SUFFIXES:
             raise UntaggedError(path.suffix or "files without a suffix", _UNKNOWN)
         packets.digest(path)  # junk before the music, or no music at all

@@ -12,6 +12,7 @@ import struct
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 from genrekit.errors import TagError
 from genrekit.tags.formats import comments, stacked
@@ -61,14 +62,20 @@ class _Stream:
 class Ogg:
     """An Ogg file.
 
+    Args:
+        data: the file.
+        is_whole: look at every page; otherwise at those before the first audio, which spares
+            reading the file. Then chained streams are not seen, and nothing can be changed.
+
     Raises:
         TagError: it holds no audio that genrekit knows, or is cut in its comments.
     """
 
-    def __init__(self, data: Bytes) -> None:
+    def __init__(self, data: Bytes, *, is_whole: bool = True) -> None:
         self._data = data
         self._start, self._end, self._around = stacked.around(data)
-        self._pages = list(_pages(data, self._start))
+        pages = _pages(data, self._start)
+        self._pages = list(pages if is_whole else takewhile(_has_no_audio, pages))
         self._streams: dict[Place, _Stream] = {}
         serials = list(self._by_serial())
         for kinds in (_AUDIO, _VIDEO):
@@ -119,7 +126,7 @@ class Ogg:
                 break
         if len(stream.packets) < n_packets or packet:
             raise TagError("its Ogg stream ends within its comments; the file has been cut")
-        if any(page.granule.strip(b"\0") and page.granule != _NO_GRANULE for page in stream.header):
+        if not all(map(_has_no_audio, stream.header)):
             raise TagError("its comments share a page with audio")
         start = stream.packets[0][: len(stream.prefix)]
         is_flac = stream.prefix[:1] == b"\x04"  # whose last block has another bit set
@@ -179,6 +186,11 @@ class Ogg:
             raise TagError(
                 "its Ogg Skeleton holds an index of places in the file, which would move"
             )
+
+
+def _has_no_audio(page: _Page) -> bool:
+    """Whether no packet of audio ends on a page."""
+    return page.granule in (bytes(8), _NO_GRANULE)
 
 
 def _pages(data: Bytes, here: int) -> Iterator[_Page]:
