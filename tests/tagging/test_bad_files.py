@@ -52,7 +52,7 @@ RAISED = [
 
 
 def failing(error: Exception) -> Callable[..., Any]:
-    def fail(*arguments: object) -> None:
+    def fail(*arguments: object, **named: object) -> None:
         raise error
 
     return fail
