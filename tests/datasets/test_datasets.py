@@ -457,12 +457,6 @@ def test_hashes_need_no_writable_cache_and_name_a_missing_file(
         index.hashes([tmp_path / "gone.wav"], folder=tmp_path / "cache")
 
 
-def test_a_dataset_takes_up_hashes(write: Write, tmp_path: Path) -> None:
-    dataset = open_dataset(write("polka/a.wav", "ska/b.wav"))
-    hashes = index.hashes([track.path for track in dataset.tracks], folder=tmp_path / "cache")
-    assert {track.sha256 for track in dataset.with_hashes(hashes).tracks} == set(hashes.values())
-
-
 # Decoding
 
 

@@ -272,11 +272,6 @@ class Dataset:
         cut = replace(self, tracks=tuple(found), fixed={}, repetitions=repetitions)
         return cut, Split(split.title, assignment)
 
-    def with_hashes(self, hashes: Mapping[Path, str]) -> Dataset:
-        """Return the dataset with each track's sha256 from a table by path."""
-        hashed = (replace(track, sha256=hashes.get(track.path)) for track in self.tracks)
-        return replace(self, tracks=tuple(hashed))
-
     def without(self, reasons: Mapping[str, str]) -> Dataset:
         """Return the dataset without some tracks, which its problems then name.
 

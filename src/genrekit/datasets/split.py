@@ -65,25 +65,6 @@ class Split(_Assigned[str]):
                 "split file cannot hold; rename the track"
             )
 
-    @classmethod
-    def from_parts(
-        cls,
-        name: str,
-        train: Iterable[str] = (),
-        validation: Iterable[str] = (),
-        test: Iterable[str] = (),
-    ) -> Split:
-        """Make a split from lists of track ids.
-
-        Raises:
-            DatasetError: a track stands in two parts.
-        """
-        assignment: dict[str, str] = {}
-        for part, track_ids in zip(PARTS, (train, validation, test), strict=True):
-            for track_id in track_ids:
-                _assign(assignment, track_id, part, name)
-        return cls(name, assignment)
-
     @property
     def title(self) -> str:
         """The name as reports print it."""

@@ -38,7 +38,6 @@ class Track:
     path: Path
     genre: str
     artist_group: str | None = None
-    sha256: str | None = None
     part: TrackPart | None = None
 
     @property
