@@ -66,16 +66,16 @@ def verify(
         list[str] | None, typer.Argument(help="Names or folders.", show_default="every model found")
     ] = None,
 ) -> None:
-    """Check models' files against their cards and run each on silence."""
+    """Check models' files against their cards and let each predict made audio."""
     from genrekit.errors import ModelError
-    from genrekit.models import install as installer
+    from genrekit.inference import verification
     from genrekit.models import registry
 
     n_bad = 0
     for name in names or registry.names():
         try:
             folder = registry.find(name)
-            installer.verify(folder)
+            verification.verify(folder)
         except ModelError as error:
             n_bad += 1
             console.say(f"{name}: {error}")
@@ -98,9 +98,10 @@ def install(
         genrekit models install runs/mine/model
         genrekit models install my-model.zip --overwrite
     """
+    from genrekit.inference import verification
     from genrekit.models import install as installer
 
-    folder = installer.install(source, overwrite=overwrite)
+    folder = installer.install(source, overwrite=overwrite, check=verification.verify)
     typer.echo(f"installed {folder.card.name} in {folder.path}")
 
 

@@ -17,7 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from genrekit.errors import unknown_name
 
 PositiveInt = Annotated[int, Field(gt=0)]
-PositiveSeconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+PositiveSeconds = Annotated[float, Field(ge=1e-3, le=86_400, allow_inf_nan=False)]
+_MAX_VALUES = 1 << 26  # of one segment
 
 
 @dataclass(frozen=True)
@@ -70,22 +71,22 @@ class FeatureSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: str = "log_mel"  # a module of genrekit.features with a KIND
-    sample_rate: PositiveInt = 22050
-    n_fft: PositiveInt = 2048
+    sample_rate: Annotated[int, Field(gt=0, le=768_000)] = 22050
+    n_fft: Annotated[int, Field(gt=0, le=1 << 17)] = 2048
     hop_length: PositiveInt = 512
     window: Literal["hann"] = "hann"
     padding: Literal["reflect", "zeros"] = "reflect"
-    n_mels: PositiveInt = 128
+    n_mels: Annotated[int, Field(gt=0, le=4096)] = 128
     f_min: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     f_max: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     mel_scale: Literal["slaney", "htk"] = "slaney"
-    floor_db: Annotated[float, Field(lt=0, allow_inf_nan=False)] = -100.0
-    mean: float = 0.0
-    std: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    floor_db: Annotated[float, Field(lt=0, ge=-1000, allow_inf_nan=False)] = -100.0
+    mean: Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)] = 0.0
+    std: Annotated[float, Field(ge=1e-9, le=1e9, allow_inf_nan=False)] = 1.0
     segment_seconds: PositiveSeconds = 3.0
     segment_hop_seconds: PositiveSeconds = 3.0
     first_seconds: PositiveSeconds | None = None
-    level_db: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    level_db: Annotated[float, Field(ge=-1000, le=1000, allow_inf_nan=False)] | None = None
 
     @field_validator("kind")
     @classmethod
@@ -118,6 +119,11 @@ class FeatureSpec(BaseModel):
             raise ValueError(
                 f"segment_seconds {self.segment_seconds} is shorter than one window of n_fft "
                 f"{self.n_fft} samples"
+            )
+        if max(self.segment_samples, self.n_bins * self.n_frames) > _MAX_VALUES:
+            raise ValueError(
+                f"a segment of {self.segment_seconds} s has {self.segment_samples} samples and "
+                f"{self.n_bins} x {self.n_frames} features; at most {_MAX_VALUES} of each fit"
             )
         if self.first_seconds is not None and self.first_seconds < self.segment_seconds:
             raise ValueError(

@@ -20,6 +20,8 @@ from genrekit.schema import StrictModel
 SEAL = "seal"
 FORMAT_VERSION = 2
 Probability = Annotated[float, Field(ge=0, le=1)]
+Temperature = Annotated[float, Field(ge=1e-3, le=1e3)]
+Label = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class OtherFormatError(ValueError):
@@ -72,9 +74,9 @@ class Calibration(StrictModel):
     to the power of 1 / track_temperature, normalised.
     """
 
-    temperature: Annotated[float, Field(gt=0)] = 1.0
-    track_temperature: Annotated[float, Field(gt=0)] = 1.0
-    bias: tuple[float, ...] = ()
+    temperature: Temperature = 1.0
+    track_temperature: Temperature = 1.0
+    bias: tuple[Annotated[float, Field(ge=-1000, le=1000)], ...] = ()
     fitted_on: str = ""
     ece_before: float | None = None
     ece_after: float | None = None
@@ -242,8 +244,8 @@ class ModelCard(StrictModel):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
     version: str
     description: str
-    labels: Annotated[tuple[str, ...], Field(min_length=2)]
-    views: Annotated[tuple[View, ...], Field(min_length=1)]
+    labels: Annotated[tuple[Label, ...], Field(min_length=2, max_length=10_000)]
+    views: Annotated[tuple[View, ...], Field(min_length=1, max_length=16)]
     images: Literal["none", "published", "other"] = "none"
     aggregation: Literal["mean_probability", "majority_vote"] = "mean_probability"
     calibration: Calibration = Calibration()

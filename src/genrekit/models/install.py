@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -21,13 +23,21 @@ from genrekit.models.runtime import LOGITS, Network
 # Nothing else is ever taken out of a folder or an archive.
 CONTENT = (CARD, NETWORK, README, "LICENSE", "NOTICE")
 MAX_BYTES = 2_000_000_000
+_MAX_TEXT_BYTES = 1 << 20  # of a README, a LICENSE, a NOTICE
 _BLOCK_BYTES = 1 << 20
 _HUB = "hub:"
+_STAGING, _OLD = ".model-", ".old"
+
+_LIMITS = {NETWORK: MAX_BYTES, CARD: registry.MAX_CARD_BYTES}
+_BROKEN_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
 
 Opener = Callable[[], IO[bytes]]
 
 
-def install(source: str, *, overwrite: bool = False) -> ModelFolder:
+Check = Callable[[ModelFolder], object]
+
+
+def install(source: str, *, overwrite: bool = False, check: Check | None = None) -> ModelFolder:
     """Copy a model into the user's folder, so that it has a name.
 
     The copy is checked before it appears; when anything fails, nothing is left behind.
@@ -35,18 +45,22 @@ def install(source: str, *, overwrite: bool = False) -> ModelFolder:
     Args:
         source: a model folder, a zip that holds one, or "hub:OWNER/NAME" of the Hugging Face hub.
         overwrite: replace an installed model of the same name.
+        check: raises ModelError where the model does not work; None runs the network on silence.
 
     Raises:
         ModelError: no such source; not a whole and unedited model; the name is taken.
         OSError: the user's folder cannot be written.
     """
+    check = check or verify
+    _remove_leftovers(registry.user_folder())
     if source.startswith(_HUB):
-        return _install_folder(_downloaded(source.removeprefix(_HUB)), overwrite)
+        return _install_folder(_downloaded(source.removeprefix(_HUB)), overwrite, check)
     path = Path(source)
     if path.is_dir():
-        return _install_folder(path, overwrite)
+        _refuse_links(path)
+        return _install_folder(path, overwrite, check)
     if path.is_file():
-        return _install_zip(path, overwrite)
+        return _install_zip(path, overwrite, check)
     raise ModelError(f"{source} is neither a folder nor a zip; give one, or {_HUB}OWNER/NAME")
 
 
@@ -89,21 +103,21 @@ def verify(folder: ModelFolder) -> Network:
     return network
 
 
-def _install_folder(source: Path, overwrite: bool) -> ModelFolder:
+def _install_folder(source: Path, overwrite: bool, check: Check) -> ModelFolder:
     registry.read(source)
     present = [name for name in CONTENT if (source / name).is_file()]
-    return _install({name: _opener(source / name) for name in present}, overwrite)
+    return _install({name: _opener(source / name) for name in present}, overwrite, check)
 
 
 def _opener(path: Path) -> Opener:
     return lambda: path.open("rb")
 
 
-def _install_zip(path: Path, overwrite: bool) -> ModelFolder:
+def _install_zip(path: Path, overwrite: bool, check: Check) -> ModelFolder:
     try:
         with zipfile.ZipFile(path) as archive:
-            return _install(_members(archive, path), overwrite)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+            return _install(_members(archive, path), overwrite, check)
+    except _BROKEN_ZIP as error:
         raise ModelError(f"{path} is not a readable zip: {error}; fetch it again") from error
 
 
@@ -129,20 +143,20 @@ def _member_opener(archive: zipfile.ZipFile, member: str) -> Opener:
     return lambda: archive.open(member)
 
 
-def _install(content: dict[str, Opener], overwrite: bool) -> ModelFolder:
+def _install(content: dict[str, Opener], overwrite: bool, check: Check) -> ModelFolder:
     """Fill a folder beside the target, check it there, then rename it."""
     parent = registry.user_folder()
     with _staged(parent) as staging:
         _fill(staging, content)
         checked = registry.read(staging)
-        verify(checked)
+        check(checked)
         (staging / README).write_text(readme.write(checked.card), encoding="utf-8")
         target = parent / checked.card.name
         _check_free(target, overwrite)
         if target.exists():
-            target.rename(staging.with_suffix(".old"))
+            target.rename(staging.with_suffix(_OLD))
         staging.rename(target)
-        shutil.rmtree(staging.with_suffix(".old"), ignore_errors=True)
+        shutil.rmtree(staging.with_suffix(_OLD), ignore_errors=True)
     return registry.read(target)
 
 
@@ -159,11 +173,41 @@ def _check_free(target: Path, overwrite: bool) -> None:
         )
 
 
+def _refuse_links(folder: Path) -> None:
+    links = [name for name in CONTENT if (folder / name).is_symlink()]
+    if links:
+        raise ModelError(f"{folder / links[0]} is a link; put the file itself there")
+
+
+def _remove_leftovers(parent: Path) -> None:
+    """Remove what installs that were killed have left; put a model back that one had set aside."""
+    for path in sorted(parent.glob(f"{_STAGING}*-*")):
+        pid = path.name.removeprefix(_STAGING).split("-")[0]
+        if not pid.isdecimal() or _is_running(int(pid)):
+            continue
+        if path.suffix == _OLD:
+            with suppress(ModelError, OSError):
+                path.rename(parent / registry.read_card(path / CARD).name)
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _is_running(pid: int) -> bool:
+    if os.name == "nt":  # there the question would kill it
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):  # another user's, or no number that a process can have
+        return True
+    return True
+
+
 @contextmanager
 def _staged(parent: Path) -> Iterator[Path]:
     """Make a hidden folder that is removed unless the block renames it."""
     parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=".model-", dir=parent))
+    staging = Path(tempfile.mkdtemp(prefix=f"{_STAGING}{os.getpid()}-", dir=parent))
     staging.chmod(0o755)  # mkdtemp makes private folders
     try:
         yield staging
@@ -172,15 +216,16 @@ def _staged(parent: Path) -> Iterator[Path]:
 
 
 def _fill(folder: Path, content: dict[str, Opener]) -> None:
-    left = MAX_BYTES
+    total = 0
     for name, open_source in content.items():
+        limit = _LIMITS.get(name, _MAX_TEXT_BYTES)
+        n_bytes = 0
         with open_source() as source, write_beside(folder / name) as target:
             while block := source.read(_BLOCK_BYTES):
-                left -= len(block)
-                if left < 0:
-                    raise ModelError(
-                        f"{name} is larger than the archive declares; at most {MAX_BYTES} bytes"
-                    )
+                n_bytes += len(block)
+                total += len(block)
+                if n_bytes > limit or total > MAX_BYTES:
+                    raise ModelError(f"{name} is larger than {limit} bytes; remove it or cut it")
                 target.write(block)
 
 

@@ -27,6 +27,7 @@ DEFAULT = "fast"
 NETWORK = "model.onnx"
 CARD = "card.json"
 README = "README.md"
+MAX_CARD_BYTES = 16 << 20
 
 
 @dataclass(frozen=True)
@@ -139,6 +140,10 @@ def read_card(path: Path) -> ModelCard:
             card was edited since it was written.
     """
     try:
+        if path.stat().st_size > MAX_CARD_BYTES:
+            raise ModelError(
+                f"{path} has {path.stat().st_size} bytes; a card has at most {MAX_CARD_BYTES}"
+            )
         return cards.from_json(path.read_bytes())
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
@@ -146,7 +151,7 @@ def read_card(path: Path) -> ModelCard:
         raise ModelError(
             f"{path} is not a valid model card: {place}: {first['msg']}; install the model again"
         ) from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ModelError(
             f"{path} is not a valid model card: {error}; install the model again"
         ) from error

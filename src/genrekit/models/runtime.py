@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrekit.errors import ModelError
+from genrekit.models import graph
 from genrekit.models.card import View
 
 INPUT = "features"  # of a network with one view
@@ -49,6 +50,7 @@ class Network:
         """
         self.views = tuple(views)
         self.name = name
+        graph.check(model, name)
         self._session = _session(model, name, n_threads)
         self.outputs = {output.name: output.shape for output in self._session.get_outputs()}
         self._check_inputs()
