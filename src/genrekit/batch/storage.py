@@ -201,6 +201,8 @@ class Storage:
         folder.mkdir(parents=True, exist_ok=True)
         try:
             with _locked(folder):
+                for unfinished in folder.glob(".*.part"):  # of a job that was killed
+                    unfinished.unlink()
                 yield
         finally:
             with suppress(OSError):
