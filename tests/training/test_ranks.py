@@ -22,7 +22,7 @@ from typer.testing import CliRunner
 from genrekit.cli.main import build
 from genrekit.errors import GenrekitError, RecipeError
 from genrekit.models import registry
-from genrekit.training import callbacks, placement, smoke
+from genrekit.training import callbacks, curves, placement, smoke
 from genrekit.training import recipe as recipes
 from genrekit.training.batches import Batch, Share
 from genrekit.training.placement import Placement
@@ -91,7 +91,7 @@ def has(path: Path, text: str) -> bool:
 
 def numbers(folder: Path) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
     """Loss, nll, accuracy and rate of each epoch."""
-    return np.loadtxt(folder / callbacks.METRICS, delimiter=",", skiprows=1, ndmin=2)[:, 1:5]
+    return np.loadtxt(folder / curves.METRICS, delimiter=",", skiprows=1, ndmin=2)[:, 1:5]
 
 
 def same_model(folder: Path, other: Path) -> None:
@@ -228,7 +228,7 @@ def test_ctrl_c_ends_all_ranks_and_says_how_to_go_on(options: list[str], tmp_pat
         start_new_session=True,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
-    wait_for(lambda: has(out / callbacks.METRICS, "\n1,"))
+    wait_for(lambda: has(out / curves.METRICS, "\n1,"))
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     _, told = process.communicate(timeout=DEADLINE_SECONDS)
     assert process.returncode == 130

@@ -30,6 +30,8 @@ def test_overrides_win_over_the_file(tmp_path: Path) -> None:
     ("override", "sentence"),
     [
         ("optimizer.lr=1", r"unknown recipe key 'optimizer'; did you mean 'optimiser'"),
+        ("model.picture=true", r"model.picture is a recipe key of genrekit 0.1; write model.image"),
+        ("features.heard_seconds=3", r"genrekit 0.1; write features.first_seconds in its place"),
         ("optimiser.learning_rate=1", r"unknown recipe key 'optimiser.learning_rate'"),
         ("schedule.epoch=3", r"did you mean 'schedule.epochs'"),
         ("features.n_mel=3", r"did you mean 'features.n_mels'"),

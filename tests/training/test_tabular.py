@@ -54,7 +54,7 @@ def test_the_estimators_from_scratch_keep_to_scikit_learns_interface(estimator: 
 @pytest.mark.parametrize("hidden", [(), (5,), (5, 4)])
 def test_gradients_are_those_of_finite_differences(hidden: tuple[int, ...]) -> None:
     rng = np.random.default_rng(1)
-    layers = from_scratch._start((3, *hidden, 4), rng)
+    layers = from_scratch.first_weights((3, *hidden, 4), rng)
     rows, targets = rng.normal(size=(7, 3)), np.eye(4)[rng.integers(4, size=7)]
     loss, gradients = from_scratch.loss_and_gradients(layers, rows, targets, 0.1)
     assert loss > 0

@@ -1,4 +1,4 @@
-"""``genrekit genres``: teach a model one more genre."""
+"""``genrekit genres``: add a genre to a model."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import typer
 from genrekit.cli import console
 from genrekit.cli.options import Db, Model
 
-app = typer.Typer(help="Teach a model one more genre.", no_args_is_help=True)
+app = typer.Typer(help="Add a genre to a model.", no_args_is_help=True)
 
 
 @app.callback()
 def group() -> None:
-    """Teach a model one more genre."""
+    """Add a genre to a model."""
 
 
 @app.command()
@@ -33,7 +33,7 @@ def add(
         ),
     ] = None,
 ) -> None:
-    """Add a genre to a model from examples, told from the music of a scanned library."""
+    """Add a genre to a model from examples, against the music of a scanned library."""
     from genrekit.files import expand
     from genrekit.library import database, embeddings
     from genrekit.models import registry

@@ -89,7 +89,7 @@ def command(options: TrainOptions) -> None:
     """Train a model; it ends in RUN/model, which `genrekit predict --model` takes.
 
     With --data alone, a small head is trained on the embedding of the embedded model. With
-    --from-tags, a logistic one on all tracks, judged by folds that tear no artist or album apart.
+    --from-tags, a logistic one on all tracks, measured by folds that keep artists and albums whole.
 
     Examples:
         genrekit train --data MyGenres/

@@ -43,7 +43,7 @@ class GradCam:
         """Return every label's evidence for each bin and frame, in nats of its logit, none below 0.
 
         Args:
-            features: what the network sees. Shape (n_segments, n_bins, n_frames).
+            features: its inputs. Shape (n_segments, n_bins, n_frames).
 
         Returns:
             Shape (n_segments, n_labels, n_bins, n_frames).
@@ -56,10 +56,10 @@ class GradCam:
 
     def _maps(self, features: Tensor) -> Tensor:
         """Return the evidence of every bin and frame. Shape (n, n_labels, n_bins, n_frames)."""
-        with _last_map(self._network) as seen, torch.enable_grad():
-            answer = self._network(features.requires_grad_())
-        logits = answer[0] if isinstance(answer, tuple) else answer
-        if not seen:
+        with _last_map(self._network) as kept, torch.enable_grad():
+            output = self._network(features.requires_grad_())
+        logits = output[0] if isinstance(output, tuple) else output
+        if not kept:
             raise ModelError(
                 "Grad-CAM needs a network that ends in a feature map over frequency and time; this "
                 "one is no such CNN; use --method occlusion"
@@ -67,9 +67,9 @@ class GradCam:
         sums = logits.sum(0)  # the segments do not meet each other
         weighed = []
         for label in range(len(sums)):
-            (slopes,) = torch.autograd.grad(sums[label], seen[0], retain_graph=True)
+            (slopes,) = torch.autograd.grad(sums[label], kept[0], retain_graph=True)
             weights = slopes.mean(dim=(2, 3), keepdim=True)  # equation 1
-            weighed.append((weights * seen[0]).sum(dim=1).relu())  # equation 2
+            weighed.append((weights * kept[0]).sum(dim=1).relu())  # equation 2
         maps = torch.stack(weighed, dim=1).detach()  # (n, n_labels, height, width)
         maps = maps if self._low_bins_first else maps.flip(2)
         return _spread(maps, (features.shape[1], features.shape[2]))
@@ -81,21 +81,21 @@ def _last_map(network: nn.Module) -> Iterator[list[Tensor]]:
 
     A feature map is an output of shape (batch, channels, height, width) that is more than one cell.
     """
-    seen: list[Tensor] = []
+    kept: list[Tensor] = []
 
     def look(module: nn.Module, inputs: Any, output: Any) -> None:
         del inputs
         if isinstance(output, Tensor) and output.ndim == 3:
-            seen.clear()
+            kept.clear()
         elif isinstance(output, Tensor) and output.ndim == 4 and output[0, 0].numel() > 1:
-            seen[:] = [output]
+            kept[:] = [output]
 
     modules = list(network.modules())
     if any(type(module).__name__.endswith("Attention") for module in modules):
         modules = []  # the maps of a transformer may have their channels last
     hooks = [module.register_forward_hook(look) for module in modules]
     try:
-        yield seen
+        yield kept
     finally:
         for hook in hooks:
             hook.remove()

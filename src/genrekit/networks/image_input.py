@@ -94,7 +94,7 @@ class ImageRendering(nn.Module):
 
 
 class ImageNetwork(nn.Module):
-    """A network that sees the spectrogram as an image."""
+    """A network that takes the spectrogram as an image."""
 
     def __init__(self, name: str, weights: str, pooling: str, rendering: ImageRendering) -> None:
         """See ImageRendering and backbones.build.

@@ -1,7 +1,7 @@
-"""Batches: which segments an epoch sees, drawn so that the same epoch is always the same.
+"""Batches: which segments an epoch has, drawn so that the same epoch is always the same.
 
 Everything random comes from a generator made of the seed and the epoch, never from global state:
-a run that was killed and resumed sees what the run without the break would have seen.
+a run that was killed and resumed gets what the run without the break would have got.
 """
 
 from __future__ import annotations

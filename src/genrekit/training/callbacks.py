@@ -118,11 +118,11 @@ class Keeper(pl.Callback):
             self.report(_line(row, trainer.max_epochs or 0, is_best))
 
     def _row(self, trainer: pl.Trainer) -> dict[str, float]:
-        seen = {k: float(v) for k, v in trainer.callback_metrics.items() if k in COLUMNS}
+        metrics = {k: float(v) for k, v in trainer.callback_metrics.items() if k in COLUMNS}
         seconds = time.perf_counter() - self._epoch_started
         return {
             "epoch": trainer.current_epoch + 1,
-            **seen,
+            **metrics,
             "lr": float(trainer.optimizers[0].param_groups[0]["lr"]),
             "seconds": round(seconds, 2),
             "waiting_share": round(self._waited / seconds, 3),

@@ -22,7 +22,7 @@ from genrekit.models.card import one_view, with_hop
 from genrekit.models.registry import ModelFolder
 from genrekit.models.runtime import LOGITS
 from genrekit.networks.heads import GenreNetwork
-from genrekit.training import distill, export, fit, inputs, provenance, ranks
+from genrekit.training import distill, export, fit, inputs, provenance
 from genrekit.training.batches import (
     UNLABELLED,
     InputSource,
@@ -87,18 +87,21 @@ class EpochMethod(ABC):
         placement, folder = self.context.placement, self.context.folder
         validation = ValidationTracks(self.source(data.validation), data.targets(data.validation))
         module = GenreModule(self.network, self.recipe, self._batches(data), validation)
+        train = fit.train_here
+        if placement.n_ranks > 1:
+            from genrekit.training import ranks
+
+            train = functools.partial(ranks.train, placement=placement)
         if placement.node_rank:
             keeper = fit.keeper_of(self.recipe, folder, self.context.report)
             if not fit.restore(keeper, self.recipe.schedule.n_epochs):
-                ranks.train(module, keeper, placement)
+                train(module, keeper)
             return ""
-        several = functools.partial(ranks.train, placement=placement)
-        train = several if placement.n_ranks > 1 else None
         rows = fit.fit(module, folder, self.context.report, train)
         self.network.load_state_dict(module.kept_network.state_dict())
         seconds = sum(row["seconds"] for row in rows)
         spent = f"{seconds / 60:.1f} minutes" if seconds >= 60 else f"{seconds:.1f} seconds"
-        by = f" by {placement}" if train else ""
+        by = f" by {placement}" if placement.n_ranks > 1 else ""
         return f"{len(rows)} epochs in {spent}{by} on {provenance.device()}"
 
     def export(self, data: TrainingSet) -> bytes:
@@ -124,7 +127,7 @@ class EpochMethod(ABC):
         return tuple(inputs.some_segments(tracks, self.spec).mean(axis=(0, 2)).round(3).tolist())
 
     def restore(self, model: ModelFolder) -> GenreNetwork:
-        """Refuse: the part of the network that sees the features was not trained here."""
+        """Refuse: the part of the network that takes the features was not trained here."""
         raise ModelError(
             f"{model.path} was trained as {self.recipe.model.backbone!r} without a network of its "
             "own weights; there is no gradient to look at, so use --method occlusion"

@@ -5,21 +5,22 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from genrekit.datasets import SegmentSplit
 from genrekit.errors import RecipeError
-from genrekit.evaluation import comparison, protocol, selection
-from genrekit.evaluation.predictions import predict_tracks
-from genrekit.evaluation.protocol import Measured
+from genrekit.evaluation import comparison, selection
 from genrekit.evaluation.result import EvaluationResult
 from genrekit.evaluation.selection import AnySplit
-from genrekit.inference.classifier import Classifier
 from genrekit.models.card import LeakMeter, ModelCard
 from genrekit.networks import checkpoints
 from genrekit.training import data
 from genrekit.training import recipe as recipes
 from genrekit.training.recipe import Recipe
 from genrekit.training.run import Report, TrainingRun
+
+if TYPE_CHECKING:
+    from genrekit.evaluation.protocol import Measured
 
 
 def evaluate(
@@ -47,6 +48,8 @@ def evaluate(
     Raises:
         GenrekitError: see Run.train, selection.divide and protocol.evaluate.
     """
+    from genrekit.evaluation import protocol
+
     dataset = data.open_source(recipe)
     measured = []
     for seed in range(n_seeds):
@@ -120,9 +123,13 @@ def train_and_predict(
     Raises:
         GenrekitError: see Run.train and protocol.evaluate.
     """
+    from genrekit.evaluation import predictions, protocol
+    from genrekit.inference.classifier import Classifier
+
     model = TrainingRun(recipe, folder, report, split).train_once()
     classifier = Classifier(model.path, segments="all")
     dataset = data.open_source(recipe)
     is_leaky = isinstance(split, SegmentSplit)
     chosen = selection.select(model.card, dataset, split, include_training_tracks=is_leaky)
-    return Measured(model.card, chosen, predict_tracks(classifier, dataset, chosen.tracks, jobs))
+    predicted = predictions.predict_tracks(classifier, dataset, chosen.tracks, jobs)
+    return protocol.Measured(model.card, chosen, predicted)

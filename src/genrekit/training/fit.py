@@ -58,7 +58,7 @@ def fit(
     module: GenreModule,
     folder: Path,
     report: Callable[[str], None],
-    train: Callable[[GenreModule, callbacks.Keeper], None] | None = None,
+    train: Callable[[GenreModule, callbacks.Keeper], None],
 ) -> list[dict[str, float]]:
     """Train, going on from the run folder's checkpoint where there is one.
 
@@ -66,7 +66,7 @@ def fit(
         module: what to train; afterwards its kept_network has the best epoch's weights.
         folder: the run's.
         report: called with one line an epoch.
-        train: leaves checkpoints in the keeper's folder; None trains in this process.
+        train: leaves checkpoints in the keeper's folder; train_here trains in this process.
 
     Returns:
         One row an epoch.
@@ -79,7 +79,7 @@ def fit(
     recipe = module.recipe
     keeper = keeper_of(recipe, folder, report)
     if not restore(keeper, recipe.schedule.n_epochs):
-        (train or train_here)(module, keeper)
+        train(module, keeper)
     curves.draw(folder / curves.PLOT, keeper.rows)
     _load_best(module, folder / callbacks.BEST)
     return keeper.rows

@@ -15,7 +15,15 @@ from genrekit.models import registry
 from genrekit.models.card import one_view
 from genrekit.models.runtime import EMBEDDING, INPUT
 from genrekit.networks.heads import GenreNetwork
-from genrekit.training import building, export, inputs, logistic, onnx_head, out_of_fold, provenance
+from genrekit.training import (
+    export,
+    inputs,
+    logistic,
+    network_method,
+    onnx_head,
+    out_of_fold,
+    provenance,
+)
 from genrekit.training.batches import EmbeddingSource
 from genrekit.training.data import TrainingSet
 from genrekit.training.epochs import EpochMethod
@@ -37,7 +45,7 @@ class FrozenMethod(EpochMethod):
         self._outputs, failures = self._extractor().extract_all(tracks, "embeddings")
         train = inputs.usable(data.train, failures)
         embeddings = np.concatenate([self._outputs[track.track_id].output for track in train])
-        self._head = building.head(self.recipe, embeddings.shape[1], len(data.labels))
+        self._head = network_method.head(self.recipe, embeddings.shape[1], len(data.labels))
         self._head.standardise.fit(
             torch.from_numpy(embeddings.mean(axis=0)), torch.from_numpy(embeddings.std(axis=0))
         )
@@ -122,7 +130,7 @@ class ProbeMethod(FrozenMethod):
 def _freeze(
     recipe: Recipe, tracks: Sequence[Track], train: Sequence[Track]
 ) -> tuple[FrozenNetwork, str, list[int]]:
-    """Return the frozen network, what the card says of it, and how wide its taps are."""
+    """Return the frozen network, its origin for the card, and how wide its taps are."""
     name = recipe.model.backbone
     if name.startswith(EMBEDDED):
         folder = registry.find(name.removeprefix(EMBEDDED))
@@ -133,9 +141,9 @@ def _freeze(
     if name == "musicnn":
         return _freeze_musicnn(recipe, train)
     spec = inputs.spectrograms(recipe, tracks, train).spec
-    backbone = building.backbone(recipe, spec)
+    backbone = network_method.backbone(recipe, spec)
     frozen = FrozenNetwork(export.to_onnx(backbone, spec, (EMBEDDING,)), one_view(spec))
-    return frozen, f"{building.origin(recipe)}, frozen", [backbone.n_features]
+    return frozen, f"{network_method.origin(recipe)}, frozen", [backbone.n_features]
 
 
 def _freeze_musicnn(recipe: Recipe, train: Sequence[Track]) -> tuple[FrozenNetwork, str, list[int]]:
@@ -147,13 +155,13 @@ def _freeze_musicnn(recipe: Recipe, train: Sequence[Track]) -> tuple[FrozenNetwo
     from genrekit.training.quantise import quantise
 
     spec, settings = recipe.features, recipe.model
-    compact = CompactMusicnn(building.backbone(recipe, spec), settings.taps).eval()
+    compact = CompactMusicnn(network_method.backbone(recipe, spec), settings.taps).eval()
     model = export.to_onnx(compact, spec, (EMBEDDING,))
     real = inputs.some_segments(train, spec)
     frozen = FrozenNetwork(model, one_view(spec))
     with torch.no_grad():
         export.check(frozen, lambda x: compact(torch.from_numpy(x)).numpy(), real, EMBEDDING)
-    origin = f"{building.origin(recipe)}, without its dead filters, frozen"
+    origin = f"{network_method.origin(recipe)}, without its dead filters, frozen"
     if settings.quantise == "int8":
         model = quantise(model, real, lambda weight: weight.startswith(QUANTISED))
         frozen = FrozenNetwork(model, one_view(spec))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from genrekit.errors import RecipeError
-from genrekit.evaluation import protocol, selection
+from genrekit.evaluation import selection
 from genrekit.evaluation.result import Scores
 from genrekit.files import write_beside
 from genrekit.training import data, experiments
@@ -77,6 +77,8 @@ def search(
         RecipeError: a combination makes no recipe.
         GenrekitError: see experiments.train_and_predict.
     """
+    from genrekit.evaluation import protocol
+
     candidates = [
         (values, recipes.with_values(recipe, values))
         for values in (

@@ -1,4 +1,4 @@
-"""Training methods: the protocol that a training run follows, and which method a recipe asks for.
+"""Training methods: the protocol that a training run follows, and which method a recipe needs.
 
 A new method is one module with a class that follows TrainingMethod, and one line in METHODS.
 """

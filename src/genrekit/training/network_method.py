@@ -1,25 +1,31 @@
-"""Train backbone and head together on spectrograms."""
+"""Train backbone and head together on spectrograms; from a recipe to both."""
 
 from __future__ import annotations
 
 import pickle
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from genrekit import files
 from genrekit.datasets import Track
 from genrekit.errors import ModelError
+from genrekit.features.spec import FeatureSpec
 from genrekit.models.registry import ModelFolder
 from genrekit.models.runtime import EMBEDDING, INPUT, LOGITS, Network
-from genrekit.networks.heads import GenreNetwork
-from genrekit.training import building, export, inputs
+from genrekit.networks import backbones
+from genrekit.networks.heads import GenreNetwork, Head
+from genrekit.networks.image_input import ImageNetwork, ImageRendering
+from genrekit.training import export, inputs
 from genrekit.training.batches import SpectrogramSource
 from genrekit.training.callbacks import BEST
 from genrekit.training.data import TrainingSet
 from genrekit.training.epochs import EpochMethod
+from genrekit.training.recipe import Recipe
 
 Floats = NDArray[np.float32]
 TOLERANCE = 1e-3
@@ -35,8 +41,8 @@ class NetworkMethod(EpochMethod):
         """Compute the spectrograms, and make the network."""
         self._cached = inputs.spectrograms(self.recipe, tracks, data.train)
         self.spec = self._cached.spec
-        self.origin = building.origin(self.recipe)
-        self.network = building.network(self.recipe, self.spec, len(data.labels))
+        self.origin = origin(self.recipe)
+        self.network = build(self.recipe, self.spec, len(data.labels))
         return self._cached.failures
 
     def source(self, tracks: Sequence[Track]) -> SpectrogramSource:
@@ -64,7 +70,7 @@ class NetworkMethod(EpochMethod):
         settings = self.recipe.model.model_copy(update={"weights": "none"})
         recipe = self.recipe.model_copy(update={"model": settings})
         card, path = model.card, self.context.folder / BEST
-        network = building.network(recipe, card.segments, len(card.labels)).eval()
+        network = build(recipe, card.segments, len(card.labels)).eval()
         _load(network, path)
         _compare(network, model, path)
         return network
@@ -94,3 +100,45 @@ def _compare(network: GenreNetwork, model: ModelFolder, path: Path) -> None:
             f"{path} and {model.onnx_path} are not the same network: the run went on or was "
             "edited; finish it by `genrekit train --resume`"
         )
+
+
+def build(recipe: Recipe, spec: FeatureSpec, n_labels: int) -> GenreNetwork:
+    """Make a recipe's backbone and head.
+
+    Args:
+        recipe: of a network that is trained as a whole.
+        spec: its front end.
+        n_labels: length of the logits.
+
+    Raises:
+        RecipeError: the backbone is unknown or cannot take the input.
+        ModelError: its weights cannot be read.
+    """
+    made = backbone(recipe, spec)
+    return GenreNetwork(made, head(recipe, made.n_features, n_labels))
+
+
+def backbone(recipe: Recipe, spec: FeatureSpec) -> Any:
+    """Make a recipe's backbone; arguments and errors as of network."""
+    settings = recipe.model
+    if settings.image:
+        rendering = ImageRendering(spec, settings.image_pixels, settings.image_form)
+        return ImageNetwork(settings.backbone, settings.weights, settings.pooling, rendering)
+    return backbones.build(
+        settings.backbone, spec, settings.weights, settings.pooling, settings.taps
+    )
+
+
+def head(recipe: Recipe, n_features: int, n_labels: int) -> Head:
+    """Make a recipe's head: n_features in, n_labels out."""
+    model = recipe.model
+    hidden = model.hidden if model.head in ("mlp", "fastai") else 0
+    return Head(n_features, n_labels, hidden, model.dropout, model.head == "fastai")
+
+
+def origin(recipe: Recipe) -> str:
+    """Return what the weights of the backbone start from, for the card."""
+    weights = recipe.model.weights
+    path = backbones.weight_path(recipe.model.backbone, weights)
+    described = f"{path.name}, sha256 {files.sha256(path)}" if path else weights
+    return f"{recipe.model.backbone}, weights: {described}"

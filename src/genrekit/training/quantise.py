@@ -1,7 +1,7 @@
 """Static int8 quantisation of a network's widest convolutions, calibrated on training segments.
 
-Weights are int8 per output channel, activations uint8 with ranges seen in calibration; everything
-else stays float32. Source: Jacob et al. (2018), arXiv:1712.05877, as ONNX Runtime implements it.
+Weights are int8 per output channel, activations uint8 with ranges from calibration; everything else
+stays float32. Source: Jacob et al. (2018), arXiv:1712.05877, as ONNX Runtime implements it.
 """
 
 from __future__ import annotations

@@ -13,6 +13,15 @@ from pydantic import BaseModel, ValidationError
 from genrekit.errors import RecipeError, unknown_name
 from genrekit.training.recipe.schema import Recipe
 
+# Keys of genrekit 0.1, and what they are called now.
+RENAMED = {
+    "claim.did": "claim.method",
+    "claim.stands_in": "claim.substitute",
+    "claim.words": "claim.statement",
+    "features.heard_seconds": "features.first_seconds",
+    "model.picture": "model.image",
+    "model.picture_pixels": "model.image_pixels",
+}
 UNION_BRANCHES = ("constrained-", "literal[")  # how pydantic calls the types of one key
 
 
@@ -132,6 +141,9 @@ def _sentences(error: ValidationError) -> Iterator[str]:
 
 
 def _unknown_key(keys: list[str]) -> str:
+    dotted = ".".join(keys)
+    if dotted in RENAMED:
+        return f"{dotted} is a recipe key of genrekit 0.1; write {RENAMED[dotted]} in its place"
     model: type[BaseModel] = Recipe
     for key in keys[:-1]:
         model = model.model_fields[key].annotation  # type: ignore[assignment]

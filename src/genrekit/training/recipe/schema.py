@@ -192,7 +192,7 @@ class Augmentation(StrictModel):
 
 
 class Sampling(StrictModel):
-    """Which segments an epoch sees.
+    """Which segments an epoch has.
 
     "class" draws every genre equally often; "artist" draws, within a genre, every artist equally
     often; "none" takes tracks as they come. An epoch has ``segments_per_track`` times as many

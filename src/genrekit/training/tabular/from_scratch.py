@@ -98,7 +98,7 @@ class SoftmaxNetwork(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         n_held = round(len(X) * self.validation_fraction)
         n_held = n_held if n_held >= MIN_HELD_OUT else 0
         held, kept = order[:n_held], order[n_held:]
-        self.layers_ = _start((X.shape[1], *self._hidden(), len(self.classes_)), rng)
+        self.layers_ = first_weights((X.shape[1], *self._hidden(), len(self.classes_)), rng)
         targets = np.eye(len(self.classes_))[true]
         self._train(X[kept], targets[kept], X[held], targets[held], rng)
         return self
@@ -241,8 +241,8 @@ class _Adam:
             self._arrays[index] -= self._rate * unbiased / scale
 
 
-def _start(sizes: Sequence[int], rng: Any) -> Layers:
-    """Draw the first weights.
+def first_weights(sizes: Sequence[int], rng: Any) -> Layers:
+    """Draw the first weights and biases of layers of these sizes, the inputs' first.
 
     Source: He et al. (2015), Delving Deep into Rectifiers, section 2.2.
     """
