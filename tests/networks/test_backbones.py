@@ -37,3 +37,5 @@ def test_the_own_backbones_are_the_modules_that_have_one() -> None:
         backbones.build("heads", SPEC)
     with pytest.raises(RecipeError, match="'cnn' has no weights 'imagenet'"):
         backbones.build("cnn", SPEC, weights="imagenet")
+    with pytest.raises(RecipeError, match="got an input of 8 x 87; expected at least 16"):
+        backbones.build("cnn", FeatureSpec(n_mels=8, segment_seconds=2.0))

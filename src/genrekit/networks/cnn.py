@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from genrekit.errors import RecipeError
+
 if TYPE_CHECKING:
     from genrekit.features.spec import FeatureSpec
 
 CHANNELS = (16, 32, 64, 128)
+SMALLEST = 2 ** len(CHANNELS)  # bins and frames
 
 
 def _block(n_in: int, n_out: int) -> nn.Sequential:
@@ -57,6 +60,15 @@ class Cnn(nn.Module):
 def backbone(
     size: tuple[int, int, int], spec: FeatureSpec | None, pooling: str, taps: Sequence[str]
 ) -> Cnn:
-    """Make the backbone "cnn"; see genrekit.networks.backbones."""
+    """Make the backbone "cnn"; see genrekit.networks.backbones.
+
+    Raises:
+        RecipeError: the input is smaller than what four poolings by two leave something of.
+    """
     del spec, taps
+    if min(size[1:]) < SMALLEST:
+        raise RecipeError(
+            f"backbone 'cnn' got an input of {size[1]} x {size[2]}; expected at least {SMALLEST} "
+            "bins and frames; take more bins, longer segments or another backbone"
+        )
     return Cnn(pooling, size[0])
