@@ -19,6 +19,7 @@ from genrekit.audio import packets
 from genrekit.errors import LibraryError, TagError
 from genrekit.library import database
 from genrekit.tagging import applying, journal, plan_files
+from genrekit.tagging.outcomes import ApplyReport
 from genrekit.tagging.plan_files import PlanEntry, TagPlan
 from genrekit.tags import formats, rewriting
 
@@ -70,7 +71,7 @@ def content(folder: Path) -> Content:
     return {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()}
 
 
-def undo(library: sqlite3.Connection, what: str | None = None) -> applying.ApplyReport:
+def undo(library: sqlite3.Connection, what: str | None = None) -> ApplyReport:
     return applying.undo(library, journal.chosen(library, what))
 
 

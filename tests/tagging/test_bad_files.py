@@ -26,7 +26,7 @@ from genrekit.library import database, store
 from genrekit.library.analysis import Identity
 from genrekit.library.walk import Found
 from genrekit.tagging import applying, journal, plan_files
-from genrekit.tagging.applying import FileOutcome
+from genrekit.tagging.outcomes import FileOutcome
 from genrekit.tagging.plan_files import PlanEntry, TagPlan
 from genrekit.tags import formats, profiles, rewriting
 from genrekit.tags.formats import containers, id3v2

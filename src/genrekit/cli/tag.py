@@ -17,7 +17,7 @@ from genrekit.cli import console
 from genrekit.cli.options import AsJson, Db, Jobs, Model, Nice, check_share, spread
 
 if TYPE_CHECKING:
-    from genrekit.tagging.applying import ApplyReport, FileOutcome, OnFile
+    from genrekit.tagging.outcomes import ApplyReport, FileOutcome, OnFile
     from genrekit.tagging.planning import Proposal
     from genrekit.tagging.policy import Mode
 

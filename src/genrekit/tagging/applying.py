@@ -13,84 +13,19 @@ import stat
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 from genrekit import files
 from genrekit.audio import packets
-from genrekit.errors import GenrekitError, LibraryError, TagError
-from genrekit.tagging import journal
+from genrekit.errors import TagError
+from genrekit.tagging import journal, outcomes
 from genrekit.tagging.journal import TagChange
+from genrekit.tagging.outcomes import ApplyReport, OnFile, State
 from genrekit.tagging.plan_files import PlanEntry, TagPlan
 from genrekit.tags import delta, formats, profiles, rewriting
 from genrekit.tags.profiles import Profile
-
-State = Literal["changed", "unchanged", "failed"]
-
-
-@dataclass(frozen=True)
-class FileOutcome:
-    """What became of one file, and why it failed."""
-
-    path: str
-    state: State
-    reason: str = ""
-
-
-OnFile = Callable[[FileOutcome], object]
-
-
-def _ignore(outcome: FileOutcome) -> None:
-    """Report no progress."""
-
-
-@dataclass
-class ApplyReport:
-    """What happened: the files that changed, those that were so already, and why others failed."""
-
-    changed: list[str] = field(default_factory=list)
-    unchanged: list[str] = field(default_factory=list)
-    failures: dict[str, str] = field(default_factory=dict)
-
-    def to_dict(self) -> dict[str, object]:
-        """Return the JSON form."""
-        return {"changed": self.changed, "unchanged": self.unchanged, "failures": self.failures}
-
-    def add(self, outcome: FileOutcome) -> None:
-        """Enter what became of a file."""
-        if outcome.state == "failed":
-            self.failures[outcome.path] = outcome.reason
-        else:
-            (self.changed if outcome.state == "changed" else self.unchanged).append(outcome.path)
-
-
-def _each(actions: Iterable[tuple[str, Callable[[], State]]], on_file: OnFile) -> ApplyReport:
-    """Do something to each file, and let it fail alone."""
-    report = ApplyReport()
-    for path, action in actions:
-        try:
-            outcome = FileOutcome(path, action())
-        except GenrekitError as error:
-            outcome = FileOutcome(path, "failed", " ".join(str(error).split()))
-        except OSError as error:
-            outcome = FileOutcome(path, "failed", f"{path}: {error.strerror or error}")
-        except sqlite3.Error as error:
-            raise LibraryError(_interrupted(report, error)) from error
-        report.add(outcome)
-        on_file(outcome)
-    return report
-
-
-def _interrupted(report: ApplyReport, error: sqlite3.Error) -> str:
-    """Say what was done before the library's database failed."""
-    n_changed, last = len(report.changed), "".join(report.changed[-1:])
-    done = f"{n_changed} files were changed before, the last of them {last}" if last else ""
-    return (
-        f"the library database cannot be written ({error}); {done or 'no file was changed'}; free "
-        "some space on its disk and run the same command again: it goes on where it was"
-    )
 
 
 def apply(
@@ -99,7 +34,7 @@ def apply(
     *,
     keep_mtime: bool = False,
     dry_run: bool = False,
-    on_file: OnFile = _ignore,
+    on_file: OnFile = outcomes.ignore,
 ) -> ApplyReport:
     """Write a plan's genres; a file that fails is left as it was and the rest goes on.
 
@@ -121,7 +56,7 @@ def apply(
             yield entry.path, partial(_unless_written, entry, profile, change)
 
     if dry_run:
-        return _each(actions(check), on_file)
+        return outcomes.each(actions(check), on_file)
     with journal.locked(connection):
         journal.recover(connection)
         run_id = journal.begin(connection, plan)
@@ -129,7 +64,7 @@ def apply(
         def change(entry: PlanEntry) -> None:
             _change(connection, run_id, entry, profile, keep_mtime)
 
-        return _each(actions(change), on_file)
+        return outcomes.each(actions(change), on_file)
 
 
 def _unless_written(
@@ -237,14 +172,14 @@ def _put_in_place(change: TagChange, status: os.stat_result) -> None:
     rewriting.flush_folder(change.path.parent)
 
 
-def verify(plan: TagPlan, *, on_file: OnFile = _ignore) -> ApplyReport:
+def verify(plan: TagPlan, *, on_file: OnFile = outcomes.ignore) -> ApplyReport:
     """Check that every file of a plan holds the planned genres and the audio of the plan.
 
     Raises:
         TagError: the plan's profile is unknown.
     """
     profile = profiles.find(plan.profile)
-    return _each(
+    return outcomes.each(
         ((entry.path, partial(_verified, entry, profile)) for entry in plan.entries), on_file
     )
 
@@ -263,7 +198,7 @@ def undo(
     changes: Iterable[TagChange],
     *,
     dry_run: bool = False,
-    on_file: OnFile = _ignore,
+    on_file: OnFile = outcomes.ignore,
 ) -> ApplyReport:
     """Give files back every byte, and the time of change, that they had before.
 
@@ -282,7 +217,7 @@ def undo(
         actions = (
             (str(change.path), partial(_undo, connection, change, dry_run)) for change in changes
         )
-        return _each(actions, on_file)
+        return outcomes.each(actions, on_file)
 
 
 def _undo(connection: sqlite3.Connection, change: TagChange, dry_run: bool) -> State:

@@ -15,7 +15,7 @@ from genrekit.library.query import LibraryEntry
 from genrekit.library.walk import Found
 from genrekit.models.card import ModelCard
 from genrekit.tagging import applying, plan_files, planning
-from genrekit.tagging.applying import FileOutcome
+from genrekit.tagging.outcomes import FileOutcome
 from genrekit.tagging.policy import Policy
 from genrekit.tags import profiles
 
