@@ -59,8 +59,10 @@ class _Worker:
             found = self._do(name, arguments)
         except MemoryError:
             return "memory", "it needs more memory than a file may", 0
-        except (DecodeError, OSError) as error:
-            return type(error).__name__, error.args, 0
+        except DecodeError as error:
+            return "DecodeError", error.args, 0
+        except OSError as error:  # or one of its kinds, such as PermissionError
+            return "OSError", error.args, 0
         except Exception as error:
             return "DecodeError", (f"failed unexpectedly: {type(error).__name__}: {error}",), 0
         kind = ARRAY if isinstance(found, np.ndarray) else "value"
