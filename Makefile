@@ -2,6 +2,7 @@
 # make test                    format, lint, types, tests and coverage, as CI does
 # make system                  install the Debian packages that the tests need (ffmpeg, flac, chromium)
 # make full                    the long tests: crashes by the hundred, load, fuzzing
+# make fuzz CASES=2000         try mutated files, as many of each kind, on everything that reads files
 # make bench                   measure the speed against decoding alone and the plain ways
 # make mutations               break the code in five ways; the tests must notice each one
 # make clean                   remove the environments, caches and made tracks
@@ -13,7 +14,7 @@ PIP_FLAGS := --quiet --disable-pip-version-check
 # The raw text, so that a name with a dollar sign or a space arrives as it was typed.
 export GENREKIT_FILE := $(value FILE)
 
-.PHONY: help predict test system full bench mutations clean
+.PHONY: help predict test system full fuzz bench mutations clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -49,6 +50,9 @@ system:
 
 full: .venv-dev/.installed
 	GENREKIT_FULL=1 .venv-dev/bin/python -m pytest -m full
+
+fuzz: .venv-dev/.installed
+	.venv-dev/bin/python scripts/fuzz.py --cases $(or $(CASES),2000)
 
 bench: .venv-dev/.bench-installed
 	.venv-dev/bin/python benchmarks/predict.py

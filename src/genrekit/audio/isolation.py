@@ -100,6 +100,12 @@ def digest(path: Path) -> str:
     return found
 
 
+def idle_pids() -> list[int]:
+    """Return the processes that wait for a file."""
+    with _lock:
+        return [process.pid for process in _idle]
+
+
 class _Process:
     """The other side of genrekit.audio.decoder_process."""
 
@@ -111,6 +117,7 @@ class _Process:
             stderr=subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C is the business of this process
         )
+        self.pid = self._child.pid
         self.is_usable = True
 
     def call(self, name: str, *arguments: Any) -> tuple[Any, int]:
