@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import PrivateAttr, ValidationError
 
-from genrekit.schema import StrictModel
+from genrekit.strict import StrictModel
 
 if TYPE_CHECKING:
     import numpy as np

@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from genrekit import Classifier, files
 from genrekit.errors import GenrekitError, ModelError
-from genrekit.explain import curves, evidence, explain, explanation, saving
+from genrekit.explain import deletion, evidence, explain, explanation, saving
 from genrekit.explain.evidence import Grid
 from genrekit.features.spec import FeatureSpec
 from genrekit.inference.frontend import Segments
@@ -146,7 +146,7 @@ def test_the_curves_tell_true_evidence_from_false(planted: Path, song: Path) -> 
     inputs = []
     classifier.predict_file(song, lambda batch: inputs.append(batch.features["features"].copy()))
     fill = {"features": np.array(classifier.card.views[0].feature_means, np.float32)}
-    false = curves.measure(
+    false = deletion.measure(
         classifier.segment_probabilities,
         {"features": np.concatenate(inputs)},
         fill,

@@ -15,15 +15,15 @@ from serving import WAIT_SECONDS, wait_for
 from genrekit.server.settings import ServerLimits, Settings
 from genrekit.server.worker_queue import (
     BusyError,
+    FileTask,
     RunTask,
-    Task,
     TaskOptions,
     TaskResult,
     WorkerQueue,
 )
 
 
-def obey(task: Task | None) -> TaskResult:
+def obey(task: FileTask | None) -> TaskResult:
     if task is None:
         return TaskResult()
     if task.name == "die":
@@ -46,8 +46,8 @@ def start_badly() -> RunTask:
     os._exit(3)
 
 
-def task(name: str, path: Path = Path()) -> Task:
-    return Task(path, name, TaskOptions(), max_seconds=1, job_from_seconds=1)
+def task(name: str, path: Path = Path()) -> FileTask:
+    return FileTask(path, name, TaskOptions(), max_seconds=1, job_from_seconds=1)
 
 
 @pytest.fixture(scope="module")

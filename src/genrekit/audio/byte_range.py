@@ -8,7 +8,7 @@ from typing import IO, NamedTuple
 _WINDOW_BYTES = 1 << 20
 
 
-class Span(NamedTuple):
+class ByteSpan(NamedTuple):
     """Bytes [first_byte, stop_byte) of a file, a whole stream by itself.
 
     ``container`` is FFmpeg's name of its format where its beginning does not tell it.
@@ -25,7 +25,7 @@ class ByteRange(io.RawIOBase):
     FFmpeg takes the size of some formats' last packet (Monkey's Audio) from the size of the file.
     """
 
-    def __init__(self, stream: IO[bytes], span: Span, suffix: str) -> None:
+    def __init__(self, stream: IO[bytes], span: ByteSpan, suffix: str) -> None:
         """Show a span of an open file; the suffix helps FFmpeg to find the format."""
         self.name = f"audio{suffix}" if suffix.isascii() else "audio"
         self._stream = stream
@@ -64,7 +64,7 @@ class ByteRange(io.RawIOBase):
         super().close()
 
 
-class FileBytes:
+class AudioBytes:
     """The bytes of a file, sliced and searched like bytes, in the memory of one window.
 
     Not mapped into memory: a file that is cut meanwhile would end the process.

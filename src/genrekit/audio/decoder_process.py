@@ -15,7 +15,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from genrekit.audio.byte_range import Span
+from genrekit.audio.byte_range import ByteSpan
 from genrekit.audio.packet_hash import hash_packets
 from genrekit.audio.process_messages import ARRAY, receive, send
 from genrekit.audio.pyav_reader import PyavReader
@@ -34,7 +34,7 @@ def main() -> None:
     requests: queue.SimpleQueue[tuple[Any, ...]] = queue.SimpleQueue()
     # A thread waits for requests, so that the end of the parent ends even a busy process.
     threading.Thread(target=_wait, args=(sys.stdin.buffer, requests), daemon=True).start()
-    worker = _Worker()
+    worker = _Decoder()
     while True:
         send(answers, *worker.answer(requests.get()))
 
@@ -47,7 +47,7 @@ def _wait(stream: IO[bytes], requests: queue.SimpleQueue[tuple[Any, ...]]) -> No
             os._exit(0)
 
 
-class _Worker:
+class _Decoder:
     """Answers requests: about one open file, or for a digest."""
 
     def __init__(self) -> None:
@@ -77,7 +77,7 @@ class _Worker:
         if name == "open":
             path, span = Path(arguments[0]), arguments[1]
             limit_memory(path)
-            self._reader = PyavReader(path, Span(*span) if span else None)
+            self._reader = PyavReader(path, ByteSpan(*span) if span else None)
             return {name: getattr(self._reader, name) for name in ATTRIBUTES}
         if name == "digest":
             limit_memory(Path(arguments[0]))

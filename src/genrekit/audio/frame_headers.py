@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from genrekit.audio.byte_range import FileBytes
+from genrekit.audio.byte_range import AudioBytes
 
 _BIT_RATES = {  # kbit/s by (is MPEG-1, layer)
     (True, 1): (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
@@ -26,7 +26,7 @@ MIN_FRAMES = 3  # fewer headers in a row may be chance
 _MAX_TRIES = 1 << 20  # bytes that look like the beginning of a header and are not: a second's work
 
 
-class Header(NamedTuple):
+class FrameHeader(NamedTuple):
     """One frame: its codec ("mp1" to "mp3", "aac"), its rate in Hz, its length in bytes."""
 
     codec: str
@@ -45,7 +45,7 @@ class Run:
     n_frames: int
 
 
-def parse(data: FileBytes, at: int) -> Header | None:
+def parse(data: AudioBytes, at: int) -> FrameHeader | None:
     """Read the header of a frame; None where there is none, or one of free bit rate."""
     head = data[at : at + 6]
     if len(head) < 6 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
@@ -64,18 +64,18 @@ def parse(data: FileBytes, at: int) -> Header | None:
     else:
         n_slots = 72 if layer == 3 and version != 3 else 144
         n_bytes = n_slots * bits_per_second // sample_rate + padding
-    return Header(f"mp{layer}", sample_rate, n_bytes)
+    return FrameHeader(f"mp{layer}", sample_rate, n_bytes)
 
 
-def _parse_adts(head: bytes) -> Header | None:
+def _parse_adts(head: bytes) -> FrameHeader | None:
     rate = head[2] >> 2 & 15
     n_bytes = (head[3] & 3) << 11 | head[4] << 3 | head[5] >> 5
     if rate >= len(_ADTS_RATES) or n_bytes < 7:
         return None
-    return Header("aac", _ADTS_RATES[rate], n_bytes)
+    return FrameHeader("aac", _ADTS_RATES[rate], n_bytes)
 
 
-def runs(data: FileBytes, first: int, search_bytes: int, max_runs: int) -> list[Run]:
+def runs(data: AudioBytes, first: int, search_bytes: int, max_runs: int) -> list[Run]:
     """Find the runs of frames, in the order of the file.
 
     A run ends where the codec or the rate changes, or where a Xing or Info header begins another
@@ -97,7 +97,7 @@ def runs(data: FileBytes, first: int, search_bytes: int, max_runs: int) -> list[
     return found
 
 
-def _next_start(data: FileBytes, at: int, stop: int) -> int | None:
+def _next_start(data: AudioBytes, at: int, stop: int) -> int | None:
     """Return where the next MIN_FRAMES frames follow each other."""
     for _ in range(_MAX_TRIES):
         at = data.find(b"\xff", at, stop)
@@ -109,9 +109,9 @@ def _next_start(data: FileBytes, at: int, stop: int) -> int | None:
     return None
 
 
-def _begins_run(data: FileBytes, at: int) -> bool:
+def _begins_run(data: AudioBytes, at: int) -> bool:
     first = parse(data, at)
-    header: Header | None = first
+    header: FrameHeader | None = first
     for _ in range(MIN_FRAMES - 1):
         if header is None or first is None or header[:2] != first[:2]:
             return False
@@ -122,7 +122,7 @@ def _begins_run(data: FileBytes, at: int) -> bool:
     return header is not None and first is not None and header[:2] == first[:2]
 
 
-def _follow(data: FileBytes, at: int, found: list[Run]) -> int:
+def _follow(data: AudioBytes, at: int, found: list[Run]) -> int:
     """Walk from frame to frame; return where the run breaks off."""
     while (header := parse(data, at)) is not None:
         run = found[-1] if found else None
@@ -137,14 +137,14 @@ def _follow(data: FileBytes, at: int, found: list[Run]) -> int:
     return at
 
 
-def _is_info(data: FileBytes, at: int, header: Header) -> bool:
+def _is_info(data: AudioBytes, at: int, header: FrameHeader) -> bool:
     if header.codec != "mp3":
         return False
     head = data[at + 4 : at + 44]
     return b"Info" in head or b"Xing" in head
 
 
-def find_flac(data: FileBytes, search_bytes: int) -> int:
+def find_flac(data: AudioBytes, search_bytes: int) -> int:
     """Return where the first FLAC frame with a whole header lies, or -1.
 
     Source: RFC 9639, section 9.1 (frame header, with a CRC of 8 bits).
@@ -158,7 +158,7 @@ def find_flac(data: FileBytes, search_bytes: int) -> int:
     return -1
 
 
-def _syncs(data: FileBytes, at: int, stop: int) -> tuple[int, int]:
+def _syncs(data: AudioBytes, at: int, stop: int) -> tuple[int, int]:
     return data.find(b"\xff\xf8", at, stop), data.find(b"\xff\xf9", at, stop)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from genrekit.audio.byte_range import Span
+from genrekit.audio.byte_range import ByteSpan
 
 DecoderName = Literal["soundfile", "pyav"]
 
@@ -15,7 +15,7 @@ DecoderName = Literal["soundfile", "pyav"]
 class Link:
     """A part of a file that is a whole stream by itself, with its own rate, channels and length."""
 
-    span: Span
+    span: ByteSpan
     sample_rate: int
     n_channels: int
     n_samples: int

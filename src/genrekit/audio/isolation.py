@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from genrekit.audio.byte_range import Span
+from genrekit.audio.byte_range import ByteSpan
 from genrekit.audio.process_messages import ARRAY, receive, send
 from genrekit.audio.readers import DecodeError, Waveform
 
@@ -33,7 +33,7 @@ _lock = threading.Lock()
 class IsolatedReader:
     """A file that FFmpeg decodes in another process. Sample 0 is the first that it gives out."""
 
-    def __init__(self, path: Path, span: Span | None = None) -> None:
+    def __init__(self, path: Path, span: ByteSpan | None = None) -> None:
         """Open a file, or a span of it.
 
         Raises:

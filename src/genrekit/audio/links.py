@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from genrekit.audio import frame_headers, mpeg
-from genrekit.audio.byte_range import FileBytes, Span
+from genrekit.audio.byte_range import AudioBytes, ByteSpan
 
 MAX_LINKS = 1000
 SEARCH_BYTES = 1 << 25  # how far the first frame may lie behind a damaged beginning
@@ -25,7 +25,7 @@ _BARE = {".mp3", ".mp2", ".mp1", ".aac", ".flac"}
 _FLAC = b"fLaC\0\0\0\x22"
 
 
-def find(path: Path) -> list[Span]:
+def find(path: Path) -> list[ByteSpan]:
     """Return the links of an Ogg, a FLAC, a WAV or an AIFF; one or none where it has not more.
 
     Raises:
@@ -56,7 +56,7 @@ def _is_container(head: bytes) -> bool:
     return head[4:8].isalnum() or head[:4].isalnum() or head[:1] in (b"\x1a", b"\x30")
 
 
-def find_frames(path: Path, first: int) -> list[Span]:
+def find_frames(path: Path, first: int) -> list[ByteSpan]:
     """Return the runs of MPEG audio or ADTS frames in a file, from byte first on.
 
     Raises:
@@ -64,10 +64,10 @@ def find_frames(path: Path, first: int) -> list[Span]:
     """
     with _opened(path) as data:
         runs = frame_headers.runs(data, first, _GAP_BYTES, MAX_LINKS)
-    return [Span(run.first_byte, run.stop_byte, _demuxer(run.codec)) for run in runs]
+    return [ByteSpan(run.first_byte, run.stop_byte, _demuxer(run.codec)) for run in runs]
 
 
-def find_beginning(path: Path) -> list[Span]:
+def find_beginning(path: Path) -> list[ByteSpan]:
     """Return what a file holds behind a damaged beginning: the streams from the first frame on.
 
     Raises:
@@ -80,29 +80,29 @@ def find_beginning(path: Path) -> list[Span]:
                 return spans
         runs = frame_headers.runs(data, 0, SEARCH_BYTES, MAX_LINKS)
         if runs and runs[0].n_frames >= frame_headers.MIN_FRAMES:
-            return [Span(run.first_byte, run.stop_byte, _demuxer(run.codec)) for run in runs]
+            return [ByteSpan(run.first_byte, run.stop_byte, _demuxer(run.codec)) for run in runs]
         first = frame_headers.find_flac(data, SEARCH_BYTES)
-        return [Span(first, len(data), "flac")] if first >= 0 else []
+        return [ByteSpan(first, len(data), "flac")] if first >= 0 else []
 
 
 def _demuxer(codec: str) -> str:
     return "aac" if codec == "aac" else "mp3"
 
 
-def _spans(starts: Iterator[int], end: int) -> list[Span]:
+def _spans(starts: Iterator[int], end: int) -> list[ByteSpan]:
     places = list(itertools.islice(starts, MAX_LINKS))
     if not places:
         return []
-    return [Span(*place) for place in zip(places, [*places[1:], end], strict=True)]
+    return [ByteSpan(*place) for place in zip(places, [*places[1:], end], strict=True)]
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[FileBytes]:
+def _opened(path: Path) -> Iterator[AudioBytes]:
     with path.open("rb") as stream:
-        yield FileBytes(stream)
+        yield AudioBytes(stream)
 
 
-def _ogg(data: FileBytes) -> Iterator[int]:
+def _ogg(data: AudioBytes) -> Iterator[int]:
     """Give where links begin: at first pages that do not follow another stream's first page."""
     at, behind = 0, -1
     while (at := data.find(b"OggS\0", at)) >= 0:
@@ -116,14 +116,14 @@ def _ogg(data: FileBytes) -> Iterator[int]:
         at += 5
 
 
-def _flac(data: FileBytes) -> Iterator[int]:
+def _flac(data: AudioBytes) -> Iterator[int]:
     first = 0
     while (first := data.find(_FLAC, first)) >= 0:
         yield first
         first += 1
 
 
-def _boxes(data: FileBytes, head: bytes, size_of: Callable[[int], int]) -> Iterator[int]:
+def _boxes(data: AudioBytes, head: bytes, size_of: Callable[[int], int]) -> Iterator[int]:
     """Give where whole files lie one behind the other, each with its own length."""
     at = 0
     while 0 <= at < len(data) - 12 and data[at : at + len(head)] == head:
@@ -132,15 +132,15 @@ def _boxes(data: FileBytes, head: bytes, size_of: Callable[[int], int]) -> Itera
         at = at + size + size % 2 if size > 12 else -1
 
 
-def _riff(data: FileBytes) -> Iterator[int]:
+def _riff(data: AudioBytes) -> Iterator[int]:
     return _boxes(data, b"RIFF", lambda at: 8 + int.from_bytes(data[at + 4 : at + 8], "little"))
 
 
-def _aiff(data: FileBytes) -> Iterator[int]:
+def _aiff(data: AudioBytes) -> Iterator[int]:
     return _boxes(data, b"FORM", lambda at: 8 + int.from_bytes(data[at + 4 : at + 8], "big"))
 
 
-_Search = Callable[[FileBytes], Iterator[int]]
+_Search = Callable[[AudioBytes], Iterator[int]]
 _BY_MAGIC: list[tuple[bytes, _Search]] = [
     (b"OggS\0\2", _ogg),
     (_FLAC, _flac),

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from genrekit.audio.byte_range import ByteRange, Span
+from genrekit.audio.byte_range import ByteRange, ByteSpan
 from genrekit.audio.frames import keep_layout
 from genrekit.audio.readers import PROTECTED, DecodeError
 
@@ -15,7 +15,7 @@ _PLAYLISTS = {"hls", "applehttp", "dash", "concat", "sdp"}
 _ASIDE = {"comment", "hearing_impaired", "visual_impaired", "karaoke", "dub", "dependent"}
 
 
-def open_container(path: Path, span: Span | None = None) -> Any:
+def open_container(path: Path, span: ByteSpan | None = None) -> Any:
     """Open a file, or a span of it, with FFmpeg, which may open nothing but local files.
 
     Raises:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from genrekit.audio import mpeg
-from genrekit.audio.byte_range import Span
+from genrekit.audio.byte_range import ByteSpan
 from genrekit.audio.frames import keep_layout
 from genrekit.audio.opening import choose_stream, open_container, reason
 from genrekit.audio.readers import DecodeError
@@ -22,7 +22,7 @@ def hash_packets(path: Path) -> str:
         OSError: it cannot be read.
     """
     with path.open("rb") as stream:
-        span = Span(*mpeg.between_tags(stream))
+        span = ByteSpan(*mpeg.between_tags(stream))
     with open_container(path, span) as container:
         return _digest(container)
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from genrekit.audio import links, mpeg
-from genrekit.audio.byte_range import Span
+from genrekit.audio.byte_range import ByteSpan
 from genrekit.audio.info import AudioInfo, Link
 from genrekit.audio.isolation import IsolatedReader
 from genrekit.audio.readers import PROTECTED, DecodeError, SoundfileReader
@@ -103,7 +103,7 @@ def _behind_damage(info: AudioInfo) -> AudioInfo:
     return found if found.duration_seconds >= info.duration_seconds - _TAIL_SECONDS else info
 
 
-def _probe_chain(path: Path, spans: Sequence[Span]) -> AudioInfo:
+def _probe_chain(path: Path, spans: Sequence[ByteSpan]) -> AudioInfo:
     """Probe each link; those that cannot be decoded are left out and told of.
 
     Raises:
@@ -218,7 +218,7 @@ def _cut_short(reader: SoundfileReader) -> tuple[str, ...]:
     return ()
 
 
-def _probe_pyav(path: Path, by_soundfile: str, span: Span | None = None) -> AudioInfo:
+def _probe_pyav(path: Path, by_soundfile: str, span: ByteSpan | None = None) -> AudioInfo:
     reader = IsolatedReader(path, span)
     try:
         claimed = reader.claimed_samples

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrekit.audio import frames
-from genrekit.audio.byte_range import Span
+from genrekit.audio.byte_range import ByteSpan
 from genrekit.audio.opening import choose_stream, open_container
 from genrekit.audio.readers import DecodeError
 
@@ -31,7 +31,7 @@ _CLOCK_FRAMES = 32
 class PyavReader:
     """A file opened by FFmpeg. Sample 0 is the first one that the decoder gives out."""
 
-    def __init__(self, path: Path, span: Span | None = None) -> None:
+    def __init__(self, path: Path, span: ByteSpan | None = None) -> None:
         """Open a file, or a span of it, and decode its first frame.
 
         Raises:

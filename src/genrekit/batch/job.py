@@ -39,7 +39,7 @@ JOB, SOURCES = "_job.json", "_sources.jsonl"
 _FORMAT = 2
 
 
-class Task(Protocol):
+class JobTask(Protocol):
     """What a batch job does with each file: a verb with its options.
 
     A row is a dictionary that JSON can hold. Every file gives at least one; one that failed gives a
@@ -112,7 +112,7 @@ def folder_of(output: str) -> Storage:
 
 
 def run(
-    task: Task,
+    task: JobTask,
     arguments: Sequence[str],
     output: str,
     engine: Engine,
@@ -158,7 +158,7 @@ def run(
 class _Parts:
     """The record of a job: a part for each block that is done."""
 
-    task: Task
+    task: JobTask
     storage: Storage
     kind: Kind
     blocks: list[Sequence[BatchSource]]
@@ -226,7 +226,7 @@ def _has_changed(block: Sequence[BatchSource], since: float) -> bool:
 
 
 def _listed(
-    storage: Storage, task: Task, arguments: Sequence[str], kind: Kind
+    storage: Storage, task: JobTask, arguments: Sequence[str], kind: Kind
 ) -> tuple[list[BatchSource], int]:
     """Return the files of a new job, or of the one that the folder holds, and those of a block."""
     requested = {
@@ -253,7 +253,7 @@ def _listed(
 
 
 def _list(
-    written: Iterable[str], storage: Storage, task: Task, arguments: Sequence[str], kind: Kind
+    written: Iterable[str], storage: Storage, task: JobTask, arguments: Sequence[str], kind: Kind
 ) -> list[BatchSource]:
     """List the files of a new job in a folder that holds nothing else."""
     others = sorted(name for name in written if not name.startswith(("_", ".")))

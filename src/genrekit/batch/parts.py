@@ -16,7 +16,7 @@ from genrekit.files import write_beside
 
 if TYPE_CHECKING:
     from genrekit.batch.feature_task import PublishedTable
-    from genrekit.batch.job import Task
+    from genrekit.batch.job import JobTask
     from genrekit.batch.storage import Storage
 
 Row = dict[str, Any]
@@ -76,7 +76,7 @@ def index(file: str, kind: Kind) -> int | None:
     return int(stem) if stem.isdecimal() and name(int(stem), kind) == file else None
 
 
-def content(rows: Sequence[Row], kind: Kind, task: Task, counts: Counts) -> bytes:
+def content(rows: Sequence[Row], kind: Kind, task: JobTask, counts: Counts) -> bytes:
     """Return the bytes of a part.
 
     Args:

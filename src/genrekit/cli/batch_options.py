@@ -12,7 +12,7 @@ from genrekit.cli.options import PROCESSING
 
 if TYPE_CHECKING:
     from genrekit.batch.engines import Engine
-    from genrekit.batch.job import Task
+    from genrekit.batch.job import JobTask
     from genrekit.batch.processing import Report
 
 EngineName = Annotated[
@@ -96,7 +96,7 @@ def is_batch_job(name: str | None, output: str | None) -> bool:
     )
 
 
-def run(task: Task, paths: list[str], output: str | None, engine: Engine, as_json: bool) -> None:
+def run(task: JobTask, paths: list[str], output: str | None, engine: Engine, as_json: bool) -> None:
     """Run a verb's task as a batch job, and show what it did.
 
     Raises:

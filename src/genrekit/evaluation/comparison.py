@@ -14,7 +14,7 @@ from genrekit.errors import DatasetError
 from genrekit.evaluation.result import EvaluationResult, TrackResult
 from genrekit.evaluation.scoring import Floats
 from genrekit.models.card import Interval, LeakMeter, LeakRow
-from genrekit.schema import StrictModel
+from genrekit.strict import StrictModel
 
 if TYPE_CHECKING:
     from genrekit.datasets.dataset import Dataset

@@ -6,7 +6,7 @@ from typing import Literal
 
 from genrekit.models.card import Abstention, Interval, LeakMeter, Metrics, Robustness
 from genrekit.prediction import ModelReference
-from genrekit.schema import StrictModel
+from genrekit.strict import StrictModel
 
 Level = Literal["segment", "majority_vote", "mean_probability"]
 

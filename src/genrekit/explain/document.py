@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from genrekit.prediction import PredictionDocument
-from genrekit.schema import StrictModel
+from genrekit.strict import StrictModel
 
 
 class Passage(StrictModel):

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrekit.errors import AudioError, ModelError, unknown_name
-from genrekit.explain import curves, evidence
-from genrekit.explain.curves import Curves
+from genrekit.explain import deletion, evidence
+from genrekit.explain.deletion import Curves
 from genrekit.explain.document import ExplanationDocument, LabelEvidence, Passage
 from genrekit.explain.evidence import Floats, Grid
 from genrekit.explain.spectrogram import Spectrogram
@@ -192,7 +192,7 @@ def explain(
         segment_seconds=classifier.card.segments.segment_seconds,
         bands=_bands(views[0], grid),
         **vars(found),
-        curves=curves.measure(predict, features, fill, grid, found.blocks[label], label, advance),
+        curves=deletion.measure(predict, features, fill, grid, found.blocks[label], label, advance),
         replaced_by=replaced_by,
         method="gradcam" if gradcam else "occlusion",
         n_segments=kept.n_segments,

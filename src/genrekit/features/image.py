@@ -23,7 +23,7 @@ from pydantic import Field, ValidationError
 from genrekit import files, plotting
 from genrekit.errors import ImageError
 from genrekit.features.spec import FeatureSpec
-from genrekit.schema import StrictModel
+from genrekit.strict import StrictModel
 
 Pixels = NDArray[np.uint8]
 Levels = NDArray[np.uint8]

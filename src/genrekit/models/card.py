@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 
 from genrekit.errors import ModelError
 from genrekit.features.spec import FeatureSpec
-from genrekit.schema import StrictModel
+from genrekit.strict import StrictModel
 
 SEAL = "seal"
 FORMAT_VERSION = 2

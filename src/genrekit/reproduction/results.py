@@ -12,7 +12,7 @@ from genrekit.errors import RecipeError
 from genrekit.evaluation.result import EvaluationResult, Level
 from genrekit.files import write_beside
 from genrekit.models.card import Interval
-from genrekit.schema import StrictModel
+from genrekit.strict import StrictModel
 from genrekit.training.recipe.claim import Claim
 
 SOURCE, ARTIST, FAULT_FILTERED = "source", "artist", "fault-filtered"

@@ -12,7 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
-from genrekit.schema import StrictModel
+from genrekit.strict import StrictModel
 
 MEDIA_TYPE = "application/problem+json"
 LOG = logging.getLogger("genrekit.server")

@@ -7,8 +7,8 @@ from typing import Any, Literal
 from genrekit.explain.document import ExplanationDocument
 from genrekit.models.card import Metrics, ModelCard
 from genrekit.prediction import FailedFile, PredictionDocument
-from genrekit.schema import StrictModel
 from genrekit.server.problems import ProblemDocument
+from genrekit.strict import StrictModel
 
 
 class PredictionResult(PredictionDocument):

@@ -21,7 +21,7 @@ from genrekit.server.upload_folder import Upload, UploadFolder
 from genrekit.server.worker_queue import (
     INCLUDABLE,
     BusyError,
-    Task,
+    FileTask,
     TaskOptions,
     TaskResult,
     WorkerQueue,
@@ -168,7 +168,7 @@ class Service:
         limit = self.settings.limits.max_seconds
         try:
             return self.queue.submit(
-                [Task(u.path, u.name, options, limit, job_from_seconds) for u in uploads]
+                [FileTask(u.path, u.name, options, limit, job_from_seconds) for u in uploads]
             )
         except BusyError as error:
             raise _busy(error) from error

@@ -13,7 +13,7 @@ from genrekit.explain.explanation import explain
 from genrekit.explain.spectrogram import Spectrogram
 from genrekit.inference import timeline
 from genrekit.inference.classifier import Classifier
-from genrekit.server.worker_queue import RunTask, Task, TaskResult
+from genrekit.server.worker_queue import FileTask, RunTask, TaskResult
 
 
 def start(models: tuple[Path, ...]) -> RunTask:
@@ -25,7 +25,7 @@ def start(models: tuple[Path, ...]) -> RunTask:
     audio.silence_decoders()
     classifiers = [Classifier(model) for model in models]
 
-    def run(task: Task | None) -> TaskResult:
+    def run(task: FileTask | None) -> TaskResult:
         if task is None:
             return TaskResult()
         try:
@@ -36,7 +36,7 @@ def start(models: tuple[Path, ...]) -> RunTask:
     return run
 
 
-def _run(classifier: Classifier, task: Task) -> TaskResult:
+def _run(classifier: Classifier, task: FileTask) -> TaskResult:
     info = audio.probe(task.path)
     seconds = info.duration_seconds
     if seconds > task.max_seconds:
@@ -52,7 +52,7 @@ def _run(classifier: Classifier, task: Task) -> TaskResult:
     return TaskResult(json.dumps(fields, ensure_ascii=False))
 
 
-def _predict(classifier: Classifier, info: audio.AudioInfo, task: Task) -> dict[str, Any]:
+def _predict(classifier: Classifier, info: audio.AudioInfo, task: FileTask) -> dict[str, Any]:
     """Return the JSON form of a PredictionResult."""
     options = task.options
     spectrogram = Spectrogram(classifier.card.views)
@@ -67,7 +67,7 @@ def _predict(classifier: Classifier, info: audio.AudioInfo, task: Task) -> dict[
     return fields
 
 
-def _sentence(error: Exception, task: Task) -> str:
+def _sentence(error: Exception, task: FileTask) -> str:
     """Return an error's sentence with the file's own name in place of its path here."""
     text = " ".join(str(error).split()).replace(os.fspath(task.path), task.name)
     return text if task.name in text else f"{task.name}: {text}"

@@ -51,7 +51,7 @@ class TaskOptions:
 
 
 @dataclass(frozen=True)
-class Task:
+class FileTask:
     """One uploaded file and what to do with it.
 
     Args:
@@ -79,8 +79,8 @@ class TaskResult:
     needs_job: bool = False
 
 
-RunTask = Callable[[Task | None], TaskResult]
-_Pool = Pool[Task | None, TaskResult]
+RunTask = Callable[[FileTask | None], TaskResult]
+_Pool = Pool[FileTask | None, TaskResult]
 
 
 class BusyError(Exception):
@@ -104,7 +104,7 @@ class WorkerQueue:
         """
         self._start = start
         self._settings = settings
-        self._entries: queue.SimpleQueue[tuple[Task, Future[TaskResult]] | None]
+        self._entries: queue.SimpleQueue[tuple[FileTask, Future[TaskResult]] | None]
         self._entries = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._mean_seconds = _FIRST_GUESS_SECONDS
@@ -143,7 +143,7 @@ class WorkerQueue:
         with self._lock:
             self._check_room(1)
 
-    def submit(self, tasks: Sequence[Task]) -> list[Future[TaskResult]]:
+    def submit(self, tasks: Sequence[FileTask]) -> list[Future[TaskResult]]:
         """Put tasks into the queue, all or none of them.
 
         Raises:
@@ -185,7 +185,7 @@ class WorkerQueue:
                 if is_due:
                     future.set_result(result)
 
-    def _run(self, pool: _Pool, task: Task) -> TaskResult:
+    def _run(self, pool: _Pool, task: FileTask) -> TaskResult:
         began = monotonic()
         for _ in range(_N_TRIES):
             found = _run_in(pool, task)
@@ -201,7 +201,7 @@ class WorkerQueue:
         return found if isinstance(found, TaskResult) else _failed(task, found)
 
 
-def _run_in(pool: _Pool, task: Task | None) -> TaskResult | Failure[Task | None]:
+def _run_in(pool: _Pool, task: FileTask | None) -> TaskResult | Failure[FileTask | None]:
     """Let a worker do a task; where none could start, the failure holds no task."""
     try:
         return next(pool.map([task]))
@@ -209,7 +209,7 @@ def _run_in(pool: _Pool, task: Task | None) -> TaskResult | Failure[Task | None]
         return Failure(None, str(error), "death")
 
 
-def _failed(task: Task, failure: Failure[Task | None]) -> TaskResult:
+def _failed(task: FileTask, failure: Failure[FileTask | None]) -> TaskResult:
     """Return the result of a task whose worker gave none."""
     _LOG.error("%s: %s", task.name, failure.message)
     if failure.item is None:

@@ -50,7 +50,7 @@ class _Line(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
-class Header(_Line):
+class PlanHeader(_Line):
     """The first line of a plan."""
 
     genrekit_plan: Literal[1] = 1
@@ -95,7 +95,7 @@ def write(path: Path, profile: str, entries: Sequence[PlanEntry]) -> None:
         OSError: the file cannot be written.
     """
     with files.write_beside(path, "w") as stream:
-        stream.write(_to_json(Header(profile=profile)) + "\n")
+        stream.write(_to_json(PlanHeader(profile=profile)) + "\n")
         stream.writelines(entry.to_json() + "\n" for entry in entries)
 
 
@@ -118,7 +118,7 @@ def read(path: Path) -> TagPlan:
         raise LibraryError(f"{path}: is not a plan (not UTF-8 text)") from error
     if not lines:
         raise LibraryError(f"{path}: is empty; make a plan with `genrekit tag plan`")
-    header = _parsed(Header, lines[0], f"{path}, line 1")
+    header = _parsed(PlanHeader, lines[0], f"{path}, line 1")
     entries = tuple(
         _parsed(PlanEntry, line, f"{path}, line {number}")
         for number, line in enumerate(lines[1:], 2)

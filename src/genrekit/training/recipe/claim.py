@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from genrekit.schema import StrictModel
+from genrekit.strict import StrictModel
 
 Percent = Annotated[float, Field(ge=0, le=100)]
 

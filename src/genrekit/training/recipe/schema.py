@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from genrekit.features.spec import FeatureSpec
-from genrekit.schema import StrictModel
+from genrekit.strict import StrictModel
 from genrekit.training.recipe.claim import Claim
 
 Count = Annotated[int, Field(ge=0)]
