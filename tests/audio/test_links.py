@@ -103,6 +103,14 @@ def test_a_link_that_cannot_be_decoded_is_told_with_its_length(
     assert f"1 of the 3 streams in it ({len(bad)} bytes) cannot be decoded" in info.warnings[0]
 
 
+def test_links_of_which_none_can_be_decoded_are_one_sentence(folder: Path, tmp_path: Path) -> None:
+    """Found by make fuzz: cases 579 and 4995 of audio."""
+    head = (folder / "a.flac").read_bytes()[:60]
+    (tmp_path / "a.flac").write_bytes(head * 3)
+    with pytest.raises(AudioError, match=r"cannot be decoded \(soundfile: .*; PyAV: .*\)"):
+        audio.probe(tmp_path / "a.flac")
+
+
 def test_streams_side_by_side_are_one_link(tmp_path: Path) -> None:
     made = ["-f", "lavfi", "-i", "sine=d=1", "-f", "lavfi", "-i", "sine=300:d=1"]
     command = ["ffmpeg", "-v", "error", *made, "-map", "0", "-map", "1", tmp_path / "a.ogg"]

@@ -6,6 +6,7 @@ import os
 import re
 import stat
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from genrekit.audio import links, mpeg
@@ -57,7 +58,8 @@ def probe(path: str | os.PathLike[str]) -> AudioInfo:
 def _probe(path: Path) -> AudioInfo:
     spans = links.find(path)
     if len(spans) > 1:
-        return _probe_chain(path, spans)
+        with suppress(DecodeError):
+            return _probe_chain(path, spans)
     try:
         info = _probe_soundfile(path)
         return info if info.n_channels <= 2 else _with_channel_names(info)
