@@ -26,7 +26,7 @@ from genrekit.training.frozen import FrozenNetwork
 SPEC = FeatureSpec(n_mels=64, mean=-40.0, std=15.0)
 
 
-def seen(image: torch.Tensor, row: int, column: int) -> np.ndarray:
+def colour(image: torch.Tensor, row: int, column: int) -> np.ndarray:
     """One pixel's colour in [0, 1]."""
     return image[0, :, row, column].numpy() * IMAGENET_STD + IMAGENET_MEAN
 
@@ -36,8 +36,8 @@ def test_the_loudest_is_brightest_and_80_db_below_is_black() -> None:
     features[0, 0, 5] = 3.0  # the lowest band, so it stands in the lowest row
     image = ImageRendering(SPEC)(features)
     assert image.shape == (1, 3, 64, SPEC.n_frames)
-    assert seen(image, 63, 5) == pytest.approx(colormaps["magma"](255)[:3], abs=1 / 255)
-    assert seen(image, 0, 5) == pytest.approx(colormaps["magma"](0)[:3], abs=1 / 255)
+    assert colour(image, 63, 5) == pytest.approx(colormaps["magma"](255)[:3], abs=1 / 255)
+    assert colour(image, 0, 5) == pytest.approx(colormaps["magma"](0)[:3], abs=1 / 255)
 
 
 def test_the_level_of_the_track_does_not_change_the_image() -> None:

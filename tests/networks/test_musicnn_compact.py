@@ -37,9 +37,9 @@ def test_equals_musicnn_with_dead_filters_and_negative_norms(n_frames: int) -> N
         np.random.default_rng(1).normal(size=(3, 96, n_frames)).astype(np.float32)
     )
     with torch.no_grad():
-        wanted, given = full(features), compact(features)
+        expected, given = full(features), compact(features)
     assert given.shape == (3, 250)
-    assert torch.allclose(given, wanted, rtol=1e-4, atol=1e-4)
+    assert torch.allclose(given, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_the_pooled_tap_holds_live_maps_only() -> None:

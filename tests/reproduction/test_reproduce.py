@@ -106,9 +106,9 @@ def test_what_was_measured_is_kept_and_the_page_is_made_of_it(
 ) -> None:
     assert reproduced(data, claims, tmp_path, "all").exit_code == 0
     path = tmp_path / "results/near.json"
-    told = json.loads(path.read_text(encoding="utf-8"))
-    told["measurements"]["source"]["levels"]["segment"]["accuracy"]["value"] = 0.123
-    path.write_text(json.dumps(told), encoding="utf-8")
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["measurements"]["source"]["levels"]["segment"]["accuracy"]["value"] = 0.123
+    path.write_text(json.dumps(content), encoding="utf-8")
     again = reproduced(data, claims, tmp_path, "all")
     assert "near: source is there" in again.output
     page = (tmp_path / "results.md").read_text(encoding="utf-8")
@@ -146,9 +146,9 @@ def test_the_list_breaks_no_name_and_asks_for_the_data_once(
     monkeypatch.delenv("COLUMNS", raising=False)
     name = "a-name-of-many-letters-that-is-longer-than-a-column-should-be"
     (claims / "long.toml").write_text(RECIPE.format(name=name))
-    asked = run("reproduce", "--list", "--recipes", claims)
-    assert len([line for line in asked.stdout.splitlines() if line.strip()]) == 4  # one a claim
-    assert asked.output.count("--data") == 1
+    listed = run("reproduce", "--list", "--recipes", claims)
+    assert len([line for line in listed.stdout.splitlines() if line.strip()]) == 4  # one a claim
+    assert listed.output.count("--data") == 1
     monkeypatch.setenv("COLUMNS", "80")
     narrow = run("reproduce", "--list", "--recipes", claims, "--data", data)
     assert name in narrow.stdout
@@ -269,17 +269,17 @@ def test_a_grid_is_searched_without_the_test_tracks(data: Path, tmp_path: Path) 
     )
     accuracies = [one.scores.accuracy.value for one in tried]
     assert accuracies == sorted(accuracies, reverse=True)
-    asked = [
+    lines = [
         line
         for path in tmp_path.rglob("split.tsv")
         for line in path.read_text(encoding="utf-8").splitlines()
     ]
     test = set(prepare(its).split.test)
     assert test
-    assert not test & {line.split("\t")[0] for line in asked}
-    told = json.loads((tmp_path / "grid.json").read_text(encoding="utf-8"))
-    assert told["folds"] == "track, 3 folds"
-    assert [row["model.parameters.n_neighbors"] for row in told["tried"]] == [
+    assert not test & {line.split("\t")[0] for line in lines}
+    content = json.loads((tmp_path / "grid.json").read_text(encoding="utf-8"))
+    assert content["folds"] == "track, 3 folds"
+    assert [row["model.parameters.n_neighbors"] for row in content["tried"]] == [
         one.values["model.parameters.n_neighbors"] for one in tried
     ]
 
@@ -291,8 +291,8 @@ def test_the_best_of_a_grid_is_trained(data: Path, tmp_path: Path) -> None:
         "train", *options, *where, "--grid", "model.parameters.n_neighbors=1,9", "--folds", 2
     )
     assert done.exit_code == 0, done.output
-    told = json.loads((tmp_path / "run/grid.json").read_text(encoding="utf-8"))
-    best = told["tried"][0]["model.parameters.n_neighbors"]
+    content = json.loads((tmp_path / "run/grid.json").read_text(encoding="utf-8"))
+    best = content["tried"][0]["model.parameters.n_neighbors"]
     trained = recipe.load(tmp_path / "run/recipe.toml")
     assert trained.model.parameters == {"n_neighbors": best}
     assert (tmp_path / "run/model/model.onnx").is_file()

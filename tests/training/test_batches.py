@@ -76,8 +76,8 @@ def test_an_epoch_repeats_itself_and_differs_from_the_next() -> None:
 def test_without_balance_every_track_is_heard_equally_often() -> None:
     plain = {"augmentation": {"mixup_alpha": 0}, "sampling": {"balance": "none", "min_steps": 1}}
     made = batches(**plain)
-    heard = np.concatenate([batch.inputs[:, 0].numpy() for batch in made.epoch(0)])
-    counts = np.bincount(np.floor(heard + 0.01).astype(int))
+    inputs = np.concatenate([batch.inputs[:, 0].numpy() for batch in made.epoch(0)])
+    counts = np.bincount(np.floor(inputs + 0.01).astype(int))
     assert len(set(counts)) == 1
 
 
@@ -87,8 +87,8 @@ def test_parts_of_a_recording_are_drawn_as_often_as_the_whole() -> None:
     assert (whole.n_drawn, torn.n_drawn, torn.n_steps) == (15, 6, 1)
     drawn = torn.draw(np.random.default_rng(0))
     assert len(drawn) == 6
-    seen = np.concatenate([torn.draw(np.random.default_rng(seed)) for seed in range(50)])
-    assert np.bincount(seen).tolist() == pytest.approx([60] * 5, abs=15)
+    drawn = np.concatenate([torn.draw(np.random.default_rng(seed)) for seed in range(50)])
+    assert np.bincount(drawn).tolist() == pytest.approx([60] * 5, abs=15)
 
 
 def test_a_track_without_label_has_no_hard_loss() -> None:
@@ -112,12 +112,12 @@ def card(labels: tuple[str, ...]) -> ModelCard:
 
 
 def test_the_teacher_answers_for_the_middle_of_the_students_segment() -> None:
-    heard = TrackOutput(
+    output = TrackOutput(
         np.array([0.0, 4.0], np.float32),
         np.log(np.array([[1, 16, 1], [16, 1, 1]], np.float32)),
     )
     # Middles of the teacher's segments: 1 s and 5 s; of a student's of 1 s: start + 0.5 s.
-    made = distill.targets([heard], card(("b", "a", "c")), ("a", "b"), 1.0, 1.0)
+    made = distill.targets([output], card(("b", "a", "c")), ("a", "b"), 1.0, 1.0)
     soft = made.at(np.array([0, 0, 0]), np.array([0.0, 2.4, 2.6], np.float32))
     # The label c is left out; temperature 2 turns odds of 16 to 1 into 4 to 1.
     np.testing.assert_allclose(soft, [[0.8, 0.2], [0.8, 0.2], [0.2, 0.8]], rtol=1e-6)
@@ -147,8 +147,8 @@ def test_only_the_start_of_a_track_trains_where_only_that_is_heard(
         first_seconds=0.5,
     )
     soundfile.write(tmp_path / "a.wav", np.random.default_rng(0).normal(0, 0.1, 32000), 8000)
-    heard = Track("a", tmp_path / "a.wav", "noise")
-    cached = SpectrogramCache(tmp_path / "cache").build([heard], spec, jobs=1, progress=False)
+    track_a = Track("a", tmp_path / "a.wav", "noise")
+    cached = SpectrogramCache(tmp_path / "cache").build([track_a], spec, jobs=1, progress=False)
     source = SpectrogramSource(cached, ["a"], random_crops)
     first = cached.crop("a", 0, spec.n_frames)
     assert np.array_equal(source.segments(0), first[None])

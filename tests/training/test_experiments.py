@@ -172,13 +172,13 @@ def test_a_finished_run_is_read_and_another_split_refused(
 ) -> None:
     dataset = open_dataset(music / "manifest.csv")
     (first,), (second,) = (selection.divide(dataset, "artist", seed=seed) for seed in (0, 1))
-    said: list[str] = []
-    once = experiments.train_and_predict(frozen, first, runs / "own", said.append)
-    said.clear()
-    assert experiments.train_and_predict(frozen, first, runs / "own", said.append) == once
-    assert said == []
+    lines: list[str] = []
+    once = experiments.train_and_predict(frozen, first, runs / "own", lines.append)
+    lines.clear()
+    assert experiments.train_and_predict(frozen, first, runs / "own", lines.append) == once
+    assert lines == []
     with pytest.raises(RecipeError, match="holds a run on another split"):
-        experiments.train_and_predict(frozen, second, runs / "own", said.append)
+        experiments.train_and_predict(frozen, second, runs / "own", lines.append)
 
 
 def test_the_leaky_card_names_whole_tracks(music: Path, frozen: recipe.Recipe, runs: Path) -> None:

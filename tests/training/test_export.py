@@ -100,8 +100,8 @@ def test_an_attached_head_equals_torch_and_leaves_the_embedding_alone(
     )
     attached = FrozenNetwork(attach(frozen.model, head.dense_layers()), views)
     with torch.no_grad():
-        wanted = head(torch.from_numpy(embedding)).numpy()
-    np.testing.assert_allclose(attached.run(features, "logits"), wanted, rtol=1e-4, atol=1e-4)
+        expected = head(torch.from_numpy(embedding)).numpy()
+    np.testing.assert_allclose(attached.run(features, "logits"), expected, rtol=1e-4, atol=1e-4)
     np.testing.assert_array_equal(attached.run(features, "embedding"), embedding)
     again = FrozenNetwork(attach(attached.model, head.dense_layers()), views)
     np.testing.assert_array_equal(
@@ -192,11 +192,11 @@ def test_musicnn_gives_the_published_tags(shared_data: Path) -> None:
     network.load_npz(shared_data / "weights" / "MSD_musicnn.npz")
     ids = [str(name) for name in published["IDS"]]
     clip = next(n for n in ids if (clip_path(shared_data, n)).exists())
-    wanted = published["X"][[name == clip for name in ids]].mean(axis=0)
+    expected = published["X"][[name == clip for name in ids]].mean(axis=0)
     features = FrontEnd.of(spec).open(clip_path(shared_data, clip)).all().features[INPUT]
     with torch.no_grad():
         tags = network.eval()(torch.from_numpy(features)).sigmoid().numpy().mean(axis=0)
-    assert np.corrcoef(tags, wanted)[0, 1] > 0.97
+    assert np.corrcoef(tags, expected)[0, 1] > 0.97
 
 
 def clip_path(shared_data: Path, name: str) -> Path:

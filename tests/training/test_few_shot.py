@@ -1,4 +1,4 @@
-"""One more genre: the old odds stay, the new one is told from a library without labels."""
+"""One more genre: the old odds stay, the new one is fitted against a library without labels."""
 
 from __future__ import annotations
 

@@ -56,9 +56,9 @@ def small(music: Path, *overrides: str) -> recipe.Recipe:
 
 
 def test_a_recipe_ends_in_a_model_that_names_test_tracks(music: Path, tmp_path: Path) -> None:
-    said: list[str] = []
+    lines: list[str] = []
     settings = small(music, "augmentation.altered_copies=2", "augmentation.gain_db=6")
-    folder = TrainingRun(settings, tmp_path / "run", said.append).train()
+    folder = TrainingRun(settings, tmp_path / "run", lines.append).train()
     classifier = Classifier(folder.path)
     answers = {
         genre: [classifier.predict_file(music / f"{genre}{n}.wav").label for n in (6, 7)]
@@ -68,7 +68,7 @@ def test_a_recipe_ends_in_a_model_that_names_test_tracks(music: Path, tmp_path: 
     assert "folds" in folder.card.calibration.fitted_on
     assert folder.card.training_data is not None
     assert folder.card.training_data.n_tracks == {"train": 18, "validation": 0}
-    assert any("are right" in line for line in said)
+    assert any("are right" in line for line in lines)
 
 
 def test_a_given_validation_part_is_not_trained_on(music: Path, tmp_path: Path) -> None:
@@ -132,11 +132,11 @@ def test_quantised_layers_stay_close_and_the_rest_stays_float() -> None:
     model = to_onnx(network, spec, ("logits",))
     real = np.random.default_rng(0).normal(size=(16, 32, spec.n_frames)).astype(np.float32)
     small_model = quantise(model, real, lambda weight: weight.startswith("0."))
-    wanted, given = (
+    expected, given = (
         FrozenNetwork(m, one_view(spec)).run({"features": real}, "logits")
         for m in (model, small_model)
     )
-    error = np.abs(given - wanted).max() / np.abs(wanted).max()
+    error = np.abs(given - expected).max() / np.abs(expected).max()
     assert 0 < error < 0.05
     with pytest.raises(ModelError, match=r"no convolution was chosen.*0\.weight"):
         quantise(model, real, lambda weight: False)

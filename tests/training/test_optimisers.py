@@ -55,21 +55,21 @@ def test_every_optimiser_goes_downhill(name: str) -> None:
 def rates(schedule: Schedule, n_steps: int) -> list[float]:
     optimiser = optimisers.make(network(), Optimiser(name="sgd"), 1.0)
     cycle = optimisers.cycles(optimiser, schedule, n_steps)
-    seen = []
+    found = []
     for _ in range(schedule.n_epochs * n_steps):
-        seen.append(optimiser.param_groups[0]["lr"])
+        found.append(optimiser.param_groups[0]["lr"])
         optimiser.step()
         cycle.step()
-    return seen
+    return found
 
 
 def test_one_cycle_rises_and_falls() -> None:
-    seen = rates(Schedule(epochs=4, warm_up=0.25), 10)
-    top = int(np.argmax(seen))
-    assert seen[top] == pytest.approx(1.0, rel=0.02)
+    found = rates(Schedule(epochs=4, warm_up=0.25), 10)
+    top = int(np.argmax(found))
+    assert found[top] == pytest.approx(1.0, rel=0.02)
     assert top == pytest.approx(10, abs=1)
-    assert np.all(np.diff(seen[: top + 1]) > 0)
-    assert np.all(np.diff(seen[top:]) < 0)
+    assert np.all(np.diff(found[: top + 1]) > 0)
+    assert np.all(np.diff(found[top:]) < 0)
 
 
 def test_frozen_epochs_have_a_cycle_of_their_own() -> None:

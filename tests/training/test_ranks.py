@@ -230,10 +230,10 @@ def test_ctrl_c_ends_all_ranks_and_says_how_to_go_on(options: list[str], tmp_pat
     )
     wait_for(lambda: has(out / curves.METRICS, "\n1,"))
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-    _, told = process.communicate(timeout=DEADLINE_SECONDS)
+    _, printed = process.communicate(timeout=DEADLINE_SECONDS)
     assert process.returncode == 130
-    assert f"interrupted; go on with: genrekit train --resume {out}" in told
-    assert "Traceback" not in told
+    assert f"interrupted; go on with: genrekit train --resume {out}" in printed
+    assert "Traceback" not in printed
     with pytest.raises(ProcessLookupError):
         wait_for(lambda: os.killpg(process.pid, 0) is not None)
     assert not list(out.rglob("*.part"))
@@ -258,8 +258,8 @@ def test_two_machines_under_torchrun_train_what_one_process_trains(
         )
         for rank in ("0", "1")
     ]
-    told = [machine.communicate(timeout=DEADLINE_SECONDS) for machine in machines]
-    assert [machine.returncode for machine in machines] == [0, 0], told
-    assert told[0][0].strip() == str(out / "model")
-    assert not told[1][0]
+    printed = [machine.communicate(timeout=DEADLINE_SECONDS) for machine in machines]
+    assert [machine.returncode for machine in machines] == [0, 0], printed
+    assert printed[0][0].strip() == str(out / "model")
+    assert not printed[1][0]
     same_model(out, alone)

@@ -58,10 +58,10 @@ def test_the_restored_network_is_the_one_that_was_exported(run: Path) -> None:
     features = np.random.default_rng(1).normal(size=(3, spec.n_bins, spec.n_frames))
     with torch.no_grad():
         logits = network(torch.from_numpy(features.astype(np.float32)))[0].numpy()
-    wanted = Classifier(folder.path).segment_probabilities(
+    expected = Classifier(folder.path).segment_probabilities(
         {"features": features.astype(np.float32)}
     )
-    assert (logits.argmax(1) == wanted.argmax(1)).all()
+    assert (logits.argmax(1) == expected.argmax(1)).all()
 
 
 def remove_the_weights(run: Path) -> None:

@@ -89,8 +89,8 @@ def test_early_stopping_keeps_the_best_epoch_and_tells_the_curve() -> None:
     assert network.n_iter_ == len(network.curve_) < 300
     assert [row.nll for row in network.curve_].index(best) == network.n_iter_ - 6
     held = np.random.RandomState(0).permutation(80)[:24]
-    said = network.predict_proba(rows[held])[np.arange(24), true[held]]
-    assert -np.log(said).mean() == pytest.approx(best)
+    predicted = network.predict_proba(rows[held])[np.arange(24), true[held]]
+    assert -np.log(predicted).mean() == pytest.approx(best)
 
 
 def test_the_penalty_shrinks_the_weights() -> None:
@@ -130,14 +130,16 @@ def test_a_kernel_without_conversion_is_named() -> None:
 def test_neighbours_and_vectors_answer_as_scikit_learns_do() -> None:
     rows, true = made_rows(4)
     scaled = (rows - rows.mean(0)) / rows.std(0)
-    known, asked, labels = scaled[:60], scaled[60:], true[:60]
+    known, others, labels = scaled[:60], scaled[60:], true[:60]
     ours = estimators.NearestNeighbours().fit(known, labels)
     theirs = KNeighborsClassifier().fit(known, labels)
-    np.testing.assert_array_equal(ours.predict_proba(asked), theirs.predict_proba(asked))
-    np.testing.assert_array_equal(ours.predict(asked), theirs.predict(asked))
+    np.testing.assert_array_equal(ours.predict_proba(others), theirs.predict_proba(others))
+    np.testing.assert_array_equal(ours.predict(others), theirs.predict(others))
     vectors = estimators.SupportVectorMachine().fit(known, labels)
     plain = SVC(break_ties=True).fit(known, labels)
-    np.testing.assert_array_equal(vectors.predict_proba(asked).argmax(axis=1), plain.predict(asked))
+    np.testing.assert_array_equal(
+        vectors.predict_proba(others).argmax(axis=1), plain.predict(others)
+    )
 
 
 def test_repeated_rows_tie_in_both_runtimes() -> None:
@@ -262,8 +264,8 @@ def test_a_run_ends_in_a_model_that_reads_the_table_again(
     assert data.n_tracks == (
         {"train": 56, "validation": 8} if validation == "given" else {"train": 64, "validation": 0}
     )
-    told = {"given": "8 validation", "folds": "64 training and validation", "none": ""}
-    assert calibration.fitted_on.startswith(told[validation])
+    described = {"given": "8 validation", "folds": "64 training and validation", "none": ""}
+    assert calibration.fitted_on.startswith(described[validation])
     assert bool(calibration.fitted_on) == (validation != "none")
     assert folder.card.segments.kind == "handcrafted"
     assert folder.card.segments.segment_seconds == 3.0

@@ -167,18 +167,7 @@ class NeuralNetworkFromScratch(SoftmaxNetwork):
         patience: int = 20,
         random_state: Any = None,
     ) -> None:
-        """Choose how to train; see SoftmaxNetwork.
-
-        Args:
-            hidden: units of each layer before the last.
-            learning_rate: as there.
-            l2: as there.
-            batch_size: as there.
-            max_iter: as there.
-            validation_fraction: as there.
-            patience: as there.
-            random_state: as there.
-        """
+        """Choose how to train, as SoftmaxNetwork; hidden: units of each layer before the last."""
         self.hidden = hidden
         super().__init__(
             learning_rate, l2, batch_size, max_iter, validation_fraction, patience, random_state
