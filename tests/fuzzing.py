@@ -7,7 +7,6 @@ as are asked for; see docs/reliability.md.
 from __future__ import annotations
 
 import io
-import json
 import resource
 import tempfile
 from collections import Counter
@@ -26,7 +25,7 @@ from genrekit.datasets import manifest
 from genrekit.errors import GenrekitError
 from genrekit.models import graph, registry
 from genrekit.tagging import plan_files
-from genrekit.tagging.plan_files import Header, PlanEntry
+from genrekit.tagging.plan_files import PlanEntry
 from genrekit.tags import formats
 from genrekit.training.recipe import reading
 from genrekit.workers import Failure, Pool, n_cores
@@ -144,8 +143,9 @@ def text_seeds(target: str) -> dict[str, bytes]:
             why="the model's",
             provenance="tiny 1",
         )
-        lines = (json.dumps(dict(Header(profile="default"))), entry.to_json())
-        return {"a.plan": "\n".join(lines).encode() + b"\n"}
+        with tempfile.TemporaryDirectory() as folder:
+            plan_files.write(Path(folder) / "a.plan", "default", [entry])
+            return {"a.plan": (Path(folder) / "a.plan").read_bytes()}
     return {path.name: path.read_bytes() for path in sorted(folders[target].glob(suffix))}
 
 
