@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -50,6 +51,16 @@ def test_one_process_serves_many_files() -> None:
         audio.load(APE)
         packets.digest(APE)
     assert processes() == before
+
+
+def test_a_path_counts_from_the_folder_of_this_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    audio.load(APE)  # from here on a process waits, in the folder where it was started
+    shutil.copy(APE, tmp_path / "song.ape")
+    monkeypatch.chdir(tmp_path)
+    assert audio.load("song.ape").shape == audio.load(APE).shape
+    assert packets.digest(Path("song.ape")) == packets.digest(APE)
 
 
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT, signal.SIGKILL])

@@ -16,6 +16,7 @@ import pytest
 import soundfile
 
 from genrekit import demo
+from in_process import Done, genrekit
 
 TINY = Path(__file__).parents[1] / "golden" / "tiny"
 PREDICT = [sys.executable, "-m", "genrekit.cli.main", "predict", "--model", str(TINY)]
@@ -24,20 +25,11 @@ needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs 
 on_posix = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs POSIX")
 
 
-def predict(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def predict(folder: Path, *arguments: str) -> Done:
     """Run the verb in a folder and see that it leaves nothing there."""
     before = sorted(folder.rglob("*"))
-    done = subprocess.run(
-        [*PREDICT, *arguments],
-        cwd=folder,
-        capture_output=True,
-        check=False,
-        encoding="utf-8",
-        timeout=120,
-        env={**os.environ, "PYTHONWARNINGS": "error", "PYTHONIOENCODING": "utf-8"},
-    )
+    done = genrekit("predict", "--model", TINY, *arguments, cwd=folder)
     assert sorted(folder.rglob("*")) == before
-    assert "Traceback" not in done.stderr
     return done
 
 

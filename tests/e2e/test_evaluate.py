@@ -1,4 +1,4 @@
-"""genrekit evaluate as a process, with a network that finds which third of the mel bands is loud.
+"""genrekit evaluate with a network that finds which third of the mel bands is loud.
 
 Every number is known: tones in the low, middle and high third, two of the twelve in a wrong folder.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -22,8 +21,8 @@ from genrekit import files
 from genrekit.features.spec import FeatureSpec
 from genrekit.models import registry
 from genrekit.models.card import ModelCard, PrecisionPoint, TrainingData, one_view
+from in_process import Done, genrekit
 
-GENREKIT = [sys.executable, "-m", "genrekit.cli.main"]
 RATE = 16000
 TONES_HZ = {"high": 5500.0, "low": 250.0, "middle": 1600.0}
 # Folder -> tone of each of its tracks: high/d and low/d hold the middle tone.
@@ -120,15 +119,8 @@ def data(tmp_path: Path) -> Path:
     return manifest
 
 
-def evaluate(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*GENREKIT, "evaluate", *map(os.fspath, arguments)],
-        capture_output=True,
-        check=False,
-        text=True,
-        timeout=60,
-        env={**os.environ, "PYTHONWARNINGS": "error", "PYTHONIOENCODING": "utf-8"},
-    )
+def evaluate(*arguments: str | Path) -> Done:
+    return genrekit("evaluate", *arguments)
 
 
 def test_every_number_is_the_known_one(model: Path, data: Path, tmp_path: Path) -> None:
@@ -297,9 +289,7 @@ def test_compare_two_evaluations(
     edit_card(labels=("low", "high", "middle"))
     evaluate(*arguments, tmp_path / "second")
     paths = [str(tmp_path / name / "metrics.json") for name in ("first", "second")]
-    done = subprocess.run(
-        [*GENREKIT, "compare", *paths, "--json"], capture_output=True, check=True, text=True
-    )
+    done = compare(*paths, "--json")
     # Only the six tracks with a high or low tone change, from right to wrong: p = 2 / 2 ** 6.
     (found,) = json.loads(done.stdout)
     assert (found["n_tracks"], found["n_only_first"], found["n_only_second"]) == (12, 6, 0)
@@ -310,9 +300,8 @@ def test_compare_two_evaluations(
     assert f"{tmp_path / 'first'} is better than {model} by more than noise: +50.0" in shown.stdout
 
 
-def compare(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [*GENREKIT, "compare", *map(os.fspath, arguments)]
-    return subprocess.run(command, capture_output=True, check=False, text=True)
+def compare(*arguments: str | Path) -> Done:
+    return genrekit("compare", *arguments)
 
 
 def test_compare_says_what_it_needs(model: Path, tmp_path: Path) -> None:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from genrekit import demo
+from in_process import Done, genrekit
 
 TINY = Path(__file__).parents[1] / "golden" / "tiny"
 
@@ -20,16 +18,8 @@ def drums(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return demo.write(tmp_path_factory.mktemp("audio"))[0]
 
 
-def explain(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "genrekit.cli.main", "explain", "--model", str(TINY)]
-        + [os.fspath(argument) for argument in arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-        env={**os.environ, "PYTHONWARNINGS": "error", "COLUMNS": "200"},
-    )
+def explain(*arguments: str | Path) -> Done:
+    return genrekit("explain", "--model", TINY, *arguments, COLUMNS="200")
 
 
 def test_it_says_which_seconds_and_bands(drums: Path) -> None:

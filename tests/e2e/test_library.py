@@ -4,28 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 import odd_tags
 from genrekit import demo
+from in_process import genrekit
 
 TINY = Path(__file__).parents[1] / "golden" / "tiny"
 ODD = os.fsdecode(b"caf\xe9 \n'\"\xf0\x9f\x8e\xb5.wav")
-
-
-def genrekit(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "genrekit.cli.main", *map(str, arguments)],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=600,
-    )
 
 
 @pytest.fixture(scope="module")

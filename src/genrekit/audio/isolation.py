@@ -43,7 +43,7 @@ class IsolatedReader:
         self.n_damaged = 0
         self._process = _take()
         try:
-            about = self._call("open", os.fspath(path), span)
+            about = self._call("open", os.fspath(path.absolute()), span)
         except BaseException:
             self.close()
             raise
@@ -94,7 +94,7 @@ def digest(path: Path) -> str:
     """
     process = _take()
     try:
-        found: str = process.call("digest", os.fspath(path))[0]
+        found: str = process.call("digest", os.fspath(path.absolute()))[0]
     finally:
         _give_back(process)
     return found
