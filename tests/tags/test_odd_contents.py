@@ -326,3 +326,18 @@ def check_both(data: bytes, first: bytes) -> None:
     assert data.lower().count(b"genre=jazz") == 2
     assert b"caf\xe9" in data
     assert not re.search(b"(?i)genre=(rock|pop)", data)
+
+
+def test_an_empty_place_for_a_genre_is_filled_as_well(every_format: Path, tmp_path: Path) -> None:
+    path = tmp_path / "a.mp3"
+    one = odd_tags.id3(3, [(b"TCON", 0, b"\0Rock")])
+    empty = [(version, content) for version in (3, 4) for content in (b"", b"\0")]
+    others = [odd_tags.id3(version, [(b"TCON", 0, content)]) for version, content in empty]
+    music = (every_format / "id3v24.mp3").read_bytes()
+    path.write_bytes(one + b"".join(others) + music + odd_tags.ape([(b"Genre", 0, b"")]))
+    assert formats.conflicts(path) == ()
+    tag_files.there_and_back(path, ["Jazz"], check_six)
+
+
+def check_six(data: bytes) -> None:
+    assert data.count(b"Jazz") == 6

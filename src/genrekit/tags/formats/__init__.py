@@ -37,14 +37,14 @@ def read(path: Path, *, is_whole: bool = False) -> TagContents:
             for place in containers.opened(FileBytes(stream), path, is_whole=is_whole).places
         ]
         first = {field: _first(tags, field) for field in base.FIELDS[1:]}
-        raw = next((values for tag in tags if (values := tag.values("genre"))), [])
+        raw = next((values for tag in tags if any(values := tag.values("genre"))), [])
         genres = next((genres for tag in tags if (genres := _genres(tag))), [])
         conflicts = [
             f"{tag.kind}: {'; '.join(others)}"
             for tag in tags
             if (others := _genres(tag)) and not _agrees(tag, others, genres)
         ]
-    return TagContents(tuple(genres), tuple(raw), **first, conflicts=tuple(conflicts))
+    return TagContents(tuple(genres), tuple(filter(None, raw)), **first, conflicts=tuple(conflicts))
 
 
 def conflicts(path: Path) -> tuple[str, ...]:
@@ -59,7 +59,7 @@ def conflicts(path: Path) -> tuple[str, ...]:
 
 
 def _first(tags: Sequence[Tag], field: str) -> str | None:
-    return next((value for tag in tags for value in tag.values(field)), None)
+    return next((value for tag in tags for value in tag.values(field) if value), None)
 
 
 def _genres(tag: Tag) -> list[str]:
@@ -84,7 +84,8 @@ def write(
 ) -> None:
     """Write a file's bytes with other genres, and where they came from, to another one.
 
-    They stand in the tag that counts first, in every other that holds a genre, and in ID3v1, which
+    They stand in the tag that counts first, in every other that has a place for one, be it empty,
+    and in ID3v1, which
     always has room for one.
 
     Raises:

@@ -83,7 +83,7 @@ class Tag:
             is_text = not int.from_bytes(item[4:8], "little") & _KIND
             if key == _KEYS[field] and is_text:
                 found += decoded(item[8 + len(key) + 1 :]).split("\0")
-        return [value for value in found if value]
+        return found
 
     def others(self) -> list[Named]:
         """Return every item but ours."""

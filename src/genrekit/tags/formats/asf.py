@@ -83,8 +83,7 @@ class Tag:
                 found.append(_described(content)[_DESCRIBED.index(field)])
             elif guid in _TAGS:
                 found += [a.text for a in _attributes(guid, content) if a.name == _KEYS[field]]
-        texts = [value.decode("utf-16-le", "replace").rstrip("\0") for value in found]
-        return [text for text in texts if text]
+        return [value.decode("utf-16-le", "replace").rstrip("\0") for value in found]
 
     def others(self) -> list[Named]:
         """Return every attribute but ours, and every other object."""

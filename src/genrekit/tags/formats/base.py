@@ -29,7 +29,7 @@ class Tag(Protocol):
     is_numbered: bool
 
     def values(self, field: str) -> list[str]:
-        """Return the raw values of one of FIELDS, in the order of the tag."""
+        """Return the raw values of one of FIELDS, in the order of the tag; an empty one is ""."""
 
     def others(self) -> list[Named]:
         """Return the name and bytes of every item but the genre and where it came from."""

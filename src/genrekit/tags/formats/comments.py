@@ -49,8 +49,7 @@ class Tag:
     def values(self, field: str) -> list[str]:
         """Return the values of a comment, which may stand there several times."""
         found = (comment.partition(b"=") for comment in self._comments)
-        values = [decoded(value) for key, _, value in found if key.lower() == _KEYS[field]]
-        return [value for value in values if value]
+        return [decoded(value) for key, _, value in found if key.lower() == _KEYS[field]]
 
     def others(self) -> list[Named]:
         """Return every comment but ours, the vendor and what follows."""

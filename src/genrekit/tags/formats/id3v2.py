@@ -187,11 +187,11 @@ class Tag:
         return [part.removeprefix("\ufeff") for part in text.split("\0")]
 
     def values(self, field: str) -> list[str]:
-        """Return the texts of a field; an empty frame has none."""
+        """Return the texts of a field; that of an empty frame is empty."""
         frames = [frame for frame in self.frames if frame.id in _KEYS[field]]
         if field == "provenance":
             return [text for f in frames if self.is_ours(f) for text in self.texts(f)[1:]]
-        return [text for frame in frames for text in self.texts(frame) if text]
+        return [text for frame in frames for text in self.texts(frame) or [""]]
 
     def is_ours(self, frame: Frame) -> bool:
         """Whether a frame holds the genre or where it came from."""

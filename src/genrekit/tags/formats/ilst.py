@@ -47,9 +47,9 @@ class Tag:
         found = [(keys.index(key), item) for key, item in self._items if key in keys]
         for kind in range(len(keys)):
             values = [text for index, item in found if index == kind for text in _texts(item)]
-            if values:
+            if any(values):
                 return values
-        return []
+        return [""] * bool(found)
 
     def others(self) -> list[Named]:
         """Return every item but ours."""
@@ -99,7 +99,7 @@ def _texts(item: bytes) -> list[str]:
     if item[4:8] == b"gnre":
         numbers = [int.from_bytes(value, "big") - 1 for value in values if len(value) in (1, 2)]
         return [TCON.GENRES[n] for n in numbers if 0 <= n < len(TCON.GENRES)]
-    return [text for value in values if (text := decoded(value))]
+    return [decoded(value) for value in values]
 
 
 def _atom(name: bytes, content: bytes) -> bytes:

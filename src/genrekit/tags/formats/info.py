@@ -38,7 +38,7 @@ class Tag:
     def values(self, field: str) -> list[str]:
         """Return the values of a field."""
         values = [value for name, value, _ in self._items if name == _KEYS.get(field)]
-        return [text for value in values if (text := decoded(value.rstrip(b"\0")))]
+        return [decoded(value.rstrip(b"\0")) for value in values]
 
     def others(self) -> list[Named]:
         """Return every item but the genre."""
