@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import shlex
+import tomllib
 from pathlib import Path
 
 import pytest
 
+import genrekit as genrekit_package
 from genrekit import demo
 from genrekit.models import registry
 from in_process import genrekit
@@ -74,6 +76,14 @@ def test_the_python_runs(
     for snippet in snippets:
         exec(compile(snippet, document.name, "exec"), {})  # noqa: S102
     assert capsys.readouterr().out
+
+
+def test_the_first_sentence_everywhere_says_what_the_program_is() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8").partition("\n\n")[2]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    shown = genrekit("--help").stdout.partition("\n\n")[2].strip()
+    for text in (readme, project["description"], shown, genrekit_package.__doc__ or ""):
+        assert text.startswith("Music genre classification of audio files, offline")
 
 
 def test_the_readme_shows_install_and_a_prediction_by_line_15() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from genrekit.evaluation.result import Level
@@ -20,6 +21,7 @@ from genrekit.reproduction.results import (
 )
 from genrekit.training.recipe.claim import Claim
 
+LINE_LENGTH = 120
 HEAD = """# Results
 
 Written by `genrekit reproduce`; no number here is typed by hand. Each row is a recipe of
@@ -80,7 +82,14 @@ def write(
         lines += _measured(result) if result else [f"Not measured yet; it needs {needs[name]}."]
         lines.append("")
     with write_beside(path, "w") as stream:
-        stream.write("\n".join(lines).rstrip() + "\n")
+        stream.write("\n".join(_wrapped("\n".join(lines).rstrip().split("\n"))) + "\n")
+
+
+def _wrapped(lines: Iterable[str]) -> Iterator[str]:
+    """Yield the lines, those of the text no longer than a document's lines may be."""
+    for line in lines:
+        is_text = len(line) > LINE_LENGTH and not line.startswith("|")
+        yield from textwrap.wrap(line, LINE_LENGTH) if is_text else [line]
 
 
 def _row(name: str, claim: Claim, result: Result | None) -> list[str]:
