@@ -80,10 +80,10 @@ def test_whatever_a_reader_or_writer_raises_is_a_tag_error_that_names_the_file(
             formats.read(path)
         with pytest.raises(TagError, match=type(error).__name__):
             formats.difference(path, path)
-    monkeypatch.setattr(id3v2.Tag, "rewritten", failing(error))
+    monkeypatch.setattr(id3v2.Id3v2Tag, "rewritten", failing(error))
     with pytest.raises(TagError, match=rf"{path}: .*{type(error).__name__}"):
         rewriting.rewrite(path, target, ["Jazz"], "x", profiles.find())
-    monkeypatch.setattr(id3v2.Tag, "others", failing(error))
+    monkeypatch.setattr(id3v2.Id3v2Tag, "others", failing(error))
     with pytest.raises(TagError, match=type(error).__name__):
         formats.difference(path, path)
 

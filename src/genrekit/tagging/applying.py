@@ -9,23 +9,25 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import stat
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from genrekit import files
 from genrekit.audio import packets
 from genrekit.errors import TagError
-from genrekit.tagging import journal, outcomes
+from genrekit.tagging import journal, outcomes, plan_files
 from genrekit.tagging.journal import TagChange
 from genrekit.tagging.outcomes import ApplyReport, OnFile, State
 from genrekit.tagging.plan_files import PlanEntry, TagPlan
 from genrekit.tags import delta, formats, profiles, rewriting
-from genrekit.tags.profiles import Profile
+
+if TYPE_CHECKING:
+    from genrekit.tags.profiles import Profile
 
 
 def apply(
@@ -91,39 +93,19 @@ def check(entry: PlanEntry) -> os.stat_result:
     """Return the status of a plan's file, when it is as it was when the plan was made.
 
     Raises:
-        TagError: it is not, or it is of a kind that is left alone; see unfit.
+        TagError: it is not, or it is of a kind that is left alone; see plan_files.unfit.
         AudioError: no audio is found in it.
         OSError: it cannot be read.
     """
     path = Path(entry.path)
     status = path.lstat()
-    if reason := unfit(path, status):
+    if reason := plan_files.unfit(path, status):
         raise TagError(f"{path}: {reason}")
     seen = (status.st_size, status.st_mtime_ns, formats.read(path).raw_genres)
     is_as_planned = seen == (entry.size_bytes, entry.mtime_ns, entry.old)
     if not is_as_planned or packets.digest(path) != entry.audio_sha256:
         raise TagError(f"{path}: has changed since the plan was made; plan it again")
     return status
-
-
-def unfit(path: Path, status: os.stat_result) -> str | None:
-    """Say why a file is left alone for what it is, whatever its tags: one clause, or None."""
-    if stat.S_ISLNK(status.st_mode):
-        return "is a link; name the file that it leads to"
-    if not stat.S_ISREG(status.st_mode):
-        return "is not a file"
-    if status.st_nlink > 1:
-        return (
-            f"has {status.st_nlink} names (hard links), and the others would keep the old tags; "
-            "make a copy of it under one name"
-        )
-    if not status.st_mode & 0o222:
-        return "is read-only; allow writing, or leave it as it is"
-    if not os.access(path.parent, os.W_OK | os.X_OK):
-        return (
-            "its folder is read-only, and the new file is written there before it takes its place"
-        )
-    return None
 
 
 def _change(
@@ -231,7 +213,7 @@ def _undo(connection: sqlite3.Connection, change: TagChange, dry_run: bool) -> S
 
 def _check_undoable(change: TagChange) -> os.stat_result:
     status = change.path.lstat()
-    if reason := unfit(change.path, status):
+    if reason := plan_files.unfit(change.path, status):
         raise TagError(f"{change.path}: {reason}")
     if files.sha256(change.path) != change.sha256_after:
         raise TagError(

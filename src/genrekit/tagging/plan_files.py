@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import stat
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -150,3 +152,23 @@ def _parsed(model: type[_Model], line: str, place: str) -> _Model:
             f"{place}: is not what a plan holds ({'; '.join(reasons)}); make it anew with "
             "`genrekit tag plan`"
         ) from error
+
+
+def unfit(path: Path, status: os.stat_result) -> str | None:
+    """Say why a file is left alone for what it is, whatever its tags: one clause, or None."""
+    if stat.S_ISLNK(status.st_mode):
+        return "is a link; name the file that it leads to"
+    if not stat.S_ISREG(status.st_mode):
+        return "is not a file"
+    if status.st_nlink > 1:
+        return (
+            f"has {status.st_nlink} names (hard links), and the others would keep the old tags; "
+            "make a copy of it under one name"
+        )
+    if not status.st_mode & 0o222:
+        return "is read-only; allow writing, or leave it as it is"
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        return (
+            "its folder is read-only, and the new file is written there before it takes its place"
+        )
+    return None

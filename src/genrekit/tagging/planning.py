@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,12 +16,14 @@ from genrekit.library import database, query, store
 from genrekit.library.agreement import Albums
 from genrekit.models.card import ModelCard
 from genrekit.prediction import ModelReference
-from genrekit.tagging import applying, policy
+from genrekit.tagging import plan_files, policy
 from genrekit.tagging.plan_files import PlanEntry
 from genrekit.tagging.policy import Policy
 from genrekit.tags import formats
 from genrekit.tags.formats.containers import UntaggedError
-from genrekit.tags.profiles import Profile
+
+if TYPE_CHECKING:
+    from genrekit.tags.profiles import Profile
 
 LEAST_SHOWN = 0.005
 _PREDICTED = """
@@ -161,7 +164,7 @@ def _entry(
     new = profile.chosen(wanted.wanted(contents.genres, chosen))
     if not new or new == contents.genres:
         return f"holds what it should already: {', '.join(contents.genres)}"
-    if reason := applying.unfit(track.path, status):
+    if reason := plan_files.unfit(track.path, status):
         raise TagError(f"{track.path}: {reason}")
     return PlanEntry(
         path=str(track.path),

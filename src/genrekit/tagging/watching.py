@@ -14,7 +14,7 @@ from genrekit.library import database, query, scan, store
 from genrekit.library.query import LibraryEntry
 from genrekit.library.walk import Found
 from genrekit.models.card import ModelCard
-from genrekit.tagging import applying, plan_files, planning
+from genrekit.tagging import plan_files, planning
 from genrekit.tagging.outcomes import FileOutcome
 from genrekit.tagging.policy import Policy
 from genrekit.tags import profiles
@@ -82,6 +82,7 @@ def _tag(
     on_failure: Callable[[str], None],
 ) -> None:
     """Write the predicted genres into the files that have none."""
+    from genrekit.tagging.applying import apply
 
     def on_file(outcome: FileOutcome) -> None:
         if outcome.state == "failed":
@@ -92,6 +93,6 @@ def _tag(
         target = Path(folder) / "plan.jsonl"
         plan_files.write(target, PROFILE, found.entries)
         try:
-            applying.apply(connection, plan_files.read(target), on_file=on_file)
+            apply(connection, plan_files.read(target), on_file=on_file)
         except LibraryError as error:  # another process is changing tags just now
             on_failure(str(error))

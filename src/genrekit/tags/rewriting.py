@@ -8,13 +8,15 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from genrekit.audio import packets
 from genrekit.errors import GenrekitError, TagError
 from genrekit.tags import formats
 from genrekit.tags.formats.base import PROVENANCE
-from genrekit.tags.profiles import Profile
+
+if TYPE_CHECKING:
+    from genrekit.tags.profiles import Profile
 
 
 def rewrite(

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import zip_longest
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from mutagen.id3 import TCON
 
@@ -18,7 +18,9 @@ from genrekit.errors import AudioError, GenrekitError, TagError
 from genrekit.tags.formats import base, containers, id3_versions, id3v2
 from genrekit.tags.formats.base import FileBytes, Named, Place, Tag
 from genrekit.tags.formats.contents import TagContents, separate
-from genrekit.tags.profiles import Profile
+
+if TYPE_CHECKING:
+    from genrekit.tags.profiles import Profile
 
 
 def read(path: Path, *, is_whole: bool = False) -> TagContents:
@@ -108,7 +110,7 @@ def write(
 
 def _in_version(tag: Tag, profile: Profile) -> Tag:
     """Return a tag in the version of ID3v2 that a profile asks for."""
-    if not isinstance(tag, id3v2.Tag) or profile.id3_version in (None, tag.version):
+    if not isinstance(tag, id3v2.Id3v2Tag) or profile.id3_version in (None, tag.version):
         return tag
     return id3_versions.converted(tag, profile.id3_version)
 
@@ -141,8 +143,8 @@ def difference(before: Path, after: Path) -> str | None:
 def _said(one: Place, other: Place) -> tuple[list[Named], list[Named]]:
     """Return what two tags hold besides the genre, comparable where ID3's version changed."""
     tags = one.tag, other.tag
-    if all(isinstance(tag, id3v2.Tag) for tag in tags) and tags[0].kind != tags[1].kind:
-        left, right = (id3_versions.meaning(tag) for tag in tags if isinstance(tag, id3v2.Tag))
+    if all(isinstance(tag, id3v2.Id3v2Tag) for tag in tags) and tags[0].kind != tags[1].kind:
+        left, right = (id3_versions.meaning(tag) for tag in tags if isinstance(tag, id3v2.Id3v2Tag))
         return left, right
     return tags[0].others(), tags[1].others()
 

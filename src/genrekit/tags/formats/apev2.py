@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from genrekit.errors import TagError
 from genrekit.tags.formats.base import PROVENANCE, Bytes, Named, decoded
-from genrekit.tags.profiles import Profile
+
+if TYPE_CHECKING:
+    from genrekit.tags.profiles import Profile
 
 N_HEADER = 32
 _MAGIC = b"APETAGEX"
@@ -50,7 +53,7 @@ def n_bytes(data: Bytes, start: int) -> int:
     return length if before(data, start + length) == length else 0
 
 
-class Tag:
+class Apev2Tag:
     """One APEv2 or APEv1 tag.
 
     Raises:

@@ -8,11 +8,13 @@ from __future__ import annotations
 import struct
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from genrekit.errors import TagError
 from genrekit.tags.formats.base import PROVENANCE, Bytes, Edit, Named, Place, pieces
-from genrekit.tags.profiles import Profile
+
+if TYPE_CHECKING:
+    from genrekit.tags.profiles import Profile
 
 
 def _guid(text: str) -> bytes:
@@ -56,7 +58,7 @@ class _Attribute(NamedTuple):
     content: bytes  # all of it
 
 
-class Tag:
+class AsfTag:
     """The header of a file, whose objects hold attributes.
 
     Raises:
@@ -217,7 +219,7 @@ class Asf:
         self._end = int.from_bytes(data[16:24], "little")
         if self._end > len(data):
             raise TagError("its header is longer than the file; the file has been cut")
-        self.places = [Place(Tag(data[: self._end]), 0, self._end)]
+        self.places = [Place(AsfTag(data[: self._end]), 0, self._end)]
 
     def rest(self) -> Iterator[Named]:
         """Give all behind the header."""

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import IO, NamedTuple, Protocol, overload
+from typing import IO, TYPE_CHECKING, NamedTuple, Protocol, overload
 
 from genrekit.errors import TagError
-from genrekit.tags.profiles import Profile
+
+if TYPE_CHECKING:
+    from genrekit.tags.profiles import Profile
 
 Named = tuple[str, bytes]
 PROVENANCE = "GENREKIT"  # the name of the field that says where a genre came from

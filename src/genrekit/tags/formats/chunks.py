@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from genrekit.errors import TagError
-from genrekit.tags.formats import id3v2, info, stacked
+from genrekit.tags.formats import id3v2, riff_info, stacked
 from genrekit.tags.formats.base import Bytes, Edit, Named, Place, Tag, pieces
 
 _ID3 = (b"ID3 ", b"id3 ")
@@ -57,7 +57,7 @@ class Chunked:
         self.places = [place for place in self._found if place.tag.kind.startswith("ID3v2")]
         if not self.places:
             end = self._chunks[-1].end
-            self.places.append(Place(id3v2.Tag(id3v2.made(4)), end, end))
+            self.places.append(Place(id3v2.Id3v2Tag(id3v2.made(4)), end, end))
         self.places += [place for place in self._found if place not in self.places] + self._around
 
     def _number(self, place: int) -> int:
@@ -95,11 +95,11 @@ class Chunked:
         content = self._data[chunk.body : chunk.end] if chunk.name in (*_ID3, b"LIST") else b""
         tag: Tag
         if chunk.name in _ID3 and (length := id3v2.n_bytes(content, 0)):
-            tag = id3v2.Tag(content)
+            tag = id3v2.Id3v2Tag(content)
             if content[length:].strip(b"\0"):
                 raise TagError("something stands behind the ID3 tag in its chunk")
         elif content.startswith(b"INFO") and self._order == "little":
-            tag = info.Tag(content)
+            tag = riff_info.InfoTag(content)
         else:
             return
         yield Place(tag, chunk.body, chunk.end)
@@ -173,7 +173,7 @@ class Dsf:
         length = id3v2.n_bytes(data, here)
         if self._place and not length:
             raise TagError("its header says that a tag stands where there is none")
-        tag = id3v2.Tag(data[here : here + length] if length else id3v2.made(4))
+        tag = id3v2.Id3v2Tag(data[here : here + length] if length else id3v2.made(4))
         self.places = [Place(tag, here, here + length)]
 
     def rest(self) -> Iterator[Named]:

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from genrekit.errors import TagError
 from genrekit.tags.formats.base import PROVENANCE, Named, decoded
-from genrekit.tags.profiles import Profile
+
+if TYPE_CHECKING:
+    from genrekit.tags.profiles import Profile
 
 _KEYS = {
     "genre": b"genre",
@@ -22,7 +25,7 @@ _KEYS = {
 }
 
 
-class Tag:
+class VorbisComments:
     """One block of comments, or what follows a packet's own name.
 
     Raises:

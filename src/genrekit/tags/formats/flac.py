@@ -35,12 +35,16 @@ class Flac:
         self._start, self._end, around = stacked.around(data)
         self._blocks = list(_blocks(data, self._start + 4))
         self._found = [
-            Place(comments.Tag(data[b.start + _N_HEADER : b.end]), b.start + _N_HEADER, b.end)
+            Place(
+                comments.VorbisComments(data[b.start + _N_HEADER : b.end]),
+                b.start + _N_HEADER,
+                b.end,
+            )
             for b in self._blocks
             if b.code == _COMMENTS
         ]
         behind_first = self._blocks[0].end
-        absent = Place(comments.Tag(comments.made()), behind_first, behind_first)
+        absent = Place(comments.VorbisComments(comments.made()), behind_first, behind_first)
         self._around = around
         self.places = (self._found or [absent]) + around
 

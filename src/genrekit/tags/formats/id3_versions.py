@@ -21,7 +21,7 @@ _PEOPLE = {"TIPL", "TMCL", "IPLS", "IPL"}
 _ENCODING = re.compile(r"encoding=<[^>]*>, ")
 
 
-def converted(tag: id3v2.Tag, version: Literal[3, 4]) -> id3v2.Tag:
+def converted(tag: id3v2.Id3v2Tag, version: Literal[3, 4]) -> id3v2.Id3v2Tag:
     """Return a tag in another version.
 
     Raises:
@@ -40,10 +40,10 @@ def converted(tag: id3v2.Tag, version: Literal[3, 4]) -> id3v2.Tag:
     target = BytesIO()
     frames.save(target, v2_version=version, v23_sep=None, padding=lambda info: 0)
     content = target.getvalue() or id3v2.made(version)
-    return id3v2.Tag(content)
+    return id3v2.Id3v2Tag(content)
 
 
-def _read(tag: id3v2.Tag, *, translate: bool) -> ID3:
+def _read(tag: id3v2.Id3v2Tag, *, translate: bool) -> ID3:
     """Read a tag by mutagen.
 
     Raises:
@@ -61,7 +61,7 @@ def _read(tag: id3v2.Tag, *, translate: bool) -> ID3:
     return ID3(BytesIO(bytes(tag))) if tag.frames and translate else frames
 
 
-def meaning(tag: id3v2.Tag) -> list[Named]:
+def meaning(tag: id3v2.Id3v2Tag) -> list[Named]:
     """Return what a tag says, whatever its version: two with equal answers say the same.
 
     Texts are as the file holds them, since mutagen drops what it does not understand.

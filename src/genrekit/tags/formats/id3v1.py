@@ -6,13 +6,15 @@ Source: ID3v1 (Eric Kemp, 1996) and its extension (birdcagesoft.com, about 2000)
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from mutagen.id3 import TCON
 
 from genrekit.labels import spelling
-from genrekit.tags.formats import id3v2
 from genrekit.tags.formats.base import Bytes, Named
-from genrekit.tags.profiles import Profile
+
+if TYPE_CHECKING:
+    from genrekit.tags.profiles import Profile
 
 N_BYTES, N_EXTENDED = 128, 227
 _UNKNOWN = 255
@@ -31,7 +33,7 @@ def before(data: Bytes, end: int) -> int:
     return N_BYTES + N_EXTENDED * (extended >= 0 and data[extended : extended + 4] == b"TAG+")
 
 
-class Tag:
+class Id3v1Tag:
     """One ID3v1 tag."""
 
     kind = "ID3v1"
@@ -67,6 +69,8 @@ class Tag:
 
     def frames(self, version: int) -> bytes:
         """Return its fields as ID3v2 frames, for a tag that hides this one from players."""
+        from genrekit.tags.formats.id3v2 import frame
+
         texts = {
             b"TIT2": self.values("title"),
             b"TPE1": self.values("artist"),
@@ -78,7 +82,7 @@ class Tag:
             texts[b"TRCK"] = [str(comment[29])]
             comment = comment[:28]
         found = b"".join(
-            id3v2.frame(version, name, values) for name, values in texts.items() if any(values)
+            frame(version, name, values) for name, values in texts.items() if any(values)
         )
         if _text(comment):
             text = b"\0eng\0" + _text(comment).encode("latin-1")

@@ -10,10 +10,13 @@ import zlib
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from genrekit.errors import TagError
 from genrekit.tags.formats.base import PROVENANCE, Bytes, Named
-from genrekit.tags.profiles import Profile
+
+if TYPE_CHECKING:
+    from genrekit.tags.profiles import Profile
 
 N_HEADER = 10
 _UNSYNCHRONISED, _EXTENDED, _FOOTER = 0x80, 0x40, 0x10
@@ -75,7 +78,7 @@ def _digits(number: int, n_bits: int, length: int) -> bytes:
     return bytes(number >> n_bits * place & mask for place in reversed(range(length)))
 
 
-class Tag:
+class Id3v2Tag:
     """One ID3v2 tag.
 
     Raises:

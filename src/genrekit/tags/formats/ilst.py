@@ -6,12 +6,15 @@ Source: as AtomicParsley and FFmpeg read it; the numbers of gnre are ID3v1's and
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from mutagen.id3 import TCON
 
 from genrekit.errors import TagError
 from genrekit.tags.formats.base import PROVENANCE, Named, decoded
-from genrekit.tags.profiles import Profile
+
+if TYPE_CHECKING:
+    from genrekit.tags.profiles import Profile
 
 _KEYS = {
     "genre": (b"\xa9gen", b"gnre", "genre"),
@@ -26,7 +29,7 @@ _UTF8 = 1
 _N_DATA = 16  # size, "data", type and locale
 
 
-class Tag:
+class IlstTag:
     """The content of an ilst atom.
 
     Raises:

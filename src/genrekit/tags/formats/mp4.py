@@ -78,10 +78,10 @@ class Mp4:
             raise TagError("it holds a genre of QuickTime or 3GPP beside iTunes' list of tags")
         if self._list is None:
             parent = self._parent()
-            self.places = [Place(ilst.Tag(b""), parent.end, parent.end)]
+            self.places = [Place(ilst.IlstTag(b""), parent.end, parent.end)]
         else:
             content = data[self._list.body : self._list.end]
-            self.places = [Place(ilst.Tag(content), self._list.start, self._list.end)]
+            self.places = [Place(ilst.IlstTag(content), self._list.start, self._list.end)]
 
     def _atoms(self, here: int, end: int, path: tuple[bytes, ...]) -> Iterator[Atom]:
         while here + 8 <= end:

@@ -82,7 +82,9 @@ class Ogg:
             for stream in self._with_comments(serials, kinds):
                 content = stream.packets[0][len(stream.prefix) :]
                 first, last = stream.header[0], stream.header[-1]
-                self._streams[Place(comments.Tag(content), first.start, last.end)] = stream
+                self._streams[Place(comments.VorbisComments(content), first.start, last.end)] = (
+                    stream
+                )
             if not self._streams:
                 raise TagError("its Ogg streams hold no Vorbis, Opus, Speex or FLAC")
         self.places = [*self._streams, *self._around]

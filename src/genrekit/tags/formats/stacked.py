@@ -32,9 +32,9 @@ def _leading(data: Bytes) -> tuple[int, list[Place]]:
     here, found = 0, []
     while True:
         if length := id3v2.n_bytes(data, here):
-            found.append(Place(id3v2.Tag(data[here : here + length]), here, here + length))
+            found.append(Place(id3v2.Id3v2Tag(data[here : here + length]), here, here + length))
         elif length := apev2.n_bytes(data, here):
-            found.append(Place(apev2.Tag(data[here : here + length]), here, here + length))
+            found.append(Place(apev2.Apev2Tag(data[here : here + length]), here, here + length))
         else:
             return here, found
         here += length
@@ -43,13 +43,13 @@ def _leading(data: Bytes) -> tuple[int, list[Place]]:
 def _trailing(data: Bytes, start: int) -> tuple[int, list[Place]]:
     end, found = len(data), []
     while end > start:
-        tag: id3v1.Tag | apev2.Tag | id3v2.Tag
+        tag: id3v1.Id3v1Tag | apev2.Apev2Tag | id3v2.Id3v2Tag
         if length := id3v1.before(data, end):
-            tag = id3v1.Tag(data[end - length : end])
+            tag = id3v1.Id3v1Tag(data[end - length : end])
         elif length := apev2.before(data, end):
-            tag = apev2.Tag(data[end - length : end])
+            tag = apev2.Apev2Tag(data[end - length : end])
         elif length := id3v2.before(data, end):
-            tag = id3v2.Tag(data[end - length : end])
+            tag = id3v2.Id3v2Tag(data[end - length : end])
         elif length := _lyrics_before(data, end):
             end -= length
             continue
@@ -86,11 +86,13 @@ class Stacked:
         """Return a tag to be made; players would look there, and no longer at ID3v1."""
         if primary == "APEv2":
             place = self._found[0].start if self._found else len(self._data)
-            return Place(apev2.Tag(apev2.made()), place, place)
+            return Place(apev2.Apev2Tag(apev2.made()), place, place)
         frames = b"".join(
-            place.tag.frames(version) for place in self._found if isinstance(place.tag, id3v1.Tag)
+            place.tag.frames(version)
+            for place in self._found
+            if isinstance(place.tag, id3v1.Id3v1Tag)
         )
-        return Place(id3v2.Tag(id3v2.made(version, frames)), 0, 0)
+        return Place(id3v2.Id3v2Tag(id3v2.made(version, frames)), 0, 0)
 
     def rest(self) -> Iterator[Named]:
         """Give every byte that is in no tag."""

@@ -7,15 +7,18 @@ Source: Multimedia Programming Interface and Data Specifications 1.0 (IBM and Mi
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from genrekit.tags.formats.base import Named, decoded
-from genrekit.tags.profiles import Profile
+
+if TYPE_CHECKING:
+    from genrekit.tags.profiles import Profile
 
 _KEYS = {"genre": b"IGNR", "artist": b"IART", "album": b"IPRD", "title": b"INAM"}
 _N_HEADER = 8
 
 
-class Tag:
+class InfoTag:
     """One INFO list, from "INFO" on."""
 
     kind = "INFO list"
