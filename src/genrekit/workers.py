@@ -348,7 +348,7 @@ def _no_interrupt() -> Iterator[None]:
 def _no_main(start: bytes) -> Iterator[None]:
     """Keep a child from running the user's script again, unless start comes from there.
 
-    A spawned process imports its parent's main module, so a script without a guard around its last
+    A spawned process imports its parent's main module, so a script that does not protect its last
     lines would start over in each worker.
     """
     main = sys.modules["__main__"]

@@ -1,4 +1,4 @@
-"""AudioInfo: what is known of a file before it is heard."""
+"""AudioInfo: what is known of a file before it is decoded."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ class Link:
 
 @dataclass(frozen=True)
 class AudioInfo:
-    """A file that can be heard, with a length that was checked.
+    """A file that can be decoded, with a length that was checked.
 
     ``n_samples`` counts samples of one channel at ``sample_rate``, the file's own rate in Hz.
     ``channel_names`` are FFmpeg's names of the channels ("FL", "LFE"), empty where not known.
     ``links`` are the streams of a file that holds several, or one behind a damaged beginning;
     then the rate is the highest of theirs.
-    ``warnings`` says in one sentence each what is wrong with a file that can be heard nevertheless.
+    ``warnings`` names in one sentence each what is wrong with a file that can be decoded.
     """
 
     path: Path

@@ -43,7 +43,7 @@ def load(
 
     Args:
         source: a path, or what probe said of it (which saves probing again).
-        sample_rate: the wished rate in Hz; None keeps the file's own.
+        sample_rate: the target rate in Hz; None keeps the file's own.
         mono: mix all channels to one; otherwise one channel stays one and two stay two. More than
             two become one by the weights of ``mixing``.
         start_seconds: where to start.
@@ -54,7 +54,7 @@ def load(
         Shape (channels, samples).
 
     Raises:
-        AudioError: the file cannot be heard, holds values that are not finite, or ends before
+        AudioError: the file cannot be decoded, holds values that are not finite, or ends before
             start_seconds.
     """
     info = _info_of(source)
@@ -65,7 +65,7 @@ def load(
     stop = n_output if duration_seconds is None else first + round(duration_seconds * rate)
     if start_seconds < 0 or not first < min(stop, n_output):
         raise AudioError(
-            f"{info.path}: nothing to hear from {start_seconds} s on; it is "
+            f"{info.path}: no audio from {start_seconds} s on; it is "
             f"{info.duration_seconds:.2f} s long"
         )
     with _open_track(info, mono, on_warning) as track:
@@ -84,7 +84,7 @@ def blocks(
 
     Args:
         source: a path, or what probe said of it.
-        sample_rate: the wished rate in Hz; None keeps the file's own.
+        sample_rate: the target rate in Hz; None keeps the file's own.
         mono: as in load.
         block_seconds: length of the decoded blocks; after resampling they differ by a little.
         on_warning: called with a sentence for each damage met while decoding.
@@ -129,7 +129,7 @@ def read_segments(
 
     Args:
         source: a path, or what probe said of it.
-        sample_rate: the wished rate in Hz.
+        sample_rate: the target rate in Hz.
         start_seconds: where each segment starts, in any order, overlapping or not.
         segment_seconds: their length.
         on_warning: called with a sentence for each damage met while decoding.

@@ -42,7 +42,7 @@ def probe(path: str | os.PathLike[str]) -> AudioInfo:
         The file's rate, channels and length, and what is wrong with it.
 
     Raises:
-        AudioError: there is no such file, or neither decoder hears anything in it.
+        AudioError: there is no such file, or neither decoder finds audio in it.
     """
     path = Path(path)
     check_regular(path)
@@ -51,7 +51,7 @@ def probe(path: str | os.PathLike[str]) -> AudioInfo:
     except OSError as error:
         raise AudioError(f"{path}: cannot be read: {error.strerror or error}") from error
     if info.n_samples <= 0:
-        raise AudioError(f"{path}: holds no audio samples; nothing can be heard in it")
+        raise AudioError(f"{path}: holds no audio samples; give a file with audio")
     return info
 
 
@@ -106,7 +106,7 @@ def _behind_damage(info: AudioInfo) -> AudioInfo:
 
 
 def _probe_chain(path: Path, spans: Sequence[ByteSpan]) -> AudioInfo:
-    """Probe each link; those that cannot be decoded are left out and told of.
+    """Probe each link; those that cannot be decoded are left out and named.
 
     Raises:
         DecodeError: there is no link, or none can be decoded.

@@ -18,7 +18,7 @@ from genrekit.audio.readers import DecodeError
 
 Waveform = NDArray[np.float32]
 
-# Decoders need to hear a little before their output is right: MP3's bit reservoir reaches back at
+# Decoders need a little before their output is right: MP3's bit reservoir reaches back at
 # most 10 frames (0.26 s), Opus wants 0.08 s, AAC one frame.
 _PREROLL_SECONDS = 0.3
 _FORWARD_SECONDS = 1.0

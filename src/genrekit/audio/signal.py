@@ -26,7 +26,7 @@ def resample(waveform: Waveform, from_hz: int, to_hz: int) -> Waveform:
     Args:
         waveform: shape (channels, samples).
         from_hz: its sample rate.
-        to_hz: the wished sample rate.
+        to_hz: the target sample rate.
 
     Returns:
         Shape (channels, round(samples * to_hz / from_hz)).

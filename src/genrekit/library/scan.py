@@ -1,7 +1,7 @@
 """Scan a library: each new audio is analysed once, whatever happens meanwhile.
 
 The database is the record of what is done, committed at once, so a scan can be stopped at any
-moment and resumed. Files are told apart by size and time of change first, then by the
+moment and resumed. Files are distinguished by size and time of change first, then by the
 digest of their audio.
 """
 

@@ -1,7 +1,7 @@
 """The model card: all that is known of a network, as ``card.json``.
 
 The file ends with a seal, the SHA-256 of everything else in it, so that a card whose numbers were
-edited by hand is noticed. It guards against accidents and touching up, not against forgers.
+edited by hand is noticed. It protects from accidents and touching up, not from forgers.
 """
 
 from __future__ import annotations
