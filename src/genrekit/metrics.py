@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
 
 N_CALIBRATION_BINS = 15
 N_RESAMPLES = 2000
@@ -51,6 +50,9 @@ def confusion_items(true: ArrayLike, predicted: ArrayLike, n_labels: int) -> Flo
 
     Raises:
         ValueError: the shapes differ, or an index is not one of a label.
+
+    >>> confusion_items([0, 0, 1], [0, 1, 1], 2).sum(axis=0).tolist()
+    [[1.0, 1.0], [0.0, 1.0]]
     """
     truth, labels = np.asarray(true, dtype=np.int64), np.asarray(predicted, dtype=np.int64)
     if truth.shape != labels.shape or truth.ndim != 1:
@@ -63,19 +65,10 @@ def confusion_items(true: ArrayLike, predicted: ArrayLike, n_labels: int) -> Flo
     return items
 
 
-def confusion_matrix(true: ArrayLike, predicted: ArrayLike, n_labels: int) -> Integers:
-    """Count the items of each (truth, prediction); see confusion_items for arguments and errors.
-
-    >>> confusion_matrix([0, 0, 1], [0, 1, 1], 2).tolist()
-    [[1, 1], [0, 1]]
-    """
-    return np.asarray(confusion_items(true, predicted, n_labels).sum(axis=0), dtype=np.int64)
-
-
 def accuracy(confusion: ArrayLike) -> Floats:
     """Return the share of correct predictions. Shapes (..., n_labels, n_labels) -> (...)."""
     counts = np.asarray(confusion, dtype=np.float64)
-    return _ratio(np.trace(counts, axis1=-2, axis2=-1), counts.sum(axis=(-2, -1)))
+    return ratio(np.trace(counts, axis1=-2, axis2=-1), counts.sum(axis=(-2, -1)))
 
 
 def precision(confusion: ArrayLike) -> Floats:
@@ -86,7 +79,7 @@ def precision(confusion: ArrayLike) -> Floats:
     Shapes (..., n_labels, n_labels) -> (..., n_labels).
     """
     counts = np.asarray(confusion, dtype=np.float64)
-    values = _ratio(_hits(counts), counts.sum(axis=-2))
+    values = ratio(_hits(counts), counts.sum(axis=-2))
     return np.where(np.isnan(values) & (counts.sum(axis=-1) > 0), 0.0, values)
 
 
@@ -96,7 +89,7 @@ def recall(confusion: ArrayLike) -> Floats:
     Shapes (..., n_labels, n_labels) -> (..., n_labels).
     """
     counts = np.asarray(confusion, dtype=np.float64)
-    return _ratio(_hits(counts), counts.sum(axis=-1))
+    return ratio(_hits(counts), counts.sum(axis=-1))
 
 
 def f1(confusion: ArrayLike) -> Floats:
@@ -107,7 +100,7 @@ def f1(confusion: ArrayLike) -> Floats:
     counts = np.asarray(confusion, dtype=np.float64)
     support = counts.sum(axis=-1)
     # 2 TP / (2 TP + FP + FN) needs no precision, so it is 0 where the label was never predicted.
-    values = _ratio(2 * _hits(counts), support + counts.sum(axis=-2))
+    values = ratio(2 * _hits(counts), support + counts.sum(axis=-2))
     return np.where(support > 0, values, np.nan)
 
 
@@ -126,7 +119,7 @@ def macro(confusion: ArrayLike, score: Callable[[Floats], Floats]) -> Floats:
     counts = np.asarray(confusion, dtype=np.float64)
     present = counts.sum(axis=-1) > 0
     values = np.where(present, score(counts), 0.0)
-    return _ratio(values.sum(axis=-1), present.sum(axis=-1))
+    return ratio(values.sum(axis=-1), present.sum(axis=-1))
 
 
 def log_losses(probabilities: ArrayLike, true: ArrayLike) -> Floats:
@@ -186,7 +179,7 @@ def expected_calibration_error(bin_sums: ArrayLike) -> Floats:
     """
     sums = np.asarray(bin_sums, dtype=np.float64)
     distances = np.abs(sums[..., 1] - sums[..., 2]).sum(axis=-1)
-    return _ratio(distances, sums[..., 0].sum(axis=-1))
+    return ratio(distances, sums[..., 0].sum(axis=-1))
 
 
 def precision_coverage(
@@ -314,6 +307,7 @@ def _hits(counts: Floats) -> Floats:
     return np.asarray(np.diagonal(counts, axis1=-2, axis2=-1))
 
 
-def _ratio(numerator: ArrayLike, denominator: ArrayLike) -> Floats:
+def ratio(numerator: ArrayLike, denominator: ArrayLike) -> Floats:
+    """Return the quotients of arrays of one shape; NaN where the denominator is not above 0."""
     top, bottom = np.asarray(numerator, np.float64), np.asarray(denominator, np.float64)
     return np.divide(top, bottom, out=np.full_like(bottom, np.nan), where=bottom > 0)

@@ -11,8 +11,8 @@ import numpy as np
 from genrekit import metrics
 from genrekit.datasets.dataset import SEGMENT
 from genrekit.errors import DatasetError
+from genrekit.evaluation import scoring
 from genrekit.evaluation.result import EvaluationResult, TrackResult
-from genrekit.evaluation.scoring import Floats
 from genrekit.models.card import Interval, LeakMeter, LeakRow
 from genrekit.strict import StrictModel
 
@@ -118,17 +118,11 @@ def difference(first: Sequence[TrackResult], second: Sequence[TrackResult]) -> I
         + [[0, 0, track.correct, 1] for track in second]
     )
     groups = [track.group for track in (*first, *second)]
-    value, low, high = metrics.bootstrap(items, groups, _accuracy_difference)
-    return Interval(value=value, low=low, high=high)
-
-
-def _accuracy_difference(sums: Floats) -> Floats:
-    """NaN where a resample holds no track of one side."""
-    n_first, n_second = sums[:, 1], sums[:, 3]
-    defined = (n_first > 0) & (n_second > 0)
-    missing = np.full(len(sums), np.nan)
-    one = np.divide(sums[:, 0], n_first, out=missing.copy(), where=defined)
-    return np.asarray(one - np.divide(sums[:, 2], n_second, out=missing, where=defined))
+    # NaN, and left out, where a resample holds no track of one side.
+    return scoring.interval(
+        metrics.Resamples(items, groups),
+        lambda sums: scoring.mean(sums[:, :2]) - scoring.mean(sums[:, 2:]),
+    )
 
 
 def _by_id(result: EvaluationResult, name: str) -> dict[str, TrackResult]:

@@ -7,7 +7,6 @@ of one artist or of one repeated recording; any other track is a group of its ow
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -16,23 +15,11 @@ import numpy as np
 
 from genrekit.datasets.split import SegmentSplit
 from genrekit.errors import DatasetError, ModelError
-from genrekit.evaluation.predictions import (
-    PooledPredictions,
-    TrackPredictions,
-    confusions,
-    join_parts,
-    predict_tracks,
-)
+from genrekit.evaluation import predictions, scoring
+from genrekit.evaluation.predictions import PooledPredictions, TrackPredictions
 from genrekit.evaluation.result import EvaluationResult, Level, RunScore, Scores, Uncalibrated
-from genrekit.evaluation.scoring import (
-    Floats,
-    calibration_error,
-    coverage,
-    likelihood,
-    score,
-    selective_scores,
-)
 from genrekit.evaluation.selection import AnySplit, Selection, select
+from genrekit.files import joined_sha256
 from genrekit.inference.aggregation import track_probabilities
 from genrekit.models.card import Abstention, ModelCard, threshold_for
 from genrekit.prediction import ModelReference
@@ -83,7 +70,7 @@ def evaluate(
         DatasetError: the part has no track left to measure, or none of them can be decoded.
     """
     selection = select(classifier.card, dataset, split, part, include_training_tracks)
-    predicted = predict_tracks(classifier, dataset, selection.tracks, jobs, advance)
+    predicted = predictions.predict_tracks(classifier, dataset, selection.tracks, jobs, advance)
     return measure([Measured(classifier.card, selection, predicted)])
 
 
@@ -116,14 +103,14 @@ def measure(measured: Sequence[Measured], split: str | None = None) -> Evaluatio
         )
     curve = card.precision_curve if len(measured) == 1 else ()
     selections = [its.selection for its in measured]
-    joined = join_parts(card, pooled)
+    joined = predictions.join_parts(card, pooled)
     results = joined.results()
     return EvaluationResult(
         model=_reference([its.card for its in measured]),
         runs=tuple(map(_run, measured)),
         data=first.data,
         split=split or first.split.name,
-        split_sha256=_joined([its.split.sha256 for its in selections]),
+        split_sha256=joined_sha256([its.split.sha256 for its in selections]),
         split_is_leaky=isinstance(first.split, SegmentSplit),
         part=first.part,
         labels=card.labels,
@@ -133,7 +120,7 @@ def measure(measured: Sequence[Measured], split: str | None = None) -> Evaluatio
         product_level=card.aggregation,
         levels=_levels(card, joined),
         uncalibrated=_uncalibrated(pooled),
-        coverage=coverage(curve, pooled.of_tracks, pooled.true, pooled.groups),
+        coverage=scoring.coverage(curve, pooled.of_tracks, pooled.true, pooled.groups),
         abstention=_abstention(measured, pooled),
         trained_on=_all(its.trained_on for its in selections),
         includes_trained_on=first.includes_trained_on,
@@ -143,7 +130,7 @@ def measure(measured: Sequence[Measured], split: str | None = None) -> Evaluatio
         problems=_all(its.problems for its in selections),
         failures=tuple(failures),
         tracks=results,
-        confusions=confusions(results),
+        confusions=predictions.confusions(results),
     )
 
 
@@ -152,13 +139,8 @@ def _all(lists: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(text for texts in lists for text in texts))
 
 
-def _joined(hashes: Sequence[str]) -> str:
-    """Return the one hash, or the SHA-256 of all of them in their order."""
-    return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
-
-
 def _reference(cards: Sequence[ModelCard]) -> ModelReference:
-    sha256 = _joined([card.onnx_sha256 for card in cards])
+    sha256 = joined_sha256([card.onnx_sha256 for card in cards])
     return ModelReference(name=cards[0].name, version=cards[0].version, sha256=sha256)
 
 
@@ -175,11 +157,10 @@ def _run(measured: Measured) -> RunScore:
 
 
 def _uncalibrated(pooled: PooledPredictions) -> Uncalibrated:
+    items = pooled.uncalibrated, pooled.true, pooled.groups
     return Uncalibrated(
-        negative_log_likelihood=likelihood(pooled.uncalibrated, pooled.true, pooled.groups),
-        expected_calibration_error=calibration_error(
-            pooled.uncalibrated, pooled.true, pooled.groups
-        ),
+        negative_log_likelihood=scoring.likelihood(*items),
+        expected_calibration_error=scoring.calibration_error(*items),
     )
 
 
@@ -190,7 +171,7 @@ def _abstention(measured: Sequence[Measured], pooled: PooledPredictions) -> tupl
         thresholds = [_threshold(its.card, promised) for its in measured]
         n_tracks = [len(its.predicted.tracks) for its in measured]
         by_track = np.repeat(thresholds, n_tracks)
-        reached = selective_scores(by_track, pooled.of_tracks, pooled.true, pooled.groups)
+        reached = scoring.selective_scores(by_track, pooled.of_tracks, pooled.true, pooled.groups)
         if min(thresholds) < NEVER:
             alone = thresholds[0] if len(thresholds) == 1 else None
             found.append(Abstention(promised_precision=promised, threshold=alone, **reached))
@@ -209,12 +190,12 @@ def _levels(card: ModelCard, pooled: PooledPredictions) -> dict[Level, Scores]:
     """Score every level; that of the model's own predictions as it predicted it."""
     lengths = [len(rows) for rows in pooled.segments]
     segment_groups = [g for g, n in zip(pooled.groups, lengths, strict=True) for _ in range(n)]
-    of_tracks: dict[Level, Floats] = {
+    of_tracks: dict[Level, scoring.Floats] = {
         level: np.array([track_probabilities(rows, level) for rows in pooled.segments])
         for level in TRACK_LEVELS
     }
     of_tracks[card.aggregation] = pooled.of_tracks
-    segments = score(
+    segments = scoring.score(
         "segment",
         np.concatenate(pooled.segments),
         np.repeat(pooled.true, lengths),
@@ -222,7 +203,7 @@ def _levels(card: ModelCard, pooled: PooledPredictions) -> dict[Level, Scores]:
         card.labels,
     )
     tracks = {
-        level: score(level, rows, pooled.true, pooled.groups, card.labels)
+        level: scoring.score(level, rows, pooled.true, pooled.groups, card.labels)
         for level, rows in of_tracks.items()
     }
     return {"segment": segments, **tracks}

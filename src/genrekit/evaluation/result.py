@@ -33,7 +33,18 @@ class ReliabilityBin(StrictModel):
     accuracy: float
 
 
-class Scores(StrictModel):
+class LevelScores(StrictModel):
+    """The scores of one level."""
+
+    n_items: int
+    accuracy: Interval
+    macro_precision: Interval
+    macro_recall: Interval
+    macro_f1: Interval
+    negative_log_likelihood: Interval
+
+
+class Scores(LevelScores):
     """All scores of one level with 95 % intervals; rows of the confusion matrix are the truth.
 
     Macro scores are means over the labels that have an item. The share of votes is no probability
@@ -41,12 +52,6 @@ class Scores(StrictModel):
     """
 
     level: Level
-    n_items: int
-    accuracy: Interval
-    macro_precision: Interval
-    macro_recall: Interval
-    macro_f1: Interval
-    negative_log_likelihood: Interval
     expected_calibration_error: Interval
     per_class: dict[str, ClassScores]
     confusion: tuple[tuple[int, ...], ...]

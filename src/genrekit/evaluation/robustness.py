@@ -7,14 +7,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from genrekit import metrics
 from genrekit.audio.decoder_messages import silence_decoders
 from genrekit.errors import DatasetError
 from genrekit.evaluation import perturbations
 from genrekit.evaluation.result import EvaluationResult, TrackResult
-from genrekit.models.card import AudioChange, Interval, Robustness
+from genrekit.evaluation.scoring import interval, mean
+from genrekit.metrics import Resamples
+from genrekit.models.card import AudioChange, Robustness
 from genrekit.models.registry import ModelFolder
 from genrekit.workers import Failure, Pool, n_cores
 
@@ -105,17 +104,10 @@ def labels_of(classifier: Classifier, path: str) -> Labels:
 
 def _change(name: str, tracks: Sequence[TrackResult], labels: Sequence[Labels]) -> AudioChange:
     groups = [track.group for track in tracks]
-    correct = [its[name] == track.genre for its, track in zip(labels, tracks, strict=True)]
-    same = [its[name] == its[CLEAN] for its in labels]
-    return AudioChange(
-        name=name,
-        n_tracks=len(tracks),
-        accuracy=_share(correct, groups),
-        agreement=_share(same, groups),
-    )
-
-
-def _share(held: Sequence[bool], groups: Sequence[str]) -> Interval:
-    items = np.stack([np.array(held), np.ones(len(held))], axis=1)
-    value, low, high = metrics.bootstrap(items, groups, lambda sums: sums[:, 0] / sums[:, 1])
-    return Interval(value=value, low=low, high=high)
+    pairs = zip(labels, tracks, strict=True)
+    held = {
+        "accuracy": [(its[name] == track.genre, 1) for its, track in pairs],
+        "agreement": [(its[name] == its[CLEAN], 1) for its in labels],
+    }
+    shares = {key: interval(Resamples(items, groups), mean) for key, items in held.items()}
+    return AudioChange(name=name, n_tracks=len(tracks), **shares)

@@ -36,12 +36,12 @@ def score(
     resamples = metrics.Resamples(items, groups)
 
     def macro(of_class: Callable[[Floats], Floats]) -> Interval:
-        return _interval(resamples, lambda sums: metrics.macro(sums, of_class))
+        return interval(resamples, lambda sums: metrics.macro(sums, of_class))
 
     return Scores(
         level=level,
         n_items=len(true),
-        accuracy=_interval(resamples, metrics.accuracy),
+        accuracy=interval(resamples, metrics.accuracy),
         macro_precision=macro(metrics.precision),
         macro_recall=macro(metrics.recall),
         macro_f1=macro(metrics.f1),
@@ -57,32 +57,37 @@ def likelihood(probabilities: Floats, true: Integers, groups: Sequence[str]) -> 
     """Return the mean negative log-likelihood of items; arguments as of score."""
     losses = metrics.log_losses(probabilities, true)
     items = np.stack([losses, np.ones_like(losses)], axis=1)
-    return _interval(metrics.Resamples(items, groups), lambda sums: sums[:, 0] / sums[:, 1])
+    return interval(metrics.Resamples(items, groups), mean)
 
 
 def calibration_error(probabilities: Floats, true: Integers, groups: Sequence[str]) -> Interval:
     """Return the expected calibration error of items; arguments as of score."""
     items = metrics.calibration_items(probabilities, true)
-    return _interval(metrics.Resamples(items, groups), metrics.expected_calibration_error)
+    return interval(metrics.Resamples(items, groups), metrics.expected_calibration_error)
 
 
-def _interval(resamples: metrics.Resamples, statistic: Callable[[Floats], Floats]) -> Interval:
-    value, low, high = resamples.estimate(statistic)
-    return Interval(value=value, low=low, high=high)
+def mean(sums: Floats) -> Floats:
+    """Return the first sums over the second ones. Shape (n, 2) -> (n,)."""
+    return metrics.ratio(sums[:, 0], sums[:, 1])
+
+
+def interval(resamples: metrics.Resamples, statistic: Callable[[Floats], Floats]) -> Interval:
+    """Return a statistic with its interval; see Resamples.estimate."""
+    return Interval(**resamples.estimate(statistic)._asdict())
 
 
 def _class_scores(resamples: metrics.Resamples, label: int) -> ClassScores:
     n_items = int(resamples.total[label].sum())
     n_predicted = int(resamples.total[:, label].sum())
 
-    def interval(of_class: Callable[[Floats], Floats]) -> Interval:
-        return _interval(resamples, lambda sums: of_class(sums)[..., label])
+    def of_label(of_class: Callable[[Floats], Floats]) -> Interval:
+        return interval(resamples, lambda sums: of_class(sums)[..., label])
 
     return ClassScores(
         n_items=n_items,
-        precision=interval(metrics.precision) if n_items or n_predicted else None,
-        recall=interval(metrics.recall) if n_items else None,
-        f1=interval(metrics.f1) if n_items else None,
+        precision=of_label(metrics.precision) if n_items or n_predicted else None,
+        recall=of_label(metrics.recall) if n_items else None,
+        f1=of_label(metrics.f1) if n_items else None,
     )
 
 
@@ -147,13 +152,7 @@ def selective_scores(
     items = np.stack([answered & hits, answered, np.ones_like(answered)], axis=1)
     resamples = metrics.Resamples(items, groups)
     return SelectiveScores(
-        precision=_interval(resamples, _share_correct) if answered.any() else None,
-        coverage=_interval(resamples, lambda sums: sums[:, 1] / sums[:, 2]),
+        precision=interval(resamples, mean) if answered.any() else None,
+        coverage=interval(resamples, lambda sums: mean(sums[:, 1:])),
         n_tracks=int(answered.sum()),
     )
-
-
-def _share_correct(sums: Floats) -> Floats:
-    """Return correct predictions over predictions, NaN where a resample has none."""
-    n = sums[:, 1]
-    return np.divide(sums[:, 0], n, out=np.full_like(n, np.nan), where=n > 0)

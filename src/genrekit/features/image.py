@@ -8,7 +8,6 @@ keeps are 40; and where several frames or bands share a pixel, the last one that
 
 from __future__ import annotations
 
-import hashlib
 import json
 import warnings
 from collections.abc import Mapping
@@ -66,57 +65,46 @@ class Drawing(StrictModel):
     @property
     def columns(self) -> slice:
         """The columns that show the spectrogram."""
-        return slice(round(self._left), round(self._right)) if self.framed else slice(self.width)
+        return slice(*map(round, self._across))
 
     @property
     def rows(self) -> slice:
         """The rows that show the spectrogram, the highest band first."""
-        return slice(round(self._top), round(self._bottom)) if self.framed else slice(self.height)
+        return slice(*map(round, self._down))
 
     @property
-    def _left(self) -> float:
-        return LEFT * self.width if self.framed else 0.0
+    def _across(self) -> tuple[float, float]:
+        return (LEFT * self.width, RIGHT * self.width) if self.framed else (0.0, float(self.width))
 
     @property
-    def _right(self) -> float:
-        return RIGHT * self.width if self.framed else float(self.width)
-
-    @property
-    def _top(self) -> float:
-        return TOP * self.height if self.framed else 0.0
-
-    @property
-    def _bottom(self) -> float:
-        return BOTTOM * self.height if self.framed else float(self.height)
+    def _down(self) -> tuple[float, float]:
+        size = float(self.height)
+        return (TOP * size, BOTTOM * size) if self.framed else (0.0, size)
 
     def bins_of_rows(self, n_bins: int) -> NDArray[np.int64]:
         """Return the band that each row shows: the highest that touches it. Shape (n_rows,)."""
-        rows = np.arange(self.rows.start or 0, self.rows.stop)
-        return _last_touching((self._bottom - rows) * n_bins / (self._bottom - self._top), n_bins)
+        top, bottom = self._down
+        rows = np.arange(self.rows.start, self.rows.stop)
+        return _last_touching((bottom - rows) * n_bins / (bottom - top), n_bins)
 
     def frames_of_columns(self, n_frames: int) -> NDArray[np.int64]:
         """Return the frame that each column shows: the last that touches it. Shape (n_columns,)."""
-        ends = np.arange(self.columns.start or 0, self.columns.stop) + 1
-        share = (ends - self._left) / (self._right - self._left)
-        return _last_touching(share * n_frames, n_frames)
+        left, right = self._across
+        ends = np.arange(self.columns.start, self.columns.stop) + 1
+        return _last_touching((ends - left) / (right - left) * n_frames, n_frames)
 
     def page(self) -> NDArray[np.float64]:
         """Return what is around the spectrogram: 1 is white. Shape (height, width).
 
         Inside it is what the line leaves of the spectrogram's colours.
         """
-        rows, columns = self.rows, self.columns
         page = np.ones((self.height, self.width))
-        if not self.framed:
-            return page
-        # The line lies on the first row and column of the spectrogram and beside the last ones.
-        top, bottom, left, right = rows.start, rows.stop, columns.start, columns.stop
-        for y in (top, bottom):
-            page[y, left : right + 1] = LINE
-        for x in (left, right):
-            page[top : bottom + 1, x] = LINE
-        for y, x in ((top, left), (top, right), (bottom, left), (bottom, right)):
-            page[y, x] = CORNER
+        if self.framed:
+            # The line lies on the spectrogram's first row and column and beside the last ones.
+            top, bottom, left, right = *map(round, self._down), *map(round, self._across)
+            page[[top, bottom], left : right + 1] = LINE
+            page[top : bottom + 1, [left, right]] = LINE
+            page[np.ix_([top, bottom], [left, right])] = CORNER
         return page
 
 
@@ -293,11 +281,7 @@ def _note(image: Any) -> dict[str, Any]:
 def _drawing(
     path: Path, made: Mapping[str, Any], size: tuple[int, int], spec: FeatureSpec
 ) -> Drawing | None:
-    """Return how an image was drawn; None where that is not known.
-
-    Raises:
-        ImageError: genrekit drew it from another front end.
-    """
+    """Return how an image was drawn; None where that is not known. Refuse another front end's."""
     drawing = PUBLISHED
     if made:
         expected, shown = spec.model_dump(mode="json"), made.get("features")
@@ -319,11 +303,8 @@ def _drawing(
 
 
 def _indices(inside: Pixels, drawing: Drawing) -> Levels | None:
-    """Return the colours' indices, shape (n_rows, n_columns); None where they are others.
-
-    Under the line around it a spectrogram's first row and column cannot be read exactly: they are
-    taken from their neighbours.
-    """
+    """Return the colours' indices, shape (n_rows, n_columns); None where they are others."""
+    # What lies under the line around it cannot be read exactly: it is taken from its neighbours.
     start = 1 if drawing.framed else 0
     packed = inside[start:, start:].astype(np.int64) @ np.array([65536, 256, 1])
     found, where = np.unique(packed, return_inverse=True)
@@ -338,8 +319,7 @@ def _indices(inside: Pixels, drawing: Drawing) -> Levels | None:
 def _unfold(shown: Levels, drawing: Drawing, spec: FeatureSpec) -> Decibels:
     """Return decibels of which the same image can be drawn. Shape (n_bins, n_frames)."""
     bins, frames = drawing.bins_of_rows(spec.n_bins), drawing.frames_of_columns(spec.n_frames)
-    rows = _nearest(bins[::-1], spec.n_bins)
-    columns = _nearest(frames, spec.n_frames)
+    rows, columns = _nearest(bins[::-1], spec.n_bins), _nearest(frames, spec.n_frames)
     index = shown[::-1][rows][:, columns]
     step = drawing.range_db / N_COLOURS
     decibels = ((index + 0.5) * step - drawing.range_db).astype(np.float32)
@@ -376,10 +356,7 @@ def sha256(first: Path) -> str:
     Raises:
         OSError: an image cannot be read.
     """
-    digests = [files.sha256(path) for path in parts(first)]
-    return (
-        digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
-    )
+    return files.joined_sha256([files.sha256(path) for path in parts(first)])
 
 
 def read_track(first: Path, spec: FeatureSpec) -> SpectrogramImage:

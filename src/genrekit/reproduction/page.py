@@ -6,19 +6,11 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from genrekit.evaluation.result import Level
+from genrekit.evaluation.result import Level, LevelScores
 from genrekit.files import write_beside
 from genrekit.models import readme
-from genrekit.reproduction.results import (
-    ARTIST,
-    FAULT_FILTERED,
-    SEGMENT,
-    SOURCE,
-    TRACK,
-    LevelScores,
-    Measurement,
-    Result,
-)
+from genrekit.reproduction import results
+from genrekit.reproduction.results import Measurement, Result
 from genrekit.training.recipe.claim import Claim
 
 LINE_LENGTH = 120
@@ -41,8 +33,8 @@ images, mel spectrograms and the feature table), S2 (FMA-small by DenseNet and E
 (the first three seconds of GTZAN) and S4 (GTZAN by ResNet18 and XGBoost).
 """
 PROTOCOLS = {
-    SEGMENT: "Its protocol is LEAKY: segments of one track stand on both sides.",
-    TRACK: "Its protocol flatters: tracks of one artist stand on both sides.",
+    results.SEGMENT: "Its protocol is LEAKY: segments of one track stand on both sides.",
+    results.TRACK: "Its protocol flatters: tracks of one artist stand on both sides.",
 }
 HEADERS = (
     "recipe",
@@ -60,7 +52,7 @@ SHARES = ("accuracy", "macro_precision", "macro_recall", "macro_f1")
 def write(
     path: Path,
     claims: Mapping[str, Claim],
-    results: Mapping[str, Result],
+    measured: Mapping[str, Result],
     needs: Mapping[str, str],
 ) -> None:
     """Write the page with all claims, measured or not.
@@ -68,17 +60,17 @@ def write(
     Args:
         path: the Markdown file.
         claims: by recipe.
-        results: what was measured, by recipe.
+        measured: the results, by recipe.
         needs: what a recipe needs to be measured.
 
     Raises:
         OSError: the file cannot be written.
     """
-    rows = [_row(name, claim, results.get(name)) for name, claim in claims.items()]
+    rows = [_row(name, claim, measured.get(name)) for name, claim in claims.items()]
     lines = [HEAD, readme.table(HEADERS, rows), "", "## Rows", ""]
     for name, claim in claims.items():
         lines += [f"### {name}", "", *_about(claim)]
-        result = results.get(name)
+        result = measured.get(name)
         lines += _measured(result) if result else [f"Not measured yet; it needs {needs[name]}."]
         lines.append("")
     with write_beside(path, "w") as stream:
@@ -97,8 +89,12 @@ def _row(name: str, claim: Claim, result: Result | None) -> list[str]:
     cells = [f"`{name}`", claim.source, claimed]
     if result is None:
         return [*cells, "not measured", "", "", "", ""]
-    cells += [_accuracy(result, SOURCE), _accuracy(result, ARTIST), _artist_split(result)]
-    return [*cells, _accuracy(result, FAULT_FILTERED), _leak(result)]
+    cells += [
+        _accuracy(result, results.SOURCE),
+        _accuracy(result, results.ARTIST),
+        _artist_split(result),
+    ]
+    return [*cells, _accuracy(result, results.FAULT_FILTERED), _leak(result)]
 
 
 def _accuracy(result: Result, protocol: str) -> str:
@@ -110,20 +106,18 @@ def _accuracy(result: Result, protocol: str) -> str:
 
 
 def _leak(result: Result) -> str:
-    values = {
-        protocol: measured.levels[result.claim.level].accuracy.value
-        for protocol, measured in result.measurements.items()
-    }
-    if not {SOURCE, ARTIST} <= set(values):
+    level, found = result.claim.level, result.measurements.items()
+    values = {protocol: its.levels[level].accuracy.value for protocol, its in found}
+    if not {results.SOURCE, results.ARTIST} <= set(values):
         return "-"
-    leak = f"{100 * (values[SOURCE] - values[ARTIST]):+.1f}"
-    leaky = values.get(SEGMENT)
-    return leak if leaky is None else f"{leak}; LEAKY {100 * (leaky - values[ARTIST]):+.1f}"
+    leak = f"{100 * (values[results.SOURCE] - values[results.ARTIST]):+.1f}"
+    leaky = values.get(results.SEGMENT)
+    return leak if leaky is None else f"{leak}; LEAKY {100 * (leaky - values[results.ARTIST]):+.1f}"
 
 
 def _artist_split(result: Result) -> str:
     """Return the number of parts that the artists were divided into, and of tracks tested."""
-    measured = result.measurements.get(ARTIST)
+    measured = result.measurements.get(results.ARTIST)
     if measured is None:
         return "-"
     n_folds = result.claim.artist_folds
@@ -151,7 +145,7 @@ def _measured(result: Result) -> list[str]:
 
 
 def _training(result: Result) -> list[str]:
-    parts = [measured.training for measured in result.measurements.values() if measured.training]
+    parts = [its.training for its in result.measurements.values() if its.training]
     seconds = sum(part.seconds for part in parts)
     if not seconds:
         return []

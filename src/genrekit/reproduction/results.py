@@ -9,26 +9,14 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from genrekit.errors import RecipeError
-from genrekit.evaluation.result import EvaluationResult, Level
+from genrekit.evaluation.result import EvaluationResult, Level, LevelScores
 from genrekit.files import write_beside
-from genrekit.models.card import Interval
 from genrekit.strict import StrictModel
 from genrekit.training.recipe.claim import Claim
 
 SOURCE, ARTIST, FAULT_FILTERED = "source", "artist", "fault-filtered"
 TRACK, SEGMENT = "track", "segment"
 METRICS = "metrics.csv"
-
-
-class LevelScores(StrictModel):
-    """The scores of one level."""
-
-    n_items: int
-    accuracy: Interval
-    macro_precision: Interval
-    macro_recall: Interval
-    macro_f1: Interval
-    negative_log_likelihood: Interval
 
 
 class Training(StrictModel):

@@ -12,15 +12,7 @@ from pathlib import Path
 from genrekit import datasets
 from genrekit.errors import DatasetError, RecipeError, unknown_name
 from genrekit.reproduction import results
-from genrekit.reproduction.results import (
-    ARTIST,
-    FAULT_FILTERED,
-    SEGMENT,
-    SOURCE,
-    TRACK,
-    Measurement,
-    Result,
-)
+from genrekit.reproduction.results import Measurement, Result
 from genrekit.training import recipe as recipes
 from genrekit.training.recipe import Recipe
 
@@ -122,7 +114,7 @@ def run(recipe: Recipe, runs: Path, folder: Path, report: Report) -> Result:
         if protocol in result.measurements:
             report(f"{recipe.name}: {protocol} is there")
             continue
-        is_twins = twin is not None and result.trained_by == twin.name
+        is_twins = twin and result.trained_by == twin.name
         shared = twin.measurements.get(protocol) if twin and is_twins else None
         if shared is None:
             result = result.model_copy(update={"commit": fresh.commit, "device": fresh.device})
@@ -162,16 +154,15 @@ def _fresh(recipe: Recipe) -> Result:
 def _protocols(recipe: Recipe) -> Iterator[tuple[str, str, int]]:
     """Yield (key, kind of split, number of folds): the source's, then from less to more honest."""
     claim = recipe.claim
-    kinds = datasets.open_dataset(recipe.data.source).split_kinds
-    yield SOURCE, claim.split, claim.folds
-    if claim.split == SEGMENT:
-        yield TRACK, TRACK, claim.artist_folds
+    yield results.SOURCE, claim.split, claim.folds
+    if claim.split == results.SEGMENT:
+        yield results.TRACK, results.TRACK, claim.artist_folds
     if claim.leaky_too:
-        yield SEGMENT, SEGMENT, 0
-    if ARTIST in kinds and claim.split != ARTIST:
-        yield ARTIST, ARTIST, claim.artist_folds
-    if FAULT_FILTERED in kinds and claim.split != FAULT_FILTERED:
-        yield FAULT_FILTERED, FAULT_FILTERED, 0
+        yield results.SEGMENT, results.SEGMENT, 0
+    kinds = {*datasets.open_dataset(recipe.data.source).split_kinds} - {claim.split}
+    for kind, n_folds in ((results.ARTIST, claim.artist_folds), (results.FAULT_FILTERED, 0)):
+        if kind in kinds:
+            yield kind, kind, n_folds
 
 
 def _claimed(recipe: Recipe, data: Path | None) -> Claimed:
@@ -185,7 +176,7 @@ def _claimed(recipe: Recipe, data: Path | None) -> Claimed:
     paths = [data / name for name in names if (data / name).exists()]
     if not paths:
         return Claimed(recipe, needs, f"{' nor '.join(names)} not found in {data}")
-    missing = _missing_weights(weights) or _unusable(paths[0])
+    missing = _missing(weights, paths[0])
     fields = {"data": recipe.data.model_copy(update={"source": str(paths[0])})}
     return Claimed(recipe.model_copy(update=fields), needs, missing, fetches)
 
@@ -199,15 +190,12 @@ def _with_weights(recipe: Recipe, folder: Path | None) -> Recipe:
     return recipe.model_copy(update={"model": model})
 
 
-def _missing_weights(weights: str) -> str:
-    if weights in ("none", *FETCHED) or Path(weights).is_file():
-        return ""
-    return f"the weights {weights} are not there; give their folder: --weights"
-
-
-def _unusable(path: Path) -> str:
+def _missing(weights: str, data: Path) -> str:
+    """Return what of the weights and the data is not there or cannot be opened."""
+    if weights not in ("none", *FETCHED) and not Path(weights).is_file():
+        return f"the weights {weights} are not there; give their folder: --weights"
     try:
-        datasets.open_dataset(path)
+        datasets.open_dataset(data)
     except (DatasetError, OSError) as error:
         return str(error)
     return ""
@@ -215,12 +203,8 @@ def _unusable(path: Path) -> str:
 
 def _continued(fresh: Result, kept: Result | None) -> Result:
     """Return what was kept if it is of the same recipe on the same data, or a fresh result."""
-    same = kept is not None and (kept.recipe, kept.claim, kept.data) == (
-        json.loads(json.dumps(fresh.recipe)),
-        fresh.claim,
-        fresh.data,
-    )
-    return kept if kept is not None and same else fresh
+    same = (json.loads(json.dumps(fresh.recipe)), fresh.claim, fresh.data)
+    return kept if kept and (kept.recipe, kept.claim, kept.data) == same else fresh
 
 
 def _models(result: Result) -> str:

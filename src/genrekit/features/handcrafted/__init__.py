@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from genrekit.features.handcrafted import cepstrum, chroma, hpss, spectrum, tempo, waves
+from genrekit.features.handcrafted import chroma, hpss, spectrum, tempo
 from genrekit.features.handcrafted.spectrum import SPEC
 from genrekit.features.spec import FeatureSpec, FrontEndKind
 from genrekit.features.stft import as_segments
@@ -31,16 +31,11 @@ _DESCRIBED = (
     "harmony",
     "perceptr",
 )
-
-
-def _moment_names(names: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(f"{name}_{moment}" for name in names for moment in ("mean", "var"))
-
-
-COLUMNS = (
-    *_moment_names(_DESCRIBED),
-    "tempo",
-    *_moment_names(tuple(f"mfcc{index}" for index in range(1, N_MFCC + 1))),
+_CEPSTRA = tuple(f"mfcc{index}" for index in range(1, N_MFCC + 1))
+COLUMNS = tuple(
+    column
+    for name in (*_DESCRIBED, "tempo", *_CEPSTRA)
+    for column in ([name] if name == "tempo" else [f"{name}_mean", f"{name}_var"])
 )
 
 
@@ -68,18 +63,18 @@ def values(waveform: NDArray[Any]) -> NDArray[np.float64]:
 
 def _row(samples: NDArray[np.float32]) -> NDArray[np.float64]:
     transform = spectrum.transform(samples)
-    log_mel = cepstrum.log_mel(transform.mel)
+    log_mel = spectrum.log_mel(transform.mel)
     pitch_classes = chroma.chroma(transform.power, transform.loudest)
     described = (
         pitch_classes,
-        waves.rms(samples),
+        spectrum.rms(samples),
         transform.centroid,
         transform.bandwidth,
         transform.rolloff,
-        waves.zero_crossing_rate(samples),
+        spectrum.zero_crossing_rate(samples),
         *hpss.parts(transform.spectrum, transform.power, samples),
     )
-    cepstra = cepstrum.mfcc(log_mel, N_MFCC).T  # (n_mfcc, frames)
+    cepstra = spectrum.mfcc(log_mel, N_MFCC).T  # (n_mfcc, frames)
     return np.array(
         [
             *(moment for part in described for moment in _moments(part)),

@@ -66,10 +66,7 @@ def tuning(pitches_hz: _Floats, magnitudes: _Floats) -> float:
 
 
 def _pitches(power: _Floats, loudest: _Floats) -> tuple[_Floats, _Floats]:
-    """Return frequency and magnitude of every spectral peak, between the bins by a parabola.
-
-    Source: librosa.piptrack (Smith 2011, Spectral Audio Signal Processing, peak interpolation).
-    """
+    """Return frequency and magnitude of every spectral peak, as librosa.piptrack does."""
     inside = np.flatnonzero((FREQUENCIES_HZ >= _LOWEST_HZ) & (FREQUENCIES_HZ < _HIGHEST_HZ))
     first, last = int(inside[0]), int(inside[-1])
     # Neighbours of a peak below the threshold count as zero, so they are lower than it anyway.
@@ -79,6 +76,7 @@ def _pitches(power: _Floats, loudest: _Floats) -> tuple[_Floats, _Floats]:
     is_peak &= here > _PEAK_SHARE * loudest[:, None]
     frame, bin_ = np.nonzero(is_peak)
     bin_ += first
+    # Between the bins by a parabola: Smith (2011), Spectral Audio Signal Processing.
     left, peak, right = (power[frame, bin_ + offset] for offset in (-1, 0, 1))
     slope = np.float32(0.5) * (right - left)
     curvature = left + right - np.float32(2) * peak
@@ -91,11 +89,9 @@ def _pitches(power: _Floats, loudest: _Floats) -> tuple[_Floats, _Floats]:
 
 @lru_cache(maxsize=_TUNING_STEPS + 1)
 def _filters(semitones: float) -> _Floats:
-    """Return the weight of each frequency in each pitch class. Shape (frequencies, 12).
-
-    Source: librosa.filters.chroma (Ellis 2007, chroma feature analysis): Gaussian bumps around the
-    classes, of unit norm for each frequency, weighted by a Gaussian of two octaves around octave 5.
-    """
+    """Return the weight of each frequency in each pitch class. Shape (frequencies, 12)."""
+    # librosa.filters.chroma (Ellis 2007, chroma feature analysis): Gaussian bumps around the
+    # classes, of unit norm a frequency, weighted by a Gaussian of two octaves around octave 5.
     a4_hz = _A4_HZ * 2.0 ** (semitones / N_CHROMA)
     hz = np.arange(1, SPEC.n_fft) * (SPEC.sample_rate / SPEC.n_fft)
     position = N_CHROMA * np.log2(hz / (a4_hz / 16))

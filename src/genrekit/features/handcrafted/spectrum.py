@@ -1,8 +1,10 @@
-"""The one short-time Fourier transform, and what is read off each of its frames."""
+"""What is read off each frame: of the one Fourier transform, of the waveform and of mel power."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -10,7 +12,7 @@ from numpy.typing import NDArray
 
 from genrekit.features.mel import band_groups
 from genrekit.features.spec import FeatureSpec
-from genrekit.features.stft import hann, pad_into
+from genrekit.features.stft import hann, pad_into, to_db
 
 # Every number of the front end. The published table was made with librosa's defaults of its time.
 SPEC = FeatureSpec()
@@ -19,6 +21,11 @@ FREQUENCIES_HZ = np.arange(N_FREQUENCIES) * (SPEC.sample_rate / SPEC.n_fft)
 _ROLLOFF_SHARE = np.float32(0.85)
 # Frames worked on at once: their spectrum, power and magnitude stay in the second-level cache.
 BLOCK_FRAMES = 32
+_MFCC_FRAMES = 64  # products this small stay below the size from which BLAS starts threads
+HOPS_PER_FRAME = SPEC.n_fft // SPEC.hop_length
+# Samples this close to zero count as zero, and zero as positive.
+_ZERO = 1e-10
+_FLOOR_DB, _RANGE_DB = -100.0, 80.0
 
 _Floats = NDArray[np.float32]
 
@@ -101,3 +108,100 @@ def _describe(found: Transform, block: slice, magnitude: _Floats) -> None:
     found.centroid[block] = magnitude @ hz
     spread = hz - found.centroid[block, None]
     found.bandwidth[block] = np.sqrt(np.einsum("ij,ij,ij->i", spread, spread, magnitude))
+
+
+def rms(samples: _Floats) -> NDArray[np.float64]:
+    """Return the root mean square of each centred frame, the edges reflected.
+
+    Args:
+        samples: shape (samples,).
+
+    Returns:
+        Shape (frames,).
+
+    Source: librosa.feature.rms.
+    """
+    hops = _hops(np.pad(samples, SPEC.n_fft // 2, mode="reflect"))
+    energy = np.einsum("ij,ij->i", hops, hops, dtype=np.float64)
+    return np.sqrt(_frame_sums(energy) / SPEC.n_fft)
+
+
+def zero_crossing_rate(samples: _Floats) -> NDArray[np.float64]:
+    """Return the share of each frame's samples that have another sign than the one before them.
+
+    The edges are repeated, and a frame's first sample never counts.
+
+    Args:
+        samples: shape (samples,).
+
+    Returns:
+        Shape (frames,).
+
+    Source: librosa.feature.zero_crossing_rate at its defaults.
+    """
+    negative = np.pad(samples, SPEC.n_fft // 2, mode="edge") < -_ZERO
+    crossing = np.empty(len(negative), np.bool_)
+    crossing[0] = False
+    np.not_equal(negative[1:], negative[:-1], out=crossing[1:])
+    hops = _hops(crossing)
+    counts = _frame_sums(np.count_nonzero(hops, axis=1))
+    rates: NDArray[np.float64] = (counts - hops[: len(counts), 0]) / SPEC.n_fft
+    return rates
+
+
+def _hops(padded: NDArray[Any]) -> NDArray[Any]:
+    """Cut into whole hops, of which every frame covers a few. Shape (hops, hop_length)."""
+    n_hops = len(padded) // SPEC.hop_length
+    return padded[: n_hops * SPEC.hop_length].reshape(n_hops, SPEC.hop_length)
+
+
+def _frame_sums(of_hops: NDArray[Any]) -> NDArray[np.float64]:
+    hops_of_frames = sliding_window_view(of_hops, HOPS_PER_FRAME)
+    sums: NDArray[np.float64] = hops_of_frames.sum(axis=1, dtype=np.float64)
+    return sums
+
+
+def log_mel(mel: _Floats) -> _Floats:
+    """Turn mel power into decibels, none more than 80 dB below the loudest of the whole waveform.
+
+    Args:
+        mel: mel power; it is overwritten. Shape (frames, n_mels).
+
+    Returns:
+        The same memory, in dB re 1.0.
+
+    Source: librosa.power_to_db at its defaults.
+    """
+    to_db(mel, _FLOOR_DB)
+    np.maximum(mel, mel.max() - np.float32(_RANGE_DB), out=mel)
+    return mel
+
+
+def mfcc(decibels: _Floats, n_mfcc: int) -> NDArray[np.float64]:
+    """Return the first cosine coefficients of log-mel frames.
+
+    Args:
+        decibels: shape (frames, n_mels).
+        n_mfcc: how many coefficients to keep.
+
+    Returns:
+        Shape (frames, n_mfcc).
+
+    Source: librosa.feature.mfcc at its defaults.
+    """
+    coefficients = np.empty((len(decibels), n_mfcc))
+    cosines = _cosines(decibels.shape[1], n_mfcc)
+    for start in range(0, len(decibels), _MFCC_FRAMES):
+        block = slice(start, start + _MFCC_FRAMES)
+        np.matmul(decibels[block], cosines, out=coefficients[block])
+    return coefficients
+
+
+@lru_cache(maxsize=4)
+def _cosines(n_mels: int, n_mfcc: int) -> NDArray[np.float64]:
+    """Return the orthonormal discrete cosine transform of type 2. Shape (n_mels, n_mfcc)."""
+    band, order = np.arange(n_mels)[:, None], np.arange(n_mfcc)
+    angles = np.pi * order * (2 * band + 1) / (2 * n_mels)
+    cosines: NDArray[np.float64] = np.cos(angles) * np.sqrt(2 / n_mels)
+    cosines[:, 0] = np.sqrt(1 / n_mels)
+    return cosines

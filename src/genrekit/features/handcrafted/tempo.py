@@ -53,12 +53,9 @@ def tempo(onsets: NDArray[np.float32]) -> float:
 
 
 def _mean_autocorrelation(onsets: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the autocorrelation by lag, each window's divided by its energy, mean of all windows.
-
-    An autocorrelation is greatest at lag 0, where it is the energy, so dividing by its maximum, as
-    librosa does, is dividing by a number known before: the windows' power spectra can be added up
-    and turned back at once.
-    """
+    """Return the autocorrelation by lag, divided by the energy, mean of all windows."""
+    # It is greatest at lag 0, where it is the energy, so dividing by its maximum, as librosa does,
+    # is dividing by a number known before: the power spectra are added up and turned back at once.
     half, n_frames = _WINDOW_FRAMES // 2, len(onsets)
     padded = np.pad(onsets.astype(np.float64), half, mode="linear_ramp")
     windows = sliding_window_view(padded, _WINDOW_FRAMES)[:n_frames]
