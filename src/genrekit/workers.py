@@ -273,7 +273,7 @@ def _work(link: Any, start: bytes) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     items: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     # A thread listens all the time, so that the end of the parent ends even a busy worker.
-    threading.Thread(target=_listen, args=(link, items), daemon=True).start()
+    threading.Thread(target=_receive_items, args=(link, items), daemon=True).start()
     try:
         function = pickle.loads(start)()  # noqa: S301 - our own parent's bytes
     except GenrekitError as error:
@@ -287,7 +287,7 @@ def _work(link: Any, start: bytes) -> None:
         _send(link, *_attempt(function, items.get()))
 
 
-def _listen(link: Any, items: queue.SimpleQueue[bytes]) -> None:
+def _receive_items(link: Any, items: queue.SimpleQueue[bytes]) -> None:
     while True:
         try:
             items.put(link.recv_bytes())

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,10 +23,6 @@ from genrekit.audio.readers import DecodeError
 from genrekit.errors import AudioError
 
 APE = tag_files.APE  # libsndfile does not read it
-
-
-def processes() -> list[int]:
-    return [process._child.pid for process in isolation._idle]
 
 
 def test_it_gives_what_the_decoder_gives() -> None:
@@ -46,11 +43,11 @@ def test_it_gives_what_the_decoder_gives() -> None:
 
 def test_one_process_serves_many_files() -> None:
     audio.load(APE)
-    before = processes()
+    before = isolation.idle_pids()
     for _ in range(5):
         audio.load(APE)
         packets.digest(APE)
-    assert processes() == before
+    assert isolation.idle_pids() == before
 
 
 def test_a_path_counts_from_the_folder_of_this_process(
@@ -66,7 +63,7 @@ def test_a_path_counts_from_the_folder_of_this_process(
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT, signal.SIGKILL])
 def test_a_crash_costs_its_file_alone(number: signal.Signals) -> None:
     reader = IsolatedReader(APE)
-    os.kill(reader._process._child.pid, number)
+    os.kill(reader.pid, number)
     with pytest.raises(DecodeError, match=f"FFmpeg died of {number.name} while it decoded"):
         reader.read(10)
     with pytest.raises(DecodeError, match="ended at this file before"):
@@ -76,16 +73,25 @@ def test_a_crash_costs_its_file_alone(number: signal.Signals) -> None:
     assert audio.load(APE).shape[1] > 0
 
 
-def test_a_crash_is_told_of_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    def crash(self: isolation._Process, name: str, *arguments: object) -> None:
-        os.kill(self._child.pid, signal.SIGSEGV)
-        raise DecodeError(self._epitaph())
+def test_a_crash_is_reported_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    send = isolation.send
 
-    monkeypatch.setattr(isolation._Process, "call", crash)
+    def crash(stream: Any, name: str, arguments: Any) -> None:
+        for pid in pids:
+            os.kill(pid, signal.SIGSEGV)
+        send(stream, name, arguments)
+
+    audio.load(APE)
+    pids = isolation.idle_pids()
+    monkeypatch.setattr(isolation, "send", crash)
     with pytest.raises(
         AudioError, match=r"PyAV: FFmpeg died of SIGSEGV while it decoded this file"
     ):
         audio.load(APE)
+    with monkeypatch.context() as undone:
+        undone.setattr(isolation, "send", send)
+        audio.load(APE)
+    pids = isolation.idle_pids()
     with pytest.raises(AudioError, match=r"no audio can be found in it \(FFmpeg died of SIGSEGV"):
         packets.digest(APE)
 
@@ -93,7 +99,7 @@ def test_a_crash_is_told_of_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -> 
 def test_what_takes_too_long_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     reader = IsolatedReader(APE)
     monkeypatch.setattr(isolation, "CALL_SECONDS", 0.2)
-    os.kill(reader._process._child.pid, signal.SIGSTOP)
+    os.kill(reader.pid, signal.SIGSTOP)
     with pytest.raises(DecodeError, match=r"took longer than 0\.2 s and was stopped"):
         reader.read(10)
     reader.close()
@@ -109,6 +115,7 @@ def test_its_memory_is_limited() -> None:
     """A header that claims a gigabyte gets none."""
     code = f"""
 from pathlib import Path
+from typing import Any
 from genrekit.audio import decoder_process
 decoder_process.limit_memory(Path({str(APE)!r}))
 fits = bytearray(150 << 20)
@@ -128,7 +135,7 @@ def test_no_process_is_left_behind() -> None:
 from genrekit import audio
 from genrekit.audio import isolation
 audio.load({str(APE)!r})
-print(isolation._idle[0]._child.pid)
+print(isolation.idle_pids()[0])
 """
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert not Path(f"/proc/{done.stdout.strip()}").exists()
@@ -141,7 +148,7 @@ def test_a_forked_process_has_its_own() -> None:
     pid = os.fork()
     if not pid:
         try:
-            is_own = not isolation._idle
+            is_own = not isolation.idle_pids()
             audio.load(APE)
         finally:
             os._exit(0 if is_own else 1)

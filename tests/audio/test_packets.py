@@ -126,7 +126,7 @@ def test_of_a_truncated_file_what_is_left_counts(folder: Path, tmp_path: Path) -
 
 def test_what_is_no_audio_is_refused(tmp_path: Path) -> None:
     text = tmp_path / "text.mp3"
-    text.write_text("nothing to hear\n" * 100)
+    text.write_text("no music here\n" * 100)
     with pytest.raises(AudioError, match="no audio can be found in it"):
         packets.digest(text)
     with pytest.raises(AudioError, match="no such file"):

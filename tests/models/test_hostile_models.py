@@ -49,7 +49,7 @@ def sealed(**changes: Any) -> str:
     fields = json.loads((TINY / "card.json").read_text(encoding="utf-8"))
     del fields["seal"]
     fields |= changes
-    return json.dumps(fields | {"seal": cards._seal(fields)})
+    return json.dumps(fields | {"seal": cards.seal_of(fields)})
 
 
 def with_network(model: Path, network: onnx.ModelProto) -> Path:

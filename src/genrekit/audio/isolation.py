@@ -53,6 +53,12 @@ class IsolatedReader:
         self.container_name: str = about["container_name"]
         self.claimed_samples: int | None = about["claimed_samples"]
 
+    @property
+    def pid(self) -> int:
+        """The process that decodes the file."""
+        pid: int = self._process.pid
+        return pid
+
     def seek(self, sample: int) -> None:
         """Go to a sample of the decoded track; see PyavReader."""
         self._call("seek", sample)

@@ -279,7 +279,7 @@ def _ensure(task: _Task) -> _Outcome:
     if _open_record(record, task.spec.n_bins) is not None:
         return _Outcome(task.track_id, sha256)
     try:
-        computed = (_see if is_image else _listen)(task)
+        computed = (_from_images if is_image else _from_audio)(task)
     except (GenrekitError, OSError) as error:
         return _Outcome(task.track_id, reason=str(error))
     try:
@@ -289,14 +289,14 @@ def _ensure(task: _Task) -> _Outcome:
     return _Outcome(task.track_id, sha256)
 
 
-def _listen(task: _Task) -> NDArray[np.float32]:
+def _from_audio(task: _Task) -> NDArray[np.float32]:
     waveform = audio.load(task.path, task.spec.sample_rate)[0]
     if waveform.size < task.spec.n_fft:  # repeated, as segments of short tracks are
         waveform = np.resize(waveform, task.spec.n_fft)
     return decibels(waveform, task.spec)
 
 
-def _see(task: _Task) -> NDArray[np.float32]:
+def _from_images(task: _Task) -> NDArray[np.float32]:
     """Return the segments of a track's images, one after the other. Shape (n_bins, frames)."""
     return np.concatenate(list(image.read_track(task.path, task.spec).decibels), axis=1)
 

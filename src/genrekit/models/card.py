@@ -319,7 +319,7 @@ def threshold_for(card: ModelCard, min_precision: float | None) -> float:
 def to_json(card: ModelCard) -> str:
     """Return what ``card.json`` holds: the card and its seal."""
     fields = card.model_dump(mode="json")
-    return json.dumps({**fields, SEAL: _seal(fields)}, ensure_ascii=False, indent=1) + "\n"
+    return json.dumps({**fields, SEAL: seal_of(fields)}, ensure_ascii=False, indent=1) + "\n"
 
 
 def from_json(text: str | bytes) -> ModelCard:
@@ -335,12 +335,12 @@ def from_json(text: str | bytes) -> ModelCard:
         raise OtherFormatError(fields.get("format_version"))
     seal = fields.pop(SEAL, None) if isinstance(fields, dict) else None
     card = ModelCard.model_validate_json(json.dumps(fields))
-    if seal != _seal(fields):
+    if seal != seal_of(fields):
         raise ValueError(f"its {SEAL} {'does not match' if seal else 'is missing'}")
     return card
 
 
-def _seal(fields: dict[str, Any]) -> str:
-    """Hash what the file holds, not how it is laid out nor what a later version adds to it."""
+def seal_of(fields: dict[str, Any]) -> str:
+    """Return the seal of a card's fields: hash what the file holds, not its layout."""
     canonical = json.dumps(fields, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
