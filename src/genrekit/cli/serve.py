@@ -41,7 +41,9 @@ def command(
     ] = None,
     allow_origin: Annotated[
         list[str] | None,
-        typer.Option(help="Let pages of this origin call (CORS); again for more."),
+        typer.Option(
+            help="Let pages of this origin call (CORS), and answer to its name; again for more."
+        ),
     ] = None,
     root_path: Annotated[
         str, typer.Option(help="The path that a reverse proxy puts before every other.")

@@ -18,6 +18,7 @@ from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBea
 from genrekit import __version__
 from genrekit.server import problems, routes
 from genrekit.server.middleware import Middleware, ServerMetrics
+from genrekit.server.origins import OriginCheck
 from genrekit.server.problems import ProblemError
 from genrekit.server.service import Service
 from genrekit.server.settings import Settings
@@ -70,6 +71,7 @@ def create_app(settings: Settings) -> FastAPI:
             allow_headers=["Authorization", "Content-Type", "Prefer", "X-API-Key"],
             expose_headers=["Location", "Retry-After"],
         )
+    application.add_middleware(OriginCheck, allow_origins=settings.allow_origins)
     application.add_middleware(Middleware, metrics=metrics)
     return application
 

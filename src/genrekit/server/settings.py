@@ -41,7 +41,8 @@ class Settings:
         limits: how much is taken on.
         min_precision: as Classifier takes it; None never abstains.
         api_key: without it everybody who reaches the port may predict.
-        allow_origins: origins of foreign pages that may call, as CORS spells them.
+        allow_origins: origins of foreign pages that may call, as CORS spells them; their names are
+            also answered to, beside this machine's own and IP addresses.
         root_path: the path that a reverse proxy puts before every other.
     """
 
