@@ -129,7 +129,7 @@ def test_seconds_of_audio(keyed: httpx.Client) -> None:
 
 def test_room_on_the_disk(strict: Server, keyed: httpx.Client) -> None:
     with socket.create_connection(strict.url[7:].split(":")) as held:
-        head = "POST /v1/predict HTTP/1.1\r\nHost: x\r\nX-API-Key: sesame\r\n"
+        head = "POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nX-API-Key: sesame\r\n"
         held.sendall(f"{head}Content-Length: 290000\r\n\r\n".encode() + bytes(280_000))
         wait_for(lambda: strict.metric("genrekit_upload_bytes") == 280_000)
         answer = predict(keyed, bytes(250_000))
@@ -204,7 +204,7 @@ def test_memory_of_a_worker(serve: Serve) -> None:
 @contextmanager
 def slow_clients(server: Server, n_clients: int) -> Iterator[list[socket.socket]]:
     """Let clients send a byte a second, half within the head of a request, half within its body."""
-    head = b"POST /v1/predict HTTP/1.1\r\nHost: x\r\nX-API-Key: sesame\r\n"
+    head = b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nX-API-Key: sesame\r\n"
     with ExitStack() as connections:
         clients = []
         for index in range(n_clients):
