@@ -20,9 +20,11 @@ from genrekit.inference import timeline
 from genrekit.server import schemas
 
 
-def silence(seconds: float, sample_rate: int = 8000) -> bytes:
+def hum(seconds: float, sample_rate: int = 8000) -> bytes:
+    """A tone: silence would have no segments."""
     stream = io.BytesIO()
-    soundfile.write(stream, np.zeros(round(seconds * sample_rate)), sample_rate, format="FLAC")
+    tone = 0.1 * np.sin(np.arange(round(seconds * sample_rate)) / 20)
+    soundfile.write(stream, tone, sample_rate, format="FLAC")
     return stream.getvalue()
 
 
@@ -134,7 +136,7 @@ def test_what_is_included(server: Server, tracks: list[Path]) -> None:
 
 
 def test_a_timeline_covers_the_whole_track(server: Server) -> None:
-    long, short = silence(39), silence(29)
+    long, short = hum(39), hum(29)
     assert len(server.post(long, segments="2").json()["segments"]) == 2
     assert len(server.post(short, segments="2").json()["segments"]) == 2
     assert len(server.post(long, include="timeline").json()["segments"]) == 25
@@ -158,7 +160,7 @@ def fetched(server: Server, answer: httpx.Response) -> dict:
 
 
 def test_long_audio_becomes_a_job(server: Server) -> None:
-    job = fetched(server, server.post(silence(41), filename="long.flac"))
+    job = fetched(server, server.post(hum(41), filename="long.flac"))
     assert (job["status"], job["problem"]) == ("done", None)
     assert job["result"]["path"] == "long.flac"
     assert job["result"]["duration_seconds"] == 41
