@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import genrekit
 from genrekit.errors import GenrekitError
@@ -62,13 +62,12 @@ def libsndfile(check: str) -> Iterator[Check]:
     import soundfile
 
     samples, _ = soundfile.read(io.BytesIO(_flac()), dtype="float32")
-    formats = sorted({*soundfile.available_formats(), *soundfile.available_subtypes("OGG")})
+    formats = {*soundfile.available_formats(), *soundfile.available_subtypes("OGG")}
     needed = ["AIFF", "AU", "FLAC", "MP3", "OPUS", "VORBIS", "WAV"]
     missing = [name for name in needed if name not in formats]
-    text = (
-        f"libsndfile {soundfile.__libsndfile_version__}, {len(samples):,} samples decoded; reads "
-    )
-    yield Check(check, "ok", text + ", ".join(name for name in needed if name in formats))
+    reads = ", ".join(name for name in needed if name in formats)
+    text = f"libsndfile {soundfile.__libsndfile_version__}, {len(samples):,} samples decoded"
+    yield Check(check, "ok", f"{text}; reads {reads}")
     if missing:
         yield Check(check, "note", f"without {', '.join(missing)}: PyAV decodes them, slower")
 
@@ -81,10 +80,8 @@ def ffmpeg(check: str) -> Iterator[Check]:
         n_samples = sum(frame.samples for frame in container.decode(audio=0))
     formats = ["aac", "alac", "wmav2", "ape", "wavpack", "ac3"]
     missing = [name for name in formats if name not in av.codecs_available]
-    text = (
-        f"FFmpeg {av.ffmpeg_version_info} in PyAV {av.__version__}, {n_samples:,} samples decoded"
-    )
-    yield Check(check, "ok", text)
+    library = f"FFmpeg {av.ffmpeg_version_info} in PyAV {av.__version__}"
+    yield Check(check, "ok", f"{library}, {n_samples:,} samples decoded")
     if missing:
         yield Check(check, "note", f"this FFmpeg lacks {', '.join(missing)}; reinstall av for them")
 
@@ -104,9 +101,8 @@ def models(check: str) -> Iterator[Check]:
         except GenrekitError as error:
             yield Check(check, "problem", str(error))
             continue
-        card = model.card
-        text = f"{name} {card.version}, sha256 {card.onnx_sha256[:12]} verified, {model.path}"
-        yield Check(check, "ok", text)
+        found = f"{name} {model.card.version}, sha256 {model.card.onnx_sha256[:12]} verified"
+        yield Check(check, "ok", f"{found}, {model.path}")
 
 
 def golden(check: str) -> Iterator[Check]:
@@ -151,8 +147,10 @@ def gpu(check: str) -> Iterator[Check]:
     """Name the GPUs that prediction and training would use; having none is fine."""
     import onnxruntime
 
-    providers = [name.removesuffix("ExecutionProvider") for name in _providers(onnxruntime)]
-    yield Check(check, "ok", f"prediction runs on: {', '.join(providers)}")
+    # Azure's provider computes nothing here: it only calls a service.
+    names = [n for n in onnxruntime.get_available_providers() if not n.startswith("Azure")]
+    providers = ", ".join(name.removesuffix("ExecutionProvider") for name in names)
+    yield Check(check, "ok", f"prediction runs on: {providers}")
     if importlib.util.find_spec("torch") is None:
         yield Check(check, "note", "torch is not installed: no training (genrekit[train] has it)")
         return
@@ -176,7 +174,9 @@ def folders(check: str) -> Iterator[Check]:
     }
     for purpose, (folder, advice) in writable.items():
         try:
-            with tempfile.TemporaryFile(dir=_nearest(folder)):
+            # The folder, or the nearest one above it that exists; a file in its way, where one is.
+            nearest = next(path for path in (folder, *folder.parents) if path.exists())
+            with tempfile.TemporaryFile(dir=nearest):
                 yield Check(check, "ok", f"{purpose}: {folder} can be written")
         except OSError as error:
             text = f"{purpose}: {folder} cannot be written ({error.strerror}); {advice}"
@@ -222,12 +222,11 @@ def compare_predictions(
 
     A label or track on one side only is as wrong as can be.
     """
-    pairs = {
-        (track, label) for side in (recorded, found) for track in side for label in side[track]
-    }
     worst, track, label = max(
         (abs(recorded.get(t, {}).get(k, 2.0) - found.get(t, {}).get(k, 2.0)), t, k)
-        for t, k in pairs
+        for side in (recorded, found)
+        for t in side
+        for k in side[t]
     )
     text = f"{model}: probabilities of {len(found)} made tracks within {worst:.4f} of the recorded"
     if worst <= GOLDEN_TOLERANCE:
@@ -237,13 +236,3 @@ def compare_predictions(
         f"(allowed: {GOLDEN_TOLERANCE}); reinstall genrekit, and report it if that does not help"
     )
     return Check(check, "problem", text)
-
-
-def _providers(onnxruntime: Any) -> list[str]:
-    """The providers that compute here: Azure's only calls a service."""
-    return [name for name in onnxruntime.get_available_providers() if not name.startswith("Azure")]
-
-
-def _nearest(folder: Path) -> Path:
-    """The folder, or the nearest one above it that exists; a file in its way, where one is."""
-    return next(path for path in (folder, *folder.parents) if path.exists())

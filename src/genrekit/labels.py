@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tomllib
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
@@ -66,18 +66,14 @@ class LabelSet:
 
     def _spellings(self) -> dict[str, str]:
         found: dict[str, str] = {}
-        for key, label in self._pairs():
-            if found.setdefault(key, label) != label:
-                raise DatasetError(
-                    f"label set {self.name!r}: {key!r} stands for both {found[key]!r} and "
-                    f"{label!r}; a spelling may belong to one label only"
-                )
-        return found
-
-    def _pairs(self) -> Iterator[tuple[str, str]]:
         for label, others in self.aliases.items():
-            for name in (label, *others):
-                yield spelling(name), label
+            for key in map(spelling, (label, *others)):
+                if found.setdefault(key, label) != label:
+                    raise DatasetError(
+                        f"label set {self.name!r}: {key!r} stands for both {found[key]!r} and "
+                        f"{label!r}; a spelling may belong to one label only"
+                    )
+        return found
 
 
 def spelling(name: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -99,14 +100,11 @@ def choose(
         folds = stratify.folds([str(label) for label in labels], groups, N_FOLDS)
     except DatasetError:  # a label of one artist, or one artist who fills a fold
         return fit(logits, labels, fitted_on=fitted_on)
-
-    def fold_losses(with_track: bool, with_bias: bool) -> NDArray[np.float64]:
-        return _held_out_losses(logits, labels, folds, with_track, with_bias)
-
-    plain = fold_losses(with_track=False, with_bias=False)
-    track = fold_losses(with_track=True, with_bias=False)
+    losses = partial(_held_out_losses, logits, labels, folds)
+    plain = losses(with_track=False, with_bias=False)
+    track = losses(with_track=True, with_bias=False)
     with_track = _is_better(track, plain)
-    biased = fold_losses(with_track, with_bias=True)
+    biased = losses(with_track=with_track, with_bias=True)
     with_bias = _is_better(biased, track if with_track else plain)
     return fit(logits, labels, with_track=with_track, with_bias=with_bias, fitted_on=fitted_on)
 
@@ -129,12 +127,8 @@ def _held_out_losses(
         inside = np.flatnonzero(folds != fold).tolist()
         outside = np.flatnonzero(folds == fold).tolist()
         if outside:
-            fitted = fit(
-                [logits[i] for i in inside],
-                labels[inside],
-                with_track=with_track,
-                with_bias=with_bias,
-            )
+            seen = [logits[i] for i in inside]
+            fitted = fit(seen, labels[inside], with_track=with_track, with_bias=with_bias)
             held = _Tracks([logits[i] for i in outside], labels[outside])
             bias = np.array(fitted.bias or np.zeros(held.n_labels))
             numbers = _Numbers(fitted.temperature, fitted.track_temperature, bias)
@@ -208,11 +202,10 @@ class _Tracks:
 
 
 def _fit_temperature(tracks: _Tracks) -> float:
-    low, high = np.log(TEMPERATURES)
-    bias = np.zeros(tracks.n_labels)
-    return float(
-        np.exp(_minimise(lambda x: tracks.loss(_Numbers(float(np.exp(x)), 1.0, bias)), low, high))
-    )
+    def loss(logarithm: float) -> float:
+        return tracks.loss(_Numbers(float(np.exp(logarithm)), 1.0, np.zeros(tracks.n_labels)))
+
+    return float(np.exp(_minimise(loss, *np.log(TEMPERATURES))))
 
 
 def _fit_together(tracks: _Tracks, start: _Numbers, with_track: bool, with_bias: bool) -> _Numbers:
@@ -234,10 +227,8 @@ def _fit_together(tracks: _Tracks, start: _Numbers, with_track: bool, with_bias:
 
 
 def _minimise(function: Callable[[float], float], low: float, high: float) -> float:
-    """Return where a function is smallest: the best of 21 points, then golden-section search.
-
-    The mean of softmaxes can have more than one minimum, so the points come first.
-    """
+    """Return where a function is smallest: the best of 21 points, then golden-section search."""
+    # The mean of softmaxes can have more than one minimum, so the points come first.
     points = np.linspace(low, high, 21)
     best = int(np.argmin([function(float(point)) for point in points]))
     left, right = float(points[max(best - 1, 0)]), float(points[min(best + 1, 20)])

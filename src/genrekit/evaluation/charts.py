@@ -182,18 +182,14 @@ def _title(text: str) -> Element:
 
 
 def _text(x: float, y: float, text: str, anchor: str = "start", kind: str = "") -> Element:
-    element = _shape("text", x=x, y=y)
+    element = _shape("text", kind, x=x, y=y)
     element.set("text-anchor", anchor)
-    if kind:
-        element.set("class", kind)
     element.text = text
     return element
 
 
 def _line(kind: str, x1: float, y1: float, x2: float, y2: float) -> Element:
-    line = _shape("line", x1=x1, y1=y1, x2=x2, y2=y2)
-    line.set("class", kind)
-    return line
+    return _shape("line", kind, x1=x1, y1=y1, x2=x2, y2=y2)
 
 
 def _circle(x: float, y: float, radius: float) -> Element:
@@ -204,8 +200,9 @@ def _rectangle(x: float, y: float, width: float, height: float, rx: float = 0) -
     return _shape("rect", x=x, y=y, width=width, height=height, rx=rx)
 
 
-def _shape(tag: str, **lengths: float) -> Element:
-    return Element(tag, {name: f"{value:.1f}" for name, value in lengths.items()})
+def _shape(tag: str, kind: str = "", **lengths: float) -> Element:
+    named = {"class": kind} if kind else {}
+    return Element(tag, named | {name: f"{value:.1f}" for name, value in lengths.items()})
 
 
 def _svg(height: float, parts: Sequence[Element], label: str) -> Markup:

@@ -53,20 +53,17 @@ def write(result: EvaluationResult, epochs: Sequence[Mapping[str, float]] = ()) 
 
 def _warnings(result: EvaluationResult) -> list[str]:
     """Return a line for whatever flatters or is missing."""
-    found = []
-    if result.leaky:
-        found.append("LEAKY: parts of the test tracks were trained on. For comparison only.")
-    if result.other_split:
-        found.append("The card names this split by another hash: other tracks are here.")
-    if result.trained_on and not result.includes_trained_on:
-        found.append(f"{len(result.trained_on)} training tracks were left out.")
-    if result.n_same_artist:
-        found.append(f"{result.n_same_artist} tracks are by an artist of the training tracks.")
-    if result.unknown_genres:
-        found.append(f"Left out, unknown genres: {', '.join(result.unknown_genres)}.")
-    if result.failures:
-        found.append(f"{len(result.failures)} tracks could not be decoded.")
-    return found
+    n_left_out = 0 if result.includes_trained_on else len(result.trained_on)
+    n_same, unknown, failures = result.n_same_artist, result.unknown_genres, result.failures
+    lines = {
+        "LEAKY: parts of the test tracks were trained on. For comparison only.": result.leaky,
+        "The card names this split by another hash: other tracks are here.": result.other_split,
+        f"{n_left_out} training tracks were left out.": n_left_out,
+        f"{n_same} tracks are by an artist of the training tracks.": n_same,
+        f"Left out, unknown genres: {', '.join(unknown)}.": unknown,
+        f"{len(failures)} tracks could not be decoded.": failures,
+    }
+    return [line for line, holds in lines.items() if holds]
 
 
 def _charts(

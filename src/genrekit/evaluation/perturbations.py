@@ -8,9 +8,10 @@ MP3 goes through the real coder (LAME, by FFmpeg) and back. Time stretching is F
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,9 +47,7 @@ def _write_mp3(path: Path, waveform: Waveform, sample_rate: int, kbit_per_second
     with av.open(path, "w") as container:
         stream = container.add_stream("libmp3lame", rate=sample_rate, layout="mono")
         stream.bit_rate = 1000 * kbit_per_second
-        for block in _blocks(waveform):
-            frame = av.AudioFrame.from_ndarray(block, format="fltp", layout="mono")
-            frame.sample_rate = sample_rate
+        for frame in _frames(waveform, sample_rate):
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
 
@@ -106,11 +105,7 @@ def _filtered(waveform: Waveform, sample_rate: int, steps: list[tuple[str, str]]
     nodes.append(graph.add("abuffersink"))
     graph.link_nodes(*nodes).configure()
     found: list[Waveform] = []
-    n_pushed = 0
-    for block in _blocks(waveform):
-        frame = av.AudioFrame.from_ndarray(block, format="fltp", layout="mono")
-        frame.sample_rate, frame.pts = sample_rate, n_pushed
-        n_pushed += block.shape[1]
+    for frame in _frames(waveform, sample_rate, with_times=True):
         graph.push(frame)
         found += _pulled(graph)
     graph.push(None)
@@ -129,9 +124,15 @@ def _pulled(graph: object) -> list[Waveform]:
             return found
 
 
-def _blocks(waveform: Waveform) -> list[Waveform]:
-    starts = range(0, waveform.shape[1], BLOCK_SAMPLES)
-    return [np.ascontiguousarray(waveform[:, start : start + BLOCK_SAMPLES]) for start in starts]
+def _frames(waveform: Waveform, sample_rate: int, *, with_times: bool = False) -> Iterator[Any]:
+    """Yield mono audio as FFmpeg's frames."""
+    import av
+
+    for start in range(0, waveform.shape[1], BLOCK_SAMPLES):
+        block = np.ascontiguousarray(waveform[:, start : start + BLOCK_SAMPLES])
+        frame = av.AudioFrame.from_ndarray(block, format="fltp", layout="mono")
+        frame.sample_rate, frame.pts = sample_rate, start if with_times else None
+        yield frame
 
 
 CHANGES: Mapping[str, Change] = {

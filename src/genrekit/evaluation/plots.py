@@ -33,8 +33,7 @@ def confusion(result: EvaluationResult, path: Path) -> None:
             axes.text(column, row, str(counts[row][column]), ha="center", va="center", color=colour)
     axes.set_xticks(range(n_labels), result.labels, rotation=45, ha="right")
     axes.set_yticks(range(n_labels), result.labels)
-    axes.set_xlabel("prediction")
-    axes.set_ylabel("truth")
+    axes.set(xlabel="prediction", ylabel="truth")
     axes.set_title(_title(result), fontsize=9)
     plotting.save(figure, path)
 

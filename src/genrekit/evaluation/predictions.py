@@ -203,10 +203,9 @@ def confusions(results: Sequence[TrackResult]) -> tuple[Confusion, ...]:
     for track in sorted(results, key=lambda its: -its.probability):
         if not track.correct:
             pairs.setdefault((track.genre, track.label), []).append(track.track_id)
-    ordered = sorted(pairs.items(), key=lambda item: -len(item[1]))
     return tuple(
         Confusion(genre=genre, label=label, track_ids=tuple(track_ids))
-        for (genre, label), track_ids in ordered
+        for (genre, label), track_ids in sorted(pairs.items(), key=lambda item: -len(item[1]))
     )
 
 

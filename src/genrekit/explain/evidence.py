@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, product
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -175,22 +175,13 @@ def filled(features: Features, fill: Features) -> dict[str, Floats]:
 
 def _without_each(segment: Features, fill: Features, grid: Grid) -> Iterator[dict[str, Floats]]:
     """Yield the segment without each block (band by band), then without each window."""
-    for band in range(grid.n_bands):
-        for window in range(grid.n_windows):
-            places = {name: grid.block(name, band, window) for name in segment}
-            yield _replaced(segment, fill, places)
-    for window in range(grid.n_windows):
-        places = {name: (slice(None), grid.block(name, 0, window)[1]) for name in segment}
-        yield _replaced(segment, fill, places)
-
-
-def _replaced(
-    segment: Features, fill: Features, places: Mapping[str, tuple[slice, slice]]
-) -> dict[str, Floats]:
-    occluded = {name: rows.copy() for name, rows in segment.items()}
-    for name, (bins, frames) in places.items():
-        occluded[name][bins, frames] = fill[name][bins, None]
-    return occluded
+    for band, window in product((*range(grid.n_bands), None), range(grid.n_windows)):
+        occluded = {name: rows.copy() for name, rows in segment.items()}
+        for name, rows in occluded.items():
+            bins, frames = grid.block(name, band or 0, window)
+            bins = slice(None) if band is None else bins
+            rows[bins, frames] = fill[name][bins, None]
+        yield occluded
 
 
 def _batched(predict: Predict, inputs: Iterator[dict[str, Floats]]) -> NDArray[np.float64]:

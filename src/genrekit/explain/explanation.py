@@ -118,11 +118,8 @@ class Explanation:
         return near.probabilities[label]
 
     def _candidates(self, rows: NDArray[Any], per_passage: int) -> list[tuple[float, float]]:
-        """Return (start, mean of the windows) of every passage inside a run of segments.
-
-        Segments that follow each other without a gap make one run; where they overlap each
-        stands for itself.
-        """
+        """Return (start, mean of the windows) of every passage inside a run of segments."""
+        # Segments that follow without a gap make one run; where they overlap each is its own.
         step = self.segment_seconds / rows.shape[1]
         runs: list[tuple[float, list[float]]] = []
         for start, row in zip(self.starts_seconds, rows.tolist(), strict=True):

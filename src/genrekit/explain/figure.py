@@ -47,18 +47,10 @@ def _map(axes: Axes, explanation: Explanation, label: int) -> None:
     for start, segment in zip(image["starts_seconds"], levels, strict=True):
         axes.imshow(segment, cmap="gray", extent=(start, start + length, 0, 1), vmax=255, **_IMAGE)
     limit = max(float(np.abs(explanation.blocks[label]).max()), 1e-6)
+    scale = {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit, **_IMAGE}
     for start, block in zip(explanation.starts_seconds, explanation.blocks[label], strict=True):
         extent = (start, start + explanation.segment_seconds, 0, 1)
-        strength = 0.75 * np.sqrt(np.abs(block) / limit)
-        axes.imshow(
-            block,
-            cmap="RdBu_r",
-            alpha=strength,
-            extent=extent,
-            vmin=-limit,
-            vmax=limit,
-            **_IMAGE,
-        )
+        axes.imshow(block, alpha=0.75 * np.sqrt(np.abs(block) / limit), extent=extent, **scale)
     edges = np.linspace(0, image["n_bins"] - 1, 6).round().astype(int)
     hz = [f"{image['bin_hz'][index]:.0f}" for index in edges]
     axes.set_yticks(edges / (image["n_bins"] - 1), hz)

@@ -117,11 +117,7 @@ def deciding_wav(explanation: Explanation, source: PathLike) -> bytes:
 
 
 def _cut(path: PathLike, passages: list[Passage]) -> tuple[NDArray[np.float32], int]:
-    """Cut passages out of a file, faded in and out, with a short pause between them.
-
-    Returns:
-        Audio of shape (channels, samples), and its sample rate in Hz, the file's own.
-    """
+    """Cut passages, faded, with pauses between them: (channels, samples) and the file's rate."""
     from genrekit import audio
 
     info = audio.probe(path)

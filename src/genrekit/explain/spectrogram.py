@@ -120,11 +120,5 @@ def spectrogram(classifier: Classifier, path: PathLike) -> dict[str, Any]:
 
 def _log_mel_spec(spec: FeatureSpec) -> FeatureSpec:
     """Return a log-mel front end for segments of the same length and rate."""
-    return FeatureSpec(
-        sample_rate=spec.sample_rate,
-        n_fft=spec.n_fft,
-        hop_length=spec.n_fft,
-        n_mels=96,
-        segment_seconds=spec.segment_seconds,
-        segment_hop_seconds=spec.segment_hop_seconds,
-    )
+    shared = {"sample_rate", "n_fft", "segment_seconds", "segment_hop_seconds"}
+    return FeatureSpec(hop_length=spec.n_fft, n_mels=96, **spec.model_dump(include=shared))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 import io
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,8 +83,7 @@ class Timeline:
     @property
     def change_points_seconds(self) -> list[float]:
         """Where one genre ends and another one begins."""
-        pairs = zip(self.spans, self.spans[1:], strict=False)
-        return [after.start_seconds for before, after in pairs if before.label != after.label]
+        return [b.start_seconds for a, b in pairwise(self.spans) if a.label != b.label]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form; a cell's probabilities stand in the order of ``labels``."""
@@ -91,11 +91,7 @@ class Timeline:
             "labels": list(self.labels),
             "colours": [colour(index) for index in range(len(self.labels))],
             "cells": [
-                {
-                    "start_seconds": cell.start_seconds,
-                    "end_seconds": cell.end_seconds,
-                    "probabilities": list(cell.probabilities.values()),
-                }
+                vars(cell) | {"probabilities": list(cell.probabilities.values())}
                 for cell in self.cells
             ],
             "spans": [vars(span) for span in self.spans],
@@ -132,14 +128,14 @@ class Timeline:
 
         figure = plotting.figure(9, 3.6)
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=[5, 1])
-        bottom = np.zeros(len(self.cells))
+        bottom, shares = np.zeros(len(self.cells)), {}
         starts = [cell.start_seconds for cell in self.cells]
         widths = [cell.end_seconds - cell.start_seconds for cell in self.cells]
         for index, label in enumerate(self.labels):
             heights = np.array([cell.probabilities[label] for cell in self.cells])
+            shares[label] = np.average(heights, weights=widths)
             above.bar(starts, heights, widths, bottom, align="edge", color=colour(index))
             bottom += heights
-        shares = {label: self._share(label) for label in self.labels}
         for span in self.spans:
             width = span.end_seconds - span.start_seconds
             shade = colour(self.labels.index(span.label))
@@ -154,11 +150,6 @@ class Timeline:
         handles = [above.containers[self.labels.index(label)] for label in shown]
         figure.legend(handles, shown, loc="outside right upper", frameon=False)
         return figure
-
-    def _share(self, label: str) -> float:
-        """Return the mean probability of a label over the covered time."""
-        widths = [cell.end_seconds - cell.start_seconds for cell in self.cells]
-        return float(np.average([c.probabilities[label] for c in self.cells], weights=widths))
 
 
 def colour(index: int) -> str:
@@ -207,12 +198,7 @@ def of(prediction: Prediction, change_penalty: float = CHANGE_PENALTY) -> Timeli
 def _grid(
     prediction: Prediction, labels: tuple[str, ...]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Cut the time at every segment's start and end; average what overlaps.
-
-    Returns:
-        The covered cells' starts and ends, shape (n_cells, 2), and their probabilities, shape
-        (n_cells, n_labels).
-    """
+    """Return covered cells as (start, end), (n_cells, 2), and their means, (n_cells, n_labels)."""
     times = np.array([(s.start_seconds, s.end_seconds) for s in prediction.segments])
     rows = np.array([[s.probabilities[label] for label in labels] for s in prediction.segments])
     points = np.unique(times)
@@ -229,14 +215,8 @@ def _grid(
 def _best_path(
     log_probabilities: NDArray[np.float64], weights: NDArray[np.float64], penalty: float
 ) -> NDArray[np.int64]:
-    """Return the label of every cell that maximises weighted log probability minus penalties.
-
-    Args:
-        log_probabilities: shape (n_cells, n_labels).
-        weights: a cell's share of a segment's length. Shape (n_cells,).
-        penalty: of one change.
-    """
-    gains = log_probabilities * weights[:, None]
+    """Return the label of every cell that maximises weighted log probability minus penalties."""
+    gains = log_probabilities * weights[:, None]  # (n_cells, n_labels)
     best = gains[0]
     came_from = np.empty(gains.shape, np.int64)
     stay = np.arange(gains.shape[1])

@@ -35,15 +35,11 @@ def verify(folder: ModelFolder) -> None:
 
 
 def _start(folder: Path) -> Callable[[None], None]:
-    _limit_memory()
-    return partial(_predict, folder)
-
-
-def _limit_memory() -> None:
     with suppress(ImportError, ValueError, OSError):  # Windows has no such limit
         import resource
 
         resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
+    return partial(_predict, folder)
 
 
 def _predict(folder: Path, _: None) -> None:

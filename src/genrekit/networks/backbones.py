@@ -180,11 +180,8 @@ def _create(name: str, size: Size, weights: str, pooling: str) -> nn.Module:
             f"unknown backbone {name!r}{hint} Allowed: {allowed}, and the {len(known)} names of "
             "timm.list_models()"
         )
-    options: dict[str, Any] = {
-        "in_chans": size[0],
-        "num_classes": 0,
-        "pretrained": weights == "imagenet",
-    }
+    options: dict[str, Any] = {"in_chans": size[0], "num_classes": 0}
+    options["pretrained"] = weights == "imagenet"
     if pooling != "avg":
         options["global_pool"] = POOLINGS[pooling]
     try:
@@ -240,23 +237,16 @@ def _read(path: Path) -> dict[str, Tensor]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise ModelError(f"{path}: no weights can be read there: {_first_line(error)}") from error
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise ModelError(f"{path}: no weights can be read there: {reason}") from error
     content = content.get("state_dict", content) if isinstance(content, dict) else content
     if not isinstance(content, dict) or not all(isinstance(v, Tensor) for v in content.values()):
         raise ModelError(f"{path} holds no dictionary of tensors; give a state_dict")
     return content
 
 
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().partition("\n")[0] or type(error).__name__
-
-
 def _by_order(tensors: dict[str, Tensor], own: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
-    """Give a checkpoint's tensors our names, one after the other.
-
-    Raises:
-        ModelError: another number of tensors, or a shape that differs.
-    """
+    """Give a checkpoint's tensors our names, one after the other; refuse what does not match."""
     pairs = list(zip(own.items(), tensors.items(), strict=False))
     differing = [
         f"{ours} {tuple(o.shape)} against {theirs} {tuple(t.shape)}"

@@ -19,6 +19,7 @@ import tempfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +41,7 @@ _DIM, _DIM_SIZE = 2, 1
 
 Tensors = dict[str, NDArray[np.float32]]
 Message = dict[int, list[int | bytes]]
+Value = TypeVar("Value", int, bytes)
 
 
 def fetch_musicnn(destination: Path) -> Path:
@@ -119,18 +121,18 @@ def _tensors(index: bytes, data: bytes) -> Iterator[tuple[str, NDArray[np.float3
     if struct.unpack("<Q", footer[-8:])[0] != _TABLE_MAGIC:
         raise ValueError("its index lacks the magic number of a table")
     # The footer: handles of the meta-index and of the index block, each as offset and size.
-    _, _, table_offset, table_size = _varints(footer, 4)
+    _, _, table_offset, table_size = _varints(io.BytesIO(footer), 4)
     for _, handle in _entries(index, table_offset, table_size):
-        for key, value in _entries(index, *_varints(handle, 2)):
+        for key, value in _entries(index, *_varints(io.BytesIO(handle), 2)):
             entry = _message(value)
-            if key and _number(entry, _DTYPE) == _FLOAT32:
+            if key and _field(entry, _DTYPE, int) == _FLOAT32:
                 yield key.decode(), _tensor(entry, data)
 
 
 def _tensor(entry: Message, data: bytes) -> NDArray[np.float32]:
-    dimensions = _message(_bytes(entry, _SHAPE)).get(_DIM, [])
-    shape = [_number(_message(dim), _DIM_SIZE) for dim in dimensions if isinstance(dim, bytes)]
-    offset, size = _number(entry, _OFFSET), _number(entry, _SIZE)
+    dimensions = _message(_field(entry, _SHAPE, bytes)).get(_DIM, [])
+    shape = [_field(_message(dim), _DIM_SIZE, int) for dim in dimensions if isinstance(dim, bytes)]
+    offset, size = _field(entry, _OFFSET, int), _field(entry, _SIZE, int)
     if size != 4 * math.prod(shape) or offset + size > len(data):
         raise ValueError(f"a tensor of shape {shape} has {size} bytes at {offset} of {len(data)}")
     return np.frombuffer(data, "<f4", math.prod(shape), offset).reshape(shape)
@@ -143,73 +145,55 @@ def _entries(table: bytes, offset: int, size: int) -> Iterator[tuple[bytes, byte
     block = table[offset : offset + size]
     n_restarts = struct.unpack("<I", block[-4:])[0]
     end = len(block) - 4 - 4 * n_restarts
-    position, key = 0, b""
-    while position < end:
-        n_shared, position = _varint(block, position)
-        n_new, position = _varint(block, position)
-        n_value, position = _varint(block, position)
-        key = key[:n_shared] + block[position : position + n_new]
-        position += n_new
-        yield key, block[position : position + n_value]
-        position += n_value
+    stream, key = io.BytesIO(block), b""
+    while stream.tell() < end:
+        n_shared, n_new, n_value = _varints(stream, 3)
+        key = key[:n_shared] + stream.read(n_new)
+        yield key, stream.read(n_value)
 
 
 def _message(data: bytes) -> Message:
     """The fields of a protocol buffer: numbers and byte strings by field number."""
     fields: Message = {}
-    position = 0
+    stream = io.BytesIO(data)
     value: int | bytes
-    while position < len(data):
-        tag, position = _varint(data, position)
+    while stream.tell() < len(data):
+        tag = _varint(stream)
         wire_type = tag & 7
         if wire_type == 0:
-            value, position = _varint(data, position)
+            value = _varint(stream)
         elif wire_type in (1, 5):
-            size = 8 if wire_type == 1 else 4
-            value = int.from_bytes(data[position : position + size], "little")
-            position += size
+            value = int.from_bytes(stream.read(8 if wire_type == 1 else 4), "little")
         elif wire_type == 2:
-            size, position = _varint(data, position)
-            value = data[position : position + size]
-            position += size
+            value = stream.read(_varint(stream))
         else:
             raise ValueError(f"its index holds a field of wire type {wire_type}")
         fields.setdefault(tag >> 3, []).append(value)
     return fields
 
 
-def _number(message: Message, field: int) -> int:
-    value = message.get(field, [0])[0]
-    if not isinstance(value, int):
-        raise TypeError(f"field {field} of its index is no number")
+def _field(message: Message, number: int, kind: type[Value]) -> Value:
+    """A field's first value, or 0 or no bytes."""
+    value = message.get(number, [kind()])[0]
+    if not isinstance(value, kind):
+        expected = "number" if kind is int else "message"
+        raise TypeError(f"field {number} of its index is no {expected}")
     return value
 
 
-def _bytes(message: Message, field: int) -> bytes:
-    value = message.get(field, [b""])[0]
-    if not isinstance(value, bytes):
-        raise TypeError(f"field {field} of its index is no message")
-    return value
+def _varints(stream: IO[bytes], count: int) -> list[int]:
+    return [_varint(stream) for _ in range(count)]
 
 
-def _varints(data: bytes, count: int) -> list[int]:
-    values, position = [], 0
-    for _ in range(count):
-        value, position = _varint(data, position)
-        values.append(value)
-    return values
-
-
-def _varint(data: bytes, position: int) -> tuple[int, int]:
+def _varint(stream: IO[bytes]) -> int:
     """A number in groups of seven bits, lowest first; the eighth bit means that more follow."""
     value = shift = 0
     while True:
-        byte = data[position]
-        position += 1
+        byte = stream.read(1)[0]
         value |= (byte & 127) << shift
         shift += 7
         if byte < 128:
-            return value, position
+            return value
 
 
 def _download(package: str, folder: Path) -> Path:

@@ -51,13 +51,8 @@ class GradCam:
         Raises:
             ModelError: the network does not end in a feature map over frequency and time.
         """
-        found: Floats = self._maps(torch.from_numpy(features)).numpy()
-        return found
-
-    def _maps(self, features: Tensor) -> Tensor:
-        """Return the evidence of every bin and frame. Shape (n, n_labels, n_bins, n_frames)."""
         with _last_map(self._network) as kept, torch.enable_grad():
-            output = self._network(features.requires_grad_())
+            output = self._network(torch.from_numpy(features).requires_grad_())
         logits = output[0] if isinstance(output, tuple) else output
         if not kept:
             raise ModelError(
@@ -72,15 +67,13 @@ class GradCam:
             weighed.append((weights * kept[0]).sum(dim=1).relu())  # equation 2
         maps = torch.stack(weighed, dim=1).detach()  # (n, n_labels, height, width)
         maps = maps if self._low_bins_first else maps.flip(2)
-        return _spread(maps, (features.shape[1], features.shape[2]))
+        found: Floats = _spread(maps, (features.shape[1], features.shape[2])).numpy()
+        return found
 
 
 @contextmanager
 def _last_map(network: nn.Module) -> Iterator[list[Tensor]]:
-    """Keep the last feature map, alone in a list; nothing where sequences come after it.
-
-    A feature map is an output of shape (batch, channels, height, width) that is more than one cell.
-    """
+    """Keep the last feature map, alone in a list; nothing where sequences come after it."""
     kept: list[Tensor] = []
 
     def look(module: nn.Module, inputs: Any, output: Any) -> None:
@@ -88,7 +81,7 @@ def _last_map(network: nn.Module) -> Iterator[list[Tensor]]:
         if isinstance(output, Tensor) and output.ndim == 3:
             kept.clear()
         elif isinstance(output, Tensor) and output.ndim == 4 and output[0, 0].numel() > 1:
-            kept[:] = [output]
+            kept[:] = [output]  # (batch, channels, height, width), more than one cell
 
     modules = list(network.modules())
     if any(type(module).__name__.endswith("Attention") for module in modules):

@@ -48,6 +48,9 @@ class ImageRendering(nn.Module):
             if form == "published"
             else Drawing(width=spec.n_frames, height=spec.n_bins, framed=False, range_db=PLAIN_DB)
         )
+        across, down = self.drawing.columns, self.drawing.rows
+        right, below = self.drawing.width - across.stop, self.drawing.height - down.stop
+        self.margins = across.start, right, down.start, below
         self.register_buffer("colours", torch.from_numpy(plotting.colours() / 255).float())
         self.register_buffer("rows", torch.from_numpy(self.drawing.bins_of_rows(spec.n_bins)))
         columns = self.drawing.frames_of_columns(spec.n_frames)
@@ -74,23 +77,12 @@ class ImageRendering(nn.Module):
         share = (shown - low) / (high - low).clamp(min=1e-6)
         index = (share * N_COLOURS).clamp(0, N_COLOURS - 1).long()
         image = self.colours[index].permute(0, 3, 1, 2)  # (batch, 3, rows, columns)
-        image = (self._on_page(image) * self.page - self.mean) / self.std
+        if self.drawing.framed:
+            image = functional.pad(image, self.margins, value=1.0)  # white
+        image = (image * self.page - self.mean) / self.std
         if self.pixels:
             image = functional.interpolate(image, self.size, mode="bilinear", align_corners=False)
         return image
-
-    def _on_page(self, image: Tensor) -> Tensor:
-        """Put white margins around the spectrogram."""
-        rows, columns = self.drawing.rows, self.drawing.columns
-        if not self.drawing.framed:
-            return image
-        margins = (
-            columns.start,
-            self.drawing.width - columns.stop,
-            rows.start,
-            self.drawing.height - rows.stop,
-        )
-        return functional.pad(image, margins, value=1.0)
 
 
 class ImageNetwork(nn.Module):

@@ -154,7 +154,8 @@ class CompactMusicnn(nn.Module):
         scale, offset = _affine(network.input_norm)
         self.register_buffer("input_scale", scale)
         self.register_buffer("input_offset", offset)
-        front, live, constants, columns = [], [], [], []
+        front: list[nn.Module] = []
+        live, constants, columns = [], [], []
         for convolution, norm in zip(network.front, network.front_norms, strict=True):
             kernel = convolution.weight[:, 0]  # (filters, bins, frames)
             scale, offset = _affine(norm)
@@ -163,12 +164,10 @@ class CompactMusicnn(nn.Module):
             sign = torch.sign(scale[alive])
             signed = kernel[alive] * sign[:, None, None]
             bias = convolution.bias[alive] * sign
-            is_timbre = kernel.shape[1] > 1
-            front.append(
-                TimbreFilters(signed, bias, self.n_bins)
-                if is_timbre
-                else TimeFilters(signed[:, 0], bias)
-            )
+            if kernel.shape[1] > 1:
+                front.append(TimbreFilters(signed, bias, self.n_bins))
+            else:
+                front.append(TimeFilters(signed[:, 0], bias))
             live.append(alive)
             columns.append(torch.stack([sign, scale[alive], offset[alive]]))
         self.front = nn.ModuleList(front)

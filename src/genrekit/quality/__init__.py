@@ -76,15 +76,11 @@ def _measure(
 ) -> tuple[dict[str, Measurements], dict[str, str]]:
     """Return the measurements of the tracks by id, and why the others have none."""
     paths = [track.path for track in dataset.tracks]
-    measured, unreadable = {}, {}
     with progress("decoding", len(paths)) as advance:
         results = measurements.measure_all(paths, jobs, cache, advance)
-        for track, result in zip(dataset.tracks, results, strict=True):
-            if isinstance(result, Measurements):
-                measured[track.track_id] = result
-            else:
-                unreadable[track.track_id] = result
-    return measured, unreadable
+        found = dict(zip((track.track_id for track in dataset.tracks), results, strict=True))
+    measured = {key: its for key, its in found.items() if isinstance(its, Measurements)}
+    return measured, {key: its for key, its in found.items() if isinstance(its, str)}
 
 
 def _check(

@@ -158,6 +158,8 @@ class Audit:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
+        its = self.published
+        rates = {"recall": its.recall, "precision": its.precision} if its else {}
         return {
             "dataset": self.dataset,
             "path": str(self.path),
@@ -165,13 +167,7 @@ class Audit:
             "duration_seconds": round(self.duration_seconds, 3),
             "findings": [vars(finding) for finding in self.findings],
             "repetitions": [vars(pair) for pair in self.pairs],
-            "published": _published_dict(self.published),
+            "published": vars(its) | rates if its else None,
             "exclude": self.excluded,
             "notes": list(self.notes),
         }
-
-
-def _published_dict(published: Published | None) -> dict[str, Any] | None:
-    if published is None:
-        return None
-    return {**vars(published), "recall": published.recall, "precision": published.precision}

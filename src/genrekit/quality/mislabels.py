@@ -179,10 +179,7 @@ def _suspects(
 
 
 def _embed_all(
-    tracks: Sequence[Track],
-    jobs: int | None,
-    cache: Path,
-    advance: Callable[[], object],
+    tracks: Sequence[Track], jobs: int | None, cache: Path, advance: Callable[[], object]
 ) -> dict[str, Vector]:
     """Return the embedding of each track that can be decoded, by track_id."""
     folder = registry.find()
