@@ -13,9 +13,9 @@ import made_music
 from genrekit import datasets
 from genrekit.datasets.split import Split, read_exclusions
 from genrekit.errors import AudioError, DatasetError
-from genrekit.quality import FaultLimits, audit, duplicates, fingerprint, measurements
+from genrekit.quality import FaultLimits, audit, duplicates, measurements
+from genrekit.quality.duplicates import SPEC, landmarks
 from genrekit.quality.findings import Audit, Finding, Pair
-from genrekit.quality.fingerprint import SPEC, landmarks
 
 N_SONGS = 18
 GENRES = ("polka", "ska")
@@ -155,27 +155,27 @@ def test_the_running_maximum_is_that_of_every_window(radius: int) -> None:
     expected = [
         [row[max(0, i - radius) : i + radius + 1].max() for i in range(40)] for row in values
     ]
-    assert np.array_equal(fingerprint.running_max(values, radius), np.array(expected))
+    assert np.array_equal(duplicates.running_max(values, radius), np.array(expected))
 
 
 def test_unrelated_landmarks_do_not_agree_and_equal_ones_do() -> None:
     rng = np.random.default_rng(0)
     marks = {
-        name: fingerprint.Landmarks(
+        name: duplicates.Landmarks(
             rng.integers(0, 1 << 22, 3000).astype(np.uint32),
             rng.integers(0, 1300, 3000).astype(np.uint16),
         )
         for name in "abcd"
     }
     assert duplicates.near(marks) == []
-    shifted = fingerprint.Landmarks(marks["b"].hashes, marks["b"].frames + np.uint16(43))
+    shifted = duplicates.Landmarks(marks["b"].hashes, marks["b"].frames + np.uint16(43))
     (pair,) = duplicates.near({**marks, "e": shifted})
     assert (pair.first, pair.second, pair.n_aligned) == ("b", "e", 3000)
-    assert pair.shift_seconds == pytest.approx(43 * fingerprint.FRAME_SECONDS, abs=0.005)
+    assert pair.shift_seconds == pytest.approx(43 * duplicates.FRAME_SECONDS, abs=0.005)
 
 
 def test_a_hash_that_all_share_matches_nothing() -> None:
-    same = fingerprint.Landmarks(np.full(300, 7, np.uint32), np.arange(300, dtype=np.uint16))
+    same = duplicates.Landmarks(np.full(300, 7, np.uint32), np.arange(300, dtype=np.uint16))
     assert duplicates.near({"a": same, "b": same}) == []
 
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from genrekit import plotting
 from genrekit.evaluation.result import EvaluationResult
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def available() -> bool:
@@ -34,8 +38,7 @@ def confusion(result: EvaluationResult, path: Path) -> None:
     axes.set_xticks(range(n_labels), result.labels, rotation=45, ha="right")
     axes.set_yticks(range(n_labels), result.labels)
     axes.set(xlabel="prediction", ylabel="truth")
-    axes.set_title(_title(result), fontsize=9)
-    plotting.save(figure, path)
+    _save(result, figure, path)
 
 
 def reliability(result: EvaluationResult, path: Path) -> None:
@@ -57,8 +60,7 @@ def reliability(result: EvaluationResult, path: Path) -> None:
         axes.text(middle, 0.01, str(b.n_items), ha="center", va="bottom", fontsize=7)
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="probability", ylabel="accuracy")
     error = result.product.expected_calibration_error
-    axes.set_title(f"{_title(result)}\ncalibration error {error.number()}", fontsize=9)
-    plotting.save(figure, path)
+    _save(result, figure, path, f"\ncalibration error {error.number()}")
 
 
 def robustness(result: EvaluationResult, path: Path) -> None:
@@ -85,13 +87,11 @@ def robustness(result: EvaluationResult, path: Path) -> None:
     axes.set(xlim=(0, 1.01), xlabel="share of tracks, with 95 % intervals")
     axes.grid(axis="x", alpha=0.3)
     axes.legend(loc="lower left")
-    axes.set_title(_title(result), fontsize=9)
+    _save(result, figure, path)
+
+
+def _save(result: EvaluationResult, figure: Figure, path: Path, more: str = "") -> None:
+    about = f"{result.model.name} on {result.data}, {result.split_title}, {result.n_tracks} tracks"
+    accuracy = f"accuracy {result.product.accuracy.percent(' %')} by {result.product_level}"
+    figure.axes[0].set_title(f"{about}\n{accuracy}{more}", fontsize=9)
     plotting.save(figure, path)
-
-
-def _title(result: EvaluationResult) -> str:
-    accuracy = result.product.accuracy.percent(" %")
-    return (
-        f"{result.model.name} on {result.data}, {result.split_title}, {result.n_tracks} tracks\n"
-        f"accuracy {accuracy} by {result.product_level}"
-    )

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from genrekit.inference.classifier import Classifier
     from genrekit.models.card import ModelCard
 
+Predicted = tuple["ChosenTrack", Prediction]
+
 
 @dataclass
 class TrackPredictions:
@@ -166,7 +168,7 @@ class PooledPredictions:
 
 def join_parts(card: ModelCard, pooled: PooledPredictions) -> PooledPredictions:
     """Join the predictions of one track whose parts different folds held out."""
-    joined: list[tuple[ChosenTrack, Prediction]] = []
+    joined: list[Predicted] = []
     open_at: dict[str, int] = {}  # where a track stands of which parts are missing
     for track, prediction in zip(pooled.tracks, pooled.predictions, strict=True):
         index = open_at.get(track.track_id)
@@ -181,9 +183,7 @@ def join_parts(card: ModelCard, pooled: PooledPredictions) -> PooledPredictions:
     return PooledPredictions(pooled.labels, tracks, predictions)
 
 
-def _join(
-    card: ModelCard, first: tuple[ChosenTrack, Prediction], second: tuple[ChosenTrack, Prediction]
-) -> tuple[ChosenTrack, Prediction]:
+def _join(card: ModelCard, first: Predicted, second: Predicted) -> Predicted:
     (track, prediction), (other, more) = first, second
     segments = [*prediction.segments, *more.segments]
     logits = np.concatenate([_logits(prediction), _logits(more)])

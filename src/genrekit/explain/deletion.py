@@ -7,7 +7,7 @@ in it (insertion). Source: Petsiuk, Das & Saenko (2018), RISE, BMVC, section 4.2
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -59,37 +59,21 @@ class Curves:
         }
 
 
-@dataclass(frozen=True)
-class _Orders:
-    """Predicts a label while the blocks of every segment go or come back in an order."""
-
-    predict: Predict
-    features: Features
-    fill: Features
-    grid: Grid
-    label: int
-    advance: Callable[[], None]
-
-    def curve(self, orders: Sequence[NDArray[np.int64]], *, back: bool) -> NDArray[np.float64]:
-        """Return one probability for every fraction; orders holds one for each segment."""
-        empty = filled(self.features, self.fill)
-        source, start = (self.features, empty) if back else (empty, self.features)
-        current = {name: rows.copy() for name, rows in start.items()}
-        n_done, found = 0, []
-        for fraction in FRACTIONS:
-            n_due = round(fraction * len(orders[0]))
-            for segment, order in enumerate(orders):
-                for block in order[n_done:n_due]:
-                    self._copy(source, current, segment, int(block))
-            n_done = n_due
-            found.append(self.predict(current)[:, self.label].mean())
-        self.advance()
-        return np.array(found)
-
-    def _copy(self, source: Features, target: Features, segment: int, block: int) -> None:
-        for name, rows in source.items():
-            place = (segment, *self.grid.block(name, *divmod(block, self.grid.n_windows)))
-            target[name][place] = rows[place]
+def _steps(
+    start: Features, source: Features, orders: Sequence[NDArray[np.int64]], grid: Grid
+) -> Iterator[Features]:
+    """Yield the features after each fraction of every segment's blocks came from source."""
+    current = {name: rows.copy() for name, rows in start.items()}
+    n_done = 0
+    for fraction in FRACTIONS:
+        n_due = round(fraction * len(orders[0]))
+        for segment, order in enumerate(orders):
+            for block in order[n_done:n_due].tolist():
+                for name, rows in source.items():
+                    place = (segment, *grid.block(name, *divmod(block, grid.n_windows)))
+                    current[name][place] = rows[place]
+        n_done = n_due
+        yield current
 
 
 def measure(
@@ -112,12 +96,20 @@ def measure(
         label: the label's index.
         advance: called after each of the 2 (1 + N_RANDOM) curves.
     """
-    orders = _Orders(predict, features, fill, grid, label, advance)
+    empty = filled(features, fill)
+
+    def curve(orders: Sequence[NDArray[np.int64]], *, back: bool) -> NDArray[np.float64]:
+        source, start = (features, empty) if back else (empty, features)
+        steps = _steps(start, source, orders, grid)
+        found = [predict(current)[:, label].mean() for current in steps]
+        advance()
+        return np.array(found)
+
     best = [np.argsort(-rows.ravel(), kind="stable") for rows in blocks]
     rng = np.random.default_rng(_SEED)
     shuffled = [[rng.permutation(rows.size) for rows in blocks] for _ in range(N_RANDOM)]
-    found = [orders.curve(best, back=back) for back in (False, True)]
+    found = [curve(best, back=back) for back in (False, True)]
     for back in (False, True):
-        found.append(np.mean([orders.curve(order, back=back) for order in shuffled], axis=0))
+        found.append(np.mean([curve(order, back=back) for order in shuffled], axis=0))
     deletion, insertion, random_deletion, random_insertion = (tuple(f.tolist()) for f in found)
     return Curves(FRACTIONS, deletion, insertion, random_deletion, random_insertion)

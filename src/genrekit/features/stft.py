@@ -37,7 +37,9 @@ def power_blocks(
     window = hann(n_fft)
     padded = np.empty(n_samples + n_fft, np.float32)
     frames = sliding_window_view(padded, n_fft)[:: spec.hop_length]  # (frames, n_fft), a view
-    block = _block_frames(len(frames), n_fft)
+    # Split evenly, so that a segment does not end in a block of one frame.
+    n_blocks = -(-len(frames) * n_fft // _BLOCK_SAMPLES)
+    block = -(-len(frames) // n_blocks)
     # One piece of memory serves as windowed frames before the FFT and as power after it.
     scratch = np.empty(block * 2 * n_bins, np.float32)
     windowed = scratch[: block * n_fft].reshape(block, n_fft)
@@ -107,12 +109,6 @@ def hann(n_fft: int) -> NDArray[np.float32]:
     window = (0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(n_fft) / n_fft)).astype(np.float32)
     window.flags.writeable = False
     return window
-
-
-def _block_frames(n_frames: int, n_fft: int) -> int:
-    """Split the frames evenly, so that a segment does not end in a block of one frame."""
-    n_blocks = -(-n_frames * n_fft // _BLOCK_SAMPLES)
-    return -(-n_frames // n_blocks)
 
 
 def pad_into(padded: NDArray[np.float32], segment: NDArray[np.float32], spec: FeatureSpec) -> None:

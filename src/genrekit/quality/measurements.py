@@ -18,7 +18,7 @@ from genrekit.audio.decoder_messages import silence_decoders
 from genrekit.audio.signal import resample
 from genrekit.errors import AudioError, GenrekitError
 from genrekit.quality.checks import FULL_SCALE
-from genrekit.quality.fingerprint import SPEC, Landmarks, landmarks
+from genrekit.quality.duplicates import SPEC, Landmarks, landmarks
 from genrekit.workers import Failure, Pool, n_cores
 
 # Raise it when what is cached changes: old records are then left alone.

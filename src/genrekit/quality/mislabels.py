@@ -7,7 +7,7 @@ unusual for its genre, which is not always wrong: nothing is left out because of
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -148,13 +148,11 @@ def out_of_fold(
 
 
 def _check_groups(genres: Sequence[str], groups: Sequence[str]) -> None:
-    groups_of = defaultdict(set)
-    for genre, group in zip(genres, groups, strict=True):
-        groups_of[genre].add(group)
-    for genre, its in sorted(groups_of.items()):
-        if len(its) < N_FOLDS:
+    n_groups = Counter(genre for genre, _ in {*zip(genres, groups, strict=True)})
+    for genre, n in sorted(n_groups.items()):
+        if n < N_FOLDS:
             raise DatasetError(
-                f"genre {genre!r} has tracks of {len(its)} artists or recordings; {N_FOLDS} or "
+                f"genre {genre!r} has tracks of {n} artists or recordings; {N_FOLDS} or "
                 "more show what is usual"
             )
 
