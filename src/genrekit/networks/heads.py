@@ -13,13 +13,10 @@ SMALLEST_STD = 1e-6
 class Standardise(nn.Module):
     """(x - mean) / std with numbers from the training tracks; the identity until they are set."""
 
-    mean: Tensor
-    std: Tensor
-
     def __init__(self, n_features: int) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.zeros(n_features))
-        self.register_buffer("std", torch.ones(n_features))
+        self.mean = nn.Buffer(torch.zeros(n_features))
+        self.std = nn.Buffer(torch.ones(n_features))
 
     def fit(self, mean: Tensor, std: Tensor) -> None:
         """Take the statistics of the training embeddings. Shapes (n_features,).

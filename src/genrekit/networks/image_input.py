@@ -25,13 +25,6 @@ class ImageRendering(nn.Module):
     The same images as genrekit.features.image draws, but for their last bit.
     """
 
-    colours: Tensor
-    rows: Tensor
-    columns: Tensor
-    page: Tensor
-    mean: Tensor
-    std: Tensor
-
     def __init__(self, spec: FeatureSpec, pixels: int = 0, form: Form = "plain") -> None:
         """Make it.
 
@@ -51,13 +44,13 @@ class ImageRendering(nn.Module):
         across, down = self.drawing.columns, self.drawing.rows
         right, below = self.drawing.width - across.stop, self.drawing.height - down.stop
         self.margins = across.start, right, down.start, below
-        self.register_buffer("colours", torch.from_numpy(plotting.colours() / 255).float())
-        self.register_buffer("rows", torch.from_numpy(self.drawing.bins_of_rows(spec.n_bins)))
+        self.colours = nn.Buffer(torch.from_numpy(plotting.colours() / 255).float())
+        self.rows = nn.Buffer(torch.from_numpy(self.drawing.bins_of_rows(spec.n_bins)))
         columns = self.drawing.frames_of_columns(spec.n_frames)
-        self.register_buffer("columns", torch.from_numpy(columns))
-        self.register_buffer("page", torch.from_numpy(self.drawing.page()).float())
-        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN)[:, None, None])
-        self.register_buffer("std", torch.tensor(IMAGENET_STD)[:, None, None])
+        self.columns = nn.Buffer(torch.from_numpy(columns))
+        self.page = nn.Buffer(torch.from_numpy(self.drawing.page()).float())
+        self.mean = nn.Buffer(torch.tensor(IMAGENET_MEAN)[:, None, None])
+        self.std = nn.Buffer(torch.tensor(IMAGENET_STD)[:, None, None])
 
     @property
     def size(self) -> tuple[int, int]:

@@ -28,9 +28,6 @@ QUANTISED = ("front.", "middle.")  # how the exported weights of its convolution
 class TimbreFilters(nn.Module):
     """Filters over (bins, frames) that slide over frequency; the loudest shift is kept."""
 
-    kernel: Tensor
-    bias: Tensor
-
     def __init__(self, kernel: Tensor, bias: Tensor, n_mels: int) -> None:
         """Lay out the kernel, shape (filters, bins, frames), as shifted copies over blocks."""
         super().__init__()
@@ -42,8 +39,8 @@ class TimbreFilters(nn.Module):
         last = n_mels - self.n_block_bins
         self.starts = [*range(0, last, SHIFTS_IN_FREQUENCY), last]
         self.padding = ((n_frames - 1) // 2, n_frames // 2)  # TensorFlow's "same"
-        self.register_buffer("kernel", copies.flatten(0, 1))
-        self.register_buffer("bias", bias.repeat_interleave(SHIFTS_IN_FREQUENCY))
+        self.kernel = nn.Buffer(copies.flatten(0, 1))
+        self.bias = nn.Buffer(bias.repeat_interleave(SHIFTS_IN_FREQUENCY))
 
     def forward(self, log_power: Tensor) -> Tensor:
         """Shape (batch, n_mels, n_frames) -> (batch, filters, n_frames)."""
@@ -60,9 +57,6 @@ class TimbreFilters(nn.Module):
 class TimeFilters(nn.Module):
     """Filters over frames alone, run on every bin; the loudest bin is kept."""
 
-    kernel: Tensor
-    bias: Tensor
-
     def __init__(self, kernel: Tensor, bias: Tensor) -> None:
         """Lay out the kernel, shape (filters, frames), as shifted copies over blocks of frames."""
         super().__init__()
@@ -70,8 +64,8 @@ class TimeFilters(nn.Module):
         copies = torch.zeros(n_filters, SHIFTS_IN_TIME, self.n_kernel_frames + SHIFTS_IN_TIME - 1)
         for shift in range(SHIFTS_IN_TIME):
             copies[:, shift, shift : shift + self.n_kernel_frames] = kernel
-        self.register_buffer("kernel", copies.flatten(0, 1)[:, None, None])
-        self.register_buffer("bias", bias.repeat_interleave(SHIFTS_IN_TIME))
+        self.kernel = nn.Buffer(copies.flatten(0, 1)[:, None, None])
+        self.bias = nn.Buffer(bias.repeat_interleave(SHIFTS_IN_TIME))
 
     def forward(self, log_power: Tensor) -> Tensor:
         """Shape (batch, n_mels, n_frames) -> (batch, filters, n_frames)."""
@@ -93,20 +87,6 @@ class CompactMusicnn(nn.Module):
     Taps, side by side in the output: "pooled" (maximum and mean over time of every live map),
     "embedding" (200 units) and "tags" (50 tag logits).
     """
-
-    input_scale: Tensor
-    input_offset: Tensor
-    front_sign: Tensor
-    front_scale: Tensor
-    front_offset: Tensor
-    middle_scale: Tensor
-    middle_offset: Tensor
-    dense_weight: Tensor
-    dense_bias: Tensor
-    embedding_scale: Tensor
-    embedding_offset: Tensor
-    tags_weight: Tensor
-    tags_bias: Tensor
 
     def __init__(self, network: Musicnn, taps: Sequence[str] = ("embedding",)) -> None:
         """Copy network's weights; later changes to network do not reach the copy."""
@@ -152,8 +132,8 @@ class CompactMusicnn(nn.Module):
 
     def _copy_front(self, network: Any) -> None:
         scale, offset = _affine(network.input_norm)
-        self.register_buffer("input_scale", scale)
-        self.register_buffer("input_offset", offset)
+        self.input_scale = nn.Buffer(scale)
+        self.input_offset = nn.Buffer(offset)
         front: list[nn.Module] = []
         live, constants, columns = [], [], []
         for convolution, norm in zip(network.front, network.front_norms, strict=True):
@@ -172,8 +152,8 @@ class CompactMusicnn(nn.Module):
             columns.append(torch.stack([sign, scale[alive], offset[alive]]))
         self.front = nn.ModuleList(front)
         self._live, self._constants = torch.cat(live), torch.cat(constants)
-        for name, values in zip(("sign", "scale", "offset"), torch.cat(columns, 1), strict=True):
-            self.register_buffer(f"front_{name}", values[:, None].clone())
+        rows = torch.cat(columns, 1)[:, :, None]  # (3, live filters, 1)
+        self.front_sign, self.front_scale, self.front_offset = (nn.Buffer(v.clone()) for v in rows)
 
     def _copy_middle(self, network: Any) -> None:
         first = network.middle[0]
@@ -186,9 +166,9 @@ class CompactMusicnn(nn.Module):
             convolution.weight = nn.Parameter(kernel)
             convolution.bias = nn.Parameter(original.bias.clone())
             self.middle.append(convolution)
-        affine = [_affine(norm) for norm in network.middle_norms]
-        self.register_buffer("middle_scale", torch.stack([a[0] for a in affine])[:, :, None])
-        self.register_buffer("middle_offset", torch.stack([a[1] for a in affine])[:, :, None])
+        affine = zip(*(_affine(norm) for norm in network.middle_norms), strict=True)
+        rows = (torch.stack(values)[:, :, None] for values in affine)
+        self.middle_scale, self.middle_offset = map(nn.Buffer, rows)
 
     def _copy_dense(self, network: Any) -> None:
         scale, offset = _affine(network.pooled_norm)
@@ -197,13 +177,13 @@ class CompactMusicnn(nn.Module):
         live = torch.cat([self._live, torch.ones(n_middle, dtype=torch.bool)])
         constants = torch.cat([self._constants, torch.zeros(n_middle)])
         bias = network.dense.bias + network.dense.weight @ offset
-        self.register_buffer("dense_bias", bias + (weight.sum(2) * constants).sum(1))
-        self.register_buffer("dense_weight", weight[:, live].flatten(1))
+        self.dense_bias = nn.Buffer(bias + (weight.sum(2) * constants).sum(1))
+        self.dense_weight = nn.Buffer(weight[:, live].flatten(1))
         scale, offset = _affine(network.dense_norm)
-        self.register_buffer("embedding_scale", scale)
-        self.register_buffer("embedding_offset", offset)
-        self.register_buffer("tags_weight", network.tags.weight.clone())
-        self.register_buffer("tags_bias", network.tags.bias.clone())
+        self.embedding_scale = nn.Buffer(scale)
+        self.embedding_offset = nn.Buffer(offset)
+        self.tags_weight = nn.Buffer(network.tags.weight.clone())
+        self.tags_bias = nn.Buffer(network.tags.bias.clone())
 
 
 def _affine(norm: Any) -> tuple[Tensor, Tensor]:
