@@ -16,11 +16,6 @@ if TYPE_CHECKING:
 app = typer.Typer(name="batch", help="Look at batch jobs over many files.")
 
 
-@app.callback()
-def group() -> None:
-    """Look at batch jobs over many files."""
-
-
 @app.command()
 def status(
     output: Annotated[str, typer.Argument(help="What was given to -o of predict or features.")],

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from genrekit.cli import console
-from genrekit.cli.options import PROCESSING
+from genrekit.cli.options import PROCESSING, option
 
 if TYPE_CHECKING:
     from genrekit.batch.engines import Engine
@@ -17,31 +17,27 @@ if TYPE_CHECKING:
 
 EngineName = Annotated[
     Literal["local", "ray"] | None,
-    typer.Option(
-        "--engine",
-        help="Run by processes of this machine, or Ray, as a batch job, which can be resumed: "
+    option(
+        "Run by processes of this machine, or Ray, as a batch job, which can be resumed: "
         "-o NAME.jsonl, or a folder or URL for Parquet.",
+        "--engine",
         show_default="local",
         rich_help_panel=PROCESSING,
     ),
 ]
 RayAddress = Annotated[
     str | None,
-    typer.Option(
-        help="auto, or HOST:PORT of a Ray cluster.",
+    option(
+        "auto, or HOST:PORT of a Ray cluster.",
         show_default="Ray on this machine alone",
         rich_help_panel=PROCESSING,
     ),
 ]
 GpusPerJob = Annotated[
     float,
-    typer.Option(
-        min=0,
-        help="Share of a GPU that each worker of Ray reserves.",
-        rich_help_panel=PROCESSING,
-    ),
+    option("Share of a GPU that each worker of Ray reserves.", min=0, rich_help_panel=PROCESSING),
 ]
-Summary = Annotated[bool, typer.Option("--json", help="Write a summary as JSON.")]
+Summary = Annotated[bool, option("Write a summary as JSON.", "--json")]
 _SHOWN = 20  # problems, of which there may be millions
 
 

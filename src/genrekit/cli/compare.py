@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from genrekit.cli import console
+from genrekit.cli import console, tables
+from genrekit.cli.options import option
 
 if TYPE_CHECKING:
     from genrekit.evaluation.result import EvaluationResult
@@ -23,12 +24,10 @@ def command(
         ),
     ],
     data: Annotated[
-        str | None, typer.Option(help="Measure models on this dataset.", show_default="none")
+        str | None, option("Measure models on this dataset.", show_default="none")
     ] = None,
-    split: Annotated[
-        str | None, typer.Option(help="The split of --data.", show_default="none")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Write a JSON list.")] = False,
+    split: Annotated[str | None, option("The split of --data.", show_default="none")] = None,
+    as_json: Annotated[bool, option("Write a JSON list.", "--json")] = False,
 ) -> None:
     """Compare models on the tracks that both were measured on: is the difference noise?
 
@@ -46,17 +45,12 @@ def command(
         rows = [its.model_dump() | {"is_noise": its.is_noise} for its in found]
         typer.echo(json.dumps(rows))
         return
-    from genrekit.cli import tables
-
     for name, result in results:
-        typer.echo(f"{name}: {result.model.name} {result.model.version} on {_where(result)}")
+        where = f"{result.data}, {result.split_title}, {result.n_tracks} tracks"
+        typer.echo(f"{name}: {result.model.name} {result.model.version} on {where}")
     console.stdout().print(tables.comparisons(found))
     for its in found:
         typer.echo(its.sentence)
-
-
-def _where(result: EvaluationResult) -> str:
-    return f"{result.data}, {result.split_title}, {result.n_tracks} tracks"
 
 
 def _result(name: str, data: str | None, split: str | None) -> EvaluationResult:

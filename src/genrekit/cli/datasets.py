@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from genrekit.cli import console
-from genrekit.cli.options import AsJson, Jobs
+from genrekit.cli import console, tables
+from genrekit.cli.options import AsJson, Jobs, option, output_option
 
 if TYPE_CHECKING:
     from genrekit.datasets import Dataset, Split
@@ -25,9 +25,7 @@ app = typer.Typer(
 )
 
 Data = Annotated[str, typer.Argument(help="A folder, a manifest CSV or a downloaded dataset.")]
-Threads = Annotated[
-    int | None, typer.Option(min=1, help="Worker threads.", show_default="one for each core")
-]
+Threads = Annotated[int | None, option("Worker threads.", min=1, show_default="one for each core")]
 
 
 @app.command("list")
@@ -114,20 +112,16 @@ def check(data: Data, jobs: Threads = None, as_json: AsJson = False) -> None:
 @app.command()
 def audit(
     data: Data,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write the tracks to leave out as TSV.")
-    ] = None,
+    output: Annotated[Path | None, output_option("Write the tracks to leave out as TSV.")] = None,
     split: Annotated[
         str | None,
-        typer.Option(
-            help="A split to check: a kind or a TSV file.", show_default="the published ones"
-        ),
+        option("A split to check: a kind or a TSV file.", show_default="the published ones"),
     ] = None,
     labels: Annotated[
-        bool, typer.Option(help="Rank likely wrong labels, which takes genrekit[audit].")
+        bool, option("Rank likely wrong labels, which takes genrekit[audit].")
     ] = True,
-    min_seconds: Annotated[float, typer.Option(min=0, help="Music is no shorter.")] = 5.0,
-    max_seconds: Annotated[float, typer.Option(min=0, help="Music is no longer.")] = 1200.0,
+    min_seconds: Annotated[float, option("Music is no shorter.", min=0)] = 5.0,
+    max_seconds: Annotated[float, option("Music is no longer.", min=0)] = 1200.0,
     jobs: Jobs = None,
     as_json: AsJson = False,
 ) -> None:
@@ -138,7 +132,6 @@ def audit(
         genrekit datasets audit MyGenres/ --split artist --json
     """
     from genrekit import datasets, quality
-    from genrekit.cli import audit_tables
 
     dataset = datasets.open_dataset(data)
     splits = [_split(dataset, split)] if split else []
@@ -156,7 +149,7 @@ def audit(
     if as_json:
         typer.echo(json.dumps(found.to_dict(), ensure_ascii=False))
     else:
-        audit_tables.show(found)
+        tables.show_audit(found)
 
 
 @app.command()
@@ -164,16 +157,9 @@ def get(
     name: Annotated[str, typer.Argument(help="Which: gtzan or fma-small.")],
     output: Annotated[
         Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            help="The folder to download to.",
-            show_default="the user's data folder",
-        ),
+        output_option("The folder to download to.", show_default="the user's data folder"),
     ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would be downloaded, and stop.")
-    ] = False,
+    dry_run: Annotated[bool, option("Show what would be downloaded, and stop.")] = False,
 ) -> None:
     """Download a dataset from its public home; run it again to go on with a broken download."""
     from genrekit import datasets

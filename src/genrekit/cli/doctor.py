@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import typer
 
 from genrekit.cli.options import AsJson
 
-if TYPE_CHECKING:
-    from genrekit.doctor import Check
-
 _COLOURS = {"ok": "green", "note": "yellow", "problem": "red"}
 
 
-def command(
-    as_json: AsJson = False,
-) -> None:
+def command(as_json: AsJson = False) -> None:
     """Check decoders, models, a known prediction, GPU and folders; exit 1 when a check fails."""
     import json
     from dataclasses import asdict
@@ -27,7 +20,8 @@ def command(
     for finding in doctor.examine():
         findings.append(finding)
         if not as_json:
-            _show(finding)
+            status = typer.style(f"{finding.status:<8}", fg=_COLOURS[finding.status])
+            typer.echo(f"{status} {finding.check}: {finding.text}")
     n_problems = sum(finding.status == "problem" for finding in findings)
     if as_json:
         report = {"ok": not n_problems, "findings": [asdict(finding) for finding in findings]}
@@ -36,8 +30,3 @@ def command(
         typer.echo(f"{n_problems} problem{'s' * (n_problems != 1)} found.")
     if n_problems:
         raise typer.Exit(1)
-
-
-def _show(finding: Check) -> None:
-    status = typer.style(f"{finding.status:<8}", fg=_COLOURS[finding.status])
-    typer.echo(f"{status} {finding.check}: {finding.text}")

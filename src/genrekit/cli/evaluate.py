@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from genrekit.cli import console
-from genrekit.cli.options import Exclude, Jobs, spread
+from genrekit.cli import console, tables
+from genrekit.cli.options import Exclude, Jobs, option, output_option, spread
 from genrekit.errors import GenrekitError
 
 if TYPE_CHECKING:
@@ -29,10 +29,9 @@ if TYPE_CHECKING:
 class EvaluateOptions:
     """What ``genrekit evaluate`` takes."""
 
-    data: Annotated[str, typer.Option(help="A dataset's folder, manifest or name.")]
+    data: Annotated[str, option("A dataset's folder, manifest or name.")]
     split: Annotated[
-        str,
-        typer.Option(help="The split: fault-filtered, artist, track, official or segment (LEAKY)."),
+        str, option("The split: fault-filtered, artist, track, official or segment (LEAKY).")
     ]
     arguments: Annotated[
         list[str] | None,
@@ -42,47 +41,32 @@ class EvaluateOptions:
         ),
     ] = None
     model: Annotated[
-        str | None,
-        typer.Option(help="The model, if not named first.", show_default="the embedded model"),
+        str | None, option("The model, if not named first.", show_default="the embedded model")
     ] = None
     part: Annotated[
-        Literal["test", "validation", "train"], typer.Option(help="Which part of a model's split.")
+        Literal["test", "validation", "train"], option("Which part of a model's split.")
     ] = "test"
-    seed: Annotated[int, typer.Option(help="Of a model's split, where it is drawn.")] = 0
+    seed: Annotated[int, option("Of a model's split, where it is drawn.")] = 0
     exclude: Exclude = None
     folds: Annotated[
-        int | None,
-        typer.Option(min=2, help="Train a recipe on so many folds.", show_default="none"),
+        int | None, option("Train a recipe on so many folds.", min=2, show_default="none")
     ] = None
-    seeds: Annotated[int, typer.Option(min=1, help="Train a recipe with so many seeds.")] = 1
-    leak_meter: Annotated[
-        bool,
-        typer.Option("--leak-meter", help="Train the recipe on every split, the LEAKY one too."),
-    ] = False
+    seeds: Annotated[int, option("Train a recipe with so many seeds.", min=1)] = 1
+    leak_meter: Annotated[bool, option("Train the recipe on every split, the LEAKY one too.")] = (
+        False
+    )
     robustness: Annotated[
-        bool,
-        typer.Option(
-            "--robustness", help="Predict the tracks again as MP3, with noise, shifted, ..."
-        ),
+        bool, option("Predict the tracks again as MP3, with noise, shifted, ...")
     ] = False
     include_training_tracks: Annotated[
-        bool,
-        typer.Option(
-            "--include-training-tracks", help="Keep tracks the model was fitted to: LEAKY numbers."
-        ),
+        bool, option("Keep tracks the model was fitted to: LEAKY numbers.")
     ] = False
-    as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False
+    as_json: Annotated[bool, option("Write JSON.", "--json")] = False
     output: Annotated[
         Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            help="Write report.html, metrics.json, predictions.csv and PNGs to this folder.",
-        ),
+        output_option("Write report.html, metrics.json, predictions.csv and PNGs to this folder."),
     ] = None
-    update_card: Annotated[
-        bool, typer.Option("--update-card", help="Write the numbers into the model's card.")
-    ] = False
+    update_card: Annotated[bool, option("Write the numbers into the model's card.")] = False
     jobs: Jobs = None
 
     @property
@@ -94,6 +78,11 @@ class EvaluateOptions:
         if len(names) > 1:
             raise typer.BadParameter(f"one model or recipe at a time; {', '.join(names)} came")
         return names[0] if names else None
+
+    @property
+    def repeats(self) -> dict[str, int | None]:
+        """How often a recipe is trained, and by how many processes."""
+        return {"n_folds": self.folds, "n_seeds": self.seeds, "jobs": self.jobs}
 
     @property
     def changes(self) -> list[str]:
@@ -129,9 +118,10 @@ def command(options: EvaluateOptions) -> None:
         genrekit evaluate recipes/fast.toml --data GTZAN --split artist --folds 5
     """
     from genrekit.evaluation import report
+    from genrekit.models import registry
 
     _check(options)
-    folder = None if options.is_recipe else _find(options)
+    folder = None if options.is_recipe else registry.find(options.named)
     with _runs_folder(options) as runs:
         result = _model(options, folder) if folder else _recipe(options, runs)
         if options.leak_meter:
@@ -140,7 +130,10 @@ def command(options: EvaluateOptions) -> None:
     if options.robustness and folder:
         changed = _robustness(options, folder, result)
         result = result.model_copy(update={"robustness": changed})
-    _show(result, options.as_json)
+    if options.as_json:
+        typer.echo(result.model_dump_json())
+    else:
+        tables.show(result)
     if options.update_card and folder:
         console.say(f"wrote {report.update_card(folder, result, options.open())}")
     drawn = options.output is None or _write(result, options.output, folder)
@@ -164,12 +157,6 @@ def _check(options: EvaluateOptions) -> None:
         raise typer.BadParameter(
             "--folds, --seeds and KEY=VALUE train anew: give a recipe's file, or --leak-meter"
         )
-
-
-def _find(options: EvaluateOptions) -> ModelFolder:
-    from genrekit.models import registry
-
-    return registry.find(options.named)
 
 
 @contextmanager
@@ -213,27 +200,16 @@ def _training() -> ModuleType:
 
 
 def _recipe(options: EvaluateOptions, runs: Path) -> EvaluationResult:
+    recipe = _resolved(options, None)
     result: EvaluationResult = _training().evaluate(
-        _resolved(options, None),
-        options.split,
-        runs,
-        console.say,
-        n_folds=options.folds,
-        n_seeds=options.seeds,
-        jobs=options.jobs,
+        recipe, options.split, runs, console.say, **options.repeats
     )
     return result
 
 
 def _leak_meter(options: EvaluateOptions, folder: ModelFolder | None, runs: Path) -> LeakMeter:
-    meter: LeakMeter = _training().leak_meter(
-        _resolved(options, folder),
-        runs,
-        console.say,
-        n_folds=options.folds,
-        n_seeds=options.seeds,
-        jobs=options.jobs,
-    )
+    recipe = _resolved(options, folder)
+    meter: LeakMeter = _training().leak_meter(recipe, runs, console.say, **options.repeats)
     return meter
 
 
@@ -256,15 +232,6 @@ def _robustness(
         return robustness.measure(
             folder, result, jobs=options.jobs, report=console.say, advance=advance
         )
-
-
-def _show(result: EvaluationResult, as_json: bool) -> None:
-    if as_json:
-        typer.echo(result.model_dump_json())
-        return
-    from genrekit.cli import tables
-
-    tables.show(result)
 
 
 def _write(result: EvaluationResult, out: Path, model: ModelFolder | None) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from genrekit.cli import console
-from genrekit.cli.options import AsJson, Model
+from genrekit.cli.options import AsJson, Model, option, output_option
 from genrekit.cli.writers import clock
 from genrekit.errors import GenrekitError, unknown_name
 
@@ -22,19 +22,15 @@ FORMS = (".html", ".json", ".png", ".wav")
 def command(
     path: Annotated[Path, typer.Argument(help="An audio file.")],
     genre: Annotated[
-        str | None,
-        typer.Option(help="Explain this genre.", show_default="the most probable one"),
+        str | None, option("Explain this genre.", show_default="the most probable one")
     ] = None,
     model: Model = None,
     output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output", "-o", help="Write FILE.html, .json, .png or .wav (the deciding seconds)."
-        ),
+        Path | None, output_option("Write FILE.html, .json, .png or .wav (the deciding seconds).")
     ] = None,
     method: Annotated[
         Literal["occlusion", "gradcam"],
-        typer.Option(help="gradcam takes --model RUN: a folder of `genrekit train`, with torch."),
+        option("gradcam takes --model RUN: a folder of `genrekit train`, with torch."),
     ] = "occlusion",
     as_json: AsJson = False,
 ) -> None:

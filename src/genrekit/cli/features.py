@@ -7,14 +7,9 @@ from typing import Annotated
 import typer
 
 from genrekit.cli import batch_options
-from genrekit.cli.options import Jobs
+from genrekit.cli.options import Jobs, option, output_option
 
 app = typer.Typer(name="features", help="Make tables of hand-crafted features.")
-
-
-@app.callback()
-def group() -> None:
-    """Make tables of hand-crafted features."""
 
 
 @app.command()
@@ -25,19 +20,13 @@ def extract(
     ],
     output: Annotated[
         str,
-        typer.Option(
-            "--output",
-            "-o",
-            help="Write the published CSV to NAME.csv, JSON to NAME.jsonl, Parquet to a folder.",
+        output_option(
+            "Write the published CSV to NAME.csv, JSON to NAME.jsonl, Parquet to a folder."
         ),
     ] = "features.csv",
     segment_seconds: Annotated[float | None, batch_options.segment_seconds("row")] = None,
     label_by_folder: Annotated[
-        bool,
-        typer.Option(
-            "--label-by-folder",
-            help="In CSV, every folder's name is a label, not only those of known genres.",
-        ),
+        bool, option("In CSV, every folder's name is a label, not only those of known genres.")
     ] = False,
     jobs: Jobs = None,
     engine: batch_options.EngineName = None,

@@ -8,14 +8,9 @@ from typing import Annotated
 import typer
 
 from genrekit.cli import console
-from genrekit.cli.options import Db, Model
+from genrekit.cli.options import Db, Model, output_option
 
 app = typer.Typer(help="Add a genre to a model.", no_args_is_help=True)
-
-
-@app.callback()
-def group() -> None:
-    """Add a genre to a model."""
 
 
 @app.command()
@@ -27,10 +22,7 @@ def add(
     model: Model = None,
     db: Db = None,
     output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output", "-o", help="The new model's folder.", show_default="models/MODEL-NAME"
-        ),
+        Path | None, output_option("The new model's folder.", show_default="models/MODEL-NAME")
     ] = None,
 ) -> None:
     """Add a genre to a model from examples, against the music of a scanned library."""

@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from genrekit.cli import batch_options, console
-from genrekit.cli.options import AsJson, Db, Jobs, JsonLines, Model, Nice, spread
+from genrekit.cli.options import (
+    AsJson,
+    Db,
+    Jobs,
+    JsonLines,
+    Model,
+    Nice,
+    option,
+    output_option,
+    spread,
+)
 
 if TYPE_CHECKING:
     from genrekit.library.agreement import Agreement
@@ -22,22 +32,18 @@ app = typer.Typer(help="Scan a music library, search it, export it.", no_args_is
 
 ScannedBy = Annotated[
     str | None,
-    typer.Option(
+    option(
+        "Whose predictions: a model's name, or how its sha256 begins.",
         "--model",
-        help="Whose predictions: a model's name, or how its sha256 begins.",
         show_default="of the last scan",
     ),
 ]
-Genre = Annotated[str | None, typer.Option(help="Only where this is the most probable genre.")]
+Genre = Annotated[str | None, option("Only where this is the most probable genre.")]
 MinProbability = Annotated[
-    float, typer.Option(min=0, max=1, help="Only where the most probable genre reaches this.")
+    float, option("Only where the most probable genre reaches this.", min=0, max=1)
 ]
-MissingTag = Annotated[
-    bool, typer.Option("--missing-tag", help="Only where the tags name no genre.")
-]
-Disagrees = Annotated[
-    bool, typer.Option("--disagrees", help="Only where audio, tag and folder name differ.")
-]
+MissingTag = Annotated[bool, option("Only where the tags name no genre.", "--missing-tag")]
+Disagrees = Annotated[bool, option("Only where audio, tag and folder name differ.", "--disagrees")]
 
 
 @dataclass(frozen=True)
@@ -49,19 +55,13 @@ class ScanOptions:
     db: Db = None
     jobs: Jobs = None
     nice: Nice = 0
-    deadline: Annotated[float, typer.Option(min=1, help="Seconds after which a file fails.")] = 120
-    memory: Annotated[
-        int, typer.Option(min=256, help="Megabytes of memory beyond which a file fails.")
-    ] = 2048
-    retry: Annotated[
-        bool, typer.Option("--retry", help="Try the files again that failed before.")
-    ] = False
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would be done; analyse nothing.")
-    ] = False
+    deadline: Annotated[float, option("Seconds after which a file fails.", min=1)] = 120
+    memory: Annotated[int, option("Megabytes of memory beyond which a file fails.", min=256)] = 2048
+    retry: Annotated[bool, option("Try the files again that failed before.")] = False
+    dry_run: Annotated[bool, option("Show what would be done; analyse nothing.")] = False
     engine: Annotated[
         Literal["local", "ray"],
-        typer.Option(help="Run by processes of this machine, or Ray (same paths everywhere)."),
+        option("Run by processes of this machine, or Ray (same paths everywhere)."),
     ] = "local"
     ray_address: batch_options.RayAddress = None
     as_json: AsJson = False
@@ -163,15 +163,9 @@ def list_files(
     min_probability: MinProbability = 0.0,
     missing_tag: MissingTag = False,
     disagrees: Disagrees = False,
-    failed: Annotated[
-        bool, typer.Option("--failed", help="Those that cannot be analysed.")
-    ] = False,
-    quarantined: Annotated[
-        bool, typer.Option("--quarantined", help="Those that hung or killed a worker.")
-    ] = False,
-    missing: Annotated[
-        bool, typer.Option("--missing", help="Those that are no longer there.")
-    ] = False,
+    failed: Annotated[bool, option("Those that cannot be analysed.")] = False,
+    quarantined: Annotated[bool, option("Those that hung or killed a worker.")] = False,
+    missing: Annotated[bool, option("Those that are no longer there.")] = False,
     as_json: JsonLines = False,
 ) -> None:
     """List files: the most probable genre, the tag, and a mark where they disagree.
@@ -256,7 +250,7 @@ def similar(
     file: Annotated[Path, typer.Argument(help="A file, of the library or not.")],
     db: Db = None,
     model: ScannedBy = None,
-    top: Annotated[int, typer.Option(min=1, help="Give this many tracks.")] = 10,
+    top: Annotated[int, option("Give this many tracks.", min=1)] = 10,
     as_json: AsJson = False,
 ) -> None:
     """Find the tracks of the library that are most similar to a file.
@@ -281,9 +275,7 @@ def similar(
 @app.command()
 def duplicates(
     db: Db = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Write one JSON line a recording.")
-    ] = False,
+    as_json: Annotated[bool, option("Write one JSON line a recording.", "--json")] = False,
 ) -> None:
     """List files that hold the very same audio, whatever their names and tags."""
     from genrekit.library import database, summary
@@ -307,12 +299,10 @@ def duplicates(
 
 @app.command()
 def export(
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="The file, or for m3u the folder, to write.")
-    ],
+    output: Annotated[Path, output_option("The file, or for m3u the folder, to write.")],
     kind: Annotated[
         Literal["csv", "jsonl", "parquet", "m3u"],
-        typer.Option("--format", help="m3u is one playlist for each genre."),
+        option("m3u is one playlist for each genre.", "--format"),
     ] = "csv",
     db: Db = None,
     model: ScannedBy = None,

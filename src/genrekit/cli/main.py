@@ -29,13 +29,17 @@ EXAMPLES = "\n\nExamples:\n"  # in a verb's docstring: what follows is shown at 
 class Command(TyperCommand):
     """A verb whose help has its options in sections and its examples at the end.
 
-    An option's section is its ``rich_help_panel``; those without one come first, as "Options".
+    An option's section is its ``rich_help_panel``; those without one come first, as "Options". A
+    flag that is off unless it is given has no --no-FLAG.
     """
 
     def __init__(self, name: str | None, *, help: str | None = None, **settings: Any) -> None:
         text, _, examples = (help or "").partition(EXAMPLES)
         super().__init__(name, help=text, **settings)
         self.examples = [line.strip() for line in examples.splitlines() if line.strip()]
+        for parameter in self.params:
+            if parameter.default is False:
+                parameter.secondary_opts = []
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the arguments, then the options section by section."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from genrekit.cli import console
-from genrekit.cli.options import AsJson
+from genrekit.cli.options import AsJson, option, output_option
 
 if TYPE_CHECKING:
     from genrekit.models.card import ModelCard
@@ -53,11 +53,8 @@ def show(
     from genrekit.models import card as cards
     from genrekit.models import readme, registry
 
-    folder = registry.find(name)
-    if as_json:
-        typer.echo(cards.to_json(folder.card), nl=False)
-    else:
-        typer.echo(readme.write(folder.card), nl=False)
+    card = registry.find(name).card
+    typer.echo(cards.to_json(card) if as_json else readme.write(card), nl=False)
 
 
 @app.command()
@@ -88,9 +85,7 @@ def verify(
 @app.command()
 def install(
     source: Annotated[str, typer.Argument(help="A model folder, a zip of one, or hub:OWNER/NAME.")],
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace an installed model of the same name.")
-    ] = False,
+    overwrite: Annotated[bool, option("Replace an installed model of the same name.")] = False,
 ) -> None:
     """Copy a model to where `genrekit predict --model NAME` finds it.
 
@@ -108,9 +103,7 @@ def install(
 @app.command()
 def export(
     name: Annotated[str, typer.Argument(help="A model's name or folder.")],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="A new folder, or a new file ending in .zip.")
-    ],
+    output: Annotated[Path, output_option("A new folder, or a new file ending in .zip.")],
 ) -> None:
     """Copy a model to a folder or into a zip."""
     from genrekit.models import install as installer
@@ -124,12 +117,7 @@ def weights(
     name: Annotated[str, typer.Argument(help="Which: musicnn.")],
     output: Annotated[
         Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            help="The .npz file to write.",
-            show_default="in the user's data folder",
-        ),
+        output_option("The .npz file to write.", show_default="in the user's data folder"),
     ] = None,
 ) -> None:
     """Fetch the public weights that training starts from."""

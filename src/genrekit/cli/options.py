@@ -17,6 +17,16 @@ FORMAT = "Output format"
 PROCESSING = "Processing"
 
 
+def option(text: str, *names: str, **settings: Any) -> Any:
+    """Return an option of typer by its help; see ``main.Command`` for what flags are called."""
+    return typer.Option(*names, help=text, **settings)
+
+
+def output_option(text: str, **settings: Any) -> Any:
+    """Return --output, which every verb that writes has."""
+    return option(text, "--output", "-o", **settings)
+
+
 def check_share(share: float | None) -> float | None:
     """Return a share unchanged: the callback of an option.
 
@@ -28,40 +38,31 @@ def check_share(share: float | None) -> float | None:
     return share
 
 
-AsJson = Annotated[bool, typer.Option("--json", help="Write JSON.")]
-JsonLines = Annotated[bool, typer.Option("--json", help="Write one JSON line a file.")]
+AsJson = Annotated[bool, option("Write JSON.", "--json")]
+JsonLines = Annotated[bool, option("Write one JSON line a file.", "--json")]
 Jobs = Annotated[
     int | None,
-    typer.Option(
-        min=1, help="Worker processes.", show_default="one a core", rich_help_panel=PROCESSING
-    ),
+    option("Worker processes.", min=1, show_default="one a core", rich_help_panel=PROCESSING),
 ]
 Nice = Annotated[
     int,
-    typer.Option(
-        min=0,
-        max=19,
-        help="Lower priority for the workers: 0 to 19.",
-        rich_help_panel=PROCESSING,
-    ),
+    option("Lower priority for the workers: 0 to 19.", min=0, max=19, rich_help_panel=PROCESSING),
 ]
 Model = Annotated[
-    str | None,
-    typer.Option(help="A model's name or folder.", show_default="the embedded model"),
+    str | None, option("A model's name or folder.", show_default="the embedded model")
 ]
 MinPrecision = Annotated[
     float | None,
-    typer.Option(
+    option(
+        "Predict only where this share of validation predictions was right; else abstain.",
         callback=check_share,
-        help="Predict only where this share of validation predictions was right; else abstain.",
     ),
 ]
 Db = Annotated[
-    Path | None,
-    typer.Option("--db", help="The library's database.", show_default="in the user's data folder"),
+    Path | None, option("The library's database.", "--db", show_default="in the user's data folder")
 ]
 Exclude = Annotated[
-    Path | None, typer.Option(help="A TSV of tracks to leave out, as `datasets audit` writes it.")
+    Path | None, option("A TSV of tracks to leave out, as `datasets audit` writes it.")
 ]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -19,13 +18,15 @@ from genrekit.cli.options import (
     JsonLines,
     MinPrecision,
     Model,
+    option,
+    output_option,
     spread,
 )
 from genrekit.files import expand
 
 if TYPE_CHECKING:
     from genrekit.inference.classifier import Classifier
-    from genrekit.prediction import FailedFile, Prediction
+    from genrekit.prediction import FailedFile
 
 Choice = int | Literal["all"] | None
 SHOW_PROGRESS_FROM = 4
@@ -57,30 +58,28 @@ class PredictOptions:
     ]
     model: Model = None
     top: Annotated[
-        int | None,
-        typer.Option(min=1, help="Give this many genres.", show_default="3 in text, else all"),
+        int | None, option("Give this many genres.", min=1, show_default="3 in text, else all")
     ] = None
     min_precision: MinPrecision = None
     as_json: JsonLines = False
-    output: Annotated[
-        str | None, typer.Option("--output", "-o", help="Write there, not to standard output.")
-    ] = None
+    output: Annotated[str | None, output_option("Write there, not to standard output.")] = None
     timeline: Annotated[
         bool,
-        typer.Option(
-            "--timeline",
-            help="Show the genres over time, of the whole track unless --segments is given; "
-            "-o FILE.csv, .json, .png or .txt (labels for Audacity) chooses the form.",
+        option(
+            (
+                "Show the genres over time, of the whole track unless --segments is given; -o "
+                "FILE.csv, .json, .png or .txt (labels for Audacity) chooses the form."
+            ),
             rich_help_panel=FORMAT,
         ),
     ] = False
     as_csv: Annotated[
-        bool, typer.Option("--csv", help="Write one CSV row a file.", rich_help_panel=FORMAT)
+        bool, option("Write one CSV row a file.", "--csv", rich_help_panel=FORMAT)
     ] = False
     segments: Annotated[
         str | None,
-        typer.Option(
-            help="Segments to analyse of a track: all, or a number spread evenly.",
+        option(
+            "Segments to analyse of a track: all, or a number spread evenly.",
             show_default="all of a track up to 60 s, 8 of a longer one",
             rich_help_panel=PROCESSING,
         ),
@@ -171,10 +170,7 @@ def _listed() -> list[str]:
 
 
 def _run(
-    classifier: Classifier,
-    files: list[Path],
-    jobs: int | None,
-    write: Callable[[Prediction | FailedFile], None],
+    classifier: Classifier, files: list[Path], jobs: int | None, write: writers.Write
 ) -> list[FailedFile]:
     """Predict and write every file; return those that failed."""
     from genrekit.prediction import FailedFile

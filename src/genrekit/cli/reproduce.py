@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from genrekit.cli import console
+from genrekit.cli.options import option, output_option
 from genrekit.errors import GenrekitError
 
 if TYPE_CHECKING:
@@ -24,30 +25,19 @@ def command(
         ),
     ] = None,
     list_only: Annotated[
-        bool, typer.Option("--list", help="Show every claim, what it needs and what it costs.")
+        bool, option("Show every claim, what it needs and what it costs.", "--list")
     ] = False,
-    data: Annotated[
-        Path | None, typer.Option(help="The folder that holds the datasets and tables.")
-    ] = None,
+    data: Annotated[Path | None, option("The folder that holds the datasets and tables.")] = None,
     weights: Annotated[
-        Path | None, typer.Option(help="The folder of the weight files that recipes name.")
+        Path | None, option("The folder of the weight files that recipes name.")
     ] = None,
-    recipes: Annotated[Path, typer.Option(help="The folder of the recipes.")] = Path(
-        "recipes/reproductions"
-    ),
+    recipes: Annotated[Path, option("The folder of the recipes.")] = Path("recipes/reproductions"),
     output: Annotated[
-        Path,
-        typer.Option("--output", "-o", help="The folder of the results, one small JSON a recipe."),
+        Path, output_option("The folder of the results, one small JSON a recipe.")
     ] = Path("results"),
-    page: Annotated[Path, typer.Option(help="The page made from the results.")] = Path(
-        "docs/results.md"
-    ),
-    runs: Annotated[Path, typer.Option(help="The folder of the training runs.")] = Path(
-        "runs/reproduce"
-    ),
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Write one JSON object a recipe.")
-    ] = False,
+    page: Annotated[Path, option("The page made from the results.")] = Path("docs/results.md"),
+    runs: Annotated[Path, option("The folder of the training runs.")] = Path("runs/reproduce"),
+    as_json: Annotated[bool, option("Write one JSON object a recipe.", "--json")] = False,
 ) -> None:
     """Train recipes, measure them by their source's protocol and honestly, and write the page.
 

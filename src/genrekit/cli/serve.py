@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from genrekit.cli import console
-from genrekit.cli.options import Jobs, MinPrecision
+from genrekit.cli.options import Jobs, MinPrecision, option
 from genrekit.errors import GenrekitError
 
 
@@ -20,12 +20,12 @@ def command(
             help="Limits to change, such as max_seconds=600; docs/serving.md lists them.",
         ),
     ] = None,
-    host: Annotated[str, typer.Option(help="Accept connections to this address.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
+    host: Annotated[str, option("Accept connections to this address.")] = "127.0.0.1",
+    port: Annotated[int, option("0 takes a free one.", min=0, max=65535)] = 8000,
     model: Annotated[
         list[str] | None,
-        typer.Option(
-            help="A model's name or folder; again for more, which a request may name.",
+        option(
+            "A model's name or folder; again for more, which a request may name.",
             show_default="the embedded model",
         ),
     ] = None,
@@ -33,26 +33,22 @@ def command(
     min_precision: MinPrecision = None,
     api_key: Annotated[
         str | None,
-        typer.Option(
+        option(
+            "Require this key of every caller; the variable keeps it out of process lists.",
             envvar="GENREKIT_API_KEY",
-            help="Require this key of every caller; the variable keeps it out of process lists.",
             show_default="everybody may call",
         ),
     ] = None,
     allow_origin: Annotated[
         list[str] | None,
-        typer.Option(
-            help="Let pages of this origin call (CORS), and answer to its name; again for more."
-        ),
+        option("Let pages of this origin call (CORS), and answer to its name; again for more."),
     ] = None,
     root_path: Annotated[
-        str, typer.Option(help="The path that a reverse proxy puts before every other.")
+        str, option("The path that a reverse proxy puts before every other.")
     ] = "",
     static: Annotated[
         Path | None,
-        typer.Option(
-            help="Serve nothing: write the page that runs in the browser to a folder (needs npm)."
-        ),
+        option("Serve nothing: write the page that runs in the browser to a folder (needs npm)."),
     ] = None,
 ) -> None:
     """Serve the page and predictions over HTTP: POST /v1/predict; /docs lists the rest.

@@ -9,37 +9,28 @@ from typing import Annotated
 import typer
 
 from genrekit.cli import batch_options, console
-from genrekit.cli.options import Jobs
+from genrekit.cli.options import Jobs, option, output_option
 
 
 def command(
     path: Annotated[
-        str,
-        typer.Argument(help="An audio file, a folder, or a dataset's name or manifest."),
+        str, typer.Argument(help="An audio file, a folder, or a dataset's name or manifest.")
     ],
-    output: Annotated[
-        Path,
-        typer.Option("--output", "-o", help="The PNG of a file; the folder of a folder's PNGs."),
-    ],
+    output: Annotated[Path, output_option("The PNG of a file; the folder of a folder's PNGs.")],
     segment_seconds: Annotated[float | None, batch_options.segment_seconds("image")] = None,
     plain: Annotated[
-        bool,
-        typer.Option(
-            "--plain", help="A pixel for each mel band and frame over 80 dB, without margins."
-        ),
+        bool, option("A pixel for each mel band and frame over 80 dB, without margins.")
     ] = False,
     size: Annotated[
         str | None,
-        typer.Option(
+        option(
+            "Pixels of an image.",
             metavar="WxH",
-            help="Pixels of an image.",
             show_default="432x288, or with --plain what the spectrogram has",
         ),
     ] = None,
     jobs: Jobs = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="List the images that would be rendered, and stop.")
-    ] = False,
+    dry_run: Annotated[bool, option("List the images that would be rendered, and stop.")] = False,
     as_json: batch_options.Summary = False,
 ) -> None:
     """Render mel spectrograms as PNG: one file, or a whole dataset as OUT/GENRE/NAME.png.

@@ -14,7 +14,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from genrekit.cli import console
-from genrekit.cli.options import AsJson, Db, Jobs, Model, Nice, check_share, spread
+from genrekit.cli.options import (
+    AsJson,
+    Db,
+    Jobs,
+    Model,
+    Nice,
+    check_share,
+    option,
+    output_option,
+    spread,
+)
 
 if TYPE_CHECKING:
     from genrekit.tagging.outcomes import ApplyReport, FileOutcome, OnFile
@@ -25,7 +35,7 @@ app = typer.Typer(help="Write genres into files: plan, apply, verify, undo.", no
 
 N_SHOWN = 20  # files that stay as they are, by name
 PlanFile = Annotated[Path, typer.Argument(help="A plan that `genrekit tag plan` wrote.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done; change nothing.")]
+DryRun = Annotated[bool, option("Show what would be done; change nothing.", "--dry-run")]
 
 
 @dataclass(frozen=True)
@@ -33,33 +43,20 @@ class PlanOptions:
     """What ``genrekit tag plan`` takes."""
 
     folders: Annotated[list[Path], typer.Argument(help="Folders, or single files.")]
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write the plan there, to be applied.")
-    ] = None
-    fill_missing: Annotated[
-        bool,
-        typer.Option("--fill-missing", help="Only files without a genre get one: the default."),
-    ] = False
-    append: Annotated[bool, typer.Option("--append", help="Add to the genres that a file has.")] = (
+    output: Annotated[Path | None, output_option("Write the plan there, to be applied.")] = None
+    fill_missing: Annotated[bool, option("Only files without a genre get one: the default.")] = (
         False
     )
-    replace: Annotated[
-        bool, typer.Option("--replace", help="Put new genres in the place of those there.")
-    ] = False
-    by_album: Annotated[
-        bool, typer.Option("--by-album", help="Give all tracks of an album the same genres.")
-    ] = False
-    top: Annotated[int, typer.Option(min=1, help="Write at most this many genres.")] = 1
+    append: Annotated[bool, option("Add to the genres that a file has.")] = False
+    replace: Annotated[bool, option("Put new genres in the place of those there.")] = False
+    by_album: Annotated[bool, option("Give all tracks of an album the same genres.")] = False
+    top: Annotated[int, option("Write at most this many genres.", min=1)] = 1
     min_precision: Annotated[
         float | None,
-        typer.Option(
-            callback=check_share, help="Write only where this share of such answers was right."
-        ),
+        option("Write only where this share of such answers was right.", callback=check_share),
     ] = None
-    map_file: Annotated[
-        Path | None, typer.Option("--map", help="Your own genre names: a TOML file.")
-    ] = None
-    profile: Annotated[str, typer.Option(help="How your player wants its genres.")] = "standard"
+    map_file: Annotated[Path | None, option("Your own genre names: a TOML file.", "--map")] = None
+    profile: Annotated[str, option("How your player wants its genres.")] = "standard"
     model: Model = None
     jobs: Jobs = None
     nice: Nice = 0
@@ -158,9 +155,7 @@ def _show_skipped(skipped: dict[str, str]) -> None:
 @app.command()
 def apply(
     plan_file: PlanFile,
-    keep_mtime: Annotated[
-        bool, typer.Option("--keep-mtime", help="Leave each file its time of change.")
-    ] = False,
+    keep_mtime: Annotated[bool, option("Leave each file its time of change.")] = False,
     db: Db = None,
     dry_run: DryRun = False,
     as_json: AsJson = False,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from genrekit.cli import console
-from genrekit.cli.options import Exclude, spread
+from genrekit.cli.options import Exclude, option, output_option, spread
 from genrekit.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -32,55 +33,47 @@ class TrainOptions:
         ),
     ] = None
     data: Annotated[
-        str | None,
-        typer.Option(help="A dataset: a folder with one folder per genre, a manifest, a name."),
+        str | None, option("A dataset: a folder with one folder per genre, a manifest, a name.")
     ] = None
     exclude: Exclude = None
     from_tags: Annotated[
-        Path | None, typer.Option(help="A folder of music whose genre tags are the labels.")
+        Path | None, option("A folder of music whose genre tags are the labels.")
     ] = None
     mapping: Annotated[
-        Path | None, typer.Option("--label-set", help="With --from-tags: your genres, a TOML file.")
+        Path | None, option("With --from-tags: your genres, a TOML file.", "--label-set")
     ] = None
     min_per_genre: Annotated[
-        int, typer.Option(min=2, help="With --from-tags: leave out genres with fewer tracks.")
+        int, option("With --from-tags: leave out genres with fewer tracks.", min=2)
     ] = 10
     output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", help="The run's folder.", show_default="runs/NAME-TIME"),
+        Path | None, output_option("The run's folder.", show_default="runs/NAME-TIME")
     ] = None
     resume: Annotated[
-        Path | None, typer.Option(help="Go on with the run in this folder, by its own recipe.")
+        Path | None, option("Go on with the run in this folder, by its own recipe.")
     ] = None
     genres: Annotated[
-        str | None,
-        typer.Option(help="Only these, such as rock,classical.", show_default="the recipe's"),
+        str | None, option("Only these, such as rock,classical.", show_default="the recipe's")
     ] = None
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show the whole recipe and the data; train nothing.")
-    ] = False
+    dry_run: Annotated[bool, option("Show the whole recipe and the data; train nothing.")] = False
     folds: Annotated[
-        int | None, typer.Option(min=2, help="Hold out one fold after the other, and measure.")
+        int | None, option("Hold out one fold after the other, and measure.", min=2)
     ] = None
-    split: Annotated[
-        str, typer.Option(help="How --folds divides: artist, track or segment (LEAKY).")
-    ] = "artist"
+    split: Annotated[str, option("How --folds divides: artist, track or segment (LEAKY).")] = (
+        "artist"
+    )
     grid: Annotated[
         list[str] | None,
-        typer.Option(help="KEY=A,B,C: try all, by folds without the test tracks; train the best."),
+        option("KEY=A,B,C: try all, by folds without the test tracks; train the best."),
     ] = None
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Write the result of --folds or --grid as JSON.")
-    ] = False
-    smoke: Annotated[
-        bool, typer.Option("--smoke", help="Try the recipe for a few steps on made audio.")
-    ] = False
+    as_json: Annotated[bool, option("Write the result of --folds or --grid as JSON.", "--json")] = (
+        False
+    )
+    smoke: Annotated[bool, option("Try the recipe for a few steps on made audio.")] = False
     devices: Annotated[
-        int, typer.Option(min=1, help="Processes on each machine: one a GPU, or parts of the CPU.")
+        int, option("Processes on each machine: one a GPU, or parts of the CPU.", min=1)
     ] = 1
     nodes: Annotated[
-        int | None,
-        typer.Option(min=1, help="Machines that run this command.", show_default="torchrun's or 1"),
+        int | None, option("Machines that run this command.", min=1, show_default="torchrun's or 1")
     ] = None
 
 
@@ -150,11 +143,7 @@ def _label(options: TrainOptions, folder: Path) -> TrainOptions:
     target = output / "own-tags.csv"
     with console.progress("Reading tags", None) as advance:
         found = labelling.write_manifest(
-            folder,
-            target,
-            options.mapping,
-            min_per_genre=options.min_per_genre,
-            advance=advance,
+            folder, target, options.mapping, min_per_genre=options.min_per_genre, advance=advance
         )
     genres = ", ".join(f"{genre} ({n})" for genre, n in found.n_tracks.items())
     console.say(f"{sum(found.n_tracks.values())} tracks: {genres}")
@@ -241,6 +230,4 @@ def _search(recipe: Recipe, options: TrainOptions, folder: Path) -> Recipe:
 
 
 def _new_folder(name: str) -> Path:
-    from datetime import datetime
-
     return Path("runs") / f"{name}-{datetime.now():%Y%m%d-%H%M%S}"

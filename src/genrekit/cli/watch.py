@@ -10,19 +10,17 @@ from typing import Annotated
 import typer
 
 from genrekit.cli import console, library
-from genrekit.cli.options import Db, Jobs, JsonLines, Model, Nice
+from genrekit.cli.options import Db, Jobs, JsonLines, Model, Nice, option
 
 
 def command(
     folder: Annotated[Path, typer.Argument(help="The folder to watch.")],
     model: Model = None,
     db: Db = None,
-    interval: Annotated[float, typer.Option(min=0.1, help="Seconds between two checks.")] = 5.0,
+    interval: Annotated[float, option("Seconds between two checks.", min=0.1)] = 5.0,
     jobs: Jobs = None,
     nice: Nice = 0,
-    tag: Annotated[
-        bool, typer.Option("--tag", help="Write the genre into files that have none.")
-    ] = False,
+    tag: Annotated[bool, option("Write the genre into files that have none.")] = False,
     as_json: JsonLines = False,
 ) -> None:
     """List or tag new files as they arrive, after they have stopped growing; end by Ctrl-C.
