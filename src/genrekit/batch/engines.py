@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from genrekit import workers
 from genrekit.errors import GenrekitError
@@ -54,7 +54,6 @@ class Workers(Protocol):
         Raises:
             GenrekitError: the workers cannot start.
         """
-        ...
 
 
 class Engine(Protocol):
@@ -63,12 +62,10 @@ class Engine(Protocol):
     @property
     def block_items(self) -> int:
         """Items of a block where the caller has no preference."""
-        ...
 
     @property
     def map_items(self) -> int:
         """Items that one map should be given, so that starting it costs little beside them."""
-        ...
 
     def workers(self, start: Start, limits: Limits) -> AbstractContextManager[Workers]:
         """Return workers, which end with the context.
@@ -77,7 +74,6 @@ class Engine(Protocol):
             start: as for ``genrekit.workers.Pool``: picklable, called once in each worker.
             limits: what each of them may take; niceness is the caller's business.
         """
-        ...
 
 
 @dataclass(frozen=True)
@@ -133,8 +129,7 @@ class LocalEngine:
             yield _LocalWorkers(pool)
 
 
-@dataclass(frozen=True)
-class _Placed:
+class _Placed(NamedTuple):
     """An item or a result: which block it belongs to, and its position in it."""
 
     block: int
@@ -144,7 +139,7 @@ class _Placed:
 
 def _start_placed(start: Start) -> Callable[[_Placed], _Placed]:
     function = start()
-    return lambda item: _Placed(item.block, item.position, function(item.value))
+    return lambda item: item._replace(value=function(item.value))
 
 
 @dataclass(frozen=True)

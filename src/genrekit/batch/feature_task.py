@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from genrekit.workers import Failure
 
 HEADER = ("filename", "length", *handcrafted.COLUMNS, "label")
-MIN_SEGMENT_SECONDS = 0.1  # one window of the transform
 MAX_ROW_SECONDS = 600.0  # a row needs some 30 MB of memory a minute
 
 
@@ -118,23 +117,13 @@ class PublishedTable:
 
 
 def _extract(segment_seconds: float | None, source: BatchSource) -> list[Row]:
-    """Compute the rows of one file.
-
-    Raises:
-        AudioError: the file cannot be decoded, is too short for a row or too long for one alone.
-        BatchError: the file cannot be fetched.
-        OSError: the file cannot be read.
-    """
+    """Compute the rows of one file."""
     warnings: list[str] = []
     with sources.local_copy(source) as path:
         parts = _whole if segment_seconds is None else partial(_segments, segment_seconds)
         rows = [
-            {
-                "path": source.name,
-                "start_seconds": start_seconds,
-                "length": length,
-                **dict(zip(handcrafted.COLUMNS, values, strict=True)),
-            }
+            {"path": source.name, "start_seconds": start_seconds, "length": length}
+            | dict(zip(handcrafted.COLUMNS, values, strict=True))
             for start_seconds, length, values in parts(path, warnings.append)
         ]
     unique = list(dict.fromkeys(warnings))

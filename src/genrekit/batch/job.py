@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import astuple, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from genrekit import __version__
 from genrekit.batch import parts, processing, sources
@@ -46,40 +46,27 @@ class JobTask(Protocol):
     row with its path, its error and nothing else but the model.
     """
 
-    @property
-    def verb(self) -> str:
-        """The verb's name."""
-        ...
-
-    @property
-    def limits(self) -> Limits:
-        """What each worker may take."""
-        ...
+    verb: ClassVar[str]  # the verb's name
+    limits: ClassVar[Limits]  # what each worker may take
 
     @property
     def csv_table(self) -> PublishedTable | None:
         """The CSV form, where there is one."""
-        ...
 
     def parameters(self) -> dict[str, Any]:
         """Return all that decides the rows, as JSON: another job differs in it."""
-        ...
 
     def start(self) -> Callable[[BatchSource], list[Row]]:
         """Make a worker ready; what is returned turns a source into rows."""
-        ...
 
     def failed(self, failure: Failure[BatchSource]) -> Row:
         """Return the row of a file that failed."""
-        ...
 
     def columns(self) -> dict[str, str]:
         """Return the columns of a Parquet table and their types; see ``parts.content``."""
-        ...
 
     def flat(self, row: Row) -> Row:
         """Turn a row into one of such a table."""
-        ...
 
 
 @dataclass
@@ -194,7 +181,8 @@ class _Parts:
         """Count what earlier starts did, and join the parts where the output is one file."""
         report, output = self.report, Path(self.report.output)
         names = [parts.name(index, self.kind) for index in range(len(self.blocks))]
-        if self.kind == "csv" and self.task.csv_table:
+        table = self.task.csv_table
+        if self.kind == "csv" and table:
             for row in parts.read_rows(self.storage, names):
                 if "error" in row:
                     report.failures[row["path"]] = row["error"]
@@ -202,7 +190,6 @@ class _Parts:
                     report.warnings[row["path"]] = row["warnings"]
             report.n_rows = 0
             if len(report.failures) < report.n_files:
-                table = self.task.csv_table
                 report.n_rows = parts.join_csv(self.storage, names, output, table)
             report.n_failed = len(report.failures)
         elif report.n_resumed:

@@ -6,10 +6,9 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from genrekit.errors import BatchError
 from genrekit.files import write_beside
@@ -24,8 +23,7 @@ Kind = Literal["jsonl", "csv", "parquet"]  # parts of a CSV table are JSON lines
 _N_FILES, _N_FAILED = b"genrekit.n_files", b"genrekit.n_failed"
 
 
-@dataclass(frozen=True)
-class Counts:
+class Counts(NamedTuple):
     """How many files a part holds, and how many of them failed."""
 
     n_files: int

@@ -64,11 +64,9 @@ class Record(Protocol):
     @property
     def report(self) -> Report:
         """What this start has done so far; counts and failures are the record's to keep."""
-        ...
 
     def rounds(self, engine: Engine) -> Iterator[Round]:
         """Yield what is pending; all that a round gives is kept before the next one is made."""
-        ...
 
     def keep(self, position: int, results: Sequence[Any]) -> int:
         """Keep the results of a block of the round.
@@ -80,7 +78,6 @@ class Record(Protocol):
         Returns:
             How many files are done by this.
         """
-        ...
 
 
 def process(

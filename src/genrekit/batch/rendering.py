@@ -115,7 +115,13 @@ def targets(source: str, output: Path) -> dict[Path, Path]:
             raise DatasetError(f"{source} holds no audio to render; give a dataset that does")
         named = [(track.path, _name(track)) for track in dataset.tracks]
     found = {file: output / f"{name}{image.SUFFIX}" for file, name in named}
-    _check(found)
+    audio_of: dict[str, Path] = {}
+    for file, target in found.items():
+        other = audio_of.setdefault(os.path.normcase(target), file)
+        if other != file:
+            raise DatasetError(
+                f"{other} and {file} would have one image, {target}; rename one of them"
+            )
     return found
 
 
@@ -141,9 +147,8 @@ def render(
     n_workers = min(jobs or n_cores(), len(items))
     engine: Engine = LocalEngine(n_workers) if n_workers > 1 else InProcessEngine()
     record = _Images(items, RenderReport(len(items)))
-    processing.process(
-        partial(_start, style), record, engine, _LIMITS, n_files=len(items), progress=progress
-    )
+    start = partial(partial, _render, style)
+    processing.process(start, record, engine, _LIMITS, n_files=len(items), progress=progress)
     return record.report
 
 
@@ -172,23 +177,8 @@ class _Images:
 
 def _name(track: Track) -> str:
     """Return GENRE/NAME of a track; a folder dataset's track is called so already."""
-    genre = track.genre.replace("/", "-")
     inside = track.track_id.removeprefix(f"{track.genre}/")
-    return f"{genre}/{inside}"
-
-
-def _check(found: Mapping[Path, Path]) -> None:
-    audio_of: dict[str, Path] = {}
-    for path, target in found.items():
-        other = audio_of.setdefault(os.path.normcase(target), path)
-        if other != path:
-            raise DatasetError(
-                f"{other} and {path} would have one image, {target}; rename one of them"
-            )
-
-
-def _start(style: Style) -> Callable[[Item], _Rendered]:
-    return partial(_render, style)
+    return f"{track.genre.replace('/', '-')}/{inside}"
 
 
 def _render(style: Style, item: Item) -> _Rendered:

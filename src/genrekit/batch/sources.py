@@ -66,10 +66,7 @@ def list_sources(arguments: Sequence[str]) -> list[BatchSource]:
     Raises:
         BatchError: one of them cannot be read, or a manifest has no such column.
     """
-    found: dict[BatchSource, None] = {}
-    for argument in arguments:
-        found.update(dict.fromkeys(_list(argument)))
-    return list(found)
+    return list(dict.fromkeys(source for argument in arguments for source in _list(argument)))
 
 
 def _list(argument: str) -> Iterable[BatchSource]:  # noqa: PLR0911 - one a kind
@@ -91,10 +88,8 @@ def _list(argument: str) -> Iterable[BatchSource]:  # noqa: PLR0911 - one a kind
 
 def _named(names: Iterable[str], folder: str) -> Iterator[BatchSource]:
     for name in names:
-        if is_remote(name) or Path(name).is_absolute() or not folder:
-            yield BatchSource(name)
-        else:
-            yield BatchSource(f"{folder}/{name}")
+        is_whole = is_remote(name) or Path(name).is_absolute() or not folder
+        yield BatchSource(name if is_whole else f"{folder}/{name}")
 
 
 def _folder(name: str) -> str:
@@ -145,24 +140,25 @@ def _members(name: str) -> Iterator[BatchSource]:
         try:
             with tarfile.open(fileobj=stream, mode="r:") as archive:
                 for member in archive:
-                    suffix = PurePosixPath(member.name).suffix.lower()
-                    if member.isfile() and suffix in AUDIO_SUFFIXES:
+                    if member.isfile() and _is_audio(member.name):
                         yield BatchSource(name, member.name, member.offset_data, member.size)
         except tarfile.TarError as error:
             raise BatchError(f"{name} is no readable tar archive ({error})") from error
+
+
+def _is_audio(name: str) -> bool:
+    return PurePosixPath(name).suffix.lower() in AUDIO_SUFFIXES
 
 
 def _remote(url: str) -> list[BatchSource]:
     """Give the audio files below a URL, those that it matches, or the file that it is."""
     system, path = file_system(url)
     scheme = url.partition("://")[0]
-    if any(character in path for character in "*["):
-        found = with_retries(url, lambda: system.glob(path))
-    elif PurePosixPath(path).suffix.lower() in AUDIO_SUFFIXES:
+    is_pattern = any(character in path for character in "*[")
+    if not is_pattern and _is_audio(path):
         return [BatchSource(url)]
-    else:
-        found = with_retries(url, lambda: system.find(path))
-    names = sorted(name for name in found if PurePosixPath(name).suffix.lower() in AUDIO_SUFFIXES)
+    found = with_retries(url, lambda: (system.glob if is_pattern else system.find)(path))
+    names = sorted(filter(_is_audio, found))
     if not names:
         raise BatchError(
             f"{url} holds no audio files; name a folder, a list or an archive that does"
@@ -231,8 +227,6 @@ def delete_abandoned() -> None:
 def _is_alive(process: int) -> bool:
     try:
         os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
+    except OSError as error:
+        return not isinstance(error, ProcessLookupError)
     return True

@@ -94,8 +94,6 @@ def _since(seconds: float) -> float:
 
 def _finished(output: Path) -> Status:
     with output.open("rb") as stream:
-        counts = parts.count_lines(stream)
+        n_files, n_failed = parts.count_lines(stream)
     since = _since(output.stat().st_mtime)
-    return Status(
-        str(output), "", counts.n_files, counts.n_files, counts.n_failed, None, 0.0, since
-    )
+    return Status(str(output), "", n_files, n_files, n_failed, None, 0.0, since)

@@ -148,11 +148,8 @@ class Storage:
             listed = self._system.ls(self._root, detail=True)
         except FileNotFoundError:
             return {}
-        return {
-            PurePosixPath(entry["name"]).name: _modified(entry)
-            for entry in listed
-            if entry["type"] == "file"
-        }
+        found = (entry for entry in listed if entry["type"] == "file")
+        return {PurePosixPath(entry["name"]).name: _modified(entry) for entry in found}
 
     def read(self, name: str) -> bytes:
         """Return a file's bytes.

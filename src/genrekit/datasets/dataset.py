@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrekit.datasets import stratify, tracks
-from genrekit.datasets.split import SegmentSplit, Split
+from genrekit.datasets.split import Key, SegmentSplit, Split
 from genrekit.datasets.tracks import Problem, Track, TrackPart
 from genrekit.errors import DatasetError, unknown_name
 from genrekit.labels import spelling
@@ -165,7 +165,10 @@ class Dataset:
                 or artists too large to divide.
         """
         if kind in self.fixed:
-            return self._published(kind)
+            split = self.fixed[kind].restricted_to(self._ids())
+            if not split.assignment:
+                raise DatasetError(f"none of the tracks in {self.path} belongs to the {kind} split")
+            return split
         groups = self._groups_for(kind)
         parts = stratify.hold_out(self._genres(), groups, shares or SHARES, seed)
         return Split(kind, dict(zip(self._ids(), parts, strict=True)))
@@ -188,13 +191,8 @@ class Dataset:
         if kind in self.fixed:
             raise DatasetError(f"the {kind} split is one published split; it has no folds")
         fold_of = stratify.folds(self._genres(), self._groups_for(kind), n_folds, seed)
-        return [
-            Split(
-                f"{kind} fold {fold + 1} of {n_folds}",
-                dict(zip(self._ids(), _parts(fold_of, fold, n_folds, validation), strict=True)),
-            )
-            for fold in range(n_folds)
-        ]
+        named = _fold_parts(kind, self._ids(), fold_of, n_folds, validation)
+        return [Split(name, parts) for name, parts in named]
 
     def splits(self, kind: str, n_folds: int, seed: int = 0) -> list[tuple[Indices, Indices]]:
         """Return (train, test) indices into tracks for each fold: the cv of scikit-learn.
@@ -243,13 +241,8 @@ class Dataset:
         """
         keys, genres = self._segments(n_segments)
         fold_of = stratify.folds(genres, None, n_folds, seed)
-        return [
-            SegmentSplit(
-                f"{SEGMENT} fold {fold + 1} of {n_folds}",
-                dict(zip(keys, _parts(fold_of, fold, n_folds, False), strict=True)),
-            )
-            for fold in range(n_folds)
-        ]
+        named = _fold_parts(SEGMENT, keys, fold_of, n_folds)
+        return [SegmentSplit(name, parts) for name, parts in named]
 
     def parts_as_tracks(self, split: SegmentSplit) -> tuple[Dataset, Split]:
         """Return the parts of tracks that a leaky split divides as a dataset, and their split.
@@ -301,12 +294,9 @@ class Dataset:
         return [track.genre for track in self.tracks]
 
     def _segments(self, n_segments: Mapping[str, int]) -> tuple[list[tuple[str, int]], list[str]]:
-        keys, genres = [], []
-        for track in self.tracks:
-            for index in range(n_segments.get(track.track_id, 0)):
-                keys.append((track.track_id, index))
-                genres.append(track.genre)
-        return keys, genres
+        counted = [(track, range(n_segments.get(track.track_id, 0))) for track in self.tracks]
+        keys = [(track.track_id, index) for track, indices in counted for index in indices]
+        return keys, [track.genre for track, indices in counted for _ in indices]
 
     def _groups_for(self, kind: str) -> list[str] | None:
         if kind == SEGMENT:
@@ -324,14 +314,13 @@ class Dataset:
             )
         return list(self.groups.values())
 
-    def _published(self, kind: str) -> Split:
-        split = self.fixed[kind].restricted_to(self._ids())
-        if not split.assignment:
-            raise DatasetError(f"none of the tracks in {self.path} belongs to the {kind} split")
-        return split
 
-
-def _parts(fold_of: Indices, fold: int, n_folds: int, validation: bool) -> list[str]:
-    following = (fold + 1) % n_folds if validation and n_folds > 2 else -1
-    names = {fold: "test", following: "validation"}
-    return [names.get(int(its), "train") for its in fold_of]
+def _fold_parts(
+    kind: str, keys: Sequence[Key], fold_of: Indices, n_folds: int, validation: bool = False
+) -> Iterator[tuple[str, dict[Key, str]]]:
+    """Yield the name of each fold's split and the part of each key; the fold is the test part."""
+    for fold in range(n_folds):
+        following = (fold + 1) % n_folds if validation and n_folds > 2 else -1
+        names = {fold: "test", following: "validation"}
+        parts = [names.get(int(its), "train") for its in fold_of]
+        yield f"{kind} fold {fold + 1} of {n_folds}", dict(zip(keys, parts, strict=True))

@@ -165,26 +165,14 @@ def _segment_seconds(path: Path, rows: Sequence[ManifestRow]) -> float:
 
 
 def _as_gtzan(table: FeatureTable) -> FeatureTable:
-    """Add what is known of GTZAN's tracks.
-
-    Raises:
-        DatasetError: a label that is none of GTZAN's genres.
-    """
-    known, artists = labels.label_set(gtzan.NAME), gtzan.artist_groups()
-    tracks = []
+    """Add what is known of GTZAN's tracks; a label that is none of its genres raises."""
+    known, tracks = labels.label_set(gtzan.NAME), []
     for track in table.tracks:
         try:
-            genre = known.canonical(track.genre)
+            tracks.append(replace(track, genre=known.canonical(track.genre)))
         except DatasetError as error:
             raise DatasetError(f"{table.path}, {track.track_id}: {error}") from error
-        artist = artists.get(track.track_id)
-        tracks.append(replace(track, genre=genre, artist_group=artist))
-    return replace(
-        table,
-        tracks=tuple(tracks),
-        fixed={gtzan.FAULT_FILTERED: gtzan.fault_filtered()},
-        repetitions=gtzan.repetitions(),
-    )
+    return gtzan.as_gtzan(replace(table, tracks=tuple(tracks)))
 
 
 LAYOUT = Layout(

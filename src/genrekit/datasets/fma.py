@@ -6,7 +6,6 @@ analysis, ISMIR, arXiv:1612.01840.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from pathlib import Path
 from genrekit.datasets import manifest
 from genrekit.datasets.dataset import Dataset, Layout
 from genrekit.datasets.download import Archive
-from genrekit.datasets.readability import unreadable
+from genrekit.datasets.readability import shallow_files, unreadable
 from genrekit.datasets.split import Split
 from genrekit.datasets.tracks import Problem, Track
 from genrekit.errors import DatasetError
@@ -130,9 +129,8 @@ def _read_table(path: Path) -> dict[str, Facts]:
     for row in manifest.read_rows(path, ("track_id", "genre_top")):
         track_id, genre = row.cells["track_id"], row.cells.get("genre_top")
         if not track_id.isdigit():
-            raise DatasetError(
-                f"{path}, line {row.line}: {track_id!r} is no number of an FMA track"
-            )
+            where = f"{path}, line {row.line}"
+            raise DatasetError(f"{where}: {track_id!r} is no number of an FMA track")
         if genre:
             part = manifest.part_of(row.cells.get("split", ""), f"{path}, line {row.line}")
             artist = manifest.artist_group(row.cells.get("artist", ""))
@@ -142,14 +140,10 @@ def _read_table(path: Path) -> dict[str, Facts]:
 
 def _facts(path: Path, audio_folder: Path) -> dict[str, Facts]:
     folders = dict.fromkeys((path, audio_folder, audio_folder.parent))
-    for folder in folders:
-        for name in METADATA:
-            if (folder / name).is_file():
-                return read_tracks_csv(folder / name)
-    for folder in folders:
-        for name in TABLES:
-            if (folder / name).is_file():
-                return _read_table(folder / name)
+    for read, names in ((read_tracks_csv, METADATA), (_read_table, TABLES)):
+        for table in (folder / name for folder in folders for name in names):
+            if table.is_file():
+                return read(table)
     raise DatasetError(
         f"{path} holds FMA's audio, but not its genres: put tracks.csv of fma_metadata.zip at "
         f"{audio_folder.parent / METADATA[0]}, or a CSV file with the columns track_id,genre_top "
@@ -158,17 +152,11 @@ def _facts(path: Path, audio_folder: Path) -> dict[str, Facts]:
 
 
 def _named_files(path: Path) -> Iterator[Path]:
-    for parent, folders, names in os.walk(path):
-        depth = len(Path(parent).relative_to(path).parts)
-        folders[:] = sorted(name for name in folders if depth < MAX_DEPTH and name[0] != ".")
-        folder = Path(parent).name
-        if not _FOLDER.fullmatch(folder):
-            continue
-        for name in sorted(names):
-            match = _FILE.fullmatch(name)
-            suffix = Path(name).suffix.lower()
-            if match and match[1].startswith(folder) and suffix in AUDIO_SUFFIXES:
-                yield Path(parent, name)
+    for file in shallow_files(path, MAX_DEPTH):
+        folder, match = file.parent.name, _FILE.fullmatch(file.name)
+        is_named = match and _FOLDER.fullmatch(folder) and match[1].startswith(folder)
+        if is_named and file.suffix.lower() in AUDIO_SUFFIXES:
+            yield file
 
 
 LAYOUT = Layout(

@@ -11,16 +11,17 @@ repetitions are in ``splits/gtzan_*.tsv``, each with its source.
 
 from __future__ import annotations
 
-import os
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from genrekit import labels
 from genrekit.datasets.dataset import Dataset, Layout
 from genrekit.datasets.download import Archive
-from genrekit.datasets.readability import unreadable
+from genrekit.datasets.readability import shallow_files, unreadable
 from genrekit.datasets.split import Split, read_pairs
 from genrekit.datasets.tracks import Problem, Track
 from genrekit.files import AUDIO_SUFFIXES, audio_files
@@ -30,6 +31,7 @@ FAULT_FILTERED = "fault-filtered"
 KNOWN_BAD = {"jazz.00054": "its copy in the widely used Kaggle archive is corrupt"}
 MAX_DEPTH = 4
 
+Found = TypeVar("Found", bound=Dataset)
 _SPLITS = Path(__file__).parent / "splits"
 _FILE = re.compile(r"(?P<genre>[a-z]+)\.(?P<number>\d{5})\.[^.]+", re.IGNORECASE)
 
@@ -61,19 +63,23 @@ def open_gtzan(path: Path) -> Dataset | None:
         n_more = len(foreign) - 1
         left_out = f"left out, with {n_more} more: not named as GTZAN's files are"
         problems.append(Problem(str(foreign[0]), left_out))
-    artists, tracks = artist_groups(), []
+    tracks = []
     for file in copies[chosen]:
         track_id = _track_id(file)
         reason = unreadable(file) if track_id in KNOWN_BAD else None
         if reason:
             problems.append(Problem(str(file), f"skipped, {KNOWN_BAD[track_id]}: {reason}"))
         else:
-            tracks.append(Track(track_id, file, track_id.split(".")[0], artists.get(track_id)))
-    return Dataset(
-        name=NAME,
-        path=path,
-        tracks=tuple(tracks),
-        problems=tuple(problems),
+            tracks.append(Track(track_id, file, track_id.split(".")[0]))
+    return as_gtzan(Dataset(NAME, path, tuple(tracks), tuple(problems)))
+
+
+def as_gtzan(dataset: Found) -> Found:
+    """Return a dataset whose tracks have GTZAN's ids with what is known of them."""
+    artists = artist_groups()
+    return replace(
+        dataset,
+        tracks=tuple(replace(t, artist_group=artists.get(t.track_id)) for t in dataset.tracks),
         fixed={FAULT_FILTERED: fault_filtered()},
         repetitions=repetitions(),
     )
@@ -121,13 +127,10 @@ def _foreign(path: Path, copies: dict[Path, list[Path]]) -> list[Path]:
 
 def _named_files(path: Path) -> Iterator[Path]:
     genres = labels.label_set(NAME)
-    for parent, folders, names in os.walk(path):
-        depth = len(Path(parent).relative_to(path).parts)
-        folders[:] = sorted(name for name in folders if depth < MAX_DEPTH and name[0] != ".")
-        for name in sorted(names):
-            match = _FILE.fullmatch(name)
-            if match and match["genre"] in genres and Path(name).suffix.lower() in AUDIO_SUFFIXES:
-                yield Path(parent, name)
+    for file in shallow_files(path, MAX_DEPTH):
+        match = _FILE.fullmatch(file.name)
+        if match and match["genre"] in genres and file.suffix.lower() in AUDIO_SUFFIXES:
+            yield file
 
 
 def _in_genre_folder(file: Path) -> bool:

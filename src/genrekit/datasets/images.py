@@ -160,22 +160,11 @@ def _track_id(file: Path, root: Path) -> str:
 
 def _as_gtzan(found: ImageSet) -> ImageSet:
     """Add what is known of GTZAN's tracks, where every image is called like one of them."""
-    names = [_gtzan_id(track) for track in found.tracks]
-    if not all(names):
+    named = [(track, _gtzan_id(track)) for track in found.tracks]
+    tracks = tuple(replace(t, track_id=id, genre=id.split(".")[0]) for t, id in named if id)
+    if len(tracks) < len(named):
         return found
-    artists = gtzan.artist_groups()
-    tracks = (
-        replace(track, track_id=name, genre=name.split(".")[0], artist_group=artists.get(name))
-        for track, name in zip(found.tracks, names, strict=True)
-        if name
-    )
-    return replace(
-        found,
-        name=f"{gtzan.NAME}-images",
-        tracks=tuple(tracks),
-        fixed={gtzan.FAULT_FILTERED: gtzan.fault_filtered()},
-        repetitions=gtzan.repetitions(),
-    )
+    return gtzan.as_gtzan(replace(found, name=f"{gtzan.NAME}-images", tracks=tracks))
 
 
 def _gtzan_id(track: Track) -> str | None:

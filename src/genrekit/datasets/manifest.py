@@ -77,14 +77,12 @@ def part_of(word: str, where: str) -> str | None:
     Raises:
         DatasetError: another word; ``where`` names its file and line.
     """
-    if not word.strip():
-        return None
-    part = PARTS.get(word.strip().lower())
-    if part is None:
+    known = PARTS.get(word.strip().lower())
+    if known is None and word.strip():
         raise DatasetError(
             f"{where}: unknown split {word!r}; use train, validation, test or nothing"
         )
-    return part
+    return known
 
 
 def header(path: Path) -> list[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,14 @@ def unreadable(path: Path) -> str | None:
     except AudioError as error:
         return str(error)
     return None
+
+
+def shallow_files(path: Path, max_depth: int) -> Iterator[Path]:
+    """Give the files down to max_depth folders below a folder, sorted, without hidden folders."""
+    for parent, folders, names in os.walk(path):
+        depth = len(Path(parent).relative_to(path).parts)
+        folders[:] = sorted(name for name in folders if depth < max_depth and name[0] != ".")
+        yield from (Path(parent, name) for name in sorted(names))
 
 
 def check(

@@ -31,7 +31,7 @@ class _Assigned(Generic[Key]):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "assignment", dict(self.assignment))
-        _check_parts(self.name, self.assignment.values())
+        _check_parts(f"split {self.name!r}", self.assignment.values())
 
     def ids(self, part: str) -> tuple[Key, ...]:
         """Return the keys of one part, in the order of the assignment.
@@ -39,7 +39,7 @@ class _Assigned(Generic[Key]):
         Raises:
             DatasetError: the part is none of train, validation and test.
         """
-        _check_parts(self.name, [part])
+        _check_parts(f"split {self.name!r}", [part])
         return tuple(key for key, its in self.assignment.items() if its == part)
 
     @property
@@ -118,12 +118,13 @@ class Split(_Assigned[str]):
         """
         assignment: dict[str, str] = {}
         for line, (track_id, part) in read_pairs(path, HEADER):
-            if part not in PARTS:
+            _check_parts(f"{path}, line {line}", [part])
+            if track_id in assignment:
                 raise DatasetError(
-                    f"{path}, line {line}: {part!r} is no part of a split; use one of "
-                    f"{', '.join(PARTS)}"
+                    f"{path}, line {line}: track {track_id!r} is in {assignment[track_id]} and "
+                    f"again in {part}; a track belongs to one part, once"
                 )
-            _assign(assignment, track_id, part, f"{path}, line {line}")
+            assignment[track_id] = part
         if not assignment:
             raise DatasetError(f"{path} assigns no track; add lines `{HEADER}` below the header")
         return cls(name or path.stem, assignment)
@@ -204,31 +205,17 @@ def read_exclusions(path: Path) -> dict[str, str]:
         ) from error
     reasons: dict[str, str] = {}
     for line in text.split("\n"):
-        track_id, _, rest = line.rstrip("\r").partition("\t")
-        if (
-            track_id.strip()
-            and not track_id.startswith("#")
-            and line.rstrip("\r") != EXCLUSIONS_HEADER
-        ):
+        line = line.rstrip("\r")  # noqa: PLW2901
+        track_id, _, rest = line.partition("\t")
+        if track_id.strip() and not track_id.startswith("#") and line != EXCLUSIONS_HEADER:
             reasons.setdefault(track_id.strip(), rest.partition("\t")[0] or "listed")
     return reasons
 
 
-def _assign(assignment: dict[str, str], track_id: str, part: str, where: str) -> None:
-    if track_id in assignment:
-        raise DatasetError(
-            f"{where}: track {track_id!r} is in {assignment[track_id]} and again in {part}; a "
-            "track belongs to one part, once"
-        )
-    assignment[track_id] = part
-
-
-def _check_parts(name: str, parts: Iterable[str]) -> None:
-    unknown = sorted(set(parts) - set(PARTS))
-    if unknown:
-        raise DatasetError(
-            f"split {name!r}: {unknown[0]!r} is no part of a split; use one of {', '.join(PARTS)}"
-        )
+def _check_parts(where: str, parts: Iterable[str]) -> None:
+    if unknown := sorted(set(parts) - set(PARTS)):
+        allowed = ", ".join(PARTS)
+        raise DatasetError(f"{where}: {unknown[0]!r} is no part of a split; use one of {allowed}")
 
 
 def _lines(assignment: Mapping[str, str]) -> list[str]:

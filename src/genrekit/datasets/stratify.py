@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,14 +107,12 @@ def _count(n_units: int, groups: Sequence[str] | None) -> str:
 
 def _check_complete(genres: Sequence[str], parts: list[str], shares: Mapping[str, float]) -> None:
     present = set(zip(genres, parts, strict=True))
-    for genre in dict.fromkeys(genres):
-        for part in shares:
-            if (genre, part) not in present:
-                raise DatasetError(
-                    f"the {part} part would hold no {genre!r}: its artist groups are too few or "
-                    "too large to divide; add tracks of other artists, try another seed, or "
-                    "split by track"
-                )
+    for genre, part in product(dict.fromkeys(genres), shares):
+        if (genre, part) not in present:
+            raise DatasetError(
+                f"the {part} part would hold no {genre!r}: its artist groups are too few or too "
+                "large to divide; add tracks of other artists, try another seed, or split by track"
+            )
 
 
 def _divide(genres: Sequence[str], groups: Sequence[str] | None, shares: Floats, seed: int) -> Ints:

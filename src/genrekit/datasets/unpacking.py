@@ -67,11 +67,7 @@ def _beside(target: Path) -> Iterator[Path]:
 
 
 def _members(archive: Path, name: str) -> Iterator[tuple[str, IO[bytes] | None]]:
-    """(name, content) of each member, the content of a folder being None.
-
-    Raises:
-        DatasetError: a member that is neither a file nor a folder.
-    """
+    """Yield (name, content) of each file and folder; the content of a folder is None."""
     if name.endswith(".zip"):
         with zipfile.ZipFile(archive) as zipped:
             for entry in zipped.infolist():
@@ -104,9 +100,8 @@ def _write(room: Path, member: str, stream: IO[bytes] | None, left: int, name: s
             while block := stream.read(BLOCK_BYTES):
                 n_bytes += len(block)
                 if n_bytes > left:
-                    raise _refused(
-                        name, member, "makes it larger than this archive can honestly be"
-                    )
+                    why = "makes it larger than this archive can honestly be"
+                    raise _refused(name, member, why)
                 out.write(block)
     except (FileExistsError, IsADirectoryError, NotADirectoryError) as error:
         raise _refused(name, member, "is in it twice") from error
@@ -114,11 +109,7 @@ def _write(room: Path, member: str, stream: IO[bytes] | None, left: int, name: s
 
 
 def _safe(member: str, name: str) -> PurePosixPath:
-    """The member's name as a path that stays inside.
-
-    Raises:
-        DatasetError: it does not.
-    """
+    """Return the member's name as a path that stays inside."""
     path = PurePosixPath(member)
     # "\\" and ":" separate folders and drives on Windows.
     if path.is_absolute() or ".." in path.parts or set(member) & set("\\:\0"):

@@ -106,11 +106,7 @@ class Connection(H11Protocol):
 
 
 def run(
-    application: FastAPI,
-    limits: ServerLimits,
-    host: str,
-    port: int,
-    report: Callable[[str], None],
+    application: FastAPI, limits: ServerLimits, host: str, port: int, report: Callable[[str], None]
 ) -> None:
     """Serve until the process gets SIGTERM or Ctrl-C; then finish what runs.
 

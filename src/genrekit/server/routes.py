@@ -149,12 +149,7 @@ def state_routes(service: Service, registry: CollectorRegistry) -> APIRouter:
 
 
 async def _process(
-    service: Service,
-    request: Request,
-    options: TaskOptions,
-    filename: str,
-    *,
-    as_job: bool = False,
+    service: Service, request: Request, options: TaskOptions, filename: str, *, as_job: bool = False
 ) -> Response:
     """Receive the files of a request; respond with their result, or the job that it became."""
     limits = service.settings.limits

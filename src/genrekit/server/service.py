@@ -206,11 +206,7 @@ def _remove(uploads: Iterable[Upload]) -> None:
 
 
 def _combined(uploads: Sequence[Upload], results: Sequence[TaskResult]) -> str:
-    """Return one file's JSON, or {"results": [...]} of several.
-
-    Raises:
-        ProblemError: the only file failed.
-    """
+    """Return one file's JSON, or {"results": [...]} of several; the only file's error is raised."""
     if len(results) == 1:
         if results[0].error:
             retry = {"Retry_After": "10"} if results[0].status == 503 else {}

@@ -139,13 +139,10 @@ def _remove_if_abandoned(folder: Path) -> None:
 
 
 def _locked(folder: Path) -> IO[bytes] | None:
-    """Lock a folder; None where another process has locked or removed it.
-
-    Where there is no flock (Windows), the lock is the open file itself, which cannot be deleted.
-    """
+    """Lock a folder; None where another process has locked or removed it."""
     path = folder / _LOCK
     try:
-        if os.name == "nt":
+        if os.name == "nt":  # no flock: the lock is the open file, which cannot be deleted
             path.unlink(missing_ok=True)
             return path.open("wb")
         lock = path.open("wb")

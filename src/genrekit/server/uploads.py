@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from pathlib import PurePosixPath
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from fastapi import Request
 from python_multipart.exceptions import FormParserError
@@ -46,17 +46,12 @@ async def receive(
     uploads: list[Upload] = []
     make = _maker(folder, uploads, limits.max_files)
     try:
-        if kind == b"multipart/form-data":
-            sink: _Sink = _Form(options.get(b"boundary", b""), make)
-        else:
-            sink = _Raw(make(name))
+        is_form = kind == b"multipart/form-data"
+        sink = _Form(options.get(b"boundary", b""), make) if is_form else make(name)
         await _pour(request, sink, limits)
-        for upload in uploads:
-            upload.finish()
         if not uploads:
-            raise ProblemError(
-                400, "got no file; send a form with one or several, or one as the body"
-            )
+            detail = "got no file; send a form with one or several, or one as the body"
+            raise ProblemError(400, detail)
     except BaseException as error:
         for upload in uploads:
             upload.remove()
@@ -103,16 +98,12 @@ def _check_head(request: Request, limits: ServerLimits) -> None:
 def _problem_of(error: BaseException, limits: ServerLimits) -> ProblemError | None:
     """Return the problem that an error while receiving means to the client, if it means one."""
     if isinstance(error, TimeoutError):
-        return ProblemError(
-            408,
-            "the upload was too slow: after the first "
-            f"{limits.upload_grace_seconds:g} s it must be "
-            f"{limits.upload_bytes_per_second:g} bytes a second",
-        )
+        rate = f"{limits.upload_bytes_per_second:g} bytes a second"
+        grace = f"the first {limits.upload_grace_seconds:g} s"
+        return ProblemError(408, f"the upload was too slow: after {grace} it must be {rate}")
     if isinstance(error, FormParserError):
-        return ProblemError(
-            400, "the multipart form is broken; send it whole, as RFC 7578 defines it"
-        )
+        detail = "the multipart form is broken; send it whole, as RFC 7578 defines it"
+        return ProblemError(400, detail)
     if isinstance(error, ClientDisconnect):
         return ProblemError(400, "the upload ended early")
     if isinstance(error, UploadsFullError | OSError):
@@ -121,18 +112,11 @@ def _problem_of(error: BaseException, limits: ServerLimits) -> ProblemError | No
 
 
 def _too_large(limits: ServerLimits) -> ProblemError:
-    return ProblemError(
-        413, f"the body is larger than {limits.max_bytes} bytes; send fewer or less"
-    )
+    detail = f"the body is larger than {limits.max_bytes} bytes; send fewer or less"
+    return ProblemError(413, detail)
 
 
-class _Sink(Protocol):
-    def write(self, data: bytes) -> object: ...
-
-    def finish(self) -> None: ...
-
-
-async def _pour(request: Request, sink: _Sink, limits: ServerLimits) -> None:
+async def _pour(request: Request, sink: _Form | Upload, limits: ServerLimits) -> None:
     """Write a body to its sink; the time that it may take grows with the bytes that came."""
     loop = asyncio.get_running_loop()
     latest = loop.time() + limits.upload_grace_seconds
@@ -151,9 +135,8 @@ async def _pour(request: Request, sink: _Sink, limits: ServerLimits) -> None:
 def _maker(folder: UploadFolder, uploads: list[Upload], max_files: int) -> Callable[[str], Upload]:
     def make(name: str) -> Upload:
         if len(uploads) == max_files:
-            raise ProblemError(
-                413, f"got more than {max_files} files; send them in several requests"
-            )
+            detail = f"got more than {max_files} files; send them in several requests"
+            raise ProblemError(413, detail)
         shown = _shown(name)
         suffix = PurePosixPath(shown).suffix.lower()
         uploads.append(Upload(folder, shown, suffix if suffix in AUDIO_SUFFIXES else ""))
@@ -170,16 +153,6 @@ def _shown(name: str) -> str:
     """
     last = name.replace("\\", "/").rpartition("/")[2].strip(" .")
     return "".join(c if c.isprintable() else "?" for c in last)[-_MAX_NAME:] or RAW_NAME
-
-
-class _Raw:
-    """A body that is one file."""
-
-    def __init__(self, upload: Upload) -> None:
-        self.write = upload.write
-
-    def finish(self) -> None:
-        """Do nothing: the end of the body is the end of the file."""
 
 
 class _Form:
@@ -226,9 +199,8 @@ class _Form:
     def _on_headers_finished(self) -> None:
         _, options = parse_options_header(self._disposition.decode("latin-1"))
         if options.get(b"name") != b"file":
-            raise ProblemError(
-                400, "got a part of another name; name every part of the form 'file'"
-            )
+            detail = "got a part of another name; name every part of the form 'file'"
+            raise ProblemError(400, detail)
         self._upload = self._make(options.get(b"filename", b"").decode("utf-8", "replace"))
         self._disposition = b""
 

@@ -12,6 +12,7 @@ import queue
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -81,6 +82,7 @@ class TaskResult:
 
 RunTask = Callable[[FileTask | None], TaskResult]
 _Pool = Pool[FileTask | None, TaskResult]
+_Entry = tuple[FileTask, Future[TaskResult]]
 
 
 class BusyError(Exception):
@@ -104,8 +106,7 @@ class WorkerQueue:
         """
         self._start = start
         self._settings = settings
-        self._entries: queue.SimpleQueue[tuple[FileTask, Future[TaskResult]] | None]
-        self._entries = queue.SimpleQueue()
+        self._entries: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._mean_seconds = _FIRST_GUESS_SECONDS
         self._threads: list[threading.Thread] = []
@@ -121,13 +122,11 @@ class WorkerQueue:
 
     def close(self) -> None:
         """Finish what runs, drop what waits, end the workers."""
-        while True:
-            try:
+        with suppress(queue.Empty):
+            while True:
                 entry = self._entries.get_nowait()
-            except queue.Empty:
-                break
-            if entry is not None and entry[1].cancel():
-                self._leave()
+                if entry is not None and entry[1].cancel():
+                    self._leave()
         for _ in self._threads:
             self._entries.put(None)
         for thread in self._threads:
