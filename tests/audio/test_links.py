@@ -10,9 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from genrekit import audio
 from genrekit.audio import links
+from genrekit.audio.byte_range import AudioBytes
 from genrekit.errors import AudioError
 
 pytestmark = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs the ffmpeg program")
@@ -178,3 +180,23 @@ def test_a_file_in_which_streams_pile_up_is_bounded(tmp_path: Path) -> None:
     wav = b"RIFF" + struct.pack("<I", 38) + b"WAVEfmt " + form
     (tmp_path / "a.wav").write_bytes((wav + b"data" + struct.pack("<I", 2) + b"\1\0") * 5000)
     assert len(links.find(tmp_path / "a.wav")) == links.MAX_LINKS
+
+
+@pytest.mark.parametrize("n_seconds", [12, 40])
+def test_a_long_flac_is_known_for_one_without_searching_it(tmp_path: Path, n_seconds: int) -> None:
+    """Frames counted at a few places; two in one file, of one length too, are still found."""
+    rng = np.random.default_rng(0)
+    path = tmp_path / "one.flac"
+    soundfile.write(path, rng.uniform(-0.5, 0.5, (n_seconds * 44100, 2)), 44100)
+    assert path.stat().st_size > 1 << 20
+    data = AudioBytes(path.open("rb"))
+    searched = []
+    find = data.find
+    data.find = lambda *arguments: searched.append(arguments) or find(*arguments)  # type: ignore[method-assign]
+    assert list(links.flac_starts(data)) == [0]
+    assert searched == []
+    other = tmp_path / "other.flac"
+    soundfile.write(other, rng.uniform(-0.4, 0.4, (n_seconds * 44100, 2)), 44100)
+    joined = tmp_path / "joined.flac"
+    joined.write_bytes(path.read_bytes() + other.read_bytes())
+    assert [span.first_byte for span in links.find(joined)] == [0, path.stat().st_size]

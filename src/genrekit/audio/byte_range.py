@@ -84,6 +84,11 @@ class AudioBytes:
         self._show(start, stop)
         return self._window[start - self._first : stop - self._first]
 
+    def read(self, start: int, n_bytes: int) -> bytes:
+        """Return bytes from start on, without moving the window."""
+        self._stream.seek(start)
+        return self._stream.read(n_bytes)
+
     def _show(self, start: int, stop: int) -> None:
         """Move the window over bytes [start, stop)."""
         if not self._first <= start <= stop <= self._first + len(self._window):

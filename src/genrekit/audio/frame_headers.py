@@ -158,8 +158,41 @@ def find_flac(data: AudioBytes, search_bytes: int) -> int:
     return -1
 
 
-def _syncs(data: AudioBytes, at: int, stop: int) -> tuple[int, int]:
+def _syncs(data: AudioBytes | bytes, at: int, stop: int) -> tuple[int, int]:
     return data.find(b"\xff\xf8", at, stop), data.find(b"\xff\xf9", at, stop)
+
+
+def flac_sample(data: bytes, block_samples: int) -> int | None:
+    """Return the number of the first sample of the first FLAC frame that begins here, or None.
+
+    Args:
+        data: a part of a file.
+        block_samples: samples of each frame where the stream counts frames.
+
+    Source: RFC 9639, section 9.1.5 (coded number).
+    """
+    at = 0
+    while (at := min((x for x in _syncs(data, at, len(data)) if x >= 0), default=-1)) >= 0:
+        head = data[at : at + 16]
+        if _is_flac_header(head):
+            number = _coded_number(head)
+            return number if head[1] & 1 else number * block_samples
+        at += 1
+    return None
+
+
+def _coded_number(head: bytes) -> int:
+    """Decode the frame's or sample's number, written as UTF-8 writes a character."""
+    n_more = _n_number(head) - 1
+    number = head[4] & (0x7F if not n_more else 0x3F >> n_more)
+    for byte in head[5 : 5 + n_more]:
+        number = number << 6 | byte & 0x3F
+    return number
+
+
+def _n_number(head: bytes) -> int:
+    """Return how many bytes the coded number takes."""
+    return max(1, 8 - (head[4] ^ 0xFF).bit_length()) if head[4] & 0x80 else 1
 
 
 def _is_flac_header(head: bytes) -> bool:
@@ -167,10 +200,9 @@ def _is_flac_header(head: bytes) -> bool:
         return False
     if head[4] == 0xFF:
         return False
-    n_number = max(1, 8 - (head[4] ^ 0xFF).bit_length()) if head[4] & 0x80 else 1
     n_size = {6: 1, 7: 2}.get(head[2] >> 4, 0)
     n_rate = {12: 1, 13: 2, 14: 2}.get(head[2] & 15, 0)
-    end = 4 + n_number + n_size + n_rate
+    end = 4 + _n_number(head) + n_size + n_rate
     return _crc8(head[:end]) == head[end]
 
 
