@@ -189,12 +189,10 @@ def test_a_long_flac_is_known_for_one_without_searching_it(tmp_path: Path, n_sec
     path = tmp_path / "one.flac"
     soundfile.write(path, rng.uniform(-0.5, 0.5, (n_seconds * 44100, 2)), 44100)
     assert path.stat().st_size > 1 << 20
-    data = AudioBytes(path.open("rb"))
-    searched = []
-    find = data.find
-    data.find = lambda *arguments: searched.append(arguments) or find(*arguments)  # type: ignore[method-assign]
-    assert list(links.flac_starts(data)) == [0]
-    assert searched == []
+    with path.open("rb") as stream:
+        data = AudioBytes(stream)
+        data.find = None  # type: ignore[method-assign,assignment] # a search would fail
+        assert list(links.flac_starts(data)) == [0]
     other = tmp_path / "other.flac"
     soundfile.write(other, rng.uniform(-0.4, 0.4, (n_seconds * 44100, 2)), 44100)
     joined = tmp_path / "joined.flac"
