@@ -163,7 +163,19 @@ class PooledPredictions:
 
     def results(self) -> tuple[TrackResult, ...]:
         """Return the truth and the prediction of each track."""
-        return tuple(map(_track_result, self.tracks, self.predictions))
+        return tuple(
+            TrackResult(
+                track_id=track.track_id,
+                path=printable(track.path),
+                artist_group=track.artist_group,
+                group=track.group,
+                genre=track.genre,
+                label=prediction.genres[0][0],
+                probability=prediction.probability,
+                n_segments=len(prediction.segments),
+            )
+            for track, prediction in zip(self.tracks, self.predictions, strict=True)
+        )
 
 
 def join_parts(card: ModelCard, pooled: PooledPredictions) -> PooledPredictions:
@@ -212,16 +224,3 @@ def confusions(results: Sequence[TrackResult]) -> tuple[Confusion, ...]:
 def _segment_matrix(segments: Sequence[SegmentPrediction], labels: Sequence[str]) -> Floats:
     rows = [[its.probabilities[label] for label in labels] for its in segments]
     return np.array(rows, dtype=np.float64).reshape(len(rows), len(labels))
-
-
-def _track_result(track: ChosenTrack, prediction: Prediction) -> TrackResult:
-    return TrackResult(
-        track_id=track.track_id,
-        path=printable(track.path),
-        artist_group=track.artist_group,
-        group=track.group,
-        genre=track.genre,
-        label=prediction.genres[0][0],
-        probability=prediction.probability,
-        n_segments=len(prediction.segments),
-    )

@@ -156,8 +156,7 @@ def by_gradcam(
 def log_odds(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return log(p / (1 - p)) in nats, with p kept off 0 and 1 by 1e-9."""
     kept = probabilities.clip(_LEAST_PROBABILITY, 1 - _LEAST_PROBABILITY)
-    odds: NDArray[np.float64] = np.log(kept / (1 - kept))
-    return odds
+    return np.asarray(np.log(kept / (1 - kept)))
 
 
 def filled(features: Features, fill: Features) -> dict[str, Floats]:

@@ -96,7 +96,7 @@ class FeatureSpec(BaseModel):
         return kind
 
     @model_validator(mode="after")
-    def _check_kind(self) -> FeatureSpec:
+    def _check(self) -> FeatureSpec:
         free = {"kind", "segment_seconds", "segment_hop_seconds"}
         set_ = self.model_dump(exclude=free, exclude_defaults=True)
         if not self.is_spectrogram and set_:
@@ -104,10 +104,6 @@ class FeatureSpec(BaseModel):
                 f"the hand-crafted columns are defined by fixed numbers; {', '.join(set_)} came, "
                 "only segment_seconds and segment_hop_seconds may be set"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _check(self) -> FeatureSpec:
         if self.f_max is not None and not self.f_min < self.f_max <= self.sample_rate / 2:
             raise ValueError(
                 f"f_max is {self.f_max} Hz; it must lie above f_min ({self.f_min} Hz) and at most "

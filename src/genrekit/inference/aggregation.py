@@ -31,9 +31,7 @@ def segment_probabilities(
     if len(bias):
         shifted = shifted + np.asarray(bias, np.float64)
     shifted = shifted / temperature
-    powers = np.exp(shifted - shifted.max(axis=-1, keepdims=True))
-    normalised: NDArray[np.float64] = powers / powers.sum(axis=-1, keepdims=True)
-    return normalised
+    return _normalised(np.exp(shifted - shifted.max(axis=-1, keepdims=True)))
 
 
 def tempered(probabilities: FloatArray, temperature: float) -> NDArray[np.float64]:
@@ -49,9 +47,11 @@ def tempered(probabilities: FloatArray, temperature: float) -> NDArray[np.float6
     given = np.asarray(probabilities, np.float64)
     if temperature == 1:
         return given
-    powers = (given / given.max(axis=-1, keepdims=True)) ** (1 / temperature)
-    normalised: NDArray[np.float64] = powers / powers.sum(axis=-1, keepdims=True)
-    return normalised
+    return _normalised((given / given.max(axis=-1, keepdims=True)) ** (1 / temperature))
+
+
+def _normalised(powers: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
 
 
 def track_probabilities(
@@ -84,6 +84,5 @@ def track_probabilities(
         weighed = votes.astype(np.float64)
         if (votes == votes.max()).sum() > 1:  # the mean decides, and weighs too little to do more
             weighed += TIE_BREAK * rows.mean(axis=0)
-        shares: NDArray[np.float64] = weighed / weighed.sum()
-        return shares
+        return _normalised(weighed)
     raise ValueError(f"aggregation {aggregation!r}; allowed: mean_probability, majority_vote")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -99,7 +102,7 @@ class Head(nn.Module):
         pairs = []
         for layer in self.layers:
             if isinstance(layer, nn.BatchNorm1d):
-                layer_scale, layer_offset = _affine(layer)
+                layer_scale, layer_offset = affine(copy.deepcopy(layer).double())
                 scale, offset = scale * layer_scale, offset * layer_scale + layer_offset
             elif isinstance(layer, nn.Linear):
                 weight = layer.weight.detach().T.double()  # (n_in, n_out)
@@ -111,12 +114,10 @@ class Head(nn.Module):
         return pairs
 
 
-def _affine(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
-    """A batch norm with fixed statistics as scale and offset."""
-    statistics = (norm.weight, norm.bias, norm.running_mean, norm.running_var)
-    weight, bias, mean, variance = (v.detach().double() for v in statistics if v is not None)
-    scale = weight / torch.sqrt(variance + norm.eps)
-    return scale, bias - mean * scale
+def affine(norm: Any) -> tuple[Tensor, Tensor]:
+    """Return a batch norm with fixed statistics as scale and offset. Shapes (n_features,)."""
+    scale = norm.weight.detach() / torch.sqrt(norm.running_var + norm.eps)
+    return scale, norm.bias.detach() - norm.running_mean * scale
 
 
 class GenreNetwork(nn.Module):

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from genrekit.networks.heads import affine
 from genrekit.networks.musicnn import N_EMBEDDING, N_MIDDLE, N_TAGS, Musicnn
 
 SHIFTS_IN_FREQUENCY = 6  # the 59 and 30 places of musicnn's filters fill 10 and 5 blocks of 6
@@ -131,14 +132,14 @@ class CompactMusicnn(nn.Module):
         return found * self.middle_scale[index] + self.middle_offset[index]
 
     def _copy_front(self, network: Any) -> None:
-        scale, offset = _affine(network.input_norm)
+        scale, offset = affine(network.input_norm)
         self.input_scale = nn.Buffer(scale)
         self.input_offset = nn.Buffer(offset)
         front: list[nn.Module] = []
         live, constants, columns = [], [], []
         for convolution, norm in zip(network.front, network.front_norms, strict=True):
             kernel = convolution.weight[:, 0]  # (filters, bins, frames)
-            scale, offset = _affine(norm)
+            scale, offset = affine(norm)
             alive = kernel.flatten(1).norm(dim=1) > LIVE_NORM
             constants.append((functional.relu(convolution.bias) * scale + offset) * ~alive)
             sign = torch.sign(scale[alive])
@@ -166,12 +167,12 @@ class CompactMusicnn(nn.Module):
             convolution.weight = nn.Parameter(kernel)
             convolution.bias = nn.Parameter(original.bias.clone())
             self.middle.append(convolution)
-        affine = zip(*(_affine(norm) for norm in network.middle_norms), strict=True)
-        rows = (torch.stack(values)[:, :, None] for values in affine)
+        pairs = zip(*(affine(norm) for norm in network.middle_norms), strict=True)
+        rows = (torch.stack(values)[:, :, None] for values in pairs)
         self.middle_scale, self.middle_offset = map(nn.Buffer, rows)
 
     def _copy_dense(self, network: Any) -> None:
-        scale, offset = _affine(network.pooled_norm)
+        scale, offset = affine(network.pooled_norm)
         weight = (network.dense.weight * scale).view(N_EMBEDDING, -1, 2)  # maximum and mean
         n_middle = 3 * N_MIDDLE
         live = torch.cat([self._live, torch.ones(n_middle, dtype=torch.bool)])
@@ -179,14 +180,8 @@ class CompactMusicnn(nn.Module):
         bias = network.dense.bias + network.dense.weight @ offset
         self.dense_bias = nn.Buffer(bias + (weight.sum(2) * constants).sum(1))
         self.dense_weight = nn.Buffer(weight[:, live].flatten(1))
-        scale, offset = _affine(network.dense_norm)
+        scale, offset = affine(network.dense_norm)
         self.embedding_scale = nn.Buffer(scale)
         self.embedding_offset = nn.Buffer(offset)
         self.tags_weight = nn.Buffer(network.tags.weight.clone())
         self.tags_bias = nn.Buffer(network.tags.bias.clone())
-
-
-def _affine(norm: Any) -> tuple[Tensor, Tensor]:
-    """A batch norm with fixed statistics as scale and offset."""
-    scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
-    return scale, norm.bias - norm.running_mean * scale

@@ -145,8 +145,7 @@ def zero_crossing_rate(samples: _Floats) -> NDArray[np.float64]:
     np.not_equal(negative[1:], negative[:-1], out=crossing[1:])
     hops = _hops(crossing)
     counts = _frame_sums(np.count_nonzero(hops, axis=1))
-    rates: NDArray[np.float64] = (counts - hops[: len(counts), 0]) / SPEC.n_fft
-    return rates
+    return np.asarray((counts - hops[: len(counts), 0]) / SPEC.n_fft)
 
 
 def _hops(padded: NDArray[Any]) -> NDArray[Any]:
@@ -156,9 +155,7 @@ def _hops(padded: NDArray[Any]) -> NDArray[Any]:
 
 
 def _frame_sums(of_hops: NDArray[Any]) -> NDArray[np.float64]:
-    hops_of_frames = sliding_window_view(of_hops, HOPS_PER_FRAME)
-    sums: NDArray[np.float64] = hops_of_frames.sum(axis=1, dtype=np.float64)
-    return sums
+    return np.asarray(sliding_window_view(of_hops, HOPS_PER_FRAME).sum(axis=1, dtype=np.float64))
 
 
 def log_mel(mel: _Floats) -> _Floats:
