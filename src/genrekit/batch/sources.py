@@ -72,9 +72,9 @@ def list_sources(arguments: Sequence[str]) -> list[BatchSource]:
 def _list(argument: str) -> Iterable[BatchSource]:  # noqa: PLR0911 - one a kind
     suffix = PurePosixPath(argument).suffix.lower()
     if argument == "-":
-        return _named(_lines(sys.stdin.buffer.read()), "")
+        return _named(lines(sys.stdin.buffer.read()), "")
     if suffix == ".txt":
-        return _named(_lines(_read(argument)), _folder(argument))
+        return _named(lines(_read(argument)), _folder(argument))
     if suffix == ".csv":
         return _named(_csv_column(argument), _folder(argument))
     if suffix in (".parquet", ".pq"):
@@ -96,7 +96,8 @@ def _folder(name: str) -> str:
     return name.rpartition("/")[0] if is_remote(name) else str(Path(name).parent)
 
 
-def _lines(data: bytes) -> list[str]:
+def lines(data: bytes) -> list[str]:
+    """Return the paths in a list: one a line, or separated by NUL as ``find -print0`` does."""
     names = data.split(b"\0") if b"\0" in data else data.splitlines()
     return [os.fsdecode(name) for name in names if name.strip()]
 

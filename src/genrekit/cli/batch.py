@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from genrekit.cli import console
-from genrekit.cli.options import AsJson
+from genrekit.cli.options import AsJson, argument
 
 if TYPE_CHECKING:
     from genrekit.batch.status import Status
@@ -18,7 +18,7 @@ app = typer.Typer(name="batch", help="Look at batch jobs over many files.")
 
 @app.command()
 def status(
-    output: Annotated[str, typer.Argument(help="What was given to -o of predict or features.")],
+    output: Annotated[str, argument("What was given to -o of predict or features.")],
     as_json: AsJson = False,
 ) -> None:
     """Show how far a batch job is: done, failed, files a second, time left.

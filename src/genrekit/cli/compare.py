@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from genrekit.cli import console, tables
-from genrekit.cli.options import option
+from genrekit.cli.options import argument, option
 
 if TYPE_CHECKING:
     from genrekit.evaluation.result import EvaluationResult
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 def command(
     names: Annotated[
         list[str],
-        typer.Argument(
+        argument(
+            "Folders or metrics.json of `genrekit evaluate -o`; models, with --data.",
             metavar="A B [...]",
-            help="Folders or metrics.json of `genrekit evaluate -o`; models, with --data.",
         ),
     ],
     data: Annotated[
@@ -55,30 +55,25 @@ def command(
 
 def _result(name: str, data: str | None, split: str | None) -> EvaluationResult:
     """Read an evaluation, or measure the model of this name."""
+    from pydantic import ValidationError
+
+    from genrekit import Classifier, datasets
+    from genrekit.evaluation import protocol, selection
+    from genrekit.evaluation.result import EvaluationResult
+
     path = Path(name) / "metrics.json" if Path(name).is_dir() else Path(name)
     if path.is_file():
-        return _read(path)
+        try:
+            return EvaluationResult.model_validate_json(path.read_bytes())
+        except ValidationError as error:
+            raise typer.BadParameter(
+                f"{path} is no evaluation; give a metrics.json that genrekit evaluate -o wrote"
+            ) from error
     if data is None or split is None:
         raise typer.BadParameter(
             f"{name} is no evaluation that `genrekit evaluate -o` wrote; to measure a model of "
             "this name, give --data and --split"
         )
-    from genrekit import Classifier, datasets
-    from genrekit.evaluation import protocol, selection
-
     classifier, dataset = Classifier(name, segments="all"), datasets.open_dataset(data)
     (divided,) = selection.divide(dataset, split)
     return protocol.evaluate(classifier, dataset, divided)
-
-
-def _read(path: Path) -> EvaluationResult:
-    from pydantic import ValidationError
-
-    from genrekit.evaluation.result import EvaluationResult
-
-    try:
-        return EvaluationResult.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        raise typer.BadParameter(
-            f"{path} is no evaluation; give a metrics.json that genrekit evaluate -o wrote"
-        ) from error

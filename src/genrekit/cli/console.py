@@ -99,12 +99,6 @@ def complain(path: str, reason: str, *, as_given: bool = False) -> None:
     say(f"genrekit: {printable(sentence) if as_given else local(sentence)}")
 
 
-def count_failed(n_failed: int, n_files: int) -> None:
-    """Write to standard error how many of several files failed, if any did."""
-    if n_failed and n_files > 1:
-        warn(f"{n_failed} of {n_files} files failed")
-
-
 def table(
     headers: Sequence[str],
     rows: Sequence[Sequence[str]],
@@ -159,14 +153,9 @@ def progress(
     columns: list[Any] = [SpinnerColumn(), *Progress.get_default_columns()[:-1]]
     if unit:
         columns += [MofNCompleteColumn(), _speed_column(unit)]
-    bars = Progress(
-        *columns,
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-        redirect_stdout=sys.stdout.isatty(),
-    )
-    with bars:
+    columns.append(TimeRemainingColumn())
+    settings: dict[str, Any] = {"transient": True, "redirect_stdout": sys.stdout.isatty()}
+    with Progress(*columns, console=Console(stderr=True), **settings) as bars:
         task = bars.add_task(description, total=total)
 
         def advance(n_steps: int = 1) -> None:

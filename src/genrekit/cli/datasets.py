@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from genrekit.cli import console, tables
-from genrekit.cli.options import AsJson, Jobs, option, output_option
+from genrekit.cli.options import AsJson, Jobs, argument, option, output_option
 
 if TYPE_CHECKING:
     from genrekit.datasets import Dataset, Split
@@ -24,7 +24,7 @@ app = typer.Typer(
     name="datasets", help="List, inspect, check and download datasets.", no_args_is_help=True
 )
 
-Data = Annotated[str, typer.Argument(help="A folder, a manifest CSV or a downloaded dataset.")]
+Data = Annotated[str, argument("A folder, a manifest CSV or a downloaded dataset.")]
 Threads = Annotated[int | None, option("Worker threads.", min=1, show_default="one for each core")]
 
 
@@ -49,8 +49,11 @@ def list_datasets(as_json: AsJson = False) -> None:
     for row in rows:
         typer.echo(f"{row['name']}: {row['description']}")
         typer.echo(f"    splits: {', '.join(row['splits'])}")
-        if row["get"]:
-            typer.echo(f"    {_origin(row)}")
+        if row["downloaded"] and row["get"]:
+            typer.echo(f"    downloaded: open it as `{row['name']}`")
+        elif row["get"]:
+            how = f"get it with `genrekit datasets get {row['name']}`"
+            typer.echo(f"    {how}, or give the folder that holds it")
 
 
 @app.command()
@@ -70,9 +73,8 @@ def info(data: Data, as_json: AsJson = False) -> None:
     genres = [[genre, str(n_tracks)] for genre, n_tracks in dataset.counts.items()]
     console.stdout().print(console.table(["genre", "tracks"], genres))
     typer.echo()
-    console.stdout().print(
-        console.table(["split", "train", "validation", "test", ""], _split_cells(facts["splits"]))
-    )
+    headers = ["split", "train", "validation", "test", ""]
+    console.stdout().print(console.table(headers, _split_cells(facts["splits"])))
     for problem in dataset.problems:
         console.say(f"note: {problem}")
 
@@ -154,7 +156,7 @@ def audit(
 
 @app.command()
 def get(
-    name: Annotated[str, typer.Argument(help="Which: gtzan or fma-small.")],
+    name: Annotated[str, argument("Which: gtzan or fma-small.")],
     output: Annotated[
         Path | None,
         output_option("The folder to download to.", show_default="the user's data folder"),
@@ -172,11 +174,9 @@ def get(
     folder = output or datasets.user_folder(name)
     if dry_run:
         for archive in offered[name]:
-            there = (folder / archive.provides).exists()
-            typer.echo(
-                f"{archive.url} ({archive.checksum}) -> {folder / archive.provides}", nl=False
-            )
-            typer.echo(", which is there" if there else "")
+            target = folder / archive.provides
+            there = ", which is there" if target.exists() else ""
+            typer.echo(f"{archive.url} ({archive.checksum}) -> {target}{there}")
         return
     with _transfer(name) as progress:
         download.get(offered[name], folder, progress)
@@ -215,12 +215,6 @@ def _split(dataset: Dataset, name: str) -> Split:
     if name.endswith(".tsv"):
         return Split.load(Path(name)).restricted_to(dataset.by_id)
     return dataset.split(name)
-
-
-def _origin(row: dict[str, Any]) -> str:
-    if row["downloaded"]:
-        return f"downloaded: open it as `{row['name']}`"
-    return f"get it with `genrekit datasets get {row['name']}`, or give the folder that holds it"
 
 
 def _facts(dataset: Dataset) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from genrekit.cli import console, tables
-from genrekit.cli.options import Exclude, Jobs, option, output_option, spread
+from genrekit.cli.options import Exclude, Jobs, argument, option, output_option, spread
 from genrekit.errors import GenrekitError
 
 if TYPE_CHECKING:
@@ -35,9 +35,9 @@ class EvaluateOptions:
     ]
     arguments: Annotated[
         list[str] | None,
-        typer.Argument(
+        argument(
+            "A model's name or folder, or a recipe to train anew and values that differ.",
             metavar="[MODEL|RECIPE.toml] [KEY=VALUE]...",
-            help="A model's name or folder, or a recipe to train anew and values that differ.",
         ),
     ] = None
     model: Annotated[

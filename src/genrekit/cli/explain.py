@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from genrekit.cli import console
-from genrekit.cli.options import AsJson, Model, option, output_option
+from genrekit.cli.options import AsJson, Model, argument, option, output_option
 from genrekit.cli.writers import clock
 from genrekit.errors import GenrekitError, unknown_name
 
@@ -20,7 +20,7 @@ FORMS = (".html", ".json", ".png", ".wav")
 
 
 def command(
-    path: Annotated[Path, typer.Argument(help="An audio file.")],
+    path: Annotated[Path, argument("An audio file.")],
     genre: Annotated[
         str | None, option("Explain this genre.", show_default="the most probable one")
     ] = None,

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from genrekit.cli import batch_options
-from genrekit.cli.options import Jobs, option, output_option
+from genrekit.cli.options import Jobs, argument, option, output_option
 
 app = typer.Typer(name="features", help="Make tables of hand-crafted features.")
 
@@ -15,8 +15,7 @@ app = typer.Typer(name="features", help="Make tables of hand-crafted features.")
 @app.command()
 def extract(
     paths: Annotated[
-        list[str],
-        typer.Argument(help="Files, folders, patterns, lists, manifests, archives or URLs."),
+        list[str], argument("Files, folders, patterns, lists, manifests, archives or URLs.")
     ],
     output: Annotated[
         str,

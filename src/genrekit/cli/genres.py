@@ -8,17 +8,15 @@ from typing import Annotated
 import typer
 
 from genrekit.cli import console
-from genrekit.cli.options import Db, Model, output_option
+from genrekit.cli.options import Db, Model, argument, output_option
 
 app = typer.Typer(help="Add a genre to a model.", no_args_is_help=True)
 
 
 @app.command()
 def add(
-    name: Annotated[str, typer.Argument(help="The new genre.")],
-    examples: Annotated[
-        list[str], typer.Argument(help="Five or more tracks of it, or folders of such.")
-    ],
+    name: Annotated[str, argument("The new genre.")],
+    examples: Annotated[list[str], argument("Five or more tracks of it, or folders of such.")],
     model: Model = None,
     db: Db = None,
     output: Annotated[

@@ -17,6 +17,7 @@ from genrekit.cli.options import (
     JsonLines,
     Model,
     Nice,
+    argument,
     option,
     output_option,
     spread,
@@ -50,7 +51,7 @@ Disagrees = Annotated[bool, option("Only where audio, tag and folder name differ
 class ScanOptions:
     """What ``library scan`` takes."""
 
-    folders: Annotated[list[Path], typer.Argument(help="Folders, or single files.")]
+    folders: Annotated[list[Path], argument("Folders, or single files.")]
     model: Model = None
     db: Db = None
     jobs: Jobs = None
@@ -193,7 +194,7 @@ def list_files(
 
 @app.command()
 def show(
-    file: Annotated[Path, typer.Argument(help="A file that was scanned.")],
+    file: Annotated[Path, argument("A file that was scanned.")],
     db: Db = None,
     model: ScannedBy = None,
     as_json: AsJson = False,
@@ -247,7 +248,7 @@ def _show_agreement(agreement: Agreement) -> None:
 
 @app.command()
 def similar(
-    file: Annotated[Path, typer.Argument(help="A file, of the library or not.")],
+    file: Annotated[Path, argument("A file, of the library or not.")],
     db: Db = None,
     model: ScannedBy = None,
     top: Annotated[int, option("Give this many tracks.", min=1)] = 10,

@@ -117,18 +117,14 @@ class Verbs(TyperGroup):
             return super().invoke(ctx)
         except (GenrekitError, OSError) as error:
             if isinstance(error, BrokenPipeError):
-                _forget_stdout()
+                # Nothing is written any more, so that the interpreter's last flush cannot fail.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
                 raise typer.Exit(1) from error
             sentence = console.printable(" ".join(str(error).split()))
             sys.stderr.write(f"genrekit: error: {sentence}\n")
             raise typer.Exit(getattr(error, "exit_code", 1)) from error
         except KeyboardInterrupt as error:
             raise typer.Exit(INTERRUPTED) from error
-
-
-def _forget_stdout() -> None:
-    """Point standard output at nothing, so that the interpreter's last flush cannot fail."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _print_version(requested: bool) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from genrekit.cli import console
-from genrekit.cli.options import AsJson, option, output_option
+from genrekit.cli.options import AsJson, argument, option, output_option
 
 if TYPE_CHECKING:
     from genrekit.models.card import ModelCard
@@ -47,7 +47,7 @@ def list_models(as_json: AsJson = False) -> None:
 
 @app.command()
 def show(
-    name: Annotated[str, typer.Argument(help="A model's name or folder.")], as_json: AsJson = False
+    name: Annotated[str, argument("A model's name or folder.")], as_json: AsJson = False
 ) -> None:
     """Show a model's card: what it knows, was trained on, reached, and is unfit for."""
     from genrekit.models import card as cards
@@ -60,7 +60,7 @@ def show(
 @app.command()
 def verify(
     names: Annotated[
-        list[str] | None, typer.Argument(help="Names or folders.", show_default="every model found")
+        list[str] | None, argument("Names or folders.", show_default="every model found")
     ] = None,
 ) -> None:
     """Check models' files against their cards and let each predict made audio."""
@@ -84,7 +84,7 @@ def verify(
 
 @app.command()
 def install(
-    source: Annotated[str, typer.Argument(help="A model folder, a zip of one, or hub:OWNER/NAME.")],
+    source: Annotated[str, argument("A model folder, a zip of one, or hub:OWNER/NAME.")],
     overwrite: Annotated[bool, option("Replace an installed model of the same name.")] = False,
 ) -> None:
     """Copy a model to where `genrekit predict --model NAME` finds it.
@@ -102,7 +102,7 @@ def install(
 
 @app.command()
 def export(
-    name: Annotated[str, typer.Argument(help="A model's name or folder.")],
+    name: Annotated[str, argument("A model's name or folder.")],
     output: Annotated[Path, output_option("A new folder, or a new file ending in .zip.")],
 ) -> None:
     """Copy a model to a folder or into a zip."""
@@ -114,7 +114,7 @@ def export(
 
 @app.command()
 def weights(
-    name: Annotated[str, typer.Argument(help="Which: musicnn.")],
+    name: Annotated[str, argument("Which: musicnn.")],
     output: Annotated[
         Path | None,
         output_option("The .npz file to write.", show_default="in the user's data folder"),

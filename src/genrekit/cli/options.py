@@ -22,6 +22,11 @@ def option(text: str, *names: str, **settings: Any) -> Any:
     return typer.Option(*names, help=text, **settings)
 
 
+def argument(text: str, **settings: Any) -> Any:
+    """Return an argument of typer by its help."""
+    return typer.Argument(help=text, **settings)
+
+
 def output_option(text: str, **settings: Any) -> Any:
     """Return --output, which every verb that writes has."""
     return option(text, "--output", "-o", **settings)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from genrekit.cli.options import (
     JsonLines,
     MinPrecision,
     Model,
+    argument,
     option,
     output_option,
     spread,
@@ -54,7 +54,7 @@ class PredictOptions:
 
     paths: Annotated[
         list[str],
-        typer.Argument(help="Files, folders or patterns; - reads a list from standard input."),
+        argument("Files, folders or patterns; - reads a list from standard input."),
     ]
     model: Model = None
     top: Annotated[
@@ -89,24 +89,6 @@ class PredictOptions:
     ray_address: batch_options.RayAddress = None
     gpus_per_job: batch_options.GpusPerJob = 0.0
 
-    def check(self) -> None:
-        """Refuse options that do not go together.
-
-        Raises:
-            typer.BadParameter: they do not, or one lies out of range.
-        """
-        if self.as_json and self.as_csv:
-            raise typer.BadParameter("give --json or --csv, not both")
-        if self.is_batch_job and (self.timeline or self.as_csv):
-            raise typer.BadParameter(
-                "a batch job writes JSON lines or Parquet; leave --timeline and --csv out"
-            )
-
-    @property
-    def is_batch_job(self) -> bool:
-        """Whether this is a batch job, which can be resumed."""
-        return batch_options.is_batch_job(self.engine, self.output)
-
 
 @spread(PredictOptions)
 def command(options: PredictOptions) -> None:
@@ -116,12 +98,18 @@ def command(options: PredictOptions) -> None:
         genrekit predict song.mp3
         genrekit predict Music/ --json -o genres.jsonl
     """
-    options.check()
+    is_batch_job = batch_options.is_batch_job(options.engine, options.output)
+    if options.as_json and options.as_csv:
+        raise typer.BadParameter("give --json or --csv, not both")
+    if is_batch_job and (options.timeline or options.as_csv):
+        raise typer.BadParameter(
+            "a batch job writes JSON lines or Parquet; leave --timeline and --csv out"
+        )
     choice = parse_segments(options.segments)
     engine = batch_options.engine(
         options.engine, options.jobs, options.ray_address, options.gpus_per_job
     )
-    if options.is_batch_job:
+    if is_batch_job:
         from genrekit.batch.prediction_task import PredictFiles
 
         task = PredictFiles.of(options.model, choice, options.min_precision, options.top)
@@ -132,9 +120,10 @@ def command(options: PredictOptions) -> None:
 
 def _show(options: PredictOptions, choice: Choice) -> None:
     """Write the prediction of each file as soon as it and all before it are ready."""
-    files = expand(
-        [name for path in options.paths for name in (_listed() if path == "-" else [path])]
-    )
+    from genrekit.batch import sources
+
+    listed = (sources.lines(sys.stdin.buffer.read()) if p == "-" else [p] for p in options.paths)
+    files = expand(name for names in listed for name in names)
     output = Path(options.output) if options.output else None
     kind: writers.Kind = "json" if options.as_json else "csv" if options.as_csv else "text"
     if options.timeline and output and kind == "text":
@@ -157,16 +146,10 @@ def _show(options: PredictOptions, choice: Choice) -> None:
         failures = _run(classifier, files, options.jobs, write)
     for failure in failures:
         console.complain(failure.path, failure.error, as_given=True)
-    console.count_failed(len(failures), len(files))
+    if failures and len(files) > 1:
+        console.warn(f"{len(failures)} of {len(files)} files failed")
     if failures:
         raise typer.Exit(1)
-
-
-def _listed() -> list[str]:
-    """Read paths from standard input: one a line, or separated by NUL as ``find -print0`` does."""
-    data = sys.stdin.buffer.read()
-    names = data.split(b"\0") if b"\0" in data else data.splitlines()
-    return [os.fsdecode(name) for name in names if name.strip()]
 
 
 def _run(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from genrekit.cli import console
-from genrekit.cli.options import option, output_option
+from genrekit.cli.options import argument, option, output_option
 from genrekit.errors import GenrekitError
 
 if TYPE_CHECKING:
@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 def command(
     names: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="[NAME]... | all", help="Recipes with a claim, or all that can run."
-        ),
+        argument("Recipes with a claim, or all that can run.", metavar="[NAME]... | all"),
     ] = None,
     list_only: Annotated[
         bool, option("Show every claim, what it needs and what it costs.", "--list")
@@ -65,9 +63,7 @@ def command(
     pages.write(page, claims, results.load(output), needs)
     console.say(f"wrote {page}")
     if failed:
-        console.say(f"{len(failed)} could not be measured:")
-        for line in failed:
-            console.say(line)
+        console.say("\n".join([f"{len(failed)} could not be measured:", *failed]))
         raise typer.Exit(1)
 
 

@@ -8,16 +8,16 @@ from typing import Annotated
 import typer
 
 from genrekit.cli import console
-from genrekit.cli.options import Jobs, MinPrecision, option
+from genrekit.cli.options import Jobs, MinPrecision, argument, option
 from genrekit.errors import GenrekitError
 
 
 def command(
     limits: Annotated[
         list[str] | None,
-        typer.Argument(
+        argument(
+            "Limits to change, such as max_seconds=600; docs/serving.md lists them.",
             metavar="[KEY=VALUE]...",
-            help="Limits to change, such as max_seconds=600; docs/serving.md lists them.",
         ),
     ] = None,
     host: Annotated[str, option("Accept connections to this address.")] = "127.0.0.1",

@@ -9,13 +9,11 @@ from typing import Annotated
 import typer
 
 from genrekit.cli import batch_options, console
-from genrekit.cli.options import Jobs, option, output_option
+from genrekit.cli.options import Jobs, argument, option, output_option
 
 
 def command(
-    path: Annotated[
-        str, typer.Argument(help="An audio file, a folder, or a dataset's name or manifest.")
-    ],
+    path: Annotated[str, argument("An audio file, a folder, or a dataset's name or manifest.")],
     output: Annotated[Path, output_option("The PNG of a file; the folder of a folder's PNGs.")],
     segment_seconds: Annotated[float | None, batch_options.segment_seconds("image")] = None,
     plain: Annotated[

@@ -20,6 +20,7 @@ from genrekit.cli.options import (
     Jobs,
     Model,
     Nice,
+    argument,
     check_share,
     option,
     output_option,
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Write genres into files: plan, apply, verify, undo.", no_args_is_help=True)
 
 N_SHOWN = 20  # files that stay as they are, by name
-PlanFile = Annotated[Path, typer.Argument(help="A plan that `genrekit tag plan` wrote.")]
+PlanFile = Annotated[Path, argument("A plan that `genrekit tag plan` wrote.")]
 DryRun = Annotated[bool, option("Show what would be done; change nothing.", "--dry-run")]
 
 
@@ -42,7 +43,7 @@ DryRun = Annotated[bool, option("Show what would be done; change nothing.", "--d
 class PlanOptions:
     """What ``genrekit tag plan`` takes."""
 
-    folders: Annotated[list[Path], typer.Argument(help="Folders, or single files.")]
+    folders: Annotated[list[Path], argument("Folders, or single files.")]
     output: Annotated[Path | None, output_option("Write the plan there, to be applied.")] = None
     fill_missing: Annotated[bool, option("Only files without a genre get one: the default.")] = (
         False
@@ -70,12 +71,8 @@ class PlanOptions:
         Raises:
             typer.BadParameter: several things at once.
         """
-        modes: dict[Mode, bool] = {
-            "fill-missing": self.fill_missing,
-            "append": self.append,
-            "replace": self.replace,
-        }
-        chosen: list[Mode] = [mode for mode, is_wanted in modes.items() if is_wanted]
+        modes: tuple[Mode, ...] = ("fill-missing", "append", "replace")
+        chosen = [mode for mode in modes if getattr(self, mode.replace("-", "_"))]
         if len(chosen) > 1:
             raise typer.BadParameter(f"only one of --{' and --'.join(chosen)} can be had")
         return chosen[0] if chosen else "fill-missing"
@@ -113,7 +110,10 @@ def plan(options: PlanOptions) -> None:
     for problem in planned.problems:
         console.warn(problem)
     _show_proposal(proposal, options.output, options.as_json)
-    _end(proposal.failures)
+    for path, reason in proposal.failures.items():
+        console.complain(path, reason)
+    if proposal.failures:
+        raise typer.Exit(1)
 
 
 def _show_proposal(proposal: Proposal, output: Path | None, as_json: bool) -> None:
@@ -190,8 +190,8 @@ def verify(plan_file: PlanFile, as_json: AsJson = False) -> None:
 def undo(
     what: Annotated[
         str | None,
-        typer.Argument(
-            help="A run's number (see `genrekit tag runs`) or a file.", show_default="the last run"
+        argument(
+            "A run's number (see `genrekit tag runs`) or a file.", show_default="the last run"
         ),
     ] = None,
     db: Db = None,
@@ -254,12 +254,4 @@ def _end_report(report: ApplyReport, done: str, unchanged: str, as_json: bool) -
             counts.append(f"{len(report.unchanged)} {unchanged}")
         typer.echo(", ".join([*counts, f"{len(report.failures)} failed"]))
     if report.failures:
-        raise typer.Exit(1)
-
-
-def _end(failures: dict[str, str]) -> None:
-    """Name each failure on standard error, and exit with 1 where there is one."""
-    for path, reason in failures.items():
-        console.complain(path, reason)
-    if failures:
         raise typer.Exit(1)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from genrekit.cli import console
-from genrekit.cli.options import Exclude, option, output_option, spread
+from genrekit.cli.options import Exclude, argument, option, output_option, spread
 from genrekit.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -27,9 +27,9 @@ class TrainOptions:
 
     arguments: Annotated[
         list[str] | None,
-        typer.Argument(
+        argument(
+            "A recipe, and values that differ from it, such as optimiser.lr=1e-3.",
             metavar="[RECIPE.toml] [KEY=VALUE]...",
-            help="A recipe, and values that differ from it, such as optimiser.lr=1e-3.",
         ),
     ] = None
     data: Annotated[

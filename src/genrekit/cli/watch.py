@@ -10,11 +10,11 @@ from typing import Annotated
 import typer
 
 from genrekit.cli import console, library
-from genrekit.cli.options import Db, Jobs, JsonLines, Model, Nice, option
+from genrekit.cli.options import Db, Jobs, JsonLines, Model, Nice, argument, option
 
 
 def command(
-    folder: Annotated[Path, typer.Argument(help="The folder to watch.")],
+    folder: Annotated[Path, argument("The folder to watch.")],
     model: Model = None,
     db: Db = None,
     interval: Annotated[float, option("Seconds between two checks.", min=0.1)] = 5.0,

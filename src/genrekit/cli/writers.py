@@ -25,12 +25,7 @@ if TYPE_CHECKING:
 TOP_IN_TEXT = 3
 
 Kind = Literal["text", "json", "csv", "labels", "png"]
-_TIMELINE_KINDS: dict[str, Kind] = {
-    ".csv": "csv",
-    ".json": "json",
-    ".png": "png",
-    ".txt": "labels",
-}
+_TIMELINE_KINDS: dict[str, Kind] = {".csv": "csv", ".json": "json", ".png": "png", ".txt": "labels"}
 Write = Callable[["Prediction | FailedFile"], None]
 
 
@@ -49,7 +44,7 @@ def opened(path: Path | None, kind: Kind) -> Iterator[IO[Any]]:
             if kind == "png":
                 yield binary
                 return
-            stream = _utf8(binary)
+            stream = io.TextIOWrapper(binary, "utf-8", "backslashreplace", newline="")
             yield stream
             stream.detach()  # flushes; write_beside closes what lies below
     elif kind == "text" or not isinstance(sys.stdout, io.TextIOWrapper):
@@ -57,10 +52,6 @@ def opened(path: Path | None, kind: Kind) -> Iterator[IO[Any]]:
     else:
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace", newline="")
         yield sys.stdout
-
-
-def _utf8(binary: IO[bytes]) -> io.TextIOWrapper:
-    return io.TextIOWrapper(binary, encoding="utf-8", errors="backslashreplace", newline="")
 
 
 def timeline_kind(path: Path) -> Kind:

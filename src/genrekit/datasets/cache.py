@@ -397,10 +397,7 @@ def _unwritable(folder: Path, error: OSError) -> str:
 
 
 def _encode(features: NDArray[np.float32], floor_db: float) -> Codes:
-    """Turn dB of shape (n_bins, n_frames) into codes of shape (n_frames, n_bins).
-
-    A crop is then one contiguous piece of the file.
-    """
+    """Turn dB (n_bins, n_frames) into codes (n_frames, n_bins): a crop is one piece of the file."""
     steps = np.rint((features.T - np.float32(floor_db)) * np.float32(_STEPS_PER_DB))
     return np.ascontiguousarray(np.clip(steps, 0, _HIGHEST_CODE), dtype="<u2")
 

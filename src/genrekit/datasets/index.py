@@ -40,8 +40,11 @@ def hashes(
     Raises:
         DatasetError: a file is gone or cannot be read.
     """
+    import platformdirs
+
     unique = list(dict.fromkeys(paths))
-    cache = _cache_file(unique, folder or _cache_folder())
+    home = Path(platformdirs.user_cache_dir("genrekit", appauthor=False))
+    cache = _cache_file(unique, folder or home / "sha256")
     known = _load(cache)
 
     def entry(path: Path) -> Entry:
@@ -66,12 +69,6 @@ def _entry(path: Path, known: Entry | None) -> Entry:
         raise DatasetError(
             f"{path} cannot be read: {error.strerror}; restore or remove it"
         ) from error
-
-
-def _cache_folder() -> Path:
-    import platformdirs
-
-    return Path(platformdirs.user_cache_dir("genrekit", appauthor=False)) / "sha256"
 
 
 def _cache_file(paths: list[Path], folder: Path) -> Path:

@@ -16,6 +16,7 @@ from pathlib import Path
 from genrekit.errors import LibraryError
 
 BUSY_SECONDS = 30.0
+TAGS = ("artist", "album_artist", "album", "title")  # the columns of a file's tags, but its genres
 APPLICATION_ID = 0x47454E52  # "GENR"
 
 # One script a version: a database of version n has had the first n. Never edit one that was
@@ -183,11 +184,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _version(connection: sqlite3.Connection, path: Path) -> int:
-    """Return how many scripts a database has had.
-
-    Raises:
-        LibraryError: it is another program's, or a newer genrekit's.
-    """
+    """Return how many scripts a database has had; another program's and newer ones are refused."""
     # One statement sees one state, while another process may be making the database.
     version, owner, n_tables = connection.execute(
         "SELECT user_version, application_id, (SELECT count(*) FROM sqlite_master) "

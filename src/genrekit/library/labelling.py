@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -167,10 +167,9 @@ def _groups(tracks: list[Tagged]) -> Mapping[str, str]:
     for track in tracks:
         for key in _ties(track):
             parent[root(key)] = root(track.digest)
-    members: dict[str, list[str]] = defaultdict(list)
-    for track in tracks:
-        members[root(track.digest)].append(track.digest)
-    return {d: f"group {n}" for n, digests in enumerate(members.values(), 1) for d in digests}
+    roots = {track.digest: root(track.digest) for track in tracks}
+    numbers = {key: number for number, key in enumerate(dict.fromkeys(roots.values()), 1)}
+    return {digest: f"group {numbers[key]}" for digest, key in roots.items()}
 
 
 def _ties(track: Tagged) -> Iterator[str]:

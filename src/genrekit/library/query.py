@@ -21,7 +21,6 @@ _ENTRIES = """
     SELECT files.*, p.probabilities, p.duration_seconds, p.warnings
     FROM files LEFT JOIN predictions AS p ON p.audio_id = files.audio_id AND p.model_id = :model
 """
-_TAGS = ("artist", "album_artist", "album", "title")
 
 
 @dataclass(frozen=True)
@@ -246,7 +245,7 @@ def _entry(
     return LibraryEntry(
         path=path,
         genres=genres,
-        tags={name: row[name] for name in _TAGS},
+        tags={name: row[name] for name in database.TAGS},
         probabilities=probabilities,
         agreement=agreement,
         duration_seconds=row["duration_seconds"],

@@ -181,9 +181,8 @@ class _Scan:
         for files in store.pending(
             self.connection, self.model, retry=self.retry, n_files=engine.map_items
         ):
-            new = [
-                AnalysisRequest("identify", each.file) for each in files if each.state != "known"
-            ]
+            unknown = (each.file for each in files if each.state != "known")
+            new = [AnalysisRequest("identify", file) for file in unknown]
             yield Round(processing.blocks_of(new, engine.block_items))
             self._save_identities()
             paths = [each.file.path for each in files]
@@ -203,10 +202,8 @@ class _Scan:
                 self.report.n_analysed += 1
                 n_done += 1
             elif isinstance(result, Failure) and result.item.task == "analyse":
-                paths = store.save_audio_error(
-                    self.connection, result.item.audio, result.message, _is_deadly(result)
-                )
-                self._fail(paths, result)
+                why = (result.message, _is_deadly(result))
+                self._fail(store.save_audio_error(self.connection, result.item.audio, *why), result)
                 n_done += 1
             else:
                 self.identities.append(result)
@@ -221,9 +218,8 @@ class _Scan:
                     store.save_identity(self.connection, result)
                 elif os.path.lexists(result.item.file.path):
                     self._fail([result.item.file.path], result)
-                    store.save_file_error(
-                        self.connection, result.item.file, result.message, _is_deadly(result)
-                    )
+                    why = (result.message, _is_deadly(result))
+                    store.save_file_error(self.connection, result.item.file, *why)
         self.identities.clear()
 
     def _fail(self, paths: Sequence[bytes], failure: Failure[AnalysisRequest]) -> None:

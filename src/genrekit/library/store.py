@@ -7,7 +7,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, astuple, dataclass
 from typing import TYPE_CHECKING
 
 from genrekit.library import database
@@ -66,19 +66,13 @@ class PendingFile:
 def save_model(connection: sqlite3.Connection, folder: ModelFolder) -> int:
     """Save a model as the one that was used last; return its id."""
     card = folder.card
+    about = (card.onnx_sha256, card.name, card.version, json.dumps(card.labels))
     row = connection.execute(
         "INSERT INTO models (sha256, name, version, labels, path, last_scan_ns) "
         "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (sha256) DO UPDATE SET name = excluded.name, "
         "version = excluded.version, path = excluded.path, last_scan_ns = excluded.last_scan_ns "
         "RETURNING id",
-        (
-            card.onnx_sha256,
-            card.name,
-            card.version,
-            json.dumps(card.labels),
-            database.encode_path(folder.path),
-            time.time_ns(),
-        ),
+        (*about, database.encode_path(folder.path), time.time_ns()),
     ).fetchone()
     return int(row["id"])
 
@@ -98,10 +92,9 @@ def start_walk(connection: sqlite3.Connection) -> None:
 def add_walked(connection: sqlite3.Connection, files: Iterable[Found]) -> int:
     """Add to the list of the files that are there; return how many came."""
     rows = ((file.path, file.size_bytes, file.mtime_ns) for file in files)
+    query = "INSERT OR IGNORE INTO walked VALUES (?, ?, ?)"
     with database.transaction(connection):
-        return connection.executemany(
-            "INSERT OR IGNORE INTO walked VALUES (?, ?, ?)", rows
-        ).rowcount
+        return connection.executemany(query, rows).rowcount
 
 
 def count_pending(connection: sqlite3.Connection, model: int, *, retry: bool) -> dict[str, int]:
@@ -125,15 +118,10 @@ def pending(
         f"SELECT w.path, w.size_bytes, w.mtime_ns, {_STATE} AS state {_PENDING} "
         "AND w.path > :after ORDER BY w.path LIMIT :limit"
     )
-    after = b""
-    while True:
-        values = {"model": model, "retry": retry, "after": after, "limit": n_files}
-        rows = connection.execute(query, values)
-        files = [PendingFile(Found(*row[:3]), row["state"]) for row in rows]
-        if not files:
-            return
-        yield files
-        after = files[-1].file.path
+    values = {"model": model, "retry": retry, "after": b"", "limit": n_files}
+    while rows := connection.execute(query, values).fetchall():
+        yield [PendingFile(Found(*row[:3]), row["state"]) for row in rows]
+        values["after"] = rows[-1]["path"]
 
 
 def count_walked(connection: sqlite3.Connection, folder: bytes) -> int:
@@ -181,19 +169,9 @@ def delete_moved(connection: sqlite3.Connection, absent: Sequence[bytes]) -> int
 def save_identity(connection: sqlite3.Connection, identity: Identity) -> None:
     """Save which audio a file holds, and its tags."""
     connection.execute("INSERT OR IGNORE INTO audio (digest) VALUES (?)", (identity.digest,))
-    tags = identity.tags
-    connection.execute(
-        _IDENTIFY,
-        _columns(identity.file)
-        | {
-            "digest": identity.digest,
-            "genres": json.dumps(tags.genres),
-            "artist": _text(tags.artist),
-            "album_artist": _text(tags.album_artist),
-            "album": _text(tags.album),
-            "title": _text(tags.title),
-        },
-    )
+    tags = {name: _text(getattr(identity.tags, name)) for name in database.TAGS}
+    found = {"digest": identity.digest, "genres": json.dumps(identity.tags.genres)}
+    connection.execute(_IDENTIFY, _columns(identity.file) | tags | found)
 
 
 def save_genres(
@@ -242,16 +220,10 @@ def without_prediction(
 
 def save_prediction(connection: sqlite3.Connection, model: int, analysis: Analysis) -> None:
     """Save what a model predicts of audio."""
+    audio, *values, warnings = astuple(analysis)
     connection.execute(
         "INSERT OR REPLACE INTO predictions VALUES (?, ?, ?, ?, ?, ?)",
-        (
-            analysis.audio,
-            model,
-            analysis.probabilities,
-            analysis.embedding,
-            analysis.duration_seconds,
-            json.dumps(analysis.warnings),
-        ),
+        (audio, model, *values, json.dumps(warnings)),
     )
 
 
@@ -273,15 +245,8 @@ def below(folder: bytes) -> dict[str, bytes]:
 
 
 def _columns(file: Found) -> dict[str, object]:
-    nothing = dict.fromkeys(("digest", "error", "artist", "album_artist", "album", "title"))
-    return {
-        "path": file.path,
-        "size_bytes": file.size_bytes,
-        "mtime_ns": file.mtime_ns,
-        "genres": "[]",
-        "is_quarantined": False,
-        **nothing,
-    }
+    nothing = dict.fromkeys(("digest", "error", *database.TAGS))
+    return asdict(file) | nothing | {"genres": "[]", "is_quarantined": False}
 
 
 def _text(text: str | None) -> str | None:
