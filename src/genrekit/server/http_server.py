@@ -45,7 +45,8 @@ class Connection(H11Protocol):
 
         A client that sends them in crumbs is dropped before they are parsed.
         """
-        self._n_lines += data.count(b"\r\n")
+        if self._is_chunked(data):
+            self._n_lines += data.count(b"\r\n")
         self._n_reads += 1
         self._n_bytes += len(data)
         if self._comes_in_crumbs():
@@ -54,6 +55,12 @@ class Connection(H11Protocol):
             return
         super().data_received(data)
         self._time()
+
+    def _is_chunked(self, data: bytes) -> bool:
+        """Whether a request's body is framed by lines: by its head, or by what may be its head."""
+        is_head = self.cycle is None or self.cycle.response_complete
+        known = any(name == b"transfer-encoding" for name, _ in self.headers or ())
+        return known or (is_head and b"transfer-encoding" in data.lower())
 
     def _comes_in_crumbs(self) -> bool:
         has_tiny_chunks = self._n_lines > _FREE_LINES + self._n_bytes / _MIN_LINE_BYTES
