@@ -7,6 +7,7 @@ as are asked for; see docs/reliability.md.
 from __future__ import annotations
 
 import io
+import os
 import resource
 import tempfile
 from collections import Counter
@@ -295,7 +296,8 @@ def attempt(target: str, folder: Path, keep: bool, number: int) -> tuple[str, st
 
 
 def _peak_bytes() -> int:
-    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    # Not first of all getrusage: what it counts of a new process begins with its parent's memory.
+    own = _high_water(os.getpid()) or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return max([own, *(_high_water(pid) for pid in isolation.idle_pids())])
 
 

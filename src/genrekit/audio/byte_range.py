@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from typing import IO, NamedTuple
 
 _WINDOW_BYTES = 1 << 20
@@ -73,7 +74,7 @@ class AudioBytes:
     def __init__(self, stream: IO[bytes]) -> None:
         """Look at an open file."""
         self._stream = stream
-        self._size = stream.seek(0, io.SEEK_END)
+        self._size = os.fstat(stream.fileno()).st_size
         self._window, self._first = b"", 0
 
     def __len__(self) -> int:
