@@ -36,7 +36,7 @@ LOSSY = {
 Predictions = dict[str, list[Prediction]]
 
 
-@pytest.fixture(scope="module", params=[4, pytest.param(17, marks=pytest.mark.full)])
+@pytest.fixture(scope="module", params=[2, pytest.param(17, marks=pytest.mark.full)])
 def predictions(
     request: pytest.FixtureRequest, shared_data: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Predictions]:
