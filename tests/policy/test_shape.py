@@ -11,10 +11,8 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
+from test_layers import MODULES
 
-import genrekit
-
-ROOT = Path(genrekit.__file__).parent
 TESTS = Path(__file__).resolve().parents[1]
 DEEPEST = 9  # modules in a chain of imports
 # Words that are not the field's, as words of prose and as parts of names.
@@ -28,16 +26,6 @@ PRIVATE_NAMES = {
 }
 
 
-def modules() -> dict[str, Path]:
-    """Return every module of the package by its dotted name."""
-    found = {}
-    for path in sorted(ROOT.rglob("*.py")):
-        parts = ("genrekit", *path.relative_to(ROOT).with_suffix("").parts)
-        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
-    return found
-
-
-MODULES = modules()
 TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in MODULES.items()}
 
 
