@@ -64,6 +64,7 @@ def id3_rest(tag: bytes) -> tuple[list[bytes], int]:
     length = sum((length >> 8 * place & 0x7F) << 7 * place for place in range(4))
     body = tag[10 : 10 + length]
     if flags & 0x80 and version < 4:
+        assert not re.search(rb"\xff[\xe0-\xff]|\xff\Z", body), "a synchronisation is left"
         body = body.replace(b"\xff\x00", b"\xff")
     here = 0
     if flags & 0x40:
@@ -92,10 +93,9 @@ def check_extended(version: int, body: bytes, length: int, end: int) -> None:
     """An extended header must say what is true of the tag as it is now; its frames end at end."""
     frames = body[length:]
     if version == 3:
-        # The zero that unsynchronisation puts behind a last FF may count on either side.
-        n_padding = len(body) - min(end, len(body))
-        assert abs(int.from_bytes(body[6:10], "big") - n_padding) <= 1
-        frames = frames[: len(frames) - int.from_bytes(body[6:10], "big")]
+        n_padding = len(body) - end
+        assert int.from_bytes(body[6:10], "big") == n_padding
+        frames = frames[: len(frames) - n_padding]
         checksum = body[10:length]
     else:
         checksum = body[7:length]

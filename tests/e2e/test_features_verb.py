@@ -149,7 +149,7 @@ def test_a_table_that_could_not_be_written_resumes_but_for_changed_files(
         write(tmp_path / "in" / f"{index}.wav", 0.3, seed=index)
     table = tmp_path / "t.csv"
     with monkeypatch.context() as patch:
-        patch.setattr(parts, "write_beside", full_disk)
+        patch.setattr(parts, "csv_file", full_disk)
         code, output = extract(tmp_path / "in", "-o", table)
     assert code == 1
     assert "No space left" in output

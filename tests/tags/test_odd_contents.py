@@ -134,6 +134,27 @@ def test_id3v2_before_the_audio(tags: list[bytes], every_format: Path, tmp_path:
     )
 
 
+@pytest.mark.parametrize("n_padding", [0, 400])
+@pytest.mark.parametrize(("version", "extended"), [(2, ""), (3, ""), (3, "checksum")])
+def test_a_frame_that_ends_in_ff_becomes_the_last_one(
+    version: int, extended: str, n_padding: int, every_format: Path, tmp_path: Path
+) -> None:
+    """Behind an FF an unsynchronised tag has a zero of its own, before padding and audio alike."""
+    frames = [(b"TCON", 0, b"\0Rock"), (b"TIT2", 0, b"\1\xff\xfeA\0\xff"), (b"TCON", 0, b"\0Pop")]
+    tag = odd_tags.id3(
+        version,
+        [
+            (b"TCO ", *frame[1:]) if version == 2 and frame[0] == b"TCON" else frame
+            for frame in frames
+        ],
+        is_unsynchronised=True,
+        extended=extended,
+        n_padding=n_padding,
+    )
+    audio = (every_format / "id3v24.mp3").read_bytes()
+    check(tmp_path / "a.mp3", tag + audio, stacked(audio, 1, lambda tail: [tail]))
+
+
 @odd()
 @given(first=ID3, ape=APE, last=WITH_FOOTER, v1=V1)
 def test_tags_before_and_behind(

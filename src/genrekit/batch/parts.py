@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from genrekit.errors import BatchError
 from genrekit.files import write_beside
+from genrekit.tables import csv_file
 
 if TYPE_CHECKING:
     from genrekit.batch.feature_task import PublishedTable
@@ -172,15 +172,12 @@ def join_csv(storage: Storage, files: Iterable[str], output: Path, table: Publis
         How many rows were written.
     """
     n_rows = 0
-    with write_beside(output) as binary:
-        stream = io.TextIOWrapper(binary, "utf-8", errors="backslashreplace", newline="")
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(table.header)
+    with csv_file(output) as write_row:
+        write_row(table.header)
         for _, rows in groupby(read_rows(storage, files), key=lambda row: row["path"]):
             for number, row in enumerate(row for row in rows if "error" not in row):
-                writer.writerow(table.cells(row, number))
+                write_row(table.cells(row, number))
                 n_rows += 1
-        stream.detach()  # flushes; write_beside closes what lies below
     return n_rows
 
 

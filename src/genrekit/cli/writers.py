@@ -5,7 +5,6 @@ A timeline can also be an image or a label track that Audacity imports.
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import sys
@@ -16,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal
 
 from genrekit.cli import console
 from genrekit.files import write_beside
+from genrekit.tables import csv_rows, utf8_text
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -44,9 +44,8 @@ def opened(path: Path | None, kind: Kind) -> Iterator[IO[Any]]:
             if kind == "png":
                 yield binary
                 return
-            stream = io.TextIOWrapper(binary, "utf-8", "backslashreplace", newline="")
-            yield stream
-            stream.detach()  # flushes; write_beside closes what lies below
+            with utf8_text(binary) as stream:
+                yield stream
     elif kind == "text" or not isinstance(sys.stdout, io.TextIOWrapper):
         yield sys.stdout
     else:
@@ -123,12 +122,14 @@ def _timelines(kind: Kind, stream: IO[Any]) -> Write:
 def _csv_rows(stream: IO[str], labels: Sequence[str], top: int | None) -> Write:
     from genrekit import prediction
 
-    rows = csv.DictWriter(stream, list(prediction.columns(labels)), lineterminator="\n")
-    rows.writeheader()
+    columns = prediction.columns(labels)
+    write_row = csv_rows(stream)
+    write_row(columns)
 
     def write(result: Prediction | FailedFile) -> None:
         row = prediction.row(result.to_dict(top))
-        rows.writerow(row | {"warnings": " ".join(row["warnings"] or ())})
+        row["warnings"] = " ".join(row["warnings"] or ())
+        write_row(row.get(name) for name in columns)
         stream.flush()
 
     return write

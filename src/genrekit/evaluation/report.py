@@ -14,6 +14,7 @@ from genrekit.files import write_beside
 from genrekit.models import registry
 from genrekit.models.card import TrainingData
 from genrekit.models.registry import ModelFolder
+from genrekit.tables import csv_file
 
 COLUMNS = ("track_id", "path", "artist_group", "genre", "label", "correct", "probability", "error")
 
@@ -106,10 +107,8 @@ def _epochs(path: Path | None) -> list[dict[str, float]]:
 
 
 def _write_predictions(result: EvaluationResult, path: Path) -> None:
-    with write_beside(path, "w") as stream:
-        rows = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
-        rows.writeheader()
-        for track in result.tracks:
-            row = track.model_dump(exclude={"n_segments", "group"})
-            rows.writerow({**row, "correct": int(track.correct)})
-        rows.writerows(failure.model_dump() for failure in result.failures)
+    tracks = [track.model_dump() | {"correct": int(track.correct)} for track in result.tracks]
+    with csv_file(path) as write_row:
+        write_row(COLUMNS)
+        for row in (*tracks, *(failure.model_dump() for failure in result.failures)):
+            write_row(row.get(name) for name in COLUMNS)

@@ -8,7 +8,6 @@ functional is the Potts model of Winkler & Liebscher (2002), J. Nonparametric St
 
 from __future__ import annotations
 
-import csv
 import io
 from dataclasses import dataclass
 from itertools import pairwise
@@ -19,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrekit.prediction import Prediction
+from genrekit.tables import csv_rows
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -102,13 +102,13 @@ class Timeline:
     def to_csv(self, *, header: bool = True) -> str:
         """Return one row a cell: path, start, end, its label, its span's label, probabilities."""
         stream = io.StringIO()
-        rows = csv.writer(stream, lineterminator="\n")
+        write_row = csv_rows(stream)
         if header:
-            rows.writerow(["path", "start_seconds", "end_seconds", "label", "span", *self.labels])
+            write_row(["path", "start_seconds", "end_seconds", "label", "span", *self.labels])
         for cell in self.cells:
             span = next(s for s in self.spans if s.end_seconds >= cell.end_seconds)
             times = (cell.start_seconds, cell.end_seconds)
-            rows.writerow([self.path, *times, cell.label, span.label, *cell.probabilities.values()])
+            write_row([self.path, *times, cell.label, span.label, *cell.probabilities.values()])
         return stream.getvalue()
 
     def to_audacity(self) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -13,8 +11,8 @@ from typing import Any
 from genrekit.batch import parts
 from genrekit.files import write_beside
 from genrekit.library.query import LibraryEntry
+from genrekit.tables import csv_file
 
-_FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 Written = tuple[int, list[Path]]
 _PLAIN = ("path", "label", "probability", "agreed_label", "disagrees", "genres", "artist")
 COLUMNS = (*_PLAIN, "album_artist", "album", "title", "duration_seconds")
@@ -56,21 +54,13 @@ def row(entry: LibraryEntry, labels: Sequence[str]) -> dict[str, Any]:
 
 
 def _write_csv(entries: Iterable[LibraryEntry], labels: Sequence[str], target: Path) -> Written:
-    with write_beside(target) as binary:
-        stream = io.TextIOWrapper(binary, "utf-8", "backslashreplace", newline="")
-        rows = csv.DictWriter(stream, [*COLUMNS, *labels], lineterminator="\n")
-        rows.writeheader()
-        n_written = 0
+    n_written = 0
+    with csv_file(target) as write_row:
+        write_row([*COLUMNS, *labels])
         for entry in entries:
-            rows.writerow({name: _cell(value) for name, value in row(entry, labels).items()})
+            write_row(row(entry, labels).values())
             n_written += 1
-        stream.detach()
     return n_written, []
-
-
-def _cell(value: Any) -> Any:
-    """Keep a spreadsheet from taking text for a formula."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULAS) else value
 
 
 def _write_json_lines(

@@ -7,8 +7,6 @@ folds keep them together.
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -17,9 +15,9 @@ from pathlib import Path
 
 from genrekit import labels
 from genrekit.errors import AudioError, DatasetError, TagError
-from genrekit.files import write_beside
 from genrekit.library import database
 from genrekit.library.walk import walk
+from genrekit.tables import csv_file
 from genrekit.tags import spelling
 from genrekit.tags.formats.contents import TagContents
 
@@ -144,14 +142,11 @@ def _read(path: Path, name: Callable[[str], str | None]) -> Tagged | str:
 
 def _write(target: Path, tracks: list[Tagged]) -> None:
     groups = _groups(tracks)
-    with write_beside(target) as binary:
-        stream = io.TextIOWrapper(binary, "utf-8", newline="")
-        rows = csv.writer(stream)
-        rows.writerow(["path", "genre", "artist", "split", "track_id"])
+    with csv_file(target, errors="strict") as write_row:
+        write_row(["path", "genre", "artist", "split", "track_id"])
         for track in tracks:
             group = groups[track.digest]
-            rows.writerow([track.path, track.genre, group, "train", track.digest[:16]])
-        stream.detach()
+            write_row([track.path, track.genre, group, "train", track.digest[:16]])
 
 
 def _groups(tracks: list[Tagged]) -> Mapping[str, str]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 
 from genrekit import plotting
-from genrekit.files import write_beside
+from genrekit.tables import csv_file
 
 METRICS, PLOT = "metrics.csv", "curves.png"
 
@@ -23,10 +22,10 @@ def write(path: Path, rows: list[dict[str, float]], columns: Sequence[str]) -> N
     Raises:
         OSError: the file cannot be written.
     """
-    with write_beside(path, "w") as stream:
-        writer = csv.DictWriter(stream, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    with csv_file(path) as write_row:
+        write_row(columns)
+        for row in rows:
+            write_row(row[name] for name in columns)
 
 
 def draw(path: Path, rows: list[dict[str, float]], of: str = "validation tracks") -> None:

@@ -23,7 +23,8 @@ export function timelineCsv(timeline) {
 }
 
 function quoted(value) {
-  const text = String(value);
+  const isFormula = typeof value === "string" && /^[=+\-@\t\r]/.test(value); // to a spreadsheet
+  const text = isFormula ? `'${value}` : String(value);
   return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 

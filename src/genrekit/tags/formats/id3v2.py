@@ -240,7 +240,10 @@ class Id3v2Tag:
             kept += [self._bytes(here, old.start), new]
             here, new = old.end, b""
         kept.append(self._bytes(here, self._end))
-        return self._finished(b"".join(kept), self._bytes(self._end, len(self._body)))
+        frames = b"".join(kept)
+        if self._is_unsynchronised and frames.endswith(b"\xff"):  # a later frame has been removed
+            frames += b"\0"
+        return self._finished(frames, self._bytes(self._end, len(self._body)))
 
     def _bytes(self, start: int, end: int) -> bytes:
         """Return the file's own bytes for a part of the body."""
