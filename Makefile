@@ -3,6 +3,7 @@
 # make system                  install the Debian packages that the tests need (ffmpeg, flac, chromium)
 # make full                    the long tests: crashes by the hundred, load, fuzzing
 # make fuzz CASES=2000         try mutated files, as many of each kind, on everything that reads files
+# make docs                    build the documentation site in build/docs
 # make bench                   measure the speed against decoding alone and the plain ways
 # make mutations               break the code in five ways; the tests must notice each one
 # make clean                   remove the environments, caches and made tracks
@@ -14,7 +15,7 @@ PIP_FLAGS := --quiet --disable-pip-version-check
 # The raw text, so that a name with a dollar sign or a space arrives as it was typed.
 export GENREKIT_FILE := $(value FILE)
 
-.PHONY: help predict test system full fuzz bench mutations clean
+.PHONY: help predict test docs system full fuzz bench mutations clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -48,6 +49,9 @@ test: .venv-dev/.installed
 system:
 	@PYTHON="$(PYTHON)" scripts/system
 
+docs: .venv-dev/.installed
+	.venv-dev/bin/python -m sphinx --fail-on-warning --fresh-env --quiet docs build/docs
+
 full: .venv-dev/.installed
 	GENREKIT_FULL=1 .venv-dev/bin/python -m pytest -m full
 
@@ -62,4 +66,4 @@ mutations: .venv-dev/.installed
 
 clean:
 	rm -rf .venv .venv-dev .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.* htmlcov \
-		build dist demo
+		build dist demo docs/generated

@@ -107,3 +107,21 @@ def test_the_page_on_scikit_learn_runs() -> None:
     found = doctest.testfile(str(ROOT / "docs" / "scikit-learn.md"), module_relative=False)
     assert found.attempted > 15
     assert found.failed == 0
+
+
+def pages() -> list[Path]:
+    return sorted(ROOT.glob("docs/*.md"))
+
+
+@pytest.mark.parametrize("document", pages(), ids=lambda path: path.name)
+def test_the_first_line_of_a_page_says_for_whom_it_is(document: Path) -> None:
+    first = next(line for line in lines(document)[1:] if line)
+    assert first.startswith("*For ")
+
+
+def test_every_page_stands_once_in_the_contents_of_the_site() -> None:
+    index = ROOT / "docs/index.md"
+    contents = re.findall(r"```\{toctree\}(.*?)```", index.read_text(encoding="utf-8"), re.DOTALL)
+    entries = [line for part in contents for line in part.split() if not line.startswith(":")]
+    named = [entry for entry in entries if (ROOT / f"docs/{entry}.md") in pages()]
+    assert sorted(named) == [page.stem for page in pages() if page != index]

@@ -16,6 +16,8 @@ from genrekit.training.recipe.claim import Claim
 LINE_LENGTH = 120
 HEAD = """# Results
 
+*For students and researchers: what published systems claim, and what they reach.*
+
 Written by `genrekit reproduce`; no number here is typed by hand. Each row is a recipe of
 `recipes/reproductions/`; its numbers are in `results/NAME.json`, with the resolved recipe, the
 commit and the cost.

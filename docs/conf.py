@@ -1,0 +1,102 @@
+"""How Sphinx builds the documentation site: `make docs`.
+
+The reference of the command line is what the program's own help says, and the tree of genres is
+the label file's: both are written anew for each build, and are not committed.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent
+GENERATED = HERE / "generated"
+LABEL_SETS = ROOT / "src/genrekit/labels"
+HELP = {**os.environ, "COLUMNS": "100"}
+
+with (ROOT / "pyproject.toml").open("rb") as file:
+    PACKAGE = tomllib.load(file)["project"]
+
+project = "genrekit"
+author = copyright = "The genrekit developers"
+release = PACKAGE["version"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+html_theme = "furo"
+html_title = f"genrekit {release}"
+html_favicon = "../src/genrekit/server/page/icon.svg"
+
+myst_heading_anchors = 4  # links to headings, as GitHub makes them
+myst_all_links_external = False
+suppress_warnings = ["myst.strikethrough"]
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "description"
+autodoc_typehints_description_target = "documented"
+napoleon_google_docstring = True
+napoleon_numpy_docstring = False
+napoleon_use_rtype = False
+
+
+def write_reference(_: object) -> None:
+    """Write the pages that the program and its data make themselves."""
+    GENERATED.mkdir(exist_ok=True)
+    (GENERATED / "cli.md").write_text(command_line(), encoding="utf-8")
+    (GENERATED / "labels.md").write_text(label_sets(), encoding="utf-8")
+
+
+def command_line() -> str:
+    """Return the help of every verb as a page."""
+    from genrekit.cli import main
+
+    parts = ["# Command line", "*For everybody who types commands: what `--help` prints.*"]
+    parts += ["## genrekit", help_of()]
+    for verb, module in main.verbs().items():
+        parts += [f"## genrekit {verb}", help_of(verb)]
+        if hasattr(module, "app"):
+            for command in module.app.registered_commands:
+                name = command.name or command.callback.__name__.replace("_", "-")
+                parts += [f"### genrekit {verb} {name}", help_of(verb, name)]
+    return "\n\n".join(parts) + "\n"
+
+
+def help_of(*verb: str) -> str:
+    """Run the program with --help; return what it prints, fenced."""
+    command = [sys.executable, "-m", "genrekit.cli.main", *verb, "--help"]
+    found = subprocess.run(command, capture_output=True, text=True, check=True, env=HELP)
+    return f"```text\n{found.stdout.strip()}\n```"
+
+
+def label_sets() -> str:
+    """Return the label sets as a page: each label, what else it is called, and its tree."""
+    parts = [
+        "# Label sets",
+        "*For everybody who maps genres: every label that genrekit knows, and its other names.*",
+        "A set is a TOML file of `src/genrekit/labels/`. A label stands under its wider genre.",
+    ]
+    for path in sorted(LABEL_SETS.glob("*.toml")):
+        with path.open("rb") as file:
+            found = tomllib.load(file)
+        if "aliases" in found:
+            labels = tree(found["aliases"], found.get("parents", {}))
+            parts += [f"## {path.stem}", "\n".join(labels)]
+    return "\n\n".join(parts) + "\n"
+
+
+def tree(aliases: dict[str, Any], parents: dict[str, str], above: str | None = None) -> list[str]:
+    """Return the labels below one as the lines of a nested list."""
+    lines = []
+    for label in sorted(label for label in aliases if parents.get(label) == above):
+        others = aliases[label]
+        lines.append(f"- {label}" + (f" ({', '.join(others)})" if others else ""))
+        lines += [f"  {line}" for line in tree(aliases, parents, label)]
+    return lines
+
+
+def setup(app: Any) -> None:
+    """Write the generated pages before Sphinx looks for pages."""
+    app.connect("builder-inited", write_reference)
