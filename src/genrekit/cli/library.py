@@ -17,11 +17,13 @@ from genrekit.cli.options import (
     JsonLines,
     Model,
     Nice,
+    api_key_option,
     argument,
     option,
     output_option,
     spread,
 )
+from genrekit.errors import GenrekitError
 
 if TYPE_CHECKING:
     from genrekit.library.agreement import Agreement
@@ -296,6 +298,61 @@ def duplicates(
     if n_copies and not as_json:
         size = f"{n_bytes / 1e6:.1f} MB"
         typer.echo(f"recordings with copies: {n_recordings}; surplus files: {n_copies}, {size}")
+
+
+@dataclass(frozen=True)
+class LibraryServeOptions:
+    """What ``library serve`` takes."""
+
+    db: Db = None
+    host: Annotated[str, option("Accept connections to this address.")] = "127.0.0.1"
+    port: Annotated[int, option("0 takes a free one.", min=0, max=65535)] = 8001
+    read_only: Annotated[bool, option("Show everything, change nothing.")] = False
+    api_key: Annotated[str | None, api_key_option("a random token")] = None
+
+
+@app.command()
+@spread(LibraryServeOptions)
+def serve(options: LibraryServeOptions) -> None:
+    """Show the library in the browser: search, review and write tags, teach; Ctrl-C ends it.
+
+    Examples:
+      genrekit library serve
+      genrekit library serve --db party.sqlite3 --port 0 --read-only
+    """
+    import ipaddress
+
+    if options.api_key == "":
+        raise typer.BadParameter("the API key is empty; give one, or leave it out")
+    if options.host != "localhost" and not options.api_key:
+        try:
+            is_own = ipaddress.ip_address(options.host).is_loopback
+        except ValueError:
+            is_own = False
+        if not is_own:
+            raise typer.BadParameter(
+                f"other machines can connect to {options.host}; set GENREKIT_API_KEY to a key "
+                "that they have to enter, or leave --host out"
+            )
+    from genrekit.library import database
+
+    try:
+        from genrekit.library_server import application
+        from genrekit.library_server.access import Secret
+        from genrekit.server import http_server
+        from genrekit.server.settings import ServerLimits
+    except ModuleNotFoundError as error:
+        raise GenrekitError(f"serving needs {error.name}; pip install 'genrekit[serve]'") from error
+    path = options.db or database.default_path()
+    with database.opened(path):  # what is wrong with it is said before anything is served
+        pass
+    secret = Secret(options.api_key, is_key=True) if options.api_key else Secret()
+    served = application.create_library_app(path, secret, read_only=options.read_only)
+
+    def report(address: str) -> None:
+        console.say(f"genrekit: the library is at {secret.url(address)} (Ctrl-C ends it)")
+
+    http_server.run(served, ServerLimits(), options.host, options.port, report, grace_seconds=2)
 
 
 @app.command()

@@ -32,6 +32,15 @@ def output_option(text: str, **settings: Any) -> Any:
     return option(text, "--output", "-o", **settings)
 
 
+def api_key_option(without: str) -> Any:
+    """Return --api-key, which every verb that serves has; without it the default holds."""
+    return option(
+        "Require this key of every caller; the variable keeps it out of process lists.",
+        envvar="GENREKIT_API_KEY",
+        show_default=without,
+    )
+
+
 def check_share(share: float | None) -> float | None:
     """Return a share unchanged: the callback of an option.
 

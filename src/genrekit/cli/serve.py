@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from genrekit.cli import console
-from genrekit.cli.options import Jobs, MinPrecision, argument, option
+from genrekit.cli.options import Jobs, MinPrecision, api_key_option, argument, option
 from genrekit.errors import GenrekitError
 
 
@@ -31,14 +31,7 @@ def command(
     ] = None,
     workers: Jobs = None,
     min_precision: MinPrecision = None,
-    api_key: Annotated[
-        str | None,
-        option(
-            "Require this key of every caller; the variable keeps it out of process lists.",
-            envvar="GENREKIT_API_KEY",
-            show_default="everybody may call",
-        ),
-    ] = None,
+    api_key: Annotated[str | None, api_key_option("everybody may call")] = None,
     allow_origin: Annotated[
         list[str] | None,
         option("Let pages of this origin call (CORS), and answer to its name; again for more."),

@@ -20,7 +20,7 @@ TAGS = ("artist", "album_artist", "album", "title")  # the columns of a file's t
 APPLICATION_ID = 0x47454E52  # "GENR"
 
 # One script a version: a database of version n has had the first n. Never edit one that was
-# released; append another. A semicolon ends a statement, also in a comment.
+# released; append another. No comment holds a semicolon.
 SCHEMA = (
     """
     CREATE TABLE models (
@@ -84,6 +84,51 @@ SCHEMA = (
     CREATE INDEX tag_changes_by_path ON tag_changes (path);
     CREATE INDEX tag_changes_by_state ON tag_changes (state);
     """,
+    """
+    CREATE INDEX files_by_album ON files (album);
+    CREATE TABLE track_index (          -- what genrekit.library.track_index derives from the rest
+        file_id INTEGER PRIMARY KEY REFERENCES files (id) ON DELETE CASCADE,
+        label TEXT,                     -- the most probable one
+        probability REAL,
+        agreement TEXT NOT NULL,        -- agrees, disagrees, untagged or none
+        flags INTEGER NOT NULL,         -- a sum of track_index.Flag
+        path_key TEXT NOT NULL,         -- keys are what a table is sorted by
+        artist_key TEXT NOT NULL,
+        title_key TEXT NOT NULL,
+        album_key TEXT NOT NULL,
+        tag_key TEXT NOT NULL,
+        duration_seconds REAL,
+        words TEXT NOT NULL             -- what a search looks into
+    ) STRICT;
+    CREATE INDEX track_index_facts ON track_index (flags, label, probability);
+    CREATE TABLE track_index_state (
+        id INTEGER PRIMARY KEY CHECK (id = 1),
+        model_id INTEGER NOT NULL,      -- whose predictions it was derived from
+        version INTEGER NOT NULL,       -- of the rules it was derived by
+        revision INTEGER NOT NULL       -- grows with every change
+    ) STRICT;
+    -- Not INSERT OR IGNORE: the statement that fires a trigger would overrule its IGNORE.
+    CREATE TABLE track_index_stale (file_id INTEGER PRIMARY KEY) STRICT;
+    CREATE TRIGGER files_inserted AFTER INSERT ON files BEGIN
+        INSERT INTO track_index_stale VALUES (new.id) ON CONFLICT DO NOTHING;
+    END;
+    CREATE TRIGGER files_updated AFTER UPDATE ON files BEGIN
+        INSERT INTO track_index_stale VALUES (new.id) ON CONFLICT DO NOTHING;
+    END;
+    CREATE TRIGGER files_left_album AFTER UPDATE ON files WHEN old.album IS NOT new.album BEGIN
+        INSERT INTO track_index_stale SELECT id FROM files WHERE album = old.album
+        ON CONFLICT DO NOTHING;
+    END;
+    CREATE TRIGGER files_deleted AFTER DELETE ON files BEGIN
+        INSERT INTO track_index_stale VALUES (old.id) ON CONFLICT DO NOTHING;
+        INSERT INTO track_index_stale SELECT id FROM files WHERE album = old.album
+        ON CONFLICT DO NOTHING;
+    END;
+    CREATE TRIGGER predictions_inserted AFTER INSERT ON predictions BEGIN
+        INSERT INTO track_index_stale SELECT id FROM files WHERE audio_id = new.audio_id
+        ON CONFLICT DO NOTHING;
+    END;
+    """,
 )
 
 
@@ -96,7 +141,10 @@ def default_path() -> Path:
 
 @contextmanager
 def opened(
-    path: str | os.PathLike[str] | None = None, *, must_exist: bool = False
+    path: str | os.PathLike[str] | None = None,
+    *,
+    must_exist: bool = False,
+    any_thread: bool = False,
 ) -> Iterator[sqlite3.Connection]:
     """Open a library database, and make or upgrade it where needed.
 
@@ -106,6 +154,8 @@ def opened(
     Args:
         path: the file; None is the user's own, default_path.
         must_exist: refuse to make a new one.
+        any_thread: let any thread use the connection; the caller sees to it that one does at a
+            time.
 
     Raises:
         LibraryError: there is none, it is no library database, a newer genrekit wrote it, another
@@ -122,7 +172,12 @@ def opened(
     if os.fspath(path) != ":memory:":
         make_private(path)
     try:
-        connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+        connection = sqlite3.connect(
+            path,
+            timeout=BUSY_SECONDS,
+            isolation_level=None,
+            check_same_thread=not any_thread,
+        )
         try:
             _prepare(connection, path)
             yield connection
@@ -177,10 +232,20 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     with transaction(connection):
         for script in SCHEMA[_version(connection, path) :]:  # another process may have been faster
-            for statement in script.split(";"):
+            for statement in _statements(script):
                 connection.execute(statement)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {len(SCHEMA)}")
+
+
+def _statements(script: str) -> Iterator[str]:
+    """Give the statements of a script; a trigger holds several that are one."""
+    statement = ""
+    for part in script.split(";")[:-1]:
+        statement += part + ";"
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
 
 
 def _version(connection: sqlite3.Connection, path: Path) -> int:

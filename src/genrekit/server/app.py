@@ -72,7 +72,7 @@ def create_app(settings: Settings) -> FastAPI:
             expose_headers=["Location", "Retry-After"],
         )
     application.add_middleware(OriginCheck, allow_origins=settings.allow_origins)
-    application.add_middleware(Middleware, metrics=metrics)
+    application.add_middleware(Middleware, count=metrics.count)
     return application
 
 

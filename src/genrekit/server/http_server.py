@@ -113,7 +113,13 @@ class Connection(H11Protocol):
 
 
 def run(
-    application: FastAPI, limits: ServerLimits, host: str, port: int, report: Callable[[str], None]
+    application: FastAPI,
+    limits: ServerLimits,
+    host: str,
+    port: int,
+    report: Callable[[str], None],
+    *,
+    grace_seconds: int | None = None,
 ) -> None:
     """Serve until the process gets SIGTERM or Ctrl-C; then finish what runs.
 
@@ -123,12 +129,15 @@ def run(
         host: a name or address of this machine.
         port: 0 takes a free one.
         report: called with the address once connections are taken.
+        grace_seconds: what runs at the end gets this long; None is what the limits give a file.
 
     Raises:
         OSError: the address cannot be used.
     """
     _allow_many_connections()
     family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    if grace_seconds is None:
+        grace_seconds = round(limits.item_seconds) + _SHUTDOWN_GRACE_SECONDS
     with socket.create_server(address[:2], family=family, backlog=2048) as server:
         config = uvicorn.Config(
             application,
@@ -137,7 +146,7 @@ def run(
             log_level="warning",
             access_log=False,
             server_header=False,
-            timeout_graceful_shutdown=round(limits.item_seconds) + _SHUTDOWN_GRACE_SECONDS,
+            timeout_graceful_shutdown=grace_seconds,
         )
         name = f"[{host}]" if ":" in host else host
         report(f"http://{name}:{server.getsockname()[1]}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -33,6 +33,7 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "microphone=(self), camera=(), geolocation=()",
 }
+Count = Callable[[str, str, int, float], None]
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
@@ -84,8 +85,14 @@ class ServerMetrics(Collector):
 class Middleware:
     """The outermost middleware."""
 
-    def __init__(self, app: ASGIApp, metrics: ServerMetrics) -> None:
-        self._app, self._metrics = app, metrics
+    def __init__(self, app: ASGIApp, count: Count | None = None) -> None:
+        """Stand around an application.
+
+        Args:
+            app: what handles the requests.
+            count: called with method, route, status and seconds of each request that ended.
+        """
+        self._app, self._count = app, count
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request; count it when its response has been sent."""
@@ -112,6 +119,7 @@ class Middleware:
             failed = problems.response(500, problems.UNEXPECTED)
             await failed(scope, receive, send_with_headers)
         finally:
-            method = scope["method"] if scope["method"] in _METHODS else "other"
-            route = getattr(scope.get("route"), "path", "other")
-            self._metrics.count(method, route, status, perf_counter() - began)
+            if self._count:
+                method = scope["method"] if scope["method"] in _METHODS else "other"
+                route = getattr(scope.get("route"), "path", "other")
+                self._count(method, route, status, perf_counter() - began)

@@ -24,17 +24,21 @@ _SAME = {"same-origin", "none"}  # "none": typed by the user
 class OriginCheck:
     """Middleware that refuses requests to other hosts and posts from pages of other sites."""
 
-    def __init__(self, app: ASGIApp, allow_origins: Iterable[str] = ()) -> None:
+    def __init__(
+        self, app: ASGIApp, allow_origins: Iterable[str] = (), *, reads: bool = False
+    ) -> None:
         """Check in front of an application.
 
         Args:
             app: what handles the requests that pass.
             allow_origins: origins of pages that may post. The server answers to their names,
                 beside this machine's own and every IP address; "*" allows each.
+            reads: also refuse what other sites' pages want to read. A visitor who follows a link
+                to "/" is no page that reads.
         """
         own = {"localhost", socket.gethostname().lower(), socket.getfqdn().lower()}
         self._app = app
-        self._origins = set(allow_origins)
+        self._origins, self._reads = set(allow_origins), reads
         self._hosts = own | {_without_port(origin.rpartition("://")[2]) for origin in allow_origins}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -51,8 +55,8 @@ class OriginCheck:
             return 400, "got Content-Length and Transfer-Encoding; send one of them"
         host = headers.get("host", "")
         if not self._is_own(host):
-            return 421, f"got Host {host!r}; start the server with --allow-origin https://NAME"
-        if scope["method"] in _SAFE:
+            return 421, f"got Host {host!r}; {self._way_out('--allow-origin https://NAME')}"
+        if scope["method"] in _SAFE and (not self._reads or _is_visit(scope, headers)):
             return None
         origin = headers.get("origin")
         is_allowed = origin in self._origins or "*" in self._origins
@@ -60,8 +64,13 @@ class OriginCheck:
         if origin is not None:
             is_foreign = is_foreign or origin.partition("://")[2].lower() != host.lower()
         if is_foreign and not is_allowed:
-            return 403, f"a page of {origin or 'another site'} may not call; see --allow-origin"
+            way_out = self._way_out(f"--allow-origin {origin or 'ORIGIN'}")
+            return 403, f"a page of {origin or 'another site'} may not call; {way_out}"
         return None
+
+    def _way_out(self, option: str) -> str:
+        """Say what lets a refused request pass; where reads are refused, nothing does."""
+        return "use the address that was printed" if self._reads else f"see {option}"
 
     def _is_own(self, host: str) -> bool:
         name = _without_port(host)
@@ -72,6 +81,15 @@ class OriginCheck:
         except ValueError:
             return False
         return True
+
+
+def _is_visit(scope: Scope, headers: Headers) -> bool:
+    """Whether a user follows a link to the first page, into a tab and no frame."""
+    return (
+        scope["path"] == "/"
+        and headers.get("sec-fetch-mode") == "navigate"
+        and headers.get("sec-fetch-dest") == "document"
+    )
 
 
 def _without_port(host: str) -> str:

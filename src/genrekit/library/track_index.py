@@ -1,0 +1,219 @@
+"""What a table of the whole library shows of each file, kept ready so that it is quick.
+
+Whether a file's sources agree follows from its audio, its album, its tags and its folder, which
+takes too long to find out for 100,000 files at each look. So it is kept in a table of the database.
+Triggers note which files have changed, whoever changed them; ``refresh`` derives those anew, with
+the rest of their albums.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+import sqlite3
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from genrekit import labels
+from genrekit.errors import LibraryError
+from genrekit.library import database, query
+from genrekit.library.agreement import Agreement, AgreementBuilder, Albums
+from genrekit.library.query import UsedModel
+
+VERSION = 1  # of the rules below: another one derives every file anew
+BATCH = 1000
+LAST = "\U0010ffff"  # sorts what has no artist, title, ... behind all that has
+_ROWS = """
+    SELECT files.*, p.probabilities, p.duration_seconds
+    FROM files LEFT JOIN predictions AS p ON p.audio_id = files.audio_id AND p.model_id = :model
+    WHERE files.id IN (SELECT value FROM json_each(:ids))
+"""
+_SAVE = """
+    INSERT OR REPLACE INTO track_index (file_id, label, probability, agreement, flags, path_key,
+        artist_key, title_key, album_key, tag_key, duration_seconds, words)
+    VALUES (:file_id, :label, :probability, :agreement, :flags, :path_key, :artist_key, :title_key,
+        :album_key, :tag_key, :duration_seconds, :words)
+"""
+
+
+class Flag(enum.IntFlag):
+    """What holds of a file."""
+
+    ANALYSED = enum.auto()
+    FAILED = enum.auto()
+    GONE = enum.auto()
+    UNTAGGED = enum.auto()
+    DISAGREES = enum.auto()
+
+
+@dataclass(frozen=True)
+class IndexState:
+    """How far the index is: the files it has to derive, all files, and how often it changed."""
+
+    n_stale: int
+    n_files: int
+    revision: int
+
+
+def state(connection: sqlite3.Connection) -> IndexState:
+    """Return how far the index is."""
+    row = connection.execute(
+        "SELECT (SELECT count(*) FROM track_index_stale), (SELECT count(*) FROM files), "
+        "coalesce((SELECT revision FROM track_index_state), 0)"
+    ).fetchone()
+    return IndexState(*row)
+
+
+def refresh(connection: sqlite3.Connection, n_files: int = BATCH) -> int:
+    """Derive files that have changed.
+
+    Args:
+        connection: the library's database.
+        n_files: how many at most, but for those of their albums.
+
+    Returns:
+        How many are left.
+
+    Raises:
+        LibraryError: another process holds the database too long.
+    """
+    try:
+        model = query.used_model(connection)
+    except LibraryError:  # nothing was scanned yet
+        return 0
+    _note_another_model(connection, model)
+    stale = "SELECT file_id FROM track_index_stale LIMIT ?"
+    ids = [row[0] for row in connection.execute(stale, (n_files,))]
+    if not ids:
+        return 0
+    with database.transaction(connection):
+        _derive(connection, model, _with_albums(connection, ids))
+        connection.executemany(
+            "DELETE FROM track_index_stale WHERE file_id = ?", [(id,) for id in ids]
+        )
+        connection.execute("UPDATE track_index_state SET revision = revision + 1")
+    return state(connection).n_stale
+
+
+def refresh_all(connection: sqlite3.Connection) -> None:
+    """Derive every file that has changed."""
+    while refresh(connection):
+        pass
+
+
+def text(value: str) -> str:
+    """Return text that JSON and SQLite can hold: bytes of a name that are none are escaped."""
+    return value.encode("utf-8", "backslashreplace").decode()
+
+
+def key(value: str | None) -> str:
+    """Return what text is sorted and found by: without case, with composed letters."""
+    return unicodedata.normalize("NFC", text(value)).casefold() if value else LAST
+
+
+def _note_another_model(connection: sqlite3.Connection, model: UsedModel) -> None:
+    """Let every file be derived anew where another model, or another genrekit, did so before."""
+    row = connection.execute("SELECT model_id, version FROM track_index_state").fetchone()
+    if row and tuple(row) == (model.id, VERSION):
+        return
+    with database.transaction(connection):
+        connection.execute("INSERT OR IGNORE INTO track_index_stale SELECT id FROM files")
+        connection.execute(
+            "INSERT INTO track_index_state VALUES (1, ?, ?, 1) ON CONFLICT (id) DO UPDATE SET "
+            "model_id = excluded.model_id, version = excluded.version, revision = revision + 1",
+            (model.id, VERSION),
+        )
+
+
+def _with_albums(connection: sqlite3.Connection, ids: Sequence[int]) -> list[int]:
+    """Add the other files of the albums: their mean is another one now."""
+    mates = connection.execute(
+        "SELECT id FROM files WHERE album IN (SELECT album FROM files WHERE id IN "
+        "(SELECT value FROM json_each(?)))",
+        (json.dumps(ids),),
+    )
+    return sorted({*ids, *(row[0] for row in mates)})
+
+
+def _derive(connection: sqlite3.Connection, model: UsedModel, ids: Sequence[int]) -> None:
+    """Derive some files, among them all of their albums."""
+    agreements = AgreementBuilder(model.labels)
+    values = {"model": model.id, "ids": json.dumps(ids)}
+    rows = connection.execute(_ROWS, values).fetchall()
+    means = _albums(rows)
+    connection.executemany(_SAVE, _derived(rows, model, means, agreements))
+
+
+def _albums(rows: Sequence[sqlite3.Row]) -> Albums:
+    means, seen = Albums(), set()
+    for row in rows:
+        if row["album"] is None or row["is_missing"] or row["probabilities"] is None:
+            continue
+        recording = (query.album_of(row), row["audio_id"])
+        if recording not in seen:
+            seen.add(recording)
+            means.add(recording[0], _vector(row))
+    return means
+
+
+def _vector(row: sqlite3.Row) -> Any:
+    return np.frombuffer(row["probabilities"], "<f4").astype(np.float64)
+
+
+def _derived(
+    rows: Sequence[sqlite3.Row], model: UsedModel, means: Albums, agreements: AgreementBuilder
+) -> Iterator[dict[str, object]]:
+    for row in rows:
+        genres = json.loads(row["genres"])
+        path = database.decode_path(row["path"])
+        found, label, probability = None, None, None
+        if row["probabilities"] is not None:
+            vector = _vector(row)
+            album = means.mean(query.album_of(row)) if row["album"] is not None else None
+            found = agreements.build(vector, album, genres, path)
+            is_silent = vector.min() == vector.max()
+            label = None if is_silent else model.labels[int(vector.argmax())]
+            probability = float(vector.max())
+        shown = text(str(path))
+        yield {
+            "file_id": row["id"],
+            "label": label,
+            "probability": probability,
+            "agreement": _agreement(found, genres),
+            "flags": int(_flags(row, found, genres)),
+            "path_key": key(shown),
+            **{f"{name}_key": key(row[name]) for name in ("artist", "title", "album")},
+            "tag_key": key("; ".join(genres)),
+            "duration_seconds": row["duration_seconds"],
+            "words": _words([shown, row["artist"], row["title"], row["album"], *genres]),
+        }
+
+
+def _words(parts: Sequence[str | None]) -> str:
+    return "\n".join(key(part) for part in parts if part)
+
+
+def _agreement(found: Agreement | None, genres: Sequence[str]) -> str:
+    if found is None:
+        return "none"
+    if found.disagrees:
+        return "disagrees"
+    return "agrees" if genres else "untagged"
+
+
+def _flags(row: sqlite3.Row, found: Agreement | None, genres: Sequence[str]) -> Flag:
+    conditions = {
+        Flag.ANALYSED: found is not None,
+        Flag.FAILED: row["error"] is not None,
+        Flag.GONE: bool(row["is_missing"]),
+        Flag.UNTAGGED: not any(map(labels.spelling, genres)),
+        Flag.DISAGREES: found is not None and found.disagrees,
+    }
+    held = Flag(0)
+    for flag, holds in conditions.items():
+        held |= flag if holds else Flag(0)
+    return held

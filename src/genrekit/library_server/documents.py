@@ -1,0 +1,82 @@
+"""The schemas of what the routes of a library take and return."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from genrekit.strict import StrictModel
+
+
+class LabelDocument(StrictModel):
+    """A label of the model: its wider genre where it has one, and how many tracks it leads."""
+
+    label: str
+    display_name: str
+    parent: str | None
+    n_tracks: int
+
+
+class LibraryModelDocument(StrictModel):
+    """The model whose predictions are shown: the one of the last scan."""
+
+    name: str
+    has_embedding: bool
+
+
+class IndexingDocument(StrictModel):
+    """How many of the library's files the table shows as they are now."""
+
+    done: int
+    total: int
+
+
+class SessionDocument(StrictModel):
+    """What the page needs first.
+
+    ``model`` is None and the lists are empty before anything was scanned. ``threshold`` is the
+    probability below which a track counts as "below".
+    """
+
+    version: str
+    read_only: bool
+    database: str
+    model: LibraryModelDocument | None
+    threshold: float
+    labels: list[LabelDocument]
+    counts: dict[str, int]
+    indexing: IndexingDocument | None
+    folders: list[str]
+
+
+class RowDocument(StrictModel):
+    """A file as a line of the table; ``tags`` are the genres of its tags."""
+
+    id: int
+    path: str
+    artist: str | None
+    title: str | None
+    album: str | None
+    album_artist: str | None
+    tags: list[str]
+    label: str | None
+    display_name: str | None
+    probability: float | None
+    agreement: Literal["agrees", "disagrees", "untagged", "none"]
+    duration_seconds: float | None
+    warnings: list[str]
+    error: str | None
+    is_missing: bool
+
+
+class WindowDocument(StrictModel):
+    """A part of the table; ``revision`` grows with every change of the library."""
+
+    total: int
+    revision: int
+    rows: list[RowDocument]
+
+
+class IdsDocument(StrictModel):
+    """The ids of all files that a query gives, in its order."""
+
+    ids: list[int]

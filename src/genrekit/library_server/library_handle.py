@@ -1,0 +1,130 @@
+"""One library as the server has it open: a connection to read by, and what is derived from it."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from genrekit.errors import GenrekitError, LibraryError
+from genrekit.library import database, query, track_index
+from genrekit.library.query import UsedModel
+from genrekit.library.track_search import TrackTable
+from genrekit.models import registry
+from genrekit.server import problems
+from genrekit.server.problems import ProblemError
+from genrekit.tagging import policy
+
+PRECISION = 0.9  # of what is not "below"
+_FEW = 200  # files that are derived while a request waits
+_LOOK_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What a request works with, for as long as it holds it.
+
+    Attributes:
+        connection: to the database.
+        model: the one of the last scan; None before the first.
+        table: the table of that model's predictions.
+        threshold: probabilities below count as "below".
+    """
+
+    connection: sqlite3.Connection
+    model: UsedModel | None
+    table: TrackTable | None
+    threshold: float
+
+    @property
+    def scanned(self) -> tuple[UsedModel, TrackTable]:
+        """The model and the table.
+
+        Raises:
+            ProblemError: 409 nothing was scanned yet.
+        """
+        if self.model is None or self.table is None:
+            raise ProblemError(409, "nothing was scanned yet; scan a folder first")
+        return self.model, self.table
+
+
+class LibraryHandle:
+    """A library that is open; one request at a time reads, and the index is kept up in between."""
+
+    def __init__(self, path: Path) -> None:
+        """Name a library; open makes it ready."""
+        self.path = path
+        self._stack = ExitStack()
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+        self._table: tuple[UsedModel, TrackTable, float] | None = None
+        self._is_closing = threading.Event()
+        self._thread = threading.Thread(target=self._keep_index, daemon=True)
+
+    def open(self) -> None:
+        """Open the database, and begin to keep the index up to date.
+
+        Raises:
+            LibraryError: it cannot be used; see ``database.opened``.
+        """
+        self._connection = self._stack.enter_context(database.opened(self.path, any_thread=True))
+        self._thread.start()
+
+    def close(self) -> None:
+        """Close the database."""
+        self._is_closing.set()
+        self._thread.join()
+        with self._lock:
+            self._connection = None
+            self._stack.close()
+
+    @contextmanager
+    def reading(self) -> Iterator[Opened]:
+        """Give the library to one request.
+
+        Raises:
+            ProblemError: 503 the database fails, or another process holds it too long.
+        """
+        with self._lock:
+            if self._connection is None:
+                raise ProblemError(503, "the library is being closed")
+            try:
+                if track_index.state(self._connection).n_stale <= _FEW:
+                    track_index.refresh(self._connection)
+                yield self._opened(self._connection)
+            except sqlite3.Error as error:
+                detail = f"the library's database cannot be used ({error}); try again"
+                raise ProblemError(503, detail) from error
+
+    def _opened(self, connection: sqlite3.Connection) -> Opened:
+        try:
+            model = query.used_model(connection)
+        except LibraryError:
+            return Opened(connection, None, None, policy.MIN_PROBABILITY)
+        if self._table is None or self._table[0] != model:
+            threshold = _threshold(model)
+            self._table = model, TrackTable(model, threshold), threshold
+        return Opened(connection, *self._table)
+
+    def _keep_index(self) -> None:
+        """Live as a thread: derive what has changed, whoever changed it."""
+        while not self._is_closing.is_set():
+            try:
+                with database.opened(self.path) as connection:
+                    while not self._is_closing.is_set():
+                        if not track_index.refresh(connection):
+                            self._is_closing.wait(_LOOK_SECONDS)
+            except GenrekitError as error:
+                problems.LOG.error("the index of the library waits: %s", error)
+                self._is_closing.wait(_LOOK_SECONDS)
+
+
+def _threshold(model: UsedModel) -> float:
+    """Return what reaches the model's PRECISION, or the least that is ever written."""
+    try:
+        return policy.least_probability(registry.find(model.path).card, PRECISION)
+    except GenrekitError:  # it is gone, or promises no such precision
+        return policy.MIN_PROBABILITY

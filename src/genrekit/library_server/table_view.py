@@ -1,0 +1,144 @@
+"""The table of a library as the page shows it: rows, counts, labels."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from genrekit import __version__, labels
+from genrekit.library import database, track_index
+from genrekit.library.query import UsedModel
+from genrekit.library_server.documents import (
+    IndexingDocument,
+    LabelDocument,
+    LibraryModelDocument,
+    RowDocument,
+    SessionDocument,
+)
+from genrekit.server.problems import ProblemError
+
+if TYPE_CHECKING:
+    from genrekit.library_server.library_handle import Opened
+
+_ROWS = """
+    SELECT f.*, i.label, i.probability, i.agreement, i.duration_seconds, p.warnings
+    FROM json_each(:ids) AS wanted
+    JOIN files AS f ON f.id = wanted.value
+    JOIN track_index AS i ON i.file_id = f.id
+    LEFT JOIN predictions AS p ON p.audio_id = f.audio_id AND p.model_id = :model
+    ORDER BY wanted.key
+"""
+_MAX_FOLDERS = 20
+
+
+def rows(
+    connection: sqlite3.Connection, model: UsedModel | None, ids: Sequence[int]
+) -> list[RowDocument]:
+    """Return files as lines of the table, in the order of ids; those that are unknown are not."""
+    values = {"ids": json.dumps(ids), "model": model.id if model else 0}
+    return [RowDocument(**_fields(row)) for row in connection.execute(_ROWS, values)]
+
+
+def row(connection: sqlite3.Connection, model: UsedModel | None, file_id: int) -> RowDocument:
+    """Return one file as a line of the table.
+
+    Raises:
+        ProblemError: 404 there is none of this id.
+    """
+    for found in rows(connection, model, [file_id]):
+        return found
+    raise ProblemError(404, f"no track of this library has the id {file_id}; load the table again")
+
+
+def path_of(connection: sqlite3.Connection, file_id: int) -> bytes:
+    """Return where a file lies.
+
+    Raises:
+        ProblemError: 404 there is none of this id.
+    """
+    found = connection.execute("SELECT path FROM files WHERE id = ?", (file_id,)).fetchone()
+    if found is None:
+        raise ProblemError(404, f"no track of this library has the id {file_id}")
+    return bytes(found["path"])
+
+
+def session(opened: Opened, path: str, *, read_only: bool) -> SessionDocument:
+    """Return what the page needs first."""
+    connection, model = opened.connection, opened.model
+    index = track_index.state(connection)
+    return SessionDocument(
+        version=__version__,
+        read_only=read_only,
+        database=track_index.text(path),
+        model=_model(connection, model) if model else None,
+        threshold=round(opened.threshold, 6),
+        labels=_labels(connection, model) if model else [],
+        counts=opened.table.counts(connection) if opened.table else {},
+        indexing=IndexingDocument(done=index.n_files - index.n_stale, total=index.n_files)
+        if index.n_stale
+        else None,
+        folders=_folders(connection),
+    )
+
+
+def display_name(label: str) -> str:
+    """Return how people write a label."""
+    return label
+
+
+def _fields(found: sqlite3.Row) -> dict[str, object]:
+    text = {name: found[name] for name in database.TAGS}
+    label, probability = found["label"], found["probability"]
+    return {
+        "id": found["id"],
+        "path": track_index.text(str(database.decode_path(found["path"]))),
+        **text,
+        "tags": json.loads(found["genres"]),
+        "label": label,
+        "display_name": None if label is None else display_name(label),
+        "probability": None if probability is None else round(probability, 6),
+        "agreement": found["agreement"],
+        "duration_seconds": found["duration_seconds"],
+        "warnings": json.loads(found["warnings"] or "[]"),
+        "error": found["error"],
+        "is_missing": bool(found["is_missing"]),
+    }
+
+
+def _model(connection: sqlite3.Connection, model: UsedModel) -> LibraryModelDocument:
+    embedded = connection.execute(
+        "SELECT 1 FROM predictions WHERE model_id = ? AND embedding IS NOT NULL LIMIT 1",
+        (model.id,),
+    ).fetchone()
+    return LibraryModelDocument(name=model.name, has_embedding=embedded is not None)
+
+
+def _labels(connection: sqlite3.Connection, model: UsedModel) -> list[LabelDocument]:
+    gone = int(track_index.Flag.GONE)
+    n_tracks = dict(
+        connection.execute(
+            "SELECT label, count(*) FROM track_index WHERE NOT flags & ? GROUP BY label", (gone,)
+        ).fetchall()
+    )
+    return [
+        LabelDocument(
+            label=label,
+            display_name=display_name(label),
+            parent=next(iter(labels.wider(label)), None),
+            n_tracks=n_tracks.get(label, 0),
+        )
+        for label in model.labels
+    ]
+
+
+def _folders(connection: sqlite3.Connection) -> list[str]:
+    """Return the folder that all files share, or the next ones below it where that says little."""
+    least, most = connection.execute(
+        "SELECT min(path), max(path) FROM files WHERE NOT is_missing"
+    ).fetchone()
+    if least is None:
+        return []
+    return [track_index.text(os.fsdecode(os.path.commonpath([os.path.dirname(least), most])))]  # noqa: PTH120

@@ -1,0 +1,95 @@
+"""A real ``genrekit library serve`` for the tests, on a free port."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from genrekit.batch.engines import InProcessEngine
+from genrekit.library import database, scan
+
+TINY = Path(__file__).parents[1] / "golden" / "tiny"
+SERVE = [sys.executable, "-m", "genrekit.cli.main", "library", "serve", "--port", "0"]
+WAIT_SECONDS = 120  # for anything: the machine may be busy with other tests
+
+
+def scanned(folder: Path) -> Path:
+    """Scan a folder's music with the tiny model; return the library's database."""
+    path = folder / "library.sqlite3"
+    with database.opened(path) as connection:
+        scan.run(connection, scan.plan(connection, [folder / "music"], TINY), InProcessEngine())
+    return path
+
+
+@dataclass
+class LibraryServer:
+    """A running server; ``opened`` is the address that it printed."""
+
+    process: subprocess.Popen[str]
+    opened: str
+
+    @property
+    def url(self) -> str:
+        return self.opened.partition("/?")[0].rstrip("/")
+
+    @property
+    def token(self) -> str:
+        return self.opened.partition("token=")[2]
+
+    def client(self, **options: object) -> httpx.Client:
+        """Return a client that has the token."""
+        headers = {"Authorization": f"Bearer {self.token}"}
+        return httpx.Client(base_url=self.url, timeout=WAIT_SECONDS, headers=headers, **options)
+
+    def get(self, path: str, **params: object) -> httpx.Response:
+        with self.client() as client:
+            return client.get(path, params=params)
+
+    def json(self, path: str, **params: object) -> dict[str, object]:
+        answer = self.get(path, **params)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def stop(self) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait(WAIT_SECONDS)
+        self.process.stderr.close()
+
+
+def start(path: Path, *arguments: str, **environment: str) -> LibraryServer:
+    process = subprocess.Popen(
+        [*SERVE, "--db", str(path), *arguments],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONWARNINGS": "error", **environment},
+    )
+    assert process.stderr is not None
+    line = process.stderr.readline()
+    assert line.startswith("genrekit: the library is at http://"), line + process.stderr.read()
+    return LibraryServer(process, line.split()[5])
+
+
+def wait_for(condition: Callable[[], object], seconds: float = WAIT_SECONDS) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
+
+
+def problem(answer: httpx.Response, status: int) -> str:
+    """Check a problem document; return its sentence."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    document = answer.json()
+    assert document["status"] == status
+    assert "Traceback" not in document["detail"]
+    return document["detail"]
