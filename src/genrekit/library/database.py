@@ -129,6 +129,30 @@ SCHEMA = (
         ON CONFLICT DO NOTHING;
     END;
     """,
+    """
+    CREATE TABLE embedding_maps (       -- see genrekit.library.embedding_map
+        model_id INTEGER PRIMARY KEY REFERENCES models (id) ON DELETE CASCADE,
+        n_fitted INTEGER NOT NULL,      -- recordings that the components were fitted on
+        mean BLOB NOT NULL,             -- little-endian float32, as the others
+        scale BLOB NOT NULL,            -- 1 / standard deviation, 0 of a constant
+        components BLOB NOT NULL        -- (n_components, d)
+    ) STRICT;
+    CREATE TABLE map_points (
+        model_id INTEGER NOT NULL REFERENCES models (id) ON DELETE CASCADE,
+        audio_id INTEGER NOT NULL REFERENCES audio (id) ON DELETE CASCADE,
+        point BLOB NOT NULL,            -- little-endian float16, one a component
+        PRIMARY KEY (model_id, audio_id)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE map_stale (
+        model_id INTEGER NOT NULL, audio_id INTEGER NOT NULL, PRIMARY KEY (model_id, audio_id)
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO map_stale
+    SELECT model_id, audio_id FROM predictions WHERE embedding IS NOT NULL;
+    CREATE TRIGGER predictions_embedded AFTER INSERT ON predictions
+    WHEN new.embedding IS NOT NULL BEGIN
+        INSERT INTO map_stale VALUES (new.model_id, new.audio_id) ON CONFLICT DO NOTHING;
+    END;
+    """,
 )
 
 

@@ -18,7 +18,15 @@ from typing import TYPE_CHECKING, Any
 from genrekit.batch import processing
 from genrekit.batch.engines import Engine, Limits, LocalEngine
 from genrekit.batch.processing import Progress, Report, Round
-from genrekit.library import analysis, database, store, walk
+from genrekit.library import (
+    analysis,
+    database,
+    embedding_map,
+    query,
+    store,
+    track_index,
+    walk,
+)
 from genrekit.library.analysis import Analysis, AnalysisRequest, Identity
 from genrekit.models import registry
 from genrekit.workers import Failure
@@ -163,6 +171,8 @@ def run(
         progress=progress,
     )
     report.n_moved = store.delete_moved(connection, planned.absent)
+    track_index.refresh_all(connection)
+    embedding_map.update(connection, query.used_model(connection))
     return report
 
 

@@ -95,7 +95,7 @@ def refresh(connection: sqlite3.Connection, n_files: int = BATCH) -> int:
         connection.executemany(
             "DELETE FROM track_index_stale WHERE file_id = ?", [(id,) for id in ids]
         )
-        connection.execute("UPDATE track_index_state SET revision = revision + 1")
+        note_change(connection)
     return state(connection).n_stale
 
 
@@ -103,6 +103,21 @@ def refresh_all(connection: sqlite3.Connection) -> None:
     """Derive every file that has changed."""
     while refresh(connection):
         pass
+
+
+def note_change(connection: sqlite3.Connection) -> None:
+    """Let those who keep what the index gave read it again."""
+    connection.execute("UPDATE track_index_state SET revision = revision + 1")
+
+
+def sources(connection: sqlite3.Connection, model: UsedModel, file_id: int) -> Agreement | None:
+    """Return what the sources of one file name; None where it was not analysed."""
+    values = {"model": model.id, "ids": json.dumps(_with_albums(connection, [file_id]))}
+    rows = connection.execute(_ROWS, values).fetchall()
+    row = next((row for row in rows if row["id"] == file_id), None)
+    if row is None or row["probabilities"] is None:
+        return None
+    return _built(row, _albums(rows), AgreementBuilder(model.labels))
 
 
 def text(value: str) -> str:
@@ -169,16 +184,14 @@ def _derived(
 ) -> Iterator[dict[str, object]]:
     for row in rows:
         genres = json.loads(row["genres"])
-        path = database.decode_path(row["path"])
         found, label, probability = None, None, None
         if row["probabilities"] is not None:
             vector = _vector(row)
-            album = means.mean(query.album_of(row)) if row["album"] is not None else None
-            found = agreements.build(vector, album, genres, path)
+            found = _built(row, means, agreements)
             is_silent = vector.min() == vector.max()
             label = None if is_silent else model.labels[int(vector.argmax())]
             probability = float(vector.max())
-        shown = text(str(path))
+        shown = text(str(database.decode_path(row["path"])))
         yield {
             "file_id": row["id"],
             "label": label,
@@ -191,6 +204,12 @@ def _derived(
             "duration_seconds": row["duration_seconds"],
             "words": _words([shown, row["artist"], row["title"], row["album"], *genres]),
         }
+
+
+def _built(row: sqlite3.Row, means: Albums, agreements: AgreementBuilder) -> Agreement:
+    album = means.mean(query.album_of(row)) if row["album"] is not None else None
+    path = database.decode_path(row["path"])
+    return agreements.build(_vector(row), album, json.loads(row["genres"]), path)
 
 
 def _words(parts: Sequence[str | None]) -> str:

@@ -28,7 +28,7 @@ Sort = Literal[
 Filter = Literal["all", "disagrees", "missing", "below", "failed", "gone"]
 _N_KEPT = 24  # results of SQLite, 0.8 MB each for 100,000 files
 _COLUMNS: dict[Sort, tuple[str, str]] = {  # and what is true of a file that has no value there
-    "path": ("path_key", "0"),
+    "path": ("path_key", "path_key IS NULL"),
     "artist": ("artist_key", f"artist_key = '{LAST}'"),
     "title": ("title_key", f"title_key = '{LAST}'"),
     "album": ("album_key", f"album_key = '{LAST}'"),

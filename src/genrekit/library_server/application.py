@@ -13,8 +13,9 @@ from fastapi.responses import FileResponse, Response
 from genrekit import __version__, server
 from genrekit.errors import GenrekitError
 from genrekit.library_server.access import AccessCheck, Secret
+from genrekit.library_server.analysing import TrackAnalyser
 from genrekit.library_server.library_handle import LibraryHandle
-from genrekit.library_server.track_routes import track_routes
+from genrekit.library_server.track_routes import single_track_routes, track_routes
 from genrekit.server import problems
 from genrekit.server.middleware import Middleware
 from genrekit.server.origins import OriginCheck
@@ -31,7 +32,7 @@ def create_library_app(path: Path, secret: Secret, *, read_only: bool = False) -
         secret: what opens the page.
         read_only: refuse whatever could change something.
     """
-    library = LibraryHandle(path)
+    library, analyser = LibraryHandle(path), TrackAnalyser()
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -39,6 +40,7 @@ def create_library_app(path: Path, secret: Secret, *, read_only: bool = False) -
         try:
             yield
         finally:
+            await asyncio.to_thread(analyser.close)
             await asyncio.to_thread(library.close)
 
     application = FastAPI(
@@ -52,6 +54,7 @@ def create_library_app(path: Path, secret: Secret, *, read_only: bool = False) -
         return problems.response(422, " ".join(str(error).split()))
 
     application.include_router(track_routes(library, read_only=read_only))
+    application.include_router(single_track_routes(library, analyser))
     _add_page(application)
     application.add_middleware(AccessCheck, secret=secret, read_only=read_only)
     application.add_middleware(OriginCheck, reads=True)

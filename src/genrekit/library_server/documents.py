@@ -80,3 +80,72 @@ class IdsDocument(StrictModel):
     """The ids of all files that a query gives, in its order."""
 
     ids: list[int]
+
+
+class ProbabilityDocument(StrictModel):
+    """A label and its probability."""
+
+    label: str
+    display_name: str
+    probability: float
+
+
+class SourceDocument(StrictModel):
+    """What one source of a track names: its most probable labels, and how much it weighs."""
+
+    source: str
+    weight: float
+    labels: list[str]
+    probability: float
+
+
+class ChangeDocument(StrictModel):
+    """One change of a file's genre; ``state`` is one of genrekit.tagging.journal."""
+
+    change: int
+    transaction: int
+    time: str
+    state: str
+    old: list[str]
+    new: list[str]
+
+
+class TrackDocument(RowDocument):
+    """All that is known of a track but what takes an analysis.
+
+    ``conflicts`` are tags of the file that name other genres than the one that counts.
+    """
+
+    folder: str
+    probabilities: list[ProbabilityDocument]
+    sources: list[SourceDocument]
+    together: ProbabilityDocument | None
+    history: list[ChangeDocument]
+    has_cover: bool
+    conflicts: list[str]
+
+
+class SimilarDocument(RowDocument):
+    """A track that is similar to another one; ``similarity`` is a cosine in [-1, 1]."""
+
+    similarity: float
+
+
+class SimilarList(StrictModel):
+    """The most similar tracks first."""
+
+    tracks: list[SimilarDocument]
+
+
+class MapDocument(StrictModel):
+    """Where tracks lie in [-1, 1] x [-1, 1], in columns of one length.
+
+    ``labels`` are positions in ``label_names``, -1 of a track that has none.
+    """
+
+    revision: int
+    label_names: list[str]
+    ids: list[int]
+    x: list[float]
+    y: list[float]
+    labels: list[int]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from genrekit.errors import GenrekitError, LibraryError
-from genrekit.library import database, query, track_index
+from genrekit.library import database, embedding_map, query, track_index
+from genrekit.library.embedding_map import LibraryMap
 from genrekit.library.query import UsedModel
 from genrekit.library.track_search import TrackTable
 from genrekit.models import registry
@@ -61,6 +62,7 @@ class LibraryHandle:
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         self._table: tuple[UsedModel, TrackTable, float] | None = None
+        self._map: tuple[UsedModel, int, LibraryMap] | None = None
         self._is_closing = threading.Event()
         self._thread = threading.Thread(target=self._keep_index, daemon=True)
 
@@ -80,6 +82,18 @@ class LibraryHandle:
         with self._lock:
             self._connection = None
             self._stack.close()
+
+    def map(self, opened: Opened) -> LibraryMap:
+        """Return the points of the library's files, read again after every change.
+
+        Raises:
+            ProblemError: 409 nothing was scanned yet.
+        """
+        model, _ = opened.scanned
+        revision = track_index.state(opened.connection).revision
+        if self._map is None or self._map[:2] != (model, revision):
+            self._map = model, revision, embedding_map.points(opened.connection, model)
+        return self._map[2]
 
     @contextmanager
     def reading(self) -> Iterator[Opened]:
@@ -116,10 +130,17 @@ class LibraryHandle:
                 with database.opened(self.path) as connection:
                     while not self._is_closing.is_set():
                         if not track_index.refresh(connection):
+                            _update_map(connection)
                             self._is_closing.wait(_LOOK_SECONDS)
             except GenrekitError as error:
                 problems.LOG.error("the index of the library waits: %s", error)
                 self._is_closing.wait(_LOOK_SECONDS)
+
+
+def _update_map(connection: sqlite3.Connection) -> None:
+    with suppress(LibraryError):  # nothing was scanned yet
+        if embedding_map.update(connection, query.used_model(connection)):
+            track_index.note_change(connection)
 
 
 def _threshold(model: UsedModel) -> float:

@@ -1,0 +1,139 @@
+"""One track as the page shows it: its probabilities, who says what, what was written into it."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from genrekit.library import database, embedding_map, track_index
+from genrekit.library_server import table_view
+from genrekit.library_server.documents import (
+    ChangeDocument,
+    MapDocument,
+    ProbabilityDocument,
+    SimilarDocument,
+    SourceDocument,
+    TrackDocument,
+)
+from genrekit.tags import formats, pictures
+
+if TYPE_CHECKING:
+    from genrekit.library.query import UsedModel
+    from genrekit.library_server.library_handle import LibraryHandle
+
+_CHANGES = """
+    SELECT c.id, c.run_id, r.started, c.state, c.old, c.new
+    FROM tag_changes AS c JOIN tag_runs AS r ON r.id = c.run_id
+    WHERE c.path = :path OR c.path = :real
+    ORDER BY c.id DESC
+"""
+
+
+def details(connection: sqlite3.Connection, model: UsedModel | None, file_id: int) -> TrackDocument:
+    """Return all that is known of a track but what takes an analysis.
+
+    Raises:
+        ProblemError: 404 there is none of this id.
+    """
+    row = table_view.row(connection, model, file_id)
+    encoded = table_view.path_of(connection, file_id)
+    path = database.decode_path(encoded)
+    found = track_index.sources(connection, model, file_id) if model else None
+    audio = found.sources["audio"].tolist() if found else []
+    named = zip(found.labels, audio, strict=True) if found else ()
+    together = found.to_dict() if found else None
+    return TrackDocument(
+        **row.model_dump(),
+        folder=track_index.text(str(path.parent)),
+        probabilities=[
+            ProbabilityDocument(
+                label=label, display_name=table_view.display_name(label), probability=round(p, 6)
+            )
+            for label, p in sorted(named, key=lambda pair: -pair[1])
+        ],
+        sources=[
+            SourceDocument(source=name, **fields)
+            for name, fields in (together["sources"] if together else {}).items()
+        ],
+        together=ProbabilityDocument(
+            label=together["label"],
+            display_name=table_view.display_name(together["label"]),
+            probability=together["probability"],
+        )
+        if together
+        else None,
+        history=_history(connection, encoded),
+        has_cover=pictures.cover(path) is not None,
+        conflicts=list(formats.conflicts(path)),
+    )
+
+
+def _history(connection: sqlite3.Connection, path: bytes) -> list[ChangeDocument]:
+    """Return what was written into a file, the latest first; links lead to one file."""
+    values = {"path": path, "real": os.path.realpath(path)}
+    return [
+        ChangeDocument(
+            change=row["id"],
+            transaction=row["run_id"],
+            time=row["started"],
+            state=row["state"],
+            old=json.loads(row["old"]),
+            new=json.loads(row["new"]),
+        )
+        for row in connection.execute(_CHANGES, values)
+    ]
+
+
+def file_of(connection: sqlite3.Connection, file_id: int) -> Path:
+    """Return where a track lies.
+
+    Raises:
+        ProblemError: 404 there is none of this id.
+    """
+    return database.decode_path(table_view.path_of(connection, file_id))
+
+
+def similar(library: LibraryHandle, file_id: int, top: int) -> list[SimilarDocument]:
+    """Return the tracks that are the most similar to one.
+
+    Raises:
+        ProblemError: 404 there is none of this id; 409 nothing was scanned yet.
+    """
+    with library.reading() as opened:
+        connection, (model, _) = opened.connection, opened.scanned
+        table_view.path_of(connection, file_id)
+        pairs = dict(embedding_map.similar(connection, model, library.map(opened), file_id, top))
+        rows = table_view.rows(connection, model, list(pairs))
+    return [SimilarDocument(**row.model_dump(), similarity=round(pairs[row.id], 6)) for row in rows]
+
+
+def map_of(library: LibraryHandle) -> MapDocument:
+    """Return where every track that has an embedding lies, and its label.
+
+    Raises:
+        ProblemError: 503 the database fails.
+    """
+    with library.reading() as opened:
+        if opened.model is None:
+            return MapDocument(revision=0, label_names=[], ids=[], x=[], y=[], labels=[])
+        found = library.map(opened)
+        names = opened.model.labels
+        index = {label: number for number, label in enumerate(names)}
+        rows = opened.connection.execute("SELECT file_id, label FROM track_index")
+        labels = {row[0]: index.get(row[1], -1) for row in rows}
+        revision = track_index.state(opened.connection).revision
+    ids = found.file_ids.tolist()
+    places = found.places().astype(np.float64).round(4)
+    return MapDocument(
+        revision=revision,
+        label_names=list(names),
+        ids=ids,
+        x=places[:, 0].tolist(),
+        y=places[:, 1].tolist(),
+        labels=[labels.get(id, -1) for id in ids],
+    )

@@ -1,0 +1,163 @@
+"""The index that a table of the library is read from: always as the library itself says."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from genrekit.library import database, embedding_map, query, track_index
+from genrekit.library.track_search import CONDITIONS, TrackQuery, TrackTable
+
+LABELS = ("jazz", "metal", "rock")
+
+
+@pytest.fixture
+def connection(tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    with database.opened(tmp_path / "library.sqlite3") as opened:
+        opened.execute(
+            "INSERT INTO models VALUES (1, 'sha', 'made', '1', ?, ?, 1)",
+            (json.dumps(LABELS), b"/models/made"),
+        )
+        yield opened
+
+
+def add(
+    connection: sqlite3.Connection,
+    name: str,
+    probabilities: list[float] | None,
+    genres: tuple[str, ...] = (),
+    **columns: object,
+) -> int:
+    """Add a file with audio of its own; return its id."""
+    audio = connection.execute("INSERT INTO audio (digest) VALUES (?) RETURNING id", (name,))
+    audio_id = audio.fetchone()[0]
+    if probabilities:
+        embedding = np.random.default_rng(audio_id).standard_normal(40).astype("<f2").tobytes()
+        connection.execute(
+            "INSERT INTO predictions VALUES (?, 1, ?, ?, 30.0, '[]')",
+            (audio_id, np.array(probabilities, "<f4").tobytes(), embedding),
+        )
+    values = {"path": f"/music/{name}".encode(), "audio_id": audio_id, "genres": json.dumps(genres)}
+    values |= {"size_bytes": 1, "mtime_ns": 1, **columns}
+    names = ", ".join(values)
+    return connection.execute(
+        f"INSERT INTO files ({names}) VALUES ({', '.join('?' * len(values))}) RETURNING id",  # noqa: S608
+        tuple(values.values()),
+    ).fetchone()[0]
+
+
+def found(connection: sqlite3.Connection, **wanted: object) -> list[int]:
+    track_index.refresh_all(connection)
+    table = TrackTable(query.used_model(connection), 0.5)
+    return table.ids(connection, TrackQuery(**wanted)).tolist()
+
+
+def agreements(connection: sqlite3.Connection) -> dict[int, str]:
+    track_index.refresh_all(connection)
+    return dict(connection.execute("SELECT file_id, agreement FROM track_index").fetchall())
+
+
+def test_the_filters_and_orders(connection: sqlite3.Connection) -> None:
+    a = add(connection, "b.mp3", [0.1, 0.8, 0.1], ("Rock",), artist="zz", title="Émile")
+    b = add(connection, "a.mp3", [0.4, 0.3, 0.3], artist="Aa", title="émile live")
+    c = add(connection, "c.mp3", None, error="cannot be read")
+    d = add(connection, "d.mp3", [0.1, 0.2, 0.7], ("Jazz",), is_missing=1)
+    e = add(connection, "e.mp3", [0.05, 0.05, 0.9], ("Jazz",))
+    assert found(connection) == [b, a, c, e]
+    assert found(connection, sort="artist") == [b, a, c, e]
+    assert found(connection, sort="artist", descending=True)[:2] == [a, b]  # nobody comes last
+    assert found(connection, sort="probability", descending=True) == [e, a, b, c]
+    assert found(connection, filter="disagrees") == [a, e]  # "Rock" is not "metal"
+    assert found(connection, filter="missing") == [b, c]
+    assert found(connection, filter="below") == [b]
+    assert found(connection, filter="failed") == [c]
+    assert found(connection, filter="gone") == [d]
+    assert found(connection, genre="rock") == [a, e]  # metal is rock too
+    assert found(connection, search="EMILE") == []
+    assert found(connection, search="live e\u0301mile") == [b]
+    assert found(connection, min_probability=0.5, max_probability=0.85) == [a]
+    table = TrackTable(query.used_model(connection), 0.5)
+    assert table.counts(connection) == {
+        name: len(found(connection, filter=name)) for name in CONDITIONS
+    }
+    assert table.window(connection, TrackQuery(), 1, 2).ids == [a, c]
+
+
+def test_every_change_is_seen_whoever_makes_it(connection: sqlite3.Connection) -> None:
+    first = add(connection, "1.mp3", [0.4, 0.3, 0.3], ("Jazz",), album="x", album_artist="y")
+    assert agreements(connection) == {first: "agrees"}
+    second = add(connection, "2.mp3", [0.1, 0.1, 0.8], ("Rock",), album="x", album_artist="y")
+    assert agreements(connection) == {first: "disagrees", second: "agrees"}  # the album is rock
+    connection.execute("UPDATE files SET album = 'other' WHERE id = ?", (second,))
+    assert agreements(connection) == {first: "agrees", second: "agrees"}
+    connection.execute("UPDATE files SET genres = '[]' WHERE id = ?", (first,))
+    assert agreements(connection)[first] == "untagged"
+    connection.execute("DELETE FROM files WHERE id = ?", (second,))
+    assert agreements(connection) == {first: "untagged"}
+    assert track_index.state(connection).n_stale == 0
+
+
+def test_what_the_index_says_is_what_the_query_says(connection: sqlite3.Connection) -> None:
+    random = np.random.default_rng(0)
+    for number in range(60):
+        genres = ("Rock",) if number % 3 == 0 else ("Jazz",) if number % 3 == 1 else ()
+        album = f"album {number % 7}" if number % 2 else None
+        add(connection, f"{number}.mp3", random.dirichlet([1, 1, 1]).tolist(), genres, album=album)
+    model = query.used_model(connection)
+    disagreeing = {
+        str(entry.path) for entry in query.entries(connection, model, query.Filters(disagrees=True))
+    }
+    ids = found(connection, filter="disagrees")
+    paths = dict(connection.execute("SELECT id, path FROM files").fetchall())
+    assert {paths[id].decode() for id in ids} == disagreeing
+    assert 0 < len(ids) < 60
+
+
+def test_an_older_database_gets_its_index(tmp_path: Path) -> None:
+    path = tmp_path / "old.sqlite3"
+    with sqlite3.connect(path) as old:
+        old.executescript(database.SCHEMA[0] + database.SCHEMA[1])
+        old.execute(f"PRAGMA application_id = {database.APPLICATION_ID}")
+        old.execute("PRAGMA user_version = 2")
+        old.execute(
+            "INSERT INTO models VALUES (1, 'sha', 'made', '1', ?, ?, 1)",
+            (json.dumps(LABELS), b"/models/made"),
+        )
+        add(old, "1.mp3", [0.4, 0.3, 0.3])
+    old.close()
+    with database.opened(path) as connection:
+        assert found(connection) == [1]
+        assert embedding_map.update(connection, query.used_model(connection)) == 1
+
+
+def test_the_map_finds_what_all_embeddings_give(connection: sqlite3.Connection) -> None:
+    ids = [add(connection, f"{number}.mp3", [0.4, 0.3, 0.3]) for number in range(300)]
+    model = query.used_model(connection)
+    assert embedding_map.update(connection, model) == 300
+    assert embedding_map.update(connection, model) == 0
+    points = embedding_map.points(connection, model)
+    assert points.file_ids.tolist() == ids
+    places = points.places()
+    assert np.abs(places).max() <= 1
+    assert places.std(axis=0).min() > 0.1
+    vectors = np.stack(
+        [
+            np.frombuffer(row[0], "<f2")
+            for row in connection.execute("SELECT embedding FROM predictions ORDER BY audio_id")
+        ]
+    ).astype(np.float64)
+    whole = (vectors - vectors.mean(axis=0)) / vectors.std(axis=0)
+    whole /= np.linalg.norm(whole, axis=1, keepdims=True)
+    cosines = whole @ whole[7]
+    order = [ids[i] for i in np.argsort(-cosines) if i != 7][:5]
+    pairs = embedding_map.similar(connection, model, points, ids[7], 5)
+    assert [id for id, _ in pairs] == order
+    assert pairs[0][1] == pytest.approx(np.sort(cosines)[-2], abs=1e-4)
+    new = add(connection, "new.mp3", [0.4, 0.3, 0.3])
+    assert embedding_map.update(connection, model) == 1
+    assert embedding_map.points(connection, model).file_ids.tolist() == [*ids, new]
