@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from genrekit.server import worker
 from genrekit.server.problems import ProblemError
 from genrekit.server.settings import ServerLimits, Settings
 from genrekit.server.worker_queue import BusyError, FileTask, TaskOptions, WorkerQueue
@@ -66,6 +65,8 @@ class TrackAnalyser:
     def _started(self, model: Path) -> WorkerQueue:
         with self._lock:
             if self._queue is None or self._model != model:
+                from genrekit.server import worker
+
                 if self._queue:
                     self._queue.close()
                 self._queue = WorkerQueue(partial(worker.start, (model,)), Settings(limits=_LIMITS))

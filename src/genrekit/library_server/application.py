@@ -15,7 +15,6 @@ from genrekit.errors import GenrekitError
 from genrekit.library_server.access import AccessCheck, Secret
 from genrekit.library_server.analysing import TrackAnalyser
 from genrekit.library_server.library_handle import LibraryHandle
-from genrekit.library_server.track_routes import single_track_routes, track_routes
 from genrekit.server import problems
 from genrekit.server.middleware import Middleware
 from genrekit.server.origins import OriginCheck
@@ -53,13 +52,22 @@ def create_library_app(path: Path, secret: Secret, *, read_only: bool = False) -
     async def _expected(request: Request, error: GenrekitError) -> Response:
         return problems.response(422, " ".join(str(error).split()))
 
-    application.include_router(track_routes(library, read_only=read_only))
-    application.include_router(single_track_routes(library, analyser))
+    _add_routes(application, library, analyser, read_only=read_only)
     _add_page(application)
     application.add_middleware(AccessCheck, secret=secret, read_only=read_only)
     application.add_middleware(OriginCheck, reads=True)
     application.add_middleware(Middleware)
     return application
+
+
+def _add_routes(
+    application: FastAPI, library: LibraryHandle, analyser: TrackAnalyser, *, read_only: bool
+) -> None:
+    """Add every route below /api."""
+    from genrekit.library_server.track_routes import single_track_routes, track_routes
+
+    application.include_router(track_routes(library, read_only=read_only))
+    application.include_router(single_track_routes(library, analyser))
 
 
 def _add_page(application: FastAPI) -> None:
