@@ -21,11 +21,11 @@ SERVE = [sys.executable, "-m", "genrekit.cli.main", "library", "serve", "--port"
 WAIT_SECONDS = 120  # for anything: the machine may be busy with other tests
 
 
-def scanned(folder: Path) -> Path:
-    """Scan a folder's music with the tiny model; return the library's database."""
+def scanned(folder: Path, model: Path | None = TINY) -> Path:
+    """Scan a folder's music, None with the default model; return the library's database."""
     path = folder / "library.sqlite3"
     with database.opened(path) as connection:
-        scan.run(connection, scan.plan(connection, [folder / "music"], TINY), InProcessEngine())
+        scan.run(connection, scan.plan(connection, [folder / "music"], model), InProcessEngine())
     return path
 
 

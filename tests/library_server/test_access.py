@@ -80,6 +80,7 @@ def test_read_only_changes_nothing(
             assert "read only" in problem(client.request(method, "/api/plan"), 403)
 
 
+@pytest.mark.full
 def test_another_address_asks_for_a_key(
     scanned_music: Path, serve: Callable[..., LibraryServer]
 ) -> None:

@@ -89,6 +89,7 @@ def test_audio_as_wav_can_be_sought(reading: LibraryServer, scanned_music: Path)
         problem(behind, 416)
 
 
+@pytest.mark.full
 def test_what_browsers_do_not_play_comes_as_wav(
     folder: Path, serve: Callable[..., LibraryServer]
 ) -> None:
@@ -141,6 +142,7 @@ def test_covers_are_found_in_every_kind_of_tag(folder: Path, suffix: str) -> Non
     assert pictures.cover(path) == pictures.Picture("image/png", PNG)
 
 
+@pytest.mark.full
 def test_a_cover_beside_the_track_is_no_script(
     folder: Path, serve: Callable[..., LibraryServer]
 ) -> None:

@@ -344,15 +344,13 @@ def serve(options: LibraryServeOptions) -> None:
     except ModuleNotFoundError as error:
         raise GenrekitError(f"serving needs {error.name}; pip install 'genrekit[serve]'") from error
     path = options.db or database.default_path()
-    with database.opened(path):  # what is wrong with it is said before anything is served
-        pass
     secret = Secret(options.api_key, is_key=True) if options.api_key else Secret()
-    served = application.create_library_app(path, secret, read_only=options.read_only)
 
     def report(address: str) -> None:
         console.say(f"genrekit: the library is at {secret.url(address)} (Ctrl-C ends it)")
 
-    http_server.run(served, ServerLimits(), options.host, options.port, report, grace_seconds=2)
+    with application.opened_library_app(path, secret, read_only=options.read_only) as served:
+        http_server.run(served, ServerLimits(), options.host, options.port, report, grace_seconds=2)
 
 
 @app.command()

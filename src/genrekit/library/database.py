@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from genrekit.errors import LibraryError
@@ -153,6 +153,41 @@ SCHEMA = (
         INSERT INTO map_stale VALUES (new.model_id, new.audio_id) ON CONFLICT DO NOTHING;
     END;
     """,
+    """
+    CREATE TABLE page_jobs (            -- see genrekit.library_server.job_board
+        id INTEGER PRIMARY KEY,
+        kind TEXT NOT NULL,
+        title TEXT NOT NULL,
+        arguments TEXT NOT NULL,        -- JSON
+        state TEXT NOT NULL,
+        done INTEGER NOT NULL DEFAULT 0,
+        total INTEGER,
+        messages TEXT NOT NULL DEFAULT '[]',        -- JSON list of sentences
+        result TEXT,                    -- JSON
+        started TEXT NOT NULL,          -- local time
+        ended TEXT
+    ) STRICT;
+    CREATE TABLE review (               -- the plan that is in review, see library_server.review
+        id INTEGER PRIMARY KEY CHECK (id = 1),
+        revision INTEGER NOT NULL,
+        profile TEXT NOT NULL,
+        reasons TEXT NOT NULL           -- JSON: why other files stay as they are, with counts
+    ) STRICT;
+    CREATE TABLE review_lines (
+        id INTEGER PRIMARY KEY,         -- in the order of the page
+        file_id INTEGER,                -- NULL where a link leads to the file
+        path BLOB NOT NULL,
+        entry TEXT NOT NULL,            -- JSON: a line of a plan
+        new TEXT NOT NULL,              -- JSON list, perhaps edited
+        probability REAL,
+        decision TEXT NOT NULL DEFAULT 'open',      -- or accepted, rejected
+        job_id INTEGER,                 -- that applies it
+        outcome TEXT,                   -- changed, unchanged, failed
+        reason TEXT                     -- why it failed
+    ) STRICT;
+    CREATE INDEX review_lines_by_decision ON review_lines (decision, outcome);
+    CREATE INDEX review_lines_by_path ON review_lines (path);
+    """,
 )
 
 
@@ -230,6 +265,31 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         connection.rollback()
         raise
     connection.commit()
+
+
+@contextmanager
+def locked(connection: sqlite3.Connection, suffix: str, otherwise: str) -> Iterator[None]:
+    """Keep other processes out of something while the block runs.
+
+    The lock ends with the process, however that ends.
+
+    Args:
+        connection: a library's database.
+        suffix: of the file beside the database that is locked.
+        otherwise: the error's sentence.
+
+    Raises:
+        LibraryError: another process holds the lock.
+    """
+    path = connection.execute("PRAGMA database_list").fetchone()["file"]
+    make_private(Path(f"{path}{suffix}"))
+    with closing(sqlite3.connect(f"{path}{suffix}", timeout=0, isolation_level=None)) as lock:
+        try:
+            lock.execute("PRAGMA journal_mode = OFF")  # nothing is ever written to it
+            lock.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError as error:
+            raise LibraryError(otherwise) from error
+        yield
 
 
 def encode_path(path: str | os.PathLike[str]) -> bytes:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from fastapi import FastAPI, Request
@@ -12,8 +11,10 @@ from fastapi.responses import FileResponse, Response
 
 from genrekit import __version__, server
 from genrekit.errors import GenrekitError
+from genrekit.library_server import job_works
 from genrekit.library_server.access import AccessCheck, Secret
 from genrekit.library_server.analysing import TrackAnalyser
+from genrekit.library_server.job_board import JobBoard
 from genrekit.library_server.library_handle import LibraryHandle
 from genrekit.server import problems
 from genrekit.server.middleware import Middleware
@@ -23,51 +24,66 @@ PAGE = Path(__file__).parent / "page"
 COMMON = Path(server.__file__).parent / "page"  # drawing and playing, as the other page does
 
 
-def create_library_app(path: Path, secret: Secret, *, read_only: bool = False) -> FastAPI:
-    """Return the application; the library is opened with its lifespan.
+@contextlib.contextmanager
+def opened_library_app(path: Path, secret: Secret, *, read_only: bool = False) -> Iterator[FastAPI]:
+    """Open a library and give the application; what runs is ended with the block.
 
     Args:
         path: the library's database.
         secret: what opens the page.
         read_only: refuse whatever could change something.
+
+    Raises:
+        LibraryError: the library cannot be used, or another program serves it.
     """
-    library, analyser = LibraryHandle(path), TrackAnalyser()
-
-    @contextlib.asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    with contextlib.ExitStack() as stack:
+        library = LibraryHandle(path, read_only=read_only)
         library.open()
-        try:
-            yield
-        finally:
-            await asyncio.to_thread(analyser.close)
-            await asyncio.to_thread(library.close)
+        stack.callback(library.close)
+        analyser = TrackAnalyser()
+        stack.callback(analyser.close)
+        board = JobBoard(path, job_works.works())
+        if not read_only:
+            board.open()
+        stack.callback(board.close)
+        yield _application(library, analyser, board, secret)
 
+
+def _application(
+    library: LibraryHandle, analyser: TrackAnalyser, board: JobBoard, secret: Secret
+) -> FastAPI:
     application = FastAPI(
-        title="genrekit library", version=__version__, lifespan=lifespan, docs_url=None,
-        redoc_url=None,
-    )  # fmt: skip
+        title="genrekit library", version=__version__, docs_url=None, redoc_url=None
+    )
     problems.handle(application)
 
     @application.exception_handler(GenrekitError)
     async def _expected(request: Request, error: GenrekitError) -> Response:
         return problems.response(422, " ".join(str(error).split()))
 
-    _add_routes(application, library, analyser, read_only=read_only)
+    _add_routes(application, library, analyser, board)
     _add_page(application)
-    application.add_middleware(AccessCheck, secret=secret, read_only=read_only)
+    application.add_middleware(AccessCheck, secret=secret, read_only=library.read_only)
     application.add_middleware(OriginCheck, reads=True)
     application.add_middleware(Middleware)
     return application
 
 
 def _add_routes(
-    application: FastAPI, library: LibraryHandle, analyser: TrackAnalyser, *, read_only: bool
+    application: FastAPI, library: LibraryHandle, analyser: TrackAnalyser, board: JobBoard
 ) -> None:
     """Add every route below /api."""
+    from genrekit.library_server.review_routes import job_routes, review_routes, tag_routes
     from genrekit.library_server.track_routes import single_track_routes, track_routes
 
-    application.include_router(track_routes(library, read_only=read_only))
-    application.include_router(single_track_routes(library, analyser))
+    for router in (
+        track_routes(library),
+        single_track_routes(library, analyser),
+        job_routes(library, board),
+        review_routes(library, board),
+        tag_routes(library, board),
+    ):
+        application.include_router(router)
 
 
 def _add_page(application: FastAPI) -> None:

@@ -22,6 +22,10 @@ from genrekit.tagging import policy
 PRECISION = 0.9  # of what is not "below"
 _FEW = 200  # files that are derived while a request waits
 _LOOK_SECONDS = 1.0
+_SERVED = (
+    "another `genrekit library serve` has this library open; use the address that it printed, end "
+    "it, or open the library with --read-only"
+)
 
 
 @dataclass(frozen=True)
@@ -55,9 +59,14 @@ class Opened:
 class LibraryHandle:
     """A library that is open; one request at a time reads, and the index is kept up in between."""
 
-    def __init__(self, path: Path) -> None:
-        """Name a library; open makes it ready."""
-        self.path = path
+    def __init__(self, path: Path, *, read_only: bool) -> None:
+        """Name a library; open makes it ready.
+
+        Args:
+            path: its database.
+            read_only: another program may serve it at the same time.
+        """
+        self.path, self.read_only = path, read_only
         self._stack = ExitStack()
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
@@ -70,9 +79,13 @@ class LibraryHandle:
         """Open the database, and begin to keep the index up to date.
 
         Raises:
-            LibraryError: it cannot be used; see ``database.opened``.
+            LibraryError: it cannot be used, see ``database.opened``; another program serves it.
         """
-        self._connection = self._stack.enter_context(database.opened(self.path, any_thread=True))
+        with ExitStack() as stack:
+            connection = stack.enter_context(database.opened(self.path, any_thread=True))
+            if not self.read_only:
+                stack.enter_context(database.locked(connection, ".serving", _SERVED))
+            self._stack, self._connection = stack.pop_all(), connection
         self._thread.start()
 
     def close(self) -> None:
@@ -82,6 +95,12 @@ class LibraryHandle:
         with self._lock:
             self._connection = None
             self._stack.close()
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """Give the library to one request that changes it; see reading."""
+        with self.reading() as opened:
+            yield opened.connection
 
     def map(self, opened: Opened) -> LibraryMap:
         """Return the points of the library's files, read again after every change.

@@ -50,7 +50,7 @@ def wanted_tracks(
 Wanted = Annotated[TrackQuery, Depends(wanted_tracks)]
 
 
-def track_routes(library: LibraryHandle, *, read_only: bool) -> APIRouter:
+def track_routes(library: LibraryHandle) -> APIRouter:
     """Return the routes that show the library."""
     router = APIRouter(prefix="/api")
 
@@ -58,7 +58,7 @@ def track_routes(library: LibraryHandle, *, read_only: bool) -> APIRouter:
     def session() -> SessionDocument:
         """Return what the page needs first."""
         with library.reading() as opened:
-            return table_view.session(opened, str(library.path), read_only=read_only)
+            return table_view.session(opened, str(library.path), read_only=library.read_only)
 
     @router.get("/tracks")
     def tracks(

@@ -19,7 +19,7 @@ import secrets
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,16 +68,8 @@ def locked(connection: sqlite3.Connection) -> Iterator[None]:
     Raises:
         LibraryError: another process holds it.
     """
-    path = connection.execute("PRAGMA database_list").fetchone()["file"]
-    database.make_private(Path(f"{path}.lock"))
-    with closing(sqlite3.connect(f"{path}.lock", timeout=0, isolation_level=None)) as lock:
-        try:
-            lock.execute("PRAGMA journal_mode = OFF")  # nothing is ever written to it
-            lock.execute("BEGIN EXCLUSIVE")
-        except sqlite3.OperationalError as error:
-            raise LibraryError(
-                "another genrekit is changing tags of this library; wait until it is done"
-            ) from error
+    busy = "another genrekit is changing tags of this library; wait until it is done"
+    with database.locked(connection, ".lock", busy):
         yield
 
 

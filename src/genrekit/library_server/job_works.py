@@ -1,0 +1,176 @@
+"""What the jobs of a library's page do: scan, watch, plan, apply, undo."""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from genrekit.errors import LibraryError
+from genrekit.library import database, query, track_index
+from genrekit.library.track_search import TrackQuery, TrackTable
+from genrekit.library_server import review
+from genrekit.models import registry
+
+if TYPE_CHECKING:
+    from genrekit.library_server.job_board import RunningJob, Work
+    from genrekit.tagging.outcomes import FileOutcome
+
+_STOP_SECONDS = 0.2  # at most until a watch that waits notices that it is to end
+
+
+def works(n_jobs: int | None = None) -> Mapping[str, Work]:
+    """Return what each kind of job does.
+
+    Args:
+        n_jobs: worker processes of a scan; None is one a core.
+    """
+
+    def with_jobs(work: Callable[..., dict[str, Any]]) -> Work:
+        return lambda connection, job: work(connection, job, n_jobs)
+
+    return {
+        "scan": with_jobs(_scan),
+        "watch": with_jobs(_watch),
+        "plan": _plan,
+        "apply": _apply,
+        "undo": _undo,
+    }
+
+
+def _scan(connection: sqlite3.Connection, job: RunningJob, n_jobs: int | None) -> dict[str, Any]:
+    from genrekit.batch.engines import LocalEngine
+    from genrekit.library import scan
+
+    folders = [Path(folder) for folder in job.arguments["folders"]]
+    planned = scan.plan(
+        connection, folders, _last_model(connection), retry=bool(job.arguments.get("retry"))
+    )
+    for problem in planned.problems:
+        job.say(problem)
+    report = scan.run(connection, planned, LocalEngine(n_jobs), progress=job.progress)
+    for path, reason in report.failures.items():
+        job.say(reason if path in reason else f"{path}: {reason}")
+    return {key: value for key, value in report.to_dict().items() if isinstance(value, int | float)}
+
+
+def _last_model(connection: sqlite3.Connection) -> Path | None:
+    """Return the folder of the model whose predictions the page shows; None before any scan."""
+    try:
+        model = query.used_model(connection)
+    except LibraryError:
+        return None
+    return model.path
+
+
+def _watch(connection: sqlite3.Connection, job: RunningJob, n_jobs: int | None) -> dict[str, Any]:
+    from genrekit.batch.engines import LocalEngine
+    from genrekit.tagging import watching
+
+    def wait(seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            job.check()
+            job.is_ending.wait(min(left, _STOP_SECONDS))
+
+    model = _last_model(connection)
+    found = watching.watch(
+        connection,
+        Path(job.arguments["folder"]),
+        str(model) if model else None,
+        engine=LocalEngine(n_jobs),
+        wait=wait,
+    )
+    for entry in found:
+        what = entry.error or f"{entry.path.name}: {entry.label or 'no genre'}"
+        job.say(track_index.text(what))
+        job.advance()
+    return {}
+
+
+def _plan(connection: sqlite3.Connection, job: RunningJob) -> dict[str, Any]:
+    from genrekit.tagging import planning, policy
+    from genrekit.tags import profiles
+
+    wanted = job.arguments
+    card = registry.find(query.used_model(connection).path).card
+    least = policy.least_probability(card, wanted["min_precision"])
+    rules = policy.Policy(wanted["mode"], wanted["top"], least, by_album=wanted["by_album"])
+    profile = profiles.find(wanted["profile"])
+    paths = _paths(connection, wanted)
+    proposal = planning.propose(connection, paths, card, rules, profile)
+    kinds = Counter(re.split("[:;] ", reason)[0] for reason in proposal.skipped.values())
+    kinds.update(f"no tags are written in {name}" for name in proposal.untagged.values())
+    review.save(connection, profile.name, proposal.entries, dict(kinds.most_common()))
+    for path, reason in proposal.failures.items():
+        job.say(track_index.text(reason if path in reason else f"{path}: {reason}"))
+    job.done = job.total = len(proposal.entries)
+    n_failed = len(proposal.failures)
+    return {"n_lines": len(proposal.entries), "n_stay": kinds.total(), "n_failed": n_failed}
+
+
+def _paths(connection: sqlite3.Connection, wanted: Mapping[str, Any]) -> Sequence[Path]:
+    """Return the folders or files that a plan is wanted of."""
+    if wanted["folders"]:
+        return [Path(folder) for folder in wanted["folders"]]
+    ids = wanted["ids"]
+    if ids is None:
+        model = query.used_model(connection)
+        track_index.refresh_all(connection)
+        table = TrackTable(model, wanted["threshold"])
+        ids = table.ids(connection, TrackQuery(**(wanted["filter"] or {}))).tolist()
+    rows = connection.execute(
+        "SELECT path FROM files WHERE id IN (SELECT value FROM json_each(?)) ORDER BY path",
+        (json.dumps(ids),),
+    )
+    return [database.decode_path(row["path"]) for row in rows]
+
+
+def _apply(connection: sqlite3.Connection, job: RunningJob) -> dict[str, Any]:
+    from genrekit.tagging import applying, plan_files
+
+    with tempfile.TemporaryDirectory(prefix="genrekit-") as folder:
+        path = Path(folder) / "plan.jsonl"
+        path.write_text("".join(review.plan_file(connection, job.id)), encoding="utf-8")
+        plan = plan_files.read(path)
+    job.done, job.total = 0, len(plan.entries)
+
+    def on_file(outcome: FileOutcome) -> None:
+        review.note_outcome(connection, job.id, outcome.path, outcome.state, outcome.reason)
+        _say_failure(job, outcome)
+        job.advance()
+
+    report = applying.apply(connection, plan, on_file=on_file)
+    return _counts(report.changed, report.unchanged, report.failures)
+
+
+def _undo(connection: sqlite3.Connection, job: RunningJob) -> dict[str, Any]:
+    from genrekit.tagging import applying, journal
+
+    changes = journal.chosen(connection, job.arguments["what"])
+    job.done, job.total = 0, len(changes)
+
+    def on_file(outcome: FileOutcome) -> None:
+        if outcome.state == "changed":
+            review.note_undone(connection, outcome.path)
+        _say_failure(job, outcome)
+        job.advance()
+
+    report = applying.undo(connection, changes, on_file=on_file)
+    review.count_change(connection)
+    return _counts(report.changed, report.unchanged, report.failures)
+
+
+def _say_failure(job: RunningJob, outcome: FileOutcome) -> None:
+    if outcome.state == "failed":
+        job.say(track_index.text(outcome.reason))
+
+
+def _counts(changed: Sequence[str], unchanged: Sequence[str], failures: Any) -> dict[str, Any]:
+    return {"changed": len(changed), "unchanged": len(unchanged), "failed": len(failures)}

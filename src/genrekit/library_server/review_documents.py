@@ -1,0 +1,196 @@
+"""The schemas of jobs, and of plans that are reviewed, applied and undone."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from genrekit.library.track_search import Filter
+from genrekit.strict import StrictModel
+from genrekit.tagging.plan_files import MAX_CHARACTERS, MAX_GENRES
+from genrekit.tagging.policy import Mode
+
+Decision = Literal["open", "accepted", "rejected"]
+JobState = Literal["running", "paused", "interrupted", "done", "failed", "cancelled"]
+JobKind = Literal["scan", "watch", "plan", "apply", "undo", "train"]
+Id = Annotated[int, Field(ge=1, lt=1 << 63)]
+Folder = Annotated[str, Field(min_length=1, max_length=4096)]
+Genres = Annotated[
+    list[Annotated[str, Field(min_length=1, max_length=MAX_CHARACTERS)]],
+    Field(min_length=1, max_length=MAX_GENRES),
+]
+
+
+class LibraryJobDocument(StrictModel):
+    """Work that goes on while the page shows other things.
+
+    ``interrupted`` is what ran when the program ended; it goes on when it is resumed.
+    """
+
+    id: int
+    kind: JobKind
+    title: str
+    state: JobState
+    done: int
+    total: int | None
+    messages: list[str]
+    result: dict[str, Any] | None
+    can_pause: bool
+    started: str
+    ended: str | None
+
+
+class JobList(StrictModel):
+    """The latest jobs first."""
+
+    jobs: list[LibraryJobDocument]
+
+
+class ScanRequest(StrictModel):
+    """Which folders to scan; ``retry`` tries the files again that failed before."""
+
+    folders: Annotated[list[Folder], Field(min_length=1, max_length=100)]
+    retry: bool = False
+
+
+class WatchRequest(StrictModel):
+    """Which folder to watch."""
+
+    folder: Folder
+
+
+class PlanFilter(StrictModel):
+    """The tracks that a table shows, as its query has them."""
+
+    filter: Filter = "all"
+    search: Annotated[str, Field(max_length=200)] = ""
+    genre: str | None = None
+    min_probability: float | None = None
+    max_probability: float | None = None
+
+
+class PlanRequest(StrictModel):
+    """What to plan, of folders, of single tracks or of what a table shows; else of everything."""
+
+    folders: Annotated[list[Folder], Field(max_length=100, default_factory=list)]
+    ids: Annotated[list[Id], Field(max_length=1_000_000)] | None = None
+    filter: PlanFilter | None = None
+    mode: Mode = "fill-missing"
+    by_album: bool = False
+    top: Annotated[int, Field(ge=1, le=20)] = 1
+    min_precision: Annotated[float, Field(gt=0, le=1)] | None = None
+    profile: str = "standard"
+
+
+class ReasonDocument(StrictModel):
+    """Why files stay as they are, and how many do."""
+
+    reason: str
+    n_tracks: int
+
+
+class ReviewSummary(StrictModel):
+    """How many lines of a plan are in which state, and why other files stay as they are."""
+
+    n_lines: int = 0
+    open: int = 0
+    accepted: int = 0
+    rejected: int = 0
+    applied: int = 0
+    failed: int = 0
+    reasons: Annotated[list[ReasonDocument], Field(default_factory=list)]
+
+
+class LineDocument(StrictModel):
+    """One file of a plan: what it holds and what it is to hold."""
+
+    id: int
+    track_id: int | None
+    path: str
+    artist: str | None
+    album: str | None
+    album_artist: str | None
+    title: str | None
+    old: list[str]
+    new: list[str]
+    why: str
+    probability: float | None
+    decision: Decision
+    outcome: Literal["changed", "unchanged", "failed"] | None
+    reason: str | None
+    warnings: list[str]
+
+
+class ReviewDocument(StrictModel):
+    """A part of the plan in review; whoever changes it names the revision that he has seen."""
+
+    revision: int
+    state: Literal["none", "review", "applying"]
+    summary: ReviewSummary
+    total: int
+    lines: list[LineDocument]
+
+
+class RevisionDocument(StrictModel):
+    """What a change of the plan led to."""
+
+    revision: int
+    summary: ReviewSummary
+
+
+class LineDecision(StrictModel):
+    """What is decided about a line; ``new`` are other genres to write."""
+
+    id: Id
+    decision: Decision | None = None
+    new: Genres | None = None
+
+
+class DecisionsRequest(StrictModel):
+    """Decisions about lines of the plan as it was at a revision."""
+
+    revision: int
+    decisions: Annotated[list[LineDecision], Field(max_length=100_000)]
+
+
+class AcceptRequest(StrictModel):
+    """Accept every open line that is at least as probable."""
+
+    revision: int
+    min_probability: Annotated[float, Field(ge=0, le=1)]
+
+
+class DropRequest(StrictModel):
+    """Forget the plan."""
+
+    revision: int
+
+
+class ApplyRequest(StrictModel):
+    """Write what is accepted; ``expected_count`` is how many files the user was shown."""
+
+    revision: int
+    expected_count: Annotated[int, Field(ge=1)]
+
+
+class UndoRequest(StrictModel):
+    """Undo a transaction, or the last change of one track."""
+
+    transaction: Id | None = None
+    track: Id | None = None
+
+
+class TransactionDocument(StrictModel):
+    """One plan that was applied: how many of its files are in which state."""
+
+    id: int
+    started: str
+    n_files: dict[str, int]
+    is_undoable: bool
+
+
+class TransactionList(StrictModel):
+    """The latest transactions first."""
+
+    transactions: list[TransactionDocument]
