@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from genrekit.library import database, embedding_map, query, track_index
-from genrekit.library.track_search import CONDITIONS, TrackQuery, TrackTable
+from genrekit.library.track_query import TrackQuery
+from genrekit.library.track_search import CONDITIONS, TrackTable
 
 LABELS = ("jazz", "metal", "rock")
 

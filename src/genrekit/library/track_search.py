@@ -11,7 +11,7 @@ import sqlite3
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,12 +20,9 @@ from genrekit import labels
 from genrekit.library import track_index
 from genrekit.library.query import UsedModel
 from genrekit.library.track_index import LAST, Flag
+from genrekit.library.track_query import Filter, Sort, TrackQuery
 
 Ids = NDArray[np.int64]
-Sort = Literal[
-    "path", "artist", "title", "album", "tag", "label", "probability", "agreement", "duration"
-]
-Filter = Literal["all", "disagrees", "missing", "below", "failed", "gone"]
 _N_KEPT = 24  # results of SQLite, 0.8 MB each for 100,000 files
 _COLUMNS: dict[Sort, tuple[str, str]] = {  # and what is true of a file that has no value there
     "path": ("path_key", "path_key IS NULL"),
@@ -48,28 +45,6 @@ CONDITIONS: dict[Filter, str] = {
     "failed": f"{_HERE} AND flags & {int(Flag.FAILED)}",
     "gone": f"flags & {int(Flag.GONE)}",
 }
-
-
-@dataclass(frozen=True)
-class TrackQuery:
-    """Which files a table shows, and in which order.
-
-    Attributes:
-        sort: the column; what has no value there comes last in either direction.
-        descending: the largest value first.
-        search: words that all stand in the path, artist, title, album or genres, in any order.
-        filter: a kind of files.
-        genre: only where this is the most probable label, or a wider genre of that.
-        min_probability, max_probability: of the most probable label; None is no condition.
-    """
-
-    sort: Sort = "path"
-    descending: bool = False
-    search: str = ""
-    filter: Filter = "all"
-    genre: str | None = None
-    min_probability: float | None = None
-    max_probability: float | None = None
 
 
 @dataclass(frozen=True)

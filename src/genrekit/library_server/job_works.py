@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from genrekit.errors import LibraryError
 from genrekit.library import database, query, track_index
-from genrekit.library.track_search import TrackQuery, TrackTable
+from genrekit.library.track_query import TrackQuery
 from genrekit.library_server import review
 from genrekit.models import registry
 
@@ -121,6 +121,8 @@ def _paths(connection: sqlite3.Connection, wanted: Mapping[str, Any]) -> Sequenc
         return [Path(folder) for folder in wanted["folders"]]
     ids = wanted["ids"]
     if ids is None:
+        from genrekit.library.track_search import TrackTable
+
         model = query.used_model(connection)
         track_index.refresh_all(connection)
         table = TrackTable(model, wanted["threshold"])

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from genrekit.library.track_search import Filter
+from genrekit.library.track_query import Filter
 from genrekit.strict import StrictModel
 from genrekit.tagging.plan_files import MAX_CHARACTERS, MAX_GENRES
 from genrekit.tagging.policy import Mode

@@ -10,7 +10,7 @@ from fastapi.params import Path as InPath
 from fastapi.responses import Response
 
 from genrekit.explain.document import ExplanationDocument
-from genrekit.library.track_search import Filter, Sort, TrackQuery
+from genrekit.library.track_query import Filter, Sort, TrackQuery
 from genrekit.library_server import playing, table_view, track_view
 from genrekit.library_server.documents import (
     IdsDocument,
