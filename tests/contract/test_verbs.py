@@ -19,7 +19,7 @@ from genrekit import __version__, cli
 from genrekit.cli import main
 
 VERBS = main.verbs()
-HELPERS = {"batch_options", "console", "main", "options", "tables", "writers"}
+HELPERS = {"batch_options", "console", "library_teaching", "main", "options", "tables", "writers"}
 
 
 def run(*arguments: str) -> tuple[int, str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from genrekit.cli import batch_options, console
+from genrekit.cli import batch_options, console, library_teaching
 from genrekit.cli.options import (
     AsJson,
     Db,
@@ -31,7 +31,10 @@ if TYPE_CHECKING:
     from genrekit.library.scan import ScanPlan, ScanReport
 
 LEAST_SHOWN = 0.005
-app = typer.Typer(help="Scan a music library, search it, export it.", no_args_is_help=True)
+app = typer.Typer(
+    help="Scan a music library, search it, teach it, export it.", no_args_is_help=True
+)
+app.registered_commands += library_teaching.commands.registered_commands
 
 ScannedBy = Annotated[
     str | None,

@@ -188,6 +188,25 @@ SCHEMA = (
     CREATE INDEX review_lines_by_decision ON review_lines (decision, outcome);
     CREATE INDEX review_lines_by_path ON review_lines (path);
     """,
+    """
+    CREATE TABLE corrections (          -- what a person says the genres of a recording are
+        audio_id INTEGER PRIMARY KEY REFERENCES audio (id),
+        genres TEXT NOT NULL,           -- JSON list, as the person spells them
+        corrected TEXT NOT NULL         -- UTC, ISO 8601
+    ) STRICT;
+    CREATE TRIGGER correction_inserted AFTER INSERT ON corrections BEGIN
+        INSERT INTO track_index_stale SELECT id FROM files WHERE audio_id = new.audio_id
+        ON CONFLICT DO NOTHING;
+    END;
+    CREATE TRIGGER correction_updated AFTER UPDATE ON corrections BEGIN
+        INSERT INTO track_index_stale SELECT id FROM files WHERE audio_id = new.audio_id
+        ON CONFLICT DO NOTHING;
+    END;
+    CREATE TRIGGER correction_deleted AFTER DELETE ON corrections BEGIN
+        INSERT INTO track_index_stale SELECT id FROM files WHERE audio_id = old.audio_id
+        ON CONFLICT DO NOTHING;
+    END;
+    """,
 )
 
 

@@ -1,0 +1,73 @@
+"""``genrekit library correct``, ``corrections`` and ``uncertain``: what a library is taught by."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from genrekit.cli import console
+from genrekit.cli.options import Db, argument, option
+from genrekit.errors import LibraryError
+
+commands = typer.Typer()
+
+
+@commands.command()
+def correct(
+    files: Annotated[list[Path], argument("Files that were scanned.")],
+    genre: Annotated[
+        list[str] | None, option("Its genre; give it again where it is of several.")
+    ] = None,
+    remove: Annotated[bool, option("Forget what was said about them.")] = False,
+    db: Db = None,
+) -> None:
+    """Say what the genre of a file is: a label to train from; the file itself is not changed.
+
+    The label is kept with the audio, so a file that is moved or tagged anew keeps it.
+
+    Examples:
+      genrekit library correct song.mp3 --genre Jazz
+      genrekit library correct song.mp3 --remove
+    """
+    from genrekit.library import corrections, database
+
+    if bool(genre) == remove:
+        raise typer.BadParameter("give --genre NAME, or --remove")
+    n_failed = 0
+    with database.opened(db, must_exist=True) as connection:
+        for file in files:
+            try:
+                audio_id = corrections.audio_of(connection, file)
+                if genre:
+                    done = "; ".join(corrections.correct(connection, audio_id, genre))
+                else:
+                    was_there = corrections.remove(connection, audio_id)
+                    done = "forgotten" if was_there else "nothing was said about it"
+            except LibraryError as error:
+                n_failed += 1
+                console.complain(str(file), str(error), as_given=True)
+                continue
+            typer.echo(f"{console.printable(done)}  {console.local(str(file))}")
+    if n_failed:
+        raise typer.Exit(1)
+
+
+@commands.command("corrections")
+def list_corrections(
+    db: Db = None,
+    as_json: Annotated[bool, option("Write one JSON line a recording.", "--json")] = False,
+) -> None:
+    """List what was said about files, the newest first."""
+    from genrekit.library import corrections, database
+
+    with database.opened(db, must_exist=True) as connection:
+        for found in corrections.corrections(connection):
+            if as_json:
+                typer.echo(json.dumps(found.to_dict(), ensure_ascii=False))
+                continue
+            names = console.printable("; ".join(found.genres))
+            for path in found.paths or ("(no file of the library)",):
+                typer.echo(f"{names:<20} {console.local(str(path))}")
