@@ -6,7 +6,6 @@ saying so.
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import json
 import platform
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 import genrekit
+from genrekit import extras
 from genrekit.errors import GenrekitError
 
 GOLDEN = Path(genrekit.__file__).parent / "data" / "golden.json"
@@ -151,8 +151,8 @@ def gpu(check: str) -> Iterator[Check]:
     names = [n for n in onnxruntime.get_available_providers() if not n.startswith("Azure")]
     providers = ", ".join(name.removesuffix("ExecutionProvider") for name in names)
     yield Check(check, "ok", f"prediction runs on: {providers}")
-    if importlib.util.find_spec("torch") is None:
-        yield Check(check, "note", "torch is not installed: no training (genrekit[train] has it)")
+    if not extras.is_installed("torch"):
+        yield Check(check, "note", extras.sentence("training", "torch"))
         return
     import torch
 

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 Floats = NDArray[np.float64]
 
 N_CALIBRATION_BINS = 15
+FEW_GROUPS = 30  # resampling fewer says little about others
 N_RESAMPLES = 2000
 # A probability of exactly 0 for the truth would make one track's loss infinite.
 SMALLEST_PROBABILITY = 1e-12
@@ -276,6 +277,31 @@ def bootstrap(
     Estimate(value=1.0, low=1.0, high=1.0)
     """
     return Resamples(items, groups, n_resamples, seed).estimate(statistic)
+
+
+def caution(n_tracks: int, n_groups: int, accuracy: float) -> str | None:
+    """Say that an interval of few artist groups means little; None where there are enough.
+
+    Where all or none was right, every resample is the same and the interval has no width; then
+    the exact bound is named: the accuracy at which so many groups all come out so in 2.5 of 100
+    samples (Clopper and Pearson 1934, with each group one trial).
+
+    >>> caution(14, 14, 1.0).partition("; ")[2]
+    'all were right, as a true accuracy of 76.8 % still allows'
+    >>> caution(500, 200, 0.9) is None
+    True
+    """
+    if n_groups >= FEW_GROUPS:
+        return None
+    sentence = (
+        f"an interval from {n_tracks} tracks of {n_groups} artist groups means little, below "
+        f"{FEW_GROUPS} groups it is mostly chance"
+    )
+    if accuracy not in (0.0, 1.0):
+        return sentence
+    bound = 100 * 0.025 ** (1 / max(n_groups, 1))
+    how, limit = ("all were", bound) if accuracy else ("none was", 100 - bound)
+    return f"{sentence}; {how} right, as a true accuracy of {limit:.1f} % still allows"
 
 
 def mcnemar(n_only_first: int, n_only_second: int) -> float:

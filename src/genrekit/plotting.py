@@ -1,26 +1,38 @@
-"""Images: matplotlib where it is installed, one sentence where it is not."""
+"""Images by matplotlib, which the extra genrekit[plot] brings; one sentence where it is missing."""
 
 from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from genrekit import extras
 from genrekit.errors import GenrekitError
 from genrekit.files import write_beside
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-MISSING = (
-    "matplotlib is not installed, so no PNG can be drawn; install it with: pip install "
-    "'genrekit[train]'"
-)
-
+SUFFIXES = (".png", ".svg")
 COLOUR_MAP = "magma"  # what librosa draws decibels in
+
+
+def missing() -> str:
+    """Return the sentence that says how to get matplotlib."""
+    return extras.sentence("drawing an image", "matplotlib")
+
+
+def check() -> None:
+    """Find out before the work whether images can be drawn.
+
+    Raises:
+        GenrekitError: matplotlib is not installed.
+    """
+    if not extras.is_installed("matplotlib"):
+        raise GenrekitError(missing())
 
 
 @lru_cache(maxsize=1)
@@ -33,7 +45,7 @@ def colours() -> NDArray[np.uint8]:
     try:
         from matplotlib import colormaps
     except ImportError as error:
-        raise GenrekitError(MISSING) from error
+        raise GenrekitError(missing()) from error
     rgb = colormaps[COLOUR_MAP](np.arange(256))[:, :3]
     return np.asarray((255 * rgb).round(), np.uint8)
 
@@ -47,15 +59,20 @@ def figure(width_inches: float, height_inches: float) -> Figure:
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise GenrekitError(MISSING) from error
+        raise GenrekitError(missing()) from error
     return Figure(figsize=(width_inches, height_inches), layout="constrained")
 
 
 def save(drawn: Figure, path: Path, dots_per_inch: int = 150) -> None:
-    """Write a figure as PNG.
+    """Write a figure in the form that the suffix of path names: .png or .svg.
 
     Raises:
         OSError: path cannot be written.
     """
     with write_beside(path) as stream:
-        drawn.savefig(stream, format="png", dpi=dots_per_inch)
+        write(drawn, stream, path.suffix.lower().removeprefix("."), dots_per_inch)
+
+
+def write(drawn: Figure, stream: IO[bytes], form: str, dots_per_inch: int = 150) -> None:
+    """Write a figure to a stream as "png" or "svg"."""
+    drawn.savefig(stream, format=form, dpi=dots_per_inch)

@@ -8,8 +8,6 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
 import typer
@@ -17,9 +15,10 @@ from typer.testing import CliRunner
 
 from genrekit import __version__, cli
 from genrekit.cli import main
+from verb_commands import COMMANDS, OPTIONS, VERBS
 
-VERBS = main.verbs()
-HELPERS = {"batch_options", "console", "library_teaching", "main", "options", "tables", "writers"}
+HELPERS = {"batch_options", "console", "library_teaching", "main", "options", "outputs"}
+HELPERS |= {"tables", "writers"}
 
 
 def run(*arguments: str) -> tuple[int, str]:
@@ -27,22 +26,6 @@ def run(*arguments: str) -> tuple[int, str]:
     return result.exit_code, result.output
 
 
-def leaves(command: Any, words: str) -> Iterator[tuple[str, Any]]:
-    """Yield every command that does something, with the words that name it."""
-    children = getattr(command, "commands", {})
-    for word, child in children.items():
-        yield from leaves(child, f"{words} {word}")
-    if not children:
-        yield words, command
-
-
-GROUP = typer.main.get_group(main.build())
-COMMANDS = {
-    words: command
-    for verb in VERBS
-    for words, command in leaves(GROUP.get_command(None, verb), verb)
-}
-TEXT = re.compile(r"<(?:str|path|list\[str\])>")  # a name, a path, or several
 # What the help of an option says in every verb that has it; the help of others is the same text.
 MEANING = {
     "--data": r"\b(dataset|datasets)\b",
@@ -61,19 +44,6 @@ MEANING = {
 }
 
 
-def options() -> dict[str, dict[str, tuple[str, str]]]:
-    """Return how each option is written and what its help says, by verb."""
-    found: dict[str, dict[str, tuple[str, str]]] = {}
-    for words, command in COMMANDS.items():
-        context = command.make_context(words, [], resilient_parsing=True)
-        for option in command.params:
-            if option.param_type_name == "option":
-                written = TEXT.sub("<text>", option.get_help_record(context)[0])
-                found.setdefault(max(option.opts, key=len), {})[words] = written, option.help
-    return found
-
-
-OPTIONS = options()
 SHARED = sorted(name for name, verbs in OPTIONS.items() if len(verbs) > 1)
 
 
@@ -207,7 +177,8 @@ def test_a_verb_imports_no_other_verb() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     )
     imported = done.stdout.strip().splitlines()[-1]
-    assert imported == "['genrekit.cli.console', 'genrekit.cli.main', 'genrekit.cli.demo']"
+    shared = ["console", "options", "main", "outputs"]
+    assert imported == str([f"genrekit.cli.{name}" for name in (*shared, "demo")])
 
 
 def test_completion_names_the_verbs() -> None:

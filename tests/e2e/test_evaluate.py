@@ -261,7 +261,7 @@ def test_without_matplotlib_only_the_images_are_missing(
         text=True,
     )
     assert done.returncode == 1
-    assert "pip install 'genrekit[train]'" in done.stderr
+    assert "[plot]'" in done.stderr
     written = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert written == ["metrics.json", "predictions.csv", "report.html"]
 
@@ -278,7 +278,9 @@ def test_a_recipe_without_torch_is_one_sentence(data: Path, tmp_path: Path) -> N
         cwd=tmp_path,
     )
     assert done.returncode == 1
-    assert done.stderr == ("genrekit: error: training needs torch; pip install 'genrekit[train]'\n")
+    assert done.stderr.startswith("genrekit: error: genrekit evaluate needs torch, ")
+    assert done.stderr.endswith("[train]'\n")
+    assert done.stderr.count("\n") == 1
 
 
 def test_compare_two_evaluations(

@@ -86,13 +86,13 @@ def test_timeline_and_top(audio: Path) -> None:
 
 
 def test_timeline_forms(audio: Path, tmp_path: Path) -> None:
-    for name in ("drums.csv", "drums.json", "drums.txt", "drums.png"):
+    for name in ("drums.csv", "drums.json", "drums.txt", "drums.png", "drums.svg"):
         done = predict("drums.flac", "--timeline", "-o", tmp_path / name, cwd=audio)
         assert (done.returncode, done.stderr) == (0, "")
     rows = list(csv.DictReader(io.StringIO((tmp_path / "drums.csv").read_text(encoding="utf-8"))))
     assert [float(row["start_seconds"]) for row in rows] == [1.5 * index for index in range(8)]
     assert {row["path"] for row in rows} == {"drums.flac"}
-    predicted = json.loads((tmp_path / "drums.json").read_text(encoding="utf-8"))
+    (predicted,) = json.loads((tmp_path / "drums.json").read_text(encoding="utf-8"))
     assert len(predicted["timeline"]["cells"]) == len(rows)
     labels = (tmp_path / "drums.txt").read_text(encoding="utf-8").split("\t")
     assert labels == ["0.000000", "12.000000", predicted["label"] + "\n"]

@@ -9,6 +9,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from genrekit import extras
 from genrekit.errors import BatchError
 from genrekit.files import write_beside
 from genrekit.tables import csv_file
@@ -49,10 +50,7 @@ def check_parquet() -> None:
     try:
         import pyarrow.parquet  # noqa: F401
     except ImportError as error:
-        raise BatchError(
-            f"Parquet needs pyarrow, which is not installed ({error}); install it by: pip "
-            "install 'genrekit[parquet]', or write JSON lines"
-        ) from error
+        raise BatchError(f"{extras.sentence('Parquet', 'pyarrow')}, or write JSON lines") from error
 
 
 def name(index: int, kind: Kind) -> str:

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
 
+from genrekit import extras
 from genrekit.batch.engines import BlockResult, Limits, Start, Workers
 from genrekit.errors import GenrekitError
 from genrekit.workers import Pool
@@ -32,10 +33,7 @@ try:
     import ray.data
     from ray.exceptions import RayError
 except ImportError as error:
-    raise GenrekitError(
-        f"--engine ray needs Ray, which is not installed ({error}); install it by: pip install "
-        "'genrekit[ray]'"
-    ) from error
+    raise GenrekitError(extras.sentence("--engine ray", error.name or "ray", "ray")) from error
 
 CONNECT_SECONDS = 10.0
 _BLOCKS_AHEAD = 2  # blocks that wait at an actor, so that it is never idle between two

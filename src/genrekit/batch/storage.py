@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, TypeVar
 
+from genrekit import extras
 from genrekit.errors import BatchError
 from genrekit.files import write_beside
 
@@ -42,8 +43,8 @@ def file_system(url: str) -> tuple[Any, str]:
         found: tuple[Any, str] = fsspec.core.url_to_fs(url)
     except (ImportError, ValueError) as error:
         raise BatchError(
-            f"{url} cannot be read: {_sentence(error)}; install what it needs by: pip install "
-            "'genrekit[ray,s3]'"
+            f"{url} cannot be read: {_sentence(error)}; install what it needs with: "
+            f"{extras.command('ray,s3')}"
         ) from error
     return found
 

@@ -13,6 +13,7 @@ from genrekit.cli.options import AsJson, argument
 if TYPE_CHECKING:
     from genrekit.batch.status import Status
 
+TAKES_URLS = ("output",)
 app = typer.Typer(name="batch", help="Look at batch jobs over many files.")
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from genrekit.cli import console
+from genrekit.cli import console, outputs
 from genrekit.cli.options import PROCESSING, option
 
 if TYPE_CHECKING:
@@ -101,6 +101,7 @@ def run(task: JobTask, paths: list[str], output: str | None, engine: Engine, as_
     """
     if output is None:
         raise typer.BadParameter("give -o: NAME.jsonl, or a folder or URL for Parquet")
+    outputs.form(output, dict.fromkeys((".jsonl", ".csv", ".parquet")), None)
     from genrekit.batch import job
 
     progress = console.progress_of("Processing")

@@ -50,6 +50,15 @@ def bar(probability: float, width: int = BAR_WIDTH) -> str:
     return full * n_full + empty * (width - n_full)
 
 
+def is_shown(probability: float) -> bool:
+    """Return whether a probability, in per cent with one decimal, does not read 0.0.
+
+    >>> is_shown(0.0004), is_shown(0.0006)
+    (False, True)
+    """
+    return f"{100 * probability:.1f}" != "0.0"
+
+
 def _shows(characters: str) -> bool:
     try:
         characters.encode(sys.stdout.encoding or "ascii")

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from genrekit.cli import console, tables
-from genrekit.cli.options import AsJson, Jobs, argument, option, output_option
+from genrekit.cli.options import AsJson, Jobs, argument, option
+from genrekit.cli.outputs import output_option
 
 if TYPE_CHECKING:
     from genrekit.datasets import Dataset, Split
@@ -114,13 +115,15 @@ def check(data: Data, jobs: Threads = None, as_json: AsJson = False) -> None:
 @app.command()
 def audit(
     data: Data,
-    output: Annotated[Path | None, output_option("Write the tracks to leave out as TSV.")] = None,
+    output: Annotated[
+        Path | None, output_option("Write the tracks to leave out as TSV.", ".tsv")
+    ] = None,
     split: Annotated[
         str | None,
         option("A split to check: a kind or a TSV file.", show_default="the published ones"),
     ] = None,
     labels: Annotated[
-        bool, option("Rank likely wrong labels, which takes genrekit[audit].")
+        bool, option("Rank likely wrong labels, where genrekit[audit] is installed.")
     ] = True,
     min_seconds: Annotated[float, option("Music is no shorter.", min=0)] = 5.0,
     max_seconds: Annotated[float, option("Music is no longer.", min=0)] = 1200.0,
@@ -159,7 +162,9 @@ def get(
     name: Annotated[str, argument("Which: gtzan or fma-small.")],
     output: Annotated[
         Path | None,
-        output_option("The folder to download to.", show_default="the user's data folder"),
+        output_option(
+            "The folder to download to.", folder=True, show_default="the user's data folder"
+        ),
     ] = None,
     dry_run: Annotated[bool, option("Show what would be downloaded, and stop.")] = False,
 ) -> None:

@@ -7,11 +7,13 @@ from typing import Annotated
 
 import typer
 
+from genrekit.cli.outputs import output_option
+
 
 def command(
     output: Annotated[
         Path,
-        typer.Option("--output", "-o", help="The folder to write to; created if it is missing."),
+        output_option("The folder to write to; created if it is missing.", folder=True),
     ] = Path("demo"),
 ) -> None:
     """Write three synthetic tracks as FLAC and print their paths."""

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from genrekit.cli import console, tables
-from genrekit.cli.options import Exclude, Jobs, argument, option, output_option, spread
-from genrekit.errors import GenrekitError
+from genrekit.cli.options import Exclude, Jobs, argument, option, spread
+from genrekit.cli.outputs import output_option
 
 if TYPE_CHECKING:
     from genrekit.datasets import Dataset
@@ -64,7 +64,9 @@ class EvaluateOptions:
     as_json: Annotated[bool, option("Write JSON.", "--json")] = False
     output: Annotated[
         Path | None,
-        output_option("Write report.html, metrics.json, predictions.csv and PNGs to this folder."),
+        output_option(
+            "Write report.html, metrics.json, predictions.csv and PNGs to this folder.", folder=True
+        ),
     ] = None
     update_card: Annotated[bool, option("Write the numbers into the model's card.")] = False
     jobs: Jobs = None
@@ -189,13 +191,9 @@ def _model(options: EvaluateOptions, folder: ModelFolder) -> EvaluationResult:
 
 
 def _training() -> ModuleType:
-    """Return genrekit.training.experiments, if what training needs is installed."""
-    try:
-        from genrekit.training import experiments
-    except ImportError as error:
-        raise GenrekitError(
-            f"training needs {error.name}; pip install 'genrekit[train]'"
-        ) from error
+    """Return genrekit.training.experiments, which needs torch."""
+    from genrekit.training import experiments
+
     return experiments
 
 
@@ -219,8 +217,9 @@ def _resolved(options: EvaluateOptions, folder: ModelFolder | None) -> Recipe:
         changed: Recipe = _training().recipe_of(folder.card, options.data, options.overrides)
         return changed
     from genrekit.training import recipe
+    from genrekit.training.recipe import catalogue
 
-    return recipe.load(Path(options.named or ""), options.overrides, options.data)
+    return recipe.load(catalogue.find(options.named or ""), options.overrides, options.data)
 
 
 def _robustness(
@@ -244,5 +243,5 @@ def _write(result: EvaluationResult, out: Path, model: ModelFolder | None) -> bo
     for path in report.write_folder(result, out, curves):
         console.say(f"wrote {path}")
     if not plots.available():
-        console.warn(plotting.MISSING)
+        console.warn(plotting.missing())
     return plots.available()

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from genrekit.cli import console
-from genrekit.cli.options import AsJson, Model, argument, option, output_option
+from genrekit.cli.options import AsJson, Model, argument, option
+from genrekit.cli.outputs import output_option
 from genrekit.cli.writers import clock
 from genrekit.errors import GenrekitError, unknown_name
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from genrekit.explain import Explanation
     from genrekit.networks.gradcam import GradCam
 
-FORMS = (".html", ".json", ".png", ".wav")
+FORMS = (".html", ".json", ".png", ".svg", ".wav")
 
 
 def command(
@@ -26,7 +27,8 @@ def command(
     ] = None,
     model: Model = None,
     output: Annotated[
-        Path | None, output_option("Write FILE.html, .json, .png or .wav (the deciding seconds).")
+        Path | None,
+        output_option("Write FILE.html, .json, .png, .svg or .wav (the deciding seconds).", *FORMS),
     ] = None,
     method: Annotated[
         Literal["occlusion", "gradcam"],
@@ -36,20 +38,22 @@ def command(
 ) -> None:
     """Show which seconds and which frequencies support a genre, and check that evidence.
 
-    Parts of the network's input are taken away, one at a time: evidence is how far the genre's
-    log-odds fall, in nats. Grad-CAM reads a CNN's last feature map instead.
+    Parts of the network's input are taken away, one at a time: evidence is how many times the
+    genre's odds fall (its logarithm: nats). Grad-CAM reads a CNN's last feature map instead.
 
     Examples:
         genrekit explain song.mp3
         genrekit explain song.mp3 --genre rock -o why.html
     """
-    if output and output.suffix.lower() not in FORMS:
-        raise typer.BadParameter(f"got {output}; expected a file in {', '.join(FORMS)}")
-    from genrekit import audio
+    if output and not output.suffix:
+        raise typer.BadParameter(f"--output is {output}; end the name in one of {', '.join(FORMS)}")
+    from genrekit import audio, plotting
     from genrekit.explain import explain, saving
     from genrekit.inference.classifier import Classifier
 
     audio.silence_decoders()
+    if output and output.suffix.lower() in plotting.SUFFIXES:
+        plotting.check()
     gradcam, folder = _gradcam(model) if method == "gradcam" else (None, model)
     classifier = Classifier(folder)
     if genre is not None and genre not in classifier.labels:
@@ -72,15 +76,20 @@ def _gradcam(model: str | None) -> tuple[GradCam, Path]:
         from genrekit.networks.gradcam import GradCam
         from genrekit.training import run
     except ModuleNotFoundError as error:
-        raise GenrekitError(
-            f"Grad-CAM needs {error.name}; pip install 'genrekit[train]', or use --method occlusion"
-        ) from error
+        from genrekit import extras
+
+        sentence = extras.sentence_of("Grad-CAM", error)
+        if sentence is None:
+            raise
+        raise GenrekitError(f"{sentence}, or use --method occlusion") from error
     network, folder, recipe = run.restore(Path(model))
     return GradCam(network, low_bins_first=not recipe.model.image), folder.path
 
 
 def _show(found: Explanation) -> None:
     """Print the explained genre's passages, bands and check."""
+    from genrekit.explain.wording import in_words
+
     out = console.stdout()
     label = found.labels.index(found.genre)
     probability = found.prediction.probabilities[found.genre]
@@ -90,17 +99,18 @@ def _show(found: Explanation) -> None:
     out.print("deciding seconds" if passages else "no seconds support it")
     for passage in passages:
         times = f"{clock(passage.start_seconds)} - {clock(passage.end_seconds)}"
-        out.print(f"  {times:>19}  {passage.evidence:+.2f} nats")
+        out.print(f"  {times:>19}  {in_words(passage.evidence, found.genre)}")
     means = found.blocks[label].mean(axis=(0, 2)).tolist()
     ranked = sorted(zip(means, found.bands, strict=True), reverse=True)
     kind = "columns" if "tempo" in found.bands else "bands"
     out.print(f"{kind} that support it most, and oppose it most")
     for mean, band in (*ranked[:3], *ranked[-3:]):
-        out.print(f"  {band:>19}  {mean:+.3f} nats")
+        out.print(f"  {band:>19}  {in_words(mean, found.genre)}")
     areas = found.curves.to_dict()["areas"]
-    verdict = "better" if found.curves.better_than_random else "NOT better"
+    verdict = "holds" if found.curves.better_than_random else "does NOT hold"
     out.print(
-        f"check: {verdict} than random orders "
+        f"check: this evidence {verdict}. Taking the named parts away lowers the probability "
+        f"{'more' if found.curves.better_than_random else 'no more'} than taking random ones away "
         f"(deletion {areas['deletion']:.2f} against {areas['random_deletion']:.2f}, lower is "
         f"better; insertion {areas['insertion']:.2f} against {areas['random_insertion']:.2f})"
     )

@@ -7,8 +7,10 @@ from typing import Annotated
 import typer
 
 from genrekit.cli import batch_options
-from genrekit.cli.options import Jobs, argument, option, output_option
+from genrekit.cli.options import Jobs, argument, option
+from genrekit.cli.outputs import output_option
 
+TAKES_URLS = ("paths", "output")
 app = typer.Typer(name="features", help="Make tables of hand-crafted features.")
 
 
@@ -20,7 +22,8 @@ def extract(
     output: Annotated[
         str,
         output_option(
-            "Write the published CSV to NAME.csv, JSON to NAME.jsonl, Parquet to a folder."
+            "Write the published CSV to NAME.csv, JSON to NAME.jsonl, Parquet to a folder.",
+            *(".csv", ".jsonl", ".parquet"),
         ),
     ] = "features.csv",
     segment_seconds: Annotated[float | None, batch_options.segment_seconds("row")] = None,

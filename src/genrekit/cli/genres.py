@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from genrekit.cli import console
-from genrekit.cli.options import Db, Model, argument, output_option
+from genrekit.cli.options import Db, Model, argument
+from genrekit.cli.outputs import output_option
 
 app = typer.Typer(help="Add a genre to a model.", no_args_is_help=True)
 
@@ -20,7 +21,8 @@ def add(
     model: Model = None,
     db: Db = None,
     output: Annotated[
-        Path | None, output_option("The new model's folder.", show_default="models/MODEL-NAME")
+        Path | None,
+        output_option("The new model's folder.", folder=True, show_default="models/MODEL-NAME"),
     ] = None,
 ) -> None:
     """Add a genre to a model from examples, against the music of a scanned library."""

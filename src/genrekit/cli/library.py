@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from genrekit.cli import batch_options, console, library_teaching
+from genrekit.cli import batch_options, console, library_teaching, outputs
 from genrekit.cli.options import (
     AsJson,
     Db,
@@ -20,10 +20,9 @@ from genrekit.cli.options import (
     api_key_option,
     argument,
     option,
-    output_option,
     spread,
 )
-from genrekit.errors import GenrekitError
+from genrekit.cli.outputs import output_option
 
 if TYPE_CHECKING:
     from genrekit.library.agreement import Agreement
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from genrekit.library.scan import ScanPlan, ScanReport
 
 LEAST_SHOWN = 0.005
+TABLES = {".csv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
 app = typer.Typer(
     help="Scan a music library, search it, teach it, export it.", no_args_is_help=True
 )
@@ -338,14 +338,11 @@ def serve(options: LibraryServeOptions) -> None:
                 "that they have to enter, or leave --host out"
             )
     from genrekit.library import database
+    from genrekit.library_server import application
+    from genrekit.library_server.access import Secret
+    from genrekit.server import http_server
+    from genrekit.server.settings import ServerLimits
 
-    try:
-        from genrekit.library_server import application
-        from genrekit.library_server.access import Secret
-        from genrekit.server import http_server
-        from genrekit.server.settings import ServerLimits
-    except ModuleNotFoundError as error:
-        raise GenrekitError(f"serving needs {error.name}; pip install 'genrekit[serve]'") from error
     path = options.db or database.default_path()
     secret = Secret(options.api_key, is_key=True) if options.api_key else Secret()
 
@@ -358,11 +355,17 @@ def serve(options: LibraryServeOptions) -> None:
 
 @app.command()
 def export(
-    output: Annotated[Path, output_option("The file, or for m3u the folder, to write.")],
+    output: Annotated[
+        Path, output_option("The file, or for m3u the folder, to write.", *TABLES, folder=True)
+    ],
     kind: Annotated[
-        Literal["csv", "jsonl", "parquet", "m3u"],
-        option("m3u is one playlist for each genre.", "--format"),
-    ] = "csv",
+        Literal["csv", "jsonl", "parquet", "m3u"] | None,
+        option(
+            "m3u is one playlist for each genre.",
+            "--format",
+            show_default="what -o ends in, or csv",
+        ),
+    ] = None,
     db: Db = None,
     model: ScannedBy = None,
     genre: Genre = None,
@@ -376,6 +379,7 @@ def export(
       genrekit library export -o library.csv
       genrekit library export -o playlists --format m3u --min-probability 0.8
     """
+    chosen = _export_kind(output, kind)
     from genrekit.library import database, exporting, query
 
     with database.opened(db, must_exist=True) as connection:
@@ -383,12 +387,24 @@ def export(
         label = genre and query.label_of(used, genre)
         filters = query.Filters(label, min_probability, missing_tag, disagrees)
         entries = query.entries(connection, used, filters)
-        n_written, left_out = exporting.write(kind, entries, used.labels, output)
+        n_written, left_out = exporting.write(chosen, entries, used.labels, output)
     for path in left_out:
         console.complain(str(path), "left out: no playlist can hold a name with a line break")
     typer.echo(f"{n_written} tracks written to {output}")
     if left_out:
         raise typer.Exit(1)
+
+
+def _export_kind(output: Path, kind: str | None) -> str:
+    """Return the form of an export by its name and --format, which must not contradict it."""
+    if kind == "m3u":
+        if output.suffix.lower() in outputs.FILE_SUFFIXES | TABLES.keys():
+            raise typer.BadParameter(f"--output is {output}; give a folder for the playlists")
+        return kind
+    named = outputs.form(output, TABLES, kind or "csv")
+    if kind and named != kind:
+        raise typer.BadParameter(f"--output is {output}, and --format {kind} is another form")
+    return named
 
 
 def line(entry: LibraryEntry) -> str:

@@ -8,6 +8,7 @@ import os
 import pkgutil
 import sys
 from functools import cache
+from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any
 
@@ -16,13 +17,23 @@ import typer.main
 from typer.core import TyperCommand, TyperGroup
 
 from genrekit import __version__, cli
-from genrekit.cli import console
+from genrekit.cli import console, options
 from genrekit.errors import GenrekitError
+from genrekit.files import AUDIO_SUFFIXES
 
 INTERRUPTED = 130
 # Help as plain text: importing rich and drawing its frames is half of the time that help takes.
 PLAIN = None
 HELP_WIDTH = 120  # at most; narrower on a narrower terminal
+START = """Music genre classification of audio files, offline. What most people come for:
+
+  genrekit predict song.mp3           the genre of a file or a folder, with probabilities
+  genrekit serve                      the same in the browser, and over HTTP
+  genrekit tag plan Music -o p.jsonl  genres for a library: plan, review, apply, undo
+  genrekit train --data MyGenres      a model of your own genres, a folder for each
+  genrekit explain song.mp3           which seconds and which frequencies speak for the genre
+
+No music at hand? genrekit demo writes three tracks. Every command: genrekit --help"""
 EXAMPLES = "\n\nExamples:\n"  # in a verb's docstring: what follows is shown at the end of its help
 
 
@@ -40,6 +51,20 @@ class Command(TyperCommand):
         for parameter in self.params:
             if parameter.default is False:
                 parameter.secondary_opts = []
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the verb, unless an address stands where it reads or writes a file.
+
+        Raises:
+            typer.BadParameter: an address; a verb's TAKES_URLS names what may be one.
+        """
+        module = sys.modules.get(getattr(self.callback, "__module__", ""))
+        allowed = getattr(module, "TAKES_URLS", ())
+        given = [value for name, value in ctx.params.items() if name not in allowed]
+        options.refuse_urls(
+            one for value in given for one in (value if isinstance(value, list) else [value])
+        )
+        return super().invoke(ctx)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the arguments, then the options section by section."""
@@ -103,6 +128,8 @@ class Verbs(TyperGroup):
         Raises:
             UsageError: there is none; it gives the nearest names, which typer takes from commands.
         """
+        if _verb(args[0]) is None and _is_input(args[0]):
+            args = ["predict", *args]
         if _verb(args[0]) is None:
             self.commands = {name: self.get_command(ctx, name) for name in verbs()}
         return super().resolve_command(ctx, args)
@@ -120,11 +147,23 @@ class Verbs(TyperGroup):
                 # Nothing is written any more, so that the interpreter's last flush cannot fail.
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
                 raise typer.Exit(1) from error
-            sentence = console.printable(" ".join(str(error).split()))
-            sys.stderr.write(f"genrekit: error: {sentence}\n")
+            _fail(str(error))
             raise typer.Exit(getattr(error, "exit_code", 1)) from error
+        except ModuleNotFoundError as error:
+            from genrekit import extras
+
+            sentence = extras.sentence_of(f"genrekit {ctx.invoked_subcommand}", error)
+            if sentence is None:
+                raise
+            _fail(sentence)
+            raise typer.Exit(1) from error
         except KeyboardInterrupt as error:
             raise typer.Exit(INTERRUPTED) from error
+
+
+def _fail(sentence: str) -> None:
+    """Write an error as one line, on standard error."""
+    sys.stderr.write(f"genrekit: error: {console.printable(' '.join(sentence.split()))}\n")
 
 
 def _print_version(requested: bool) -> None:
@@ -134,12 +173,15 @@ def _print_version(requested: bool) -> None:
 
 
 def root(
+    ctx: typer.Context,
     version: Annotated[
         bool,
         typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
     """Music genre classification of audio files, offline."""
+    if ctx.invoked_subcommand is None:
+        typer.echo(START)
 
 
 def verbs() -> dict[str, ModuleType]:
@@ -163,6 +205,12 @@ def _files() -> tuple[str, ...]:
     return tuple(info.name for info in pkgutil.iter_modules(cli.__path__))
 
 
+def _is_input(text: str) -> bool:
+    """Return whether a text in a verb's place names what `predict` takes: a file, a folder."""
+    is_audio = Path(text).suffix.lower() in AUDIO_SUFFIXES
+    return is_audio or options.is_url(text) or os.path.exists(text)  # noqa: PTH110 - any text
+
+
 def _summary(module: ModuleType) -> str:
     text = module.command.__doc__ if hasattr(module, "command") else module.app.info.help
     return str(text).strip().partition("\n")[0]
@@ -172,7 +220,7 @@ def build() -> typer.Typer:
     """Return the application, which finds its verbs itself."""
     application = typer.Typer(
         cls=Verbs,
-        no_args_is_help=True,
+        invoke_without_command=True,
         pretty_exceptions_enable=False,
         rich_markup_mode=PLAIN,
         context_settings={"max_content_width": HELP_WIDTH},

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from genrekit.cli import console
-from genrekit.cli.options import AsJson, argument, option, output_option
+from genrekit.cli.options import AsJson, argument, option
+from genrekit.cli.outputs import output_option
 
 if TYPE_CHECKING:
     from genrekit.models.card import ModelCard
@@ -103,7 +104,9 @@ def install(
 @app.command()
 def export(
     name: Annotated[str, argument("A model's name or folder.")],
-    output: Annotated[Path, output_option("A new folder, or a new file ending in .zip.")],
+    output: Annotated[
+        Path, output_option("A new folder, or a new file ending in .zip.", ".zip", folder=True)
+    ],
 ) -> None:
     """Copy a model to a folder or into a zip."""
     from genrekit.models import install as installer
@@ -117,7 +120,7 @@ def weights(
     name: Annotated[str, argument("Which: musicnn.")],
     output: Annotated[
         Path | None,
-        output_option("The .npz file to write.", show_default="in the user's data folder"),
+        output_option("The .npz file to write.", ".npz", show_default="in the user's data folder"),
     ] = None,
 ) -> None:
     """Fetch the public weights that training starts from."""

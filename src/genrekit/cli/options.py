@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Callable
+import re
+import shlex
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_type_hints
 
@@ -27,11 +29,6 @@ def argument(text: str, **settings: Any) -> Any:
     return typer.Argument(help=text, **settings)
 
 
-def output_option(text: str, **settings: Any) -> Any:
-    """Return --output, which every verb that writes has."""
-    return option(text, "--output", "-o", **settings)
-
-
 def api_key_option(without: str) -> Any:
     """Return --api-key, which every verb that serves has; without it the default holds."""
     return option(
@@ -50,6 +47,32 @@ def check_share(share: float | None) -> float | None:
     if share is not None and not 0 < share <= 1:
         raise typer.BadParameter(f"got {share}; expected a number above 0 and at most 1")
     return share
+
+
+def is_url(text: str) -> bool:
+    """Return whether a text is an address; a Path made of one has lost a slash.
+
+    >>> is_url("https://a.org/b.mp3"), is_url("s3:/bucket/b"), is_url("C:/music"), is_url("a=b://c")
+    (True, True, False, False)
+    """
+    return re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", text) is not None
+
+
+def refuse_urls(values: Iterable[object]) -> None:
+    """Refuse an address where a file or a folder is to be named.
+
+    Raises:
+        typer.BadParameter: there is one; it says what to do.
+    """
+    for value in values:
+        if isinstance(value, str | Path) and is_url(str(value)):
+            shown = re.sub(r":/+", "://", str(value), count=1)
+            fetched = shown.startswith(("http", "ftp"))
+            how = f" (curl -LO {shlex.quote(shown)})" if fetched else ""
+            raise typer.BadParameter(
+                f"{shown} is an address, and genrekit reads files of this machine: download it"
+                f"{how} and give the file"
+            )
 
 
 AsJson = Annotated[bool, option("Write JSON.", "--json")]

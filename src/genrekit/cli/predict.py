@@ -19,15 +19,17 @@ from genrekit.cli.options import (
     Model,
     argument,
     option,
-    output_option,
+    refuse_urls,
     spread,
 )
+from genrekit.cli.outputs import output_option
 from genrekit.files import expand
 
 if TYPE_CHECKING:
     from genrekit.inference.classifier import Classifier
     from genrekit.prediction import FailedFile
 
+TAKES_URLS = ("paths", "output")  # those of a batch job
 Choice = int | Literal["all"] | None
 SHOW_PROGRESS_FROM = 4
 
@@ -62,13 +64,19 @@ class PredictOptions:
     ] = None
     min_precision: MinPrecision = None
     as_json: JsonLines = False
-    output: Annotated[str | None, output_option("Write there, not to standard output.")] = None
+    output: Annotated[
+        str | None,
+        output_option(
+            "Write there; .csv, .json, .jsonl, .txt or .parquet chooses the form.",
+            *writers.SUFFIXES,
+        ),
+    ] = None
     timeline: Annotated[
         bool,
         option(
             (
                 "Show the genres over time, of the whole track unless --segments is given; -o "
-                "FILE.csv, .json, .png or .txt (labels for Audacity) chooses the form."
+                "FILE.csv, .json, .png, .svg or .txt (labels for Audacity) chooses the form."
             ),
             rich_help_panel=FORMAT,
         ),
@@ -115,6 +123,7 @@ def command(options: PredictOptions) -> None:
         task = PredictFiles.of(options.model, choice, options.min_precision, options.top)
         batch_options.run(task, options.paths, options.output, engine, options.as_json)
     else:
+        refuse_urls(options.paths)
         _show(options, choice)
 
 
@@ -125,18 +134,19 @@ def _show(options: PredictOptions, choice: Choice) -> None:
     listed = (sources.lines(sys.stdin.buffer.read()) if p == "-" else [p] for p in options.paths)
     files = expand(name for names in listed for name in names)
     output = Path(options.output) if options.output else None
-    kind: writers.Kind = "json" if options.as_json else "csv" if options.as_csv else "text"
-    if options.timeline and output and kind == "text":
-        kind = writers.timeline_kind(output)
-    if kind in ("labels", "png") and len(files) != 1:
+    flag: writers.Kind | None = "jsonl" if options.as_json else "csv" if options.as_csv else None
+    kind = writers.kind_of(output, flag, options.timeline)
+    if kind in writers.OF_ONE_FILE and len(files) != 1:
         raise typer.BadParameter(
             f"got {len(files)} files; expected one for a timeline in {output}; name one file, or "
             "write .csv or .json"
         )
 
-    from genrekit import audio
+    from genrekit import audio, plotting
     from genrekit.inference.classifier import Classifier
 
+    if kind in ("png", "svg"):
+        plotting.check()
     audio.silence_decoders()
     if options.timeline and choice is None:
         choice = "all"

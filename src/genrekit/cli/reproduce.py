@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from genrekit.cli import console
-from genrekit.cli.options import argument, option, output_option
+from genrekit.cli.options import argument, option
+from genrekit.cli.outputs import output_option
 from genrekit.errors import GenrekitError
 
 if TYPE_CHECKING:
@@ -17,10 +18,23 @@ if TYPE_CHECKING:
     from genrekit.reproduction.runner import Claimed
 
 
+PAGE = Path("docs/results.md")  # in a clone
+
+
+def _completions(incomplete: str) -> list[str]:
+    from genrekit.training.recipe import catalogue
+
+    return catalogue.completions(incomplete, catalogue.REPRODUCTIONS)
+
+
 def command(
     names: Annotated[
         list[str] | None,
-        argument("Recipes with a claim, or all that can run.", metavar="[NAME]... | all"),
+        argument(
+            "Recipes with a claim, or all that can run.",
+            metavar="[NAME]... | all",
+            autocompletion=_completions,
+        ),
     ] = None,
     list_only: Annotated[
         bool, option("Show every claim, what it needs and what it costs.", "--list")
@@ -29,11 +43,19 @@ def command(
     weights: Annotated[
         Path | None, option("The folder of the weight files that recipes name.")
     ] = None,
-    recipes: Annotated[Path, option("The folder of the recipes.")] = Path("recipes/reproductions"),
+    recipes: Annotated[
+        Path | None, option("The folder of the recipes.", show_default="those of genrekit")
+    ] = None,
     output: Annotated[
-        Path, output_option("The folder of the results, one small JSON a recipe.")
+        Path, output_option("The folder of the results, one small JSON a recipe.", folder=True)
     ] = Path("results"),
-    page: Annotated[Path, option("The page made from the results.")] = Path("docs/results.md"),
+    page: Annotated[
+        Path | None,
+        option(
+            "The page made from the results.",
+            show_default="docs/results.md where it is, else RESULTS/results.md",
+        ),
+    ] = None,
     runs: Annotated[Path, option("The folder of the training runs.")] = Path("runs/reproduce"),
     as_json: Annotated[bool, option("Write one JSON object a recipe.", "--json")] = False,
 ) -> None:
@@ -43,8 +65,10 @@ def command(
     """
     from genrekit.reproduction import page as pages
     from genrekit.reproduction import results, runner
+    from genrekit.training.recipe import catalogue
 
-    claimed = runner.claims(recipes, data, weights)
+    claimed = runner.claims(recipes or catalogue.folder() / catalogue.REPRODUCTIONS, data, weights)
+    page = page or (PAGE if PAGE.is_file() else output / PAGE.name)
     if list_only or not names:
         _show(claimed, results.load(output), as_json, has_data=data is not None)
         return

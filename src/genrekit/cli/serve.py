@@ -9,7 +9,8 @@ import typer
 
 from genrekit.cli import console
 from genrekit.cli.options import Jobs, MinPrecision, api_key_option, argument, option
-from genrekit.errors import GenrekitError
+
+TAKES_URLS = ("allow_origin",)
 
 
 def command(
@@ -55,13 +56,10 @@ def command(
         return
     if api_key == "":
         raise typer.BadParameter("the API key is empty; give one, or leave it out")
+    from genrekit.server import app, http_server
+    from genrekit.server.settings import Settings, parse_limits
     from genrekit.workers import n_cores
 
-    try:
-        from genrekit.server import app, http_server
-        from genrekit.server.settings import Settings, parse_limits
-    except ModuleNotFoundError as error:
-        raise GenrekitError(f"serving needs {error.name}; pip install 'genrekit[serve]'") from error
     settings = Settings(
         models=tuple(model or ()),
         n_workers=workers or n_cores(),

@@ -8,13 +8,17 @@ from typing import Annotated
 
 import typer
 
-from genrekit.cli import batch_options, console
-from genrekit.cli.options import Jobs, argument, option, output_option
+from genrekit.cli import batch_options, console, outputs
+from genrekit.cli.options import Jobs, argument, option
+from genrekit.cli.outputs import output_option
 
 
 def command(
     path: Annotated[str, argument("An audio file, a folder, or a dataset's name or manifest.")],
-    output: Annotated[Path, output_option("The PNG of a file; the folder of a folder's PNGs.")],
+    output: Annotated[
+        Path,
+        output_option("The PNG of a file; the folder of a folder's PNGs.", ".png", folder=True),
+    ],
     segment_seconds: Annotated[float | None, batch_options.segment_seconds("image")] = None,
     plain: Annotated[
         bool, option("A pixel for each mel band and frame over 80 dB, without margins.")
@@ -41,12 +45,17 @@ def command(
     """
     from genrekit.batch import rendering
 
+    if Path(path).is_file():
+        outputs.form(output, {".png": None}, None)
     style = rendering.Style(segment_seconds, plain, _size(size))
     targets = rendering.targets(path, output)
     if dry_run:
         for target in targets.values():
             typer.echo(target)
         return
+    from genrekit import plotting
+
+    plotting.check()
     progress = console.progress_of("Rendering")
     report = rendering.render(targets, style, jobs=jobs, progress=progress)
     sentence = f"{output}: {batch_options.counts(report)}, {report.n_images} images"

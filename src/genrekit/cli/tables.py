@@ -60,6 +60,8 @@ def _headline(result: EvaluationResult) -> list[str]:
         f"{result.n_tracks} tracks of {result.n_artist_groups} artist groups; "
         "[95 % intervals by resampling artist groups]"
     ]
+    if result.caution:
+        lines.append(f"FEW TRACKS: {result.caution}")
     if result.split_is_leaky:
         lines.append(
             "LEAKY: segments of every track were trained on; these numbers are for comparison only"

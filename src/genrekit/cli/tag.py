@@ -23,9 +23,9 @@ from genrekit.cli.options import (
     argument,
     check_share,
     option,
-    output_option,
     spread,
 )
+from genrekit.cli.outputs import output_option
 
 if TYPE_CHECKING:
     from genrekit.tagging.outcomes import ApplyReport, FileOutcome, OnFile
@@ -44,7 +44,9 @@ class PlanOptions:
     """What ``genrekit tag plan`` takes."""
 
     folders: Annotated[list[Path], argument("Folders, or single files.")]
-    output: Annotated[Path | None, output_option("Write the plan there, to be applied.")] = None
+    output: Annotated[
+        Path | None, output_option("Write the plan there, to be applied.", ".jsonl")
+    ] = None
     fill_missing: Annotated[bool, option("Only files without a genre get one: the default.")] = (
         False
     )

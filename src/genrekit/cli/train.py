@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from genrekit.cli import console
-from genrekit.cli.options import Exclude, argument, option, output_option, spread
+from genrekit.cli.options import Exclude, argument, option, spread
+from genrekit.cli.outputs import output_option
 from genrekit.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
 GRID_FOLDS = 5
 
 
+def _completions(incomplete: str) -> list[str]:
+    from genrekit.training.recipe import catalogue
+
+    return catalogue.completions(incomplete)
+
+
 @dataclass(frozen=True)
 class TrainOptions:
     """What ``genrekit train`` takes."""
@@ -28,8 +35,9 @@ class TrainOptions:
     arguments: Annotated[
         list[str] | None,
         argument(
-            "A recipe, and values that differ from it, such as optimiser.lr=1e-3.",
-            metavar="[RECIPE.toml] [KEY=VALUE]...",
+            "A recipe's name or file, and values that differ, such as optimiser.lr=1e-3.",
+            metavar="[RECIPE] [KEY=VALUE]...",
+            autocompletion=_completions,
         ),
     ] = None
     data: Annotated[
@@ -46,7 +54,8 @@ class TrainOptions:
         int, option("With --from-tags: leave out genres with fewer tracks.", min=2)
     ] = 10
     output: Annotated[
-        Path | None, output_option("The run's folder.", show_default="runs/NAME-TIME")
+        Path | None,
+        output_option("The run's folder.", folder=True, show_default="runs/NAME-TIME"),
     ] = None
     resume: Annotated[
         Path | None, option("Go on with the run in this folder, by its own recipe.")
@@ -86,7 +95,7 @@ def command(options: TrainOptions) -> None:
 
     Examples:
         genrekit train --data MyGenres/
-        genrekit train recipes/cnn.toml --data MyGenres/ optimiser.lr=1e-3
+        genrekit train cnn --data MyGenres/ optimiser.lr=1e-3
     """
     placement = _place(options)
     if options.from_tags:
@@ -155,6 +164,7 @@ def _label(options: TrainOptions, folder: Path) -> TrainOptions:
 
 def _recipe(options: TrainOptions) -> Recipe:
     from genrekit.training import recipe as recipes
+    from genrekit.training.recipe import catalogue
 
     arguments = [*(options.arguments or []), *_chosen(options)]
     overrides = [argument for argument in arguments if "=" in argument]
@@ -167,8 +177,8 @@ def _recipe(options: TrainOptions) -> Recipe:
         raise RecipeError(f"one recipe at a time; got {', '.join(files)}")
     named = files or options.data or any(text.startswith("data.source=") for text in overrides)
     if not named:
-        raise RecipeError("give a recipe (RECIPE.toml) or --data FOLDER")
-    return recipes.load(Path(files[0]) if files else None, overrides, options.data)
+        raise RecipeError("give a recipe (a name or RECIPE.toml) or --data FOLDER")
+    return recipes.load(catalogue.find(files[0]) if files else None, overrides, options.data)
 
 
 def _chosen(options: TrainOptions) -> list[str]:
@@ -212,6 +222,8 @@ def _measure(recipe: Recipe, options: TrainOptions, folder: Path) -> None:
     ]
     title = f"{recipe.name} on {result.data}, {result.split_title}, {result.n_tracks} tracks"
     console.stdout().print(console.table(["fold", "accuracy %"], rows, title))
+    if result.caution:
+        console.say(f"note: {result.caution}")
 
 
 def _search(recipe: Recipe, options: TrainOptions, folder: Path) -> Recipe:

@@ -13,7 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal
 
-from genrekit.cli import console
+import typer
+
+from genrekit.cli import console, outputs
 from genrekit.files import write_beside
 from genrekit.tables import csv_rows, utf8_text
 
@@ -24,8 +26,13 @@ if TYPE_CHECKING:
 
 TOP_IN_TEXT = 3
 
-Kind = Literal["text", "json", "csv", "labels", "png"]
-_TIMELINE_KINDS: dict[str, Kind] = {".csv": "csv", ".json": "json", ".png": "png", ".txt": "labels"}
+# "json" is one list, "jsonl" an object a line.
+Kind = Literal["text", "json", "jsonl", "csv", "labels", "png", "svg"]
+OF_ONE_FILE = ("labels", "png", "svg")
+_DATA: dict[str, Kind] = {".csv": "csv", ".json": "json", ".jsonl": "jsonl"}
+_KINDS: dict[str, Kind] = {**_DATA, ".txt": "text"}
+_TIMELINE_KINDS: dict[str, Kind] = {**_DATA, ".txt": "labels", ".png": "png", ".svg": "svg"}
+SUFFIXES = (*_TIMELINE_KINDS, ".parquet")
 Write = Callable[["Prediction | FailedFile"], None]
 
 
@@ -41,10 +48,10 @@ def opened(path: Path | None, kind: Kind) -> Iterator[IO[Any]]:
     """
     if path is not None:
         with write_beside(path) as binary:
-            if kind == "png":
+            if kind in ("png", "svg"):
                 yield binary
                 return
-            with utf8_text(binary) as stream:
+            with utf8_text(binary) as stream, _listed(stream, kind):
                 yield stream
     elif kind == "text" or not isinstance(sys.stdout, io.TextIOWrapper):
         yield sys.stdout
@@ -53,13 +60,36 @@ def opened(path: Path | None, kind: Kind) -> Iterator[IO[Any]]:
         yield sys.stdout
 
 
-def timeline_kind(path: Path) -> Kind:
-    """Return the form of a timeline that a file's suffix names; text where it names none.
+@contextmanager
+def _listed(stream: IO[str], kind: Kind) -> Iterator[None]:
+    """Write the brackets of a JSON list around what the block writes."""
+    if kind == "json":
+        stream.write("[\n")
+    yield
+    if kind == "json":
+        stream.write("\n]\n")
 
-    >>> timeline_kind(Path("song.txt")), timeline_kind(Path("song.png")), timeline_kind(Path("a"))
-    ('labels', 'png', 'text')
+
+def kind_of(path: Path | None, flag: Kind | None, timeline: bool) -> Kind:
+    """Return the form of predictions by the name of the output and --json or --csv.
+
+    Args:
+        path: the output; None is standard output.
+        flag: "jsonl" or "csv" where such a flag was given.
+        timeline: of timelines.
+
+    Raises:
+        typer.BadParameter: a suffix that names no form, or another than the flag.
+
+    >>> kind_of(Path("a.json"), "jsonl", False), kind_of(Path("a.txt"), None, True)
+    ('json', 'labels')
     """
-    return _TIMELINE_KINDS.get(path.suffix.lower(), "text")
+    chosen = outputs.form(path, _TIMELINE_KINDS if timeline else _KINDS, flag or "text")
+    if flag and chosen != flag and not (flag == "jsonl" and chosen == "json"):
+        raise typer.BadParameter(
+            f"--output is {path}, and --{flag[:4].rstrip('l')} is another form"
+        )
+    return chosen
 
 
 def writer(
@@ -74,8 +104,8 @@ def writer(
         top: genres given of a track; None is TOP_IN_TEXT in text and all of them elsewhere.
         timeline: show the genres over time.
     """
-    if kind == "json":
-        return _json_lines(stream, top, timeline)
+    if kind in ("json", "jsonl"):
+        return _json(stream, top, timeline, is_list=kind == "json")
     if timeline and kind != "text":
         return _timelines(kind, stream)
     if kind == "csv":
@@ -83,15 +113,21 @@ def writer(
     return _text(stream, top or TOP_IN_TEXT, timeline)
 
 
-def _json_lines(stream: IO[str], top: int | None, timeline: bool) -> Write:
+def _json(stream: IO[str], top: int | None, timeline: bool, is_list: bool) -> Write:
+    """Write an object a line; in a list they stand between commas."""
     from genrekit.inference import timeline as timelines
     from genrekit.prediction import Prediction
 
+    before = ""
+
     def write(result: Prediction | FailedFile) -> None:
+        nonlocal before
         fields: dict[str, Any] = result.to_dict(top)
         if timeline and isinstance(result, Prediction):
             fields["timeline"] = timelines.of(result).to_dict()
-        stream.write(json.dumps(fields, ensure_ascii=False) + "\n")
+        text = json.dumps(fields, ensure_ascii=False)
+        stream.write(before + text if is_list else text + "\n")
+        before = ",\n"
         stream.flush()
 
     return write
@@ -99,6 +135,7 @@ def _json_lines(stream: IO[str], top: int | None, timeline: bool) -> Write:
 
 def _timelines(kind: Kind, stream: IO[Any]) -> Write:
     """Write timelines as CSV, or one as an image or a label track; failures are left out."""
+    from genrekit import plotting
     from genrekit.inference import timeline as timelines
     from genrekit.prediction import Prediction
 
@@ -109,8 +146,8 @@ def _timelines(kind: Kind, stream: IO[Any]) -> Write:
         if not isinstance(result, Prediction):
             return
         found = timelines.of(result)
-        if kind == "png":
-            found.draw().savefig(stream, format="png", dpi=150)
+        if kind in ("png", "svg"):
+            plotting.write(found.draw(), stream, kind)
         else:
             stream.write(found.to_csv(header=header) if kind == "csv" else found.to_audacity())
         header = False
@@ -159,8 +196,11 @@ def _lines(prediction: Prediction, top: int, timeline: bool) -> Iterator[Text]:
         limit = f"{100 * prediction.threshold:.0f} %"
         yield Text(f"  I don't know: no genre reaches {limit}", "yellow")
     width = max(len(label) for label in prediction.probabilities)
-    for label, probability in prediction.genres[: top if prediction.segments else 0]:
-        yield _bar_line(f"  {label:<{width}}  ", probability)
+    for rank, (label, probability) in enumerate(
+        prediction.genres[: top if prediction.segments else 0]
+    ):
+        if rank == 0 or console.is_shown(probability):
+            yield _bar_line(f"  {label:<{width}}  ", probability)
     if timeline:
         from genrekit.inference import timeline as timelines
 

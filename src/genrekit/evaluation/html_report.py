@@ -55,7 +55,9 @@ def _warnings(result: EvaluationResult) -> list[str]:
     """Return a line for whatever flatters or is missing."""
     n_left_out = 0 if result.includes_trained_on else len(result.trained_on)
     n_same, unknown, failures = result.n_same_artist, result.unknown_genres, result.failures
+    caution = f"Few tracks: {result.caution}."
     lines = {
+        caution: result.caution,
         "LEAKY: parts of the test tracks were trained on. For comparison only.": result.leaky,
         "The card names this split by another hash: other tracks are here.": result.other_split,
         f"{n_left_out} training tracks were left out.": n_left_out,

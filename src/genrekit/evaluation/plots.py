@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from genrekit import plotting
+from genrekit import extras, plotting
 from genrekit.evaluation.result import EvaluationResult
 
 if TYPE_CHECKING:
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
 
 def available() -> bool:
     """Return whether matplotlib is installed."""
-    return importlib.util.find_spec("matplotlib") is not None
+    return extras.is_installed("matplotlib")
 
 
 def confusion(result: EvaluationResult, path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from genrekit import metrics
 from genrekit.models.card import Abstention, Interval, LeakMeter, Metrics, Robustness
 from genrekit.prediction import ModelReference
 from genrekit.strict import StrictModel
@@ -170,6 +171,12 @@ class EvaluationResult(StrictModel):
     def split_title(self) -> str:
         """The split, its part and, where it applies, the word LEAKY."""
         return f"{self.split} {self.part}{' (LEAKY)' if self.leaky else ''}"
+
+    @property
+    def caution(self) -> str | None:
+        """Say that the intervals mean little, where they come of few artist groups."""
+        accuracy = self.product.accuracy.value
+        return metrics.caution(self.n_tracks, self.n_artist_groups, accuracy)
 
     @property
     def product(self) -> Scores:

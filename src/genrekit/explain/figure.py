@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from genrekit.explain import wording
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -67,7 +69,9 @@ def _time(axes: Axes, explanation: Explanation, label: int) -> None:
         axes.axvspan(passage.start_seconds, passage.end_seconds, color="#ddcc77", alpha=0.6)
     axes.axhline(0, color="black", linewidth=0.5)
     duration = explanation.prediction.duration_seconds
-    axes.set(xlabel="seconds (shaded: deciding)", ylabel="nats", xlim=(0, duration))
+    axes.set(
+        xlabel="seconds (shaded: deciding)", ylabel=f"nats\n({wording.SCALE})", xlim=(0, duration)
+    )
 
 
 def _bands(axes: Axes, explanation: Explanation, label: int) -> None:
@@ -76,7 +80,7 @@ def _bands(axes: Axes, explanation: Explanation, label: int) -> None:
     strongest = np.sort(np.argsort(-np.abs(means))[:12])
     axes.barh([explanation.bands[index] for index in strongest], means[strongest], color="#4477aa")
     axes.axvline(0, color="black", linewidth=0.5)
-    axes.set(xlabel="mean evidence of a block, nats")
+    axes.set(xlabel=f"mean evidence of a block, nats ({wording.SCALE})")
     axes.tick_params(axis="y", labelsize=7)
 
 

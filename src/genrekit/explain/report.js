@@ -46,7 +46,7 @@ byId("verdict").textContent = curves.better_than_random
   ? "The evidence passes its check: its order does better than random orders, both when blocks are taken away and when they are put back."
   : "The evidence does NOT pass its check: a random order does as well. Do not rely on it for this track.";
 const methods = {
-  occlusion: `Evidence is how far the genre's log-odds fall when a block is replaced by ${explanation.replaced_by}.`,
+  occlusion: `Evidence is how far the genre's odds fall when a block is replaced by ${explanation.replaced_by}, in nats: 0.7 nats halve the odds.`,
   gradcam: "Evidence is what the network's last feature map adds to the genre's logit (Grad-CAM).",
 };
 byId("method").textContent = `${methods[explanation.method]} The curves are the mean probability of `

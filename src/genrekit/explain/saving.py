@@ -39,7 +39,7 @@ def write(explanation: Explanation, source: PathLike, path: Path) -> None:
     Args:
         explanation: of the file source.
         source: the audio, for the forms that hold some.
-        path: ends in .html, .json, .png or .wav.
+        path: ends in .html, .json, .png, .svg or .wav.
 
     Raises:
         GenrekitError: nothing supports the genre, so there are no seconds to write; or
@@ -49,7 +49,7 @@ def write(explanation: Explanation, source: PathLike, path: Path) -> None:
         ValueError: another suffix.
     """
     suffix = path.suffix.lower()
-    if suffix == ".png":
+    if suffix in (".png", ".svg"):
         from genrekit import plotting
 
         plotting.save(figure.draw(explanation), path)
@@ -61,7 +61,9 @@ def write(explanation: Explanation, source: PathLike, path: Path) -> None:
     elif suffix == ".wav":
         content = deciding_wav(explanation, source)
     else:
-        raise ValueError(f"got {path}; expected a name that ends in .html, .json, .png or .wav")
+        raise ValueError(
+            f"got {path}; expected a name that ends in .html, .json, .png, .svg or .wav"
+        )
     with write_beside(path) as stream:
         stream.write(content)
 

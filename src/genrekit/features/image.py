@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
-from genrekit import files, plotting
+from genrekit import extras, files, plotting
 from genrekit.errors import ImageError
 from genrekit.features.spec import FeatureSpec
 from genrekit.strict import StrictModel
@@ -240,10 +240,7 @@ def _opened(path: Path) -> Any:
     try:
         from PIL import Image, UnidentifiedImageError
     except ImportError as error:
-        raise ImageError(
-            "Pillow is not installed, so no image can be read; install it with: pip install "
-            "'genrekit[train]'"
-        ) from error
+        raise ImageError(extras.sentence("reading an image", "PIL")) from error
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)

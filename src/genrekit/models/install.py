@@ -14,6 +14,7 @@ from typing import IO
 
 import numpy as np
 
+from genrekit import extras
 from genrekit.errors import ModelError
 from genrekit.files import write_beside
 from genrekit.models import readme, registry
@@ -234,9 +235,7 @@ def _downloaded(model_id: str) -> Path:
     try:
         import huggingface_hub
     except ImportError as error:
-        raise ModelError(
-            "models from the hub need huggingface_hub; pip install 'genrekit[hub]'"
-        ) from error
+        raise ModelError(extras.sentence("a model from the hub", "huggingface_hub")) from error
     try:
         return Path(huggingface_hub.snapshot_download(model_id, allow_patterns=list(CONTENT)))
     except Exception as error:  # its errors and those of its HTTP library share no base class

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from genrekit.metrics import caution
 from genrekit.models.card import LeakMeter, Metrics, ModelCard, Robustness, View
 
 N_WEAKEST = 3
@@ -41,7 +42,7 @@ def _measured(card: ModelCard) -> str:
     measured = table(headers, [_metrics_row(metrics) for metrics in card.metrics])
     note = "Brackets: 95 % intervals. ECE: expected calibration error."
     classes = [_per_class(metrics) for metrics in card.metrics]
-    return "\n\n".join(["## Measured", measured, note, *classes])
+    return "\n\n".join(["## Measured", measured, note, *_cautions(card), *classes])
 
 
 def _metrics_row(metrics: Metrics) -> list[str]:
@@ -68,6 +69,16 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """
     first, *others = (f"| {' | '.join(cells)} |" for cells in (headers, *rows))
     return "\n".join([first, "|" + "---|" * len(headers), *others])
+
+
+def _cautions(card: ModelCard) -> list[str]:
+    """Return a sentence for each measurement on few artist groups, where they were counted."""
+    found = [
+        (m.split, caution(m.n_tracks, m.n_artist_groups, m.accuracy.value))
+        for m in card.metrics
+        if m.n_artist_groups
+    ]
+    return [f"{split}: {sentence}." for split, sentence in found if sentence]
 
 
 def _per_class(metrics: Metrics) -> str:

@@ -41,7 +41,8 @@ def audit(
         dataset: the tracks.
         splits: splits to check, beside those that were published for the dataset.
         limits: lengths outside of which a file is named; None is 5 s to 20 minutes.
-        rank_labels: name the likely wrong labels too, which takes the packages of genrekit[audit].
+        rank_labels: name the likely wrong labels too; a note says so where the packages of
+            genrekit[audit] are missing.
         jobs: worker processes; None is one a core.
         cache: the folder that keeps what was measured, so that a killed audit goes on; None is
             genrekit's in the user's cache.
@@ -52,7 +53,6 @@ def audit(
 
     Raises:
         DatasetError: the dataset holds no audio.
-        GenrekitError: rank_labels, and a package that it needs is missing.
     """
     from genrekit.quality import mislabels
 
@@ -61,10 +61,11 @@ def audit(
             f"{dataset.path} holds features or images, and an audit decodes audio; give the folder "
             "of the audio files"
         )
-    if rank_labels:
-        mislabels.require()
+    obstacle = mislabels.obstacle() if rank_labels else None
     measured, unreadable = _measure(dataset, jobs, cache, progress)
     found = _check(dataset, splits, limits or FaultLimits(), measured, unreadable)
+    if obstacle:
+        return found.with_more((), [obstacle])
     if rank_labels:
         with progress("labels", len(dataset.tracks)) as advance:
             found = mislabels.add(dataset, found, jobs=jobs, cache=cache, advance=advance)

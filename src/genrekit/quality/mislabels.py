@@ -12,19 +12,18 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from genrekit import files
+from genrekit import extras, files
 from genrekit.audio.decoder_messages import silence_decoders
 from genrekit.datasets import stratify
 from genrekit.datasets.dataset import Dataset
 from genrekit.datasets.tracks import Track
-from genrekit.errors import DatasetError, GenrekitError, ModelError
+from genrekit.errors import DatasetError, ModelError
 from genrekit.models import registry
 from genrekit.quality import duplicates, measurements
 from genrekit.quality.findings import Audit, Finding, Pair
@@ -45,18 +44,12 @@ Floats = NDArray[np.float64]
 Vector = NDArray[np.float32]
 
 
-def require() -> None:
-    """Check that the packages are there before hours of computing.
-
-    Raises:
-        GenrekitError: one is missing.
-    """
-    missing = [name for name in ("cleanlab", "sklearn") if find_spec(name) is None]
-    if missing:
-        raise GenrekitError(
-            f"ranking labels needs {' and '.join(missing)}, which cannot be found; "
-            "pip install 'genrekit[audit]', or pass --no-labels"
-        )
+def obstacle() -> str | None:
+    """Return why labels cannot be ranked here, or None where they can."""
+    missing = [name for name in ("cleanlab", "sklearn") if not extras.is_installed(name)]
+    if not missing:
+        return None
+    return f"labels were not ranked: {extras.sentence('that', missing[0], 'audit')}"
 
 
 def add(

@@ -1,0 +1,67 @@
+"""The recipes that come with genrekit, by name: of a clone, or inside the installed package."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import genrekit
+from genrekit.errors import RecipeError, unknown_name
+
+REPRODUCTIONS = "reproductions"
+SUFFIX = ".toml"
+_PACKAGE = Path(genrekit.__file__).parent
+_CLONE = _PACKAGE.parents[1]
+
+
+def folder() -> Path:
+    """Return the folder of the recipes; those with a claim lie in its REPRODUCTIONS."""
+    in_clone = _CLONE / "recipes"
+    is_clone = (_CLONE / "pyproject.toml").is_file() and in_clone.is_dir()
+    return in_clone if is_clone else _PACKAGE / "recipes"
+
+
+@cache
+def names() -> dict[str, Path]:
+    """Return every recipe by its name, which is its file's without .toml."""
+    found = sorted(folder().glob(f"*{SUFFIX}")) + sorted(
+        (folder() / REPRODUCTIONS).glob(f"*{SUFFIX}")
+    )
+    return {path.stem: path for path in found}
+
+
+def completions(incomplete: str, subfolder: str = "") -> list[str]:
+    """Return the recipes whose names begin so, for the shell's completion.
+
+    Args:
+        incomplete: what was typed.
+        subfolder: only those in it; "" gives all.
+    """
+    found = [name for name, path in names().items() if subfolder in ("", path.parent.name)]
+    return [name for name in found if name.startswith(incomplete)]
+
+
+def find(text: str) -> Path:
+    """Return the file of a recipe that is named, or whose file is.
+
+    A file of the user's comes before a recipe of the same name; recipes/NAME.toml, the path in a
+    clone, names a recipe everywhere.
+
+    Args:
+        text: a path or a name.
+
+    Raises:
+        RecipeError: neither; the nearest names are given.
+    """
+    path = Path(text)
+    if path.is_file():
+        return path
+    if path.is_dir():
+        raise RecipeError(f"{text} is a folder, not a recipe; for a folder of music give --data")
+    in_clone = path.parent.as_posix() in (".", "recipes", f"recipes/{REPRODUCTIONS}")
+    known = names()
+    if in_clone and path.name.removesuffix(SUFFIX) in known:
+        return known[path.name.removesuffix(SUFFIX)]
+    if len(path.parts) > 1 and not in_clone:
+        return path  # whoever reads it says what is wrong with it
+    raise RecipeError(unknown_name("recipe", path.name.removesuffix(SUFFIX), known))
