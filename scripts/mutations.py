@@ -56,7 +56,7 @@ MUTATIONS = (
     ),
     Mutation(
         "two labels swapped",
-        "src/genrekit/inference.py",
+        "src/genrekit/inference/classifier.py",
         "return self.card.labels\n",
         "return (self.card.labels[1], self.card.labels[0], *self.card.labels[2:])\n",
         ("tests/golden",),

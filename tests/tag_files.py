@@ -171,16 +171,7 @@ def there_and_back(
     """Plan, apply and undo one file; ``compare`` is called with what it is between."""
     before, status = path.read_bytes(), path.stat()
     copy = Path(shutil.copy(path, path.with_name(f"before-{path.name}")))
-    entry = PlanEntry(
-        path=str(path),
-        audio_sha256=packets.digest(path),
-        size_bytes=status.st_size,
-        mtime_ns=status.st_mtime_ns,
-        old=formats.read(path).raw_genres,
-        new=tuple(new),
-        why="",
-        provenance='{"model": "x"}',
-    )
+    entry = plan_entry(path, *new)
     plan_files.write(path.parent / "plan.jsonl", "standard", [entry])
     planned = plan_files.read(path.parent / "plan.jsonl")
     assert planned == TagPlan("standard", (entry,), planned.sha256)
@@ -195,3 +186,18 @@ def there_and_back(
         assert not failures, failures
     assert path.read_bytes() == before
     assert path.stat().st_mtime_ns == status.st_mtime_ns
+
+
+def plan_entry(path: Path, *new: str) -> PlanEntry:
+    """Return the line of a plan that gives a file as it is now other genres."""
+    status = path.stat()
+    return PlanEntry(
+        path=str(path),
+        audio_sha256=packets.digest(path),
+        size_bytes=status.st_size,
+        mtime_ns=status.st_mtime_ns,
+        old=formats.read(path).raw_genres,
+        new=new or ("Jazz", "Ambient Dub"),
+        why="",
+        provenance='{"model": "x"}',
+    )

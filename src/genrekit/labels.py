@@ -16,6 +16,7 @@ from pathlib import Path
 from genrekit.errors import DatasetError, unknown_name
 
 FOLDER = Path(__file__).parent / "labels"
+_NO_ARTIST = {"", "?", "-", "na", "unknown", "unknownartist", "various", "variousartists", "va"}
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,16 @@ def spelling(name: str) -> str:
 def composed(name: str) -> str:
     """Return a name with composed letters (Unicode's form C); macOS writes file names otherwise."""
     return unicodedata.normalize("NFC", name)
+
+
+def artist_group(artist: str) -> str | None:
+    """Return the name that stands for an artist in splits; None where nobody or many are named.
+
+    >>> artist_group("The  Beatles") == artist_group("the beatles")
+    True
+    """
+    group = spelling(artist) or artist.strip().casefold()
+    return None if group in _NO_ARTIST else group
 
 
 def wider(genre: str) -> list[str]:

@@ -21,6 +21,7 @@ import made_music
 pytest.importorskip("ray", reason="needs the extra ray")
 
 TINY = str(Path(__file__).parents[1] / "golden" / "tiny")
+TWO_VIEWS = str(Path(__file__).parents[1] / "golden" / "tiny-two-views")
 GENREKIT = [sys.executable, "-c", "from genrekit.cli.main import main; main()"]
 WAIT_SECONDS = 300  # on a busy machine Ray alone takes half a minute to start
 
@@ -57,7 +58,7 @@ def rows(path: Path) -> list[dict[str, Any]]:
 @pytest.mark.slow
 @pytest.mark.usefixtures("environment")
 def test_ray_gives_what_the_local_engine_gives(songs: Path, tmp_path: Path) -> None:
-    predict = ("predict", songs, "--model", TINY, "--jobs", 2, "-o")
+    predict = ("predict", songs, "--model", TWO_VIEWS, "--jobs", 2, "-o")
     here = genrekit(*predict, tmp_path / "local.jsonl", "--engine", "local")
     there = genrekit(*predict, tmp_path / "ray.jsonl", "--engine", "ray")
     assert (here.returncode, there.returncode) == (1, 1)
@@ -67,6 +68,7 @@ def test_ray_gives_what_the_local_engine_gives(songs: Path, tmp_path: Path) -> N
     local, ray = rows(tmp_path / "local.jsonl"), rows(tmp_path / "ray.jsonl")
     assert ray == local
     assert len(ray) == 24
+    assert {row["model"]["name"] for row in ray if "model" in row} == {Path(TWO_VIEWS).name}
 
 
 SEVERAL = """

@@ -16,6 +16,7 @@ from genrekit.explain import explain
 from genrekit.inference.frontend import FrontEnd
 from genrekit.models import registry
 from genrekit.models.runtime import EMBEDDING, LOGITS, Network
+from genrekit.training import smoke
 
 MODEL = Path(__file__).parents[1] / "golden" / "tiny-two-views"
 
@@ -74,3 +75,24 @@ def test_it_is_verified_and_exported(tmp_path: Path) -> None:
     code, _ = genrekit("models", "export", MODEL, "-o", tmp_path / "copy")
     assert code == 0
     assert registry.read(tmp_path / "copy").card.views == registry.find(MODEL).card.views
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["model.head=linear", "schedule.epochs=2"],
+        ["model.head=logistic", "augmentation.altered_copies=1", "augmentation.equaliser_db=4.0"],
+    ],
+)
+def test_a_head_is_trained_on_it(options: list[str], tmp_path: Path) -> None:
+    tones, out = smoke.write_audio(tmp_path / "tones", 4.0), tmp_path / "run"
+    backbone, cache = f"model.backbone=embedded:{MODEL}", f"data.cache={tmp_path / 'cache'}"
+    code, printed = genrekit("train", "--data", tones, "-o", out, backbone, cache, *options)
+    assert code == 0, printed
+    views, trained = registry.read(MODEL).card.views, registry.read(out / "model").card.views
+    assert [view.features for view in trained] == [view.features for view in views]
+    assert [len(view.feature_means) for view in trained] == [v.features.n_bins for v in views]
+    classifier = Classifier(out / "model")
+    for genre in smoke.GENRES:
+        assert classifier.predict_file(tones / genre / "0.wav").label in smoke.GENRES
+    assert explain(classifier, tones / "high" / "0.wav").blocks.any()

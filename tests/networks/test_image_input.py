@@ -11,7 +11,7 @@ from genrekit.errors import RecipeError
 from genrekit.features import image
 from genrekit.features.spec import FeatureSpec
 from genrekit.models.card import one_view
-from genrekit.models.runtime import EMBEDDING
+from genrekit.models.runtime import EMBEDDING, INPUT, Features
 from genrekit.networks.image_input import (
     IMAGENET_MEAN,
     IMAGENET_STD,
@@ -66,11 +66,11 @@ def test_a_network_of_images_gives_the_same_through_onnx(name: str, form: Form) 
     model = export.to_onnx(network, SPEC, (EMBEDDING,))
     real = np.random.default_rng(0).standard_normal((3, 64, SPEC.n_frames)).astype(np.float32)
 
-    def reference(features: np.ndarray) -> np.ndarray:
+    def reference(features: Features) -> np.ndarray:
         with torch.no_grad():
-            return network(torch.from_numpy(features)).numpy()
+            return network(torch.from_numpy(features[INPUT])).numpy()
 
-    export.check(FrozenNetwork(model, one_view(SPEC)), reference, real, EMBEDDING)
+    export.check(FrozenNetwork(model, one_view(SPEC)), reference, {INPUT: real}, EMBEDDING)
 
 
 @pytest.mark.parametrize(

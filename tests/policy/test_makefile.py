@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import runpy
 import shutil
 import subprocess
 from pathlib import Path
@@ -72,3 +73,9 @@ def test_clean_removes_what_make_made_and_nothing_else(checkout: Path) -> None:
         "pyproject.toml",
         "song.mp3",
     ]
+
+
+def test_every_mutation_of_make_mutations_can_be_applied() -> None:
+    for mutation in runpy.run_path(str(ROOT / "scripts" / "mutations.py"))["MUTATIONS"]:
+        assert (ROOT / mutation.path).read_text(encoding="utf-8").count(mutation.old) == 1
+        assert all((ROOT / name).exists() for name in mutation.tests)

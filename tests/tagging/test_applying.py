@@ -15,13 +15,13 @@ import mutagen
 import pytest
 
 import tag_files
-from genrekit.audio import packets
 from genrekit.errors import LibraryError, TagError
 from genrekit.library import database
 from genrekit.tagging import applying, journal, plan_files
 from genrekit.tagging.outcomes import ApplyReport
-from genrekit.tagging.plan_files import PlanEntry, TagPlan
+from genrekit.tagging.plan_files import TagPlan
 from genrekit.tags import formats, rewriting
+from tag_files import plan_entry
 
 Content = dict[str, tuple[bytes, int]]
 
@@ -48,22 +48,8 @@ def library(tmp_path: Path) -> Iterator[sqlite3.Connection]:
         yield connection
 
 
-def entry(path: Path, *new: str) -> PlanEntry:
-    status = path.stat()
-    return PlanEntry(
-        path=str(path),
-        audio_sha256=packets.digest(path),
-        size_bytes=status.st_size,
-        mtime_ns=status.st_mtime_ns,
-        old=formats.read(path).raw_genres,
-        new=new or ("Jazz", "Ambient Dub"),
-        why="",
-        provenance='{"model": "x"}',
-    )
-
-
 def plan(*paths: Path, profile: str = "standard") -> TagPlan:
-    return TagPlan(profile, tuple(map(entry, paths)), "0" * 64)
+    return TagPlan(profile, tuple(map(plan_entry, paths)), "0" * 64)
 
 
 def content(folder: Path) -> Content:
@@ -320,9 +306,9 @@ def test_a_full_disk_under_the_database(music: Path, disk: Path) -> None:
 
 def test_plans_are_read_as_written_and_wrong_lines_are_named(music: Path, tmp_path: Path) -> None:
     path = tmp_path / "plan.jsonl"
-    odd = entry(music / "a.flac").model_copy(update={"path": "/caf\udce9 \n\U0001f3b5.flac"})
-    plan_files.write(path, "standard", [odd, entry(music / "a.ogg")])
-    assert plan_files.read(path).entries == (odd, entry(music / "a.ogg"))
+    odd = plan_entry(music / "a.flac").model_copy(update={"path": "/caf\udce9 \n\U0001f3b5.flac"})
+    plan_files.write(path, "standard", [odd, plan_entry(music / "a.ogg")])
+    assert plan_files.read(path).entries == (odd, plan_entry(music / "a.ogg"))
     lines = path.read_text().splitlines()
     for wrong, message in [
         ("", "is empty"),

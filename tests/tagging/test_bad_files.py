@@ -30,6 +30,7 @@ from genrekit.tagging.outcomes import FileOutcome
 from genrekit.tagging.plan_files import PlanEntry, TagPlan
 from genrekit.tags import formats, profiles, rewriting
 from genrekit.tags.formats import containers, id3v2
+from tag_files import plan_entry
 
 RAISED = [
     struct.error("unpack requires a buffer of 4 bytes"),
@@ -88,26 +89,12 @@ def test_whatever_a_reader_or_writer_raises_is_a_tag_error_that_names_the_file(
         formats.difference(path, path)
 
 
-def entry(path: Path, *new: str) -> PlanEntry:
-    status = path.stat()
-    return PlanEntry(
-        path=str(path),
-        audio_sha256=packets.digest(path),
-        size_bytes=status.st_size,
-        mtime_ns=status.st_mtime_ns,
-        old=formats.read(path).raw_genres,
-        new=new or ("Jazz",),
-        why="",
-        provenance="x",
-    )
-
-
 def test_every_third_file_is_bad(every_format: Path, tmp_path: Path) -> None:
     """The good ones are done and named one by one, the bad ones named, and the exit code is 1."""
     entries = []
     for number in range(9):
         path = Path(shutil.copy(every_format / "a.flac", tmp_path / f"{number}.flac"))
-        entries.append(entry(path))
+        entries.append(plan_entry(path))
         if number % 3 == 2:
             path.write_bytes(b"fLaC" + path.read_bytes()[100:])
     plan_files.write(tmp_path / "plan.jsonl", "standard", entries)
@@ -125,7 +112,7 @@ def test_each_file_is_reported_before_the_next_is_begun(
     every_format: Path, tmp_path: Path, library: sqlite3.Connection
 ) -> None:
     paths = [Path(shutil.copy(every_format / "a.flac", tmp_path / f"{n}.flac")) for n in range(3)]
-    planned = TagPlan("standard", tuple(map(entry, paths)), "0" * 64)
+    planned = TagPlan("standard", tuple(map(plan_entry, paths)), "0" * 64)
     written: list[list[bool]] = []
 
     def on_file(outcome: FileOutcome) -> None:
@@ -159,7 +146,7 @@ def test_a_copy_has_the_files_own_mode_from_its_first_byte(
         write(source, target, *rest)
 
     monkeypatch.setattr(formats, "write", looked_at)
-    applying.apply(library, TagPlan("standard", (entry(path),), "0" * 64))
+    applying.apply(library, TagPlan("standard", (plan_entry(path),), "0" * 64))
     assert modes == [0o600]
     name = library.execute("PRAGMA database_list").fetchone()["file"]
     made = list(Path(name).parent.glob(f"{Path(name).name}*"))
@@ -182,7 +169,9 @@ def test_the_library_knows_the_new_tags_without_a_scan(
         return {tuple(row) for row in library.execute(query)}
 
     before = known()
-    applying.apply(library, TagPlan("standard", (entry(path),), "0" * 64), keep_mtime=True)
+    applying.apply(
+        library, TagPlan("standard", (plan_entry(path, "Jazz"),), "0" * 64), keep_mtime=True
+    )
     status = path.stat()
     assert known() == {('["Jazz"]', status.st_size, status.st_mtime_ns)}
     applying.undo(library, journal.chosen(library))
@@ -209,7 +198,7 @@ def test_what_a_line_of_a_plan_may_not_hold(
     path: Path, change: dict[str, object], message: str
 ) -> None:
     plan = path.with_name("plan.jsonl")
-    line = json.loads(entry(path).to_json()) | change
+    line = json.loads(plan_entry(path).to_json()) | change
     plan.write_text('{"genrekit_plan": 1, "profile": "standard"}\n' + json.dumps(line))
     with pytest.raises(LibraryError, match=rf"line 2: .*{message}") as caught:
         plan_files.read(plan)
@@ -226,7 +215,7 @@ def test_numbers_and_nesting_without_end_are_a_wrong_line(tmp_path: Path, value:
 
 
 def test_a_plan_of_many_lines_is_read_in_linear_time(path: Path) -> None:
-    plan, first = path.with_name("plan.jsonl"), entry(path)
+    plan, first = path.with_name("plan.jsonl"), plan_entry(path)
     numbered = (first.model_copy(update={"path": f"/m/{n}"}) for n in range(60_000))
     plan_files.write(plan, "standard", [*numbered, first, first])
     with pytest.raises(LibraryError, match=rf"names {path} twice"):
@@ -248,7 +237,7 @@ def test_a_database_that_fails_says_what_was_changed(
     every_format: Path, tmp_path: Path, library: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paths = [Path(shutil.copy(every_format / "a.flac", tmp_path / f"{n}.flac")) for n in range(2)]
-    planned = TagPlan("standard", tuple(map(entry, paths)), "0" * 64)
+    planned = TagPlan("standard", tuple(map(plan_entry, paths)), "0" * 64)
     enter = journal.enter
 
     def full(connection: sqlite3.Connection, run_id: int, planned: PlanEntry) -> journal.TagChange:

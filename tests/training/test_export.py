@@ -15,7 +15,7 @@ from genrekit.features.spec import FeatureSpec
 from genrekit.inference.frontend import FrontEnd
 from genrekit.models import registry
 from genrekit.models.card import one_view
-from genrekit.models.runtime import INPUT
+from genrekit.models.runtime import INPUT, Features
 from genrekit.networks import backbones
 from genrekit.networks.cnn import Cnn
 from genrekit.networks.heads import GenreNetwork, Head
@@ -65,18 +65,19 @@ def test_the_exported_network_has_the_contracts_names_and_a_free_batch(model: by
 
 
 def test_the_exported_network_equals_torch(model: bytes, network: GenreNetwork) -> None:
-    def reference(features: np.ndarray) -> np.ndarray:
-        return torch_logits(network, features)
+    def reference(features: Features) -> np.ndarray:
+        return torch_logits(network, features[INPUT])
 
-    assert export.check(FrozenNetwork(model, one_view(SPEC)), reference, segments(5)) < 1e-4
+    exported = FrozenNetwork(model, one_view(SPEC))
+    assert export.check(exported, reference, {INPUT: segments(5)}) < 1e-4
 
 
 def test_a_network_that_differs_is_refused(model: bytes, network: GenreNetwork) -> None:
-    def reference(features: np.ndarray) -> np.ndarray:
-        return torch_logits(network, features) + 1e-3
+    def reference(features: Features) -> np.ndarray:
+        return torch_logits(network, features[INPUT]) + 1e-3
 
     with pytest.raises(ModelError, match=r"differ from torch's by 1.0e-03; at most 1e-04"):
-        export.check(FrozenNetwork(model, one_view(SPEC)), reference, segments(2))
+        export.check(FrozenNetwork(model, one_view(SPEC)), reference, {INPUT: segments(2)})
 
 
 def test_no_path_of_this_machine_goes_into_the_file(model: bytes) -> None:
@@ -193,7 +194,7 @@ def test_musicnn_gives_the_published_tags(shared_data: Path) -> None:
     ids = [str(name) for name in published["IDS"]]
     clip = next(n for n in ids if (clip_path(shared_data, n)).exists())
     expected = published["X"][[name == clip for name in ids]].mean(axis=0)
-    features = FrontEnd.of(spec).open(clip_path(shared_data, clip)).all().features[INPUT]
+    features = FrontEnd(one_view(spec)).open(clip_path(shared_data, clip)).all().features[INPUT]
     with torch.no_grad():
         tags = network.eval()(torch.from_numpy(features)).sigmoid().numpy().mean(axis=0)
     assert np.corrcoef(tags, expected)[0, 1] > 0.97

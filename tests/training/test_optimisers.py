@@ -99,13 +99,7 @@ def run(tones: Path, folder: Path, *options: str) -> TrainingRun:
 
 def test_a_frozen_backbone_keeps_its_weights_and_then_learns(tones: Path, tmp_path: Path) -> None:
     """After the frozen epochs alone, only the head differs from a network that never learnt."""
-    kept = {}
-    for n_epochs in (1, 2):
-        first = run(
-            tones, tmp_path / str(n_epochs), "schedule.frozen_epochs=1", "schedule.epochs=1"
-        )
-        fit_epochs(first, n_epochs, kept)
-    torch.manual_seed(0)
+    kept = weights_by_epoch(run(tones, tmp_path, "schedule.frozen_epochs=1", "schedule.epochs=1"))
     untrained = {k: v for k, v in kept[0].items() if "running" not in k and "batches" not in k}
     for name, tensor in untrained.items():
         is_head = name.startswith("head.layers")
@@ -117,11 +111,11 @@ def test_a_frozen_backbone_keeps_its_weights_and_then_learns(tones: Path, tmp_pa
     )
 
 
-def fit_epochs(first: TrainingRun, n_epochs: int, kept: dict[int, dict[str, torch.Tensor]]) -> None:
-    """Train and keep copies of the weights before training and after n epochs."""
+def weights_by_epoch(first: TrainingRun) -> dict[int, dict[str, torch.Tensor]]:
+    """Train two epochs; return copies of the weights before them and after each."""
     from genrekit.training.module import GenreModule
 
-    original = GenreModule.on_train_epoch_start
+    original, kept = GenreModule.on_train_epoch_start, {}
 
     def spy(module: GenreModule) -> None:
         kept.setdefault(module.current_epoch, copy(module))
@@ -134,10 +128,12 @@ def fit_epochs(first: TrainingRun, n_epochs: int, kept: dict[int, dict[str, torc
         patch.setattr(GenreModule, "on_train_epoch_start", spy)
         patch.setattr(GenreModule, "on_train_end", lambda module: kept.setdefault(2, copy(module)))
         first.train()
+    return kept
 
 
 def test_the_finder_keeps_its_suggestion_and_its_curve(tones: Path, tmp_path: Path) -> None:
-    found = run(tones, tmp_path, "optimiser.lr=find", "schedule.epochs=1")
+    short = ("features.segment_seconds=0.5", "features.segment_hop_seconds=0.5")
+    found = run(tones, tmp_path, "optimiser.lr=find", "schedule.epochs=1", *short)
     found.train()
     kept = json.loads((tmp_path / "lr.json").read_text())
     assert 1e-6 < kept["lr"] < 1

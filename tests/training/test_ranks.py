@@ -103,6 +103,26 @@ def same_model(folder: Path, other: Path) -> None:
         torch.testing.assert_close(tensor, theirs[name], rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.slow
+def test_two_ranks_train_the_model_of_one(options: list[str], alone: Path, tmp_path: Path) -> None:
+    recipe, log = recipes.load(None, options), tmp_path / "log"
+    TrainingRun(recipe, tmp_path / "run", partial(say, log), placement=Placement(2)).train()
+    assert [line[:12] for line in log.read_text().splitlines()][:2] == [
+        "epoch 1 of 2",
+        "epoch 2 of 2",
+    ]
+    check_two_ranks(tmp_path / "run", alone)
+
+
+def check_two_ranks(out: Path, alone: Path) -> None:
+    same_model(out, alone)
+    card = registry.read(out / "model").card
+    assert "by 2 processes on" in card.model_dump_json()
+    assert json.loads((out / "run.json").read_text())["processes"] == 2
+    assert not [path for path in out.rglob("*") if path.name.endswith(".part")]
+
+
+@pytest.mark.full
 def test_a_killed_rank_ends_the_run_and_two_ranks_go_on_to_the_model_of_one(
     options: list[str], alone: Path, tmp_path: Path
 ) -> None:
@@ -127,11 +147,7 @@ def test_a_killed_rank_ends_the_run_and_two_ranks_go_on_to_the_model_of_one(
     TrainingRun(recipe, out, partial(say, log), placement=Placement(2)).train()
     assert log.read_text().count("epoch 1 of 2") == 1
     assert log.read_text().count("epoch 2 of 2") == 1
-    same_model(out, alone)
-    card = registry.read(out / "model").card
-    assert "by 2 processes on" in card.model_dump_json()
-    assert json.loads((out / "run.json").read_text())["processes"] == 2
-    assert not [path for path in out.rglob("*") if path.name.endswith(".part")]
+    check_two_ranks(out, alone)
 
 
 def test_the_ranks_rows_are_the_batch_and_weigh_as_the_batch() -> None:

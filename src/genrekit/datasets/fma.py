@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from genrekit import labels
 from genrekit.datasets import manifest
 from genrekit.datasets.dataset import Dataset, Layout
 from genrekit.datasets.download import Archive
@@ -133,7 +134,7 @@ def _read_table(path: Path) -> dict[str, Facts]:
             raise DatasetError(f"{where}: {track_id!r} is no number of an FMA track")
         if genre:
             part = manifest.part_of(row.cells.get("split", ""), f"{path}, line {row.line}")
-            artist = manifest.artist_group(row.cells.get("artist", ""))
+            artist = labels.artist_group(row.cells.get("artist", ""))
             facts[f"{int(track_id):06d}"] = Facts(genre, artist, part)
     return facts
 

@@ -24,7 +24,6 @@ PARTS = {
     **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
     **dict.fromkeys(("test", "testing"), "test"),
 }
-NO_ARTIST = frozenset({"", "?", "-", "na", "unknown", "unknownartist", "various", "variousartists"})
 
 
 @dataclass(frozen=True)
@@ -59,16 +58,6 @@ def open_manifest(path: Path) -> Dataset | None:
     tracks, problems = _tracks(table, rows)
     name = table.parent.resolve().name if path.is_dir() else table.stem
     return Dataset(name, path, tuple(tracks), tuple(problems), _official(table, rows))
-
-
-def artist_group(artist: str) -> str | None:
-    """Return the name that stands for an artist in splits, or None for an unknown one.
-
-    >>> artist_group("The  Beatles") == artist_group("the beatles")
-    True
-    """
-    group = labels.spelling(artist) or artist.strip().casefold()
-    return None if group in NO_ARTIST else group
 
 
 def part_of(word: str, where: str) -> str | None:
@@ -154,7 +143,7 @@ def _tracks(table: Path, rows: Iterable[ManifestRow]) -> tuple[list[Track], list
                 f"{table}: lines {other} and {row.line} both list {row.cells['path']}"
             )
         if file.is_file():
-            group = artist_group(row.cells.get("artist", ""))
+            group = labels.artist_group(row.cells.get("artist", ""))
             tracks.append(Track(_track_id(row), file, labels.composed(row.cells["genre"]), group))
         else:
             problems.append(Problem(str(file), f"skipped, line {row.line}: no such file"))

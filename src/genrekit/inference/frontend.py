@@ -27,7 +27,7 @@ from genrekit.features import image
 from genrekit.features.spec import FeatureSpec
 from genrekit.inference import segments
 from genrekit.inference.segments import SegmentChoice
-from genrekit.models.card import View, check_views, one_view
+from genrekit.models.card import View, check_views
 
 Floats = NDArray[np.float32]
 PathLike = str | os.PathLike[str]
@@ -87,7 +87,8 @@ class FrontEnd:
     """What turns a track into the inputs of a network.
 
     >>> from genrekit import demo
-    >>> front_end = FrontEnd.of(FeatureSpec(n_mels=64))
+    >>> from genrekit.models.card import one_view
+    >>> front_end = FrontEnd(one_view(FeatureSpec(n_mels=64)))
     >>> track = front_end.open_waveform(demo.synthesise("drums"), demo.SAMPLE_RATE)
     >>> track.all().features["features"].shape[:2]
     (4, 64)
@@ -116,11 +117,6 @@ class FrontEnd:
         self._model = f"model {model!r}" if model else "the model"
         # Segments are cut once, at the highest rate; lower rates are resampled from the cut.
         self.spec = max((view.features for view in views), key=lambda spec: spec.sample_rate)
-
-    @classmethod
-    def of(cls, spec: FeatureSpec) -> FrontEnd:
-        """Return the front end of training, with one view; images may stand for audio."""
-        return cls(one_view(spec), images="any")
 
     @property
     def sample_rate(self) -> int:

@@ -22,7 +22,6 @@ from genrekit.tags import spelling
 from genrekit.tags.formats.contents import TagContents
 
 MIN_PER_GENRE = 10
-NOBODY = frozenset({"", "unknown", "unknownartist", "various", "variousartists", "va"})
 
 
 @dataclass(frozen=True)
@@ -170,8 +169,8 @@ def _groups(tracks: list[Tagged]) -> Mapping[str, str]:
 def _ties(track: Tagged) -> Iterator[str]:
     """Give what ties a track to others: its artists, and its album within its folder."""
     for artist in (track.tags.artist, track.tags.album_artist):
-        if artist and labels.spelling(artist) not in NOBODY:
-            yield f"artist {labels.spelling(artist) or artist}"
+        if artist and (group := labels.artist_group(artist)):
+            yield f"artist {group}"
     if track.tags.album:
         yield f"album {track.tags.album.casefold()} in {track.path.parent}"
 

@@ -195,6 +195,10 @@ class View(StrictModel):
             )
         return self
 
+    def with_means(self, feature_means: Sequence[float]) -> View:
+        """Return the view with other feature_means."""
+        return self.model_copy(update={"feature_means": tuple(feature_means)})
+
 
 def one_view(spec: FeatureSpec, feature_means: Sequence[float] = ()) -> tuple[View]:
     """Return the views of a network whose one input is called "features"."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from genrekit import labels
 from genrekit.datasets.split import PARTS, Split
 from genrekit.quality.findings import SILENT, UNREADABLE, Finding
 
@@ -27,7 +28,6 @@ CLIPPED_SHARE = 0.01
 # Where nearly all tracks are equally long, a shorter one has lost its end.
 _USUAL_SHARE, _USUAL_TOLERANCE, _CUT_BELOW = 0.9, 0.05, 0.9
 _MIN_USUAL = 10  # fewer tracks have no usual length
-_NO_ARTIST = {"", "unknown", "unknown artist", "various", "various artists", "va"}
 
 Groups = dict[str, list[str]]
 
@@ -152,9 +152,9 @@ def _artists_and_albums(
     for track in tracks:
         its = measured.get(track.track_id)
         tagged, album = (its.artist, its.album) if its else ("", "")
-        artist = track.artist_group or tagged.casefold()
-        if artist not in _NO_ARTIST:
-            artists[artist].append(track.track_id)
-        if album and tagged.casefold() not in _NO_ARTIST:
+        is_known = labels.artist_group(tagged) is not None
+        if track.artist_group or is_known:
+            artists[track.artist_group or tagged.casefold()].append(track.track_id)
+        if album and is_known:
             albums[f"{album} by {tagged}"].append(track.track_id)
     return artists, albums

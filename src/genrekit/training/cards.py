@@ -11,7 +11,7 @@ import numpy as np
 from genrekit.datasets.images import ImageSet
 from genrekit.evaluation import calibration
 from genrekit.inference.aggregation import segment_probabilities, track_probabilities
-from genrekit.models.card import ModelCard, TrainingData, one_view
+from genrekit.models.card import ModelCard, TrainingData
 from genrekit.training import recipe as recipes
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def make(recipe: Recipe, method: TrainingMethod, prepared: TrainingSet, cost: st
         version=recipe.version,
         description=recipe.description or f"Genres of {prepared.dataset.name}.",
         labels=prepared.labels,
-        views=one_view(method.spec, method.feature_means(prepared.train)),
+        views=method.described_views(prepared.train),
         images=_images(recipe, prepared),
         aggregation=recipe.aggregation,
         training_data=TrainingData(

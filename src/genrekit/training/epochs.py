@@ -16,11 +16,10 @@ from torch import nn
 from genrekit import files
 from genrekit.datasets import Track
 from genrekit.errors import ModelError, RecipeError
-from genrekit.features.spec import FeatureSpec
 from genrekit.models import registry
-from genrekit.models.card import one_view, with_hop
+from genrekit.models.card import View, with_hop
 from genrekit.models.registry import ModelFolder
-from genrekit.models.runtime import LOGITS
+from genrekit.models.runtime import LOGITS, Features
 from genrekit.networks.heads import GenreNetwork
 from genrekit.training import distill, export, fit, inputs, provenance
 from genrekit.training.batches import (
@@ -45,7 +44,7 @@ class EpochMethod(ABC):
     """Trains ``network``, which maps the inputs of a source to (logits, embedding), in epochs."""
 
     is_distributed: ClassVar[bool] = False
-    spec: FeatureSpec
+    views: tuple[View, ...]
     origin: str
     network: nn.Module
 
@@ -64,8 +63,8 @@ class EpochMethod(ABC):
         """Return the model from features to logits and embedding."""
 
     @abstractmethod
-    def logits(self, features: Floats) -> Floats:
-        """Return torch's logits of features. Shape (n, n_bins, n_frames) -> (n, n_labels)."""
+    def logits(self, features: Features) -> Floats:
+        """Return torch's logits of the features of every view. Shape (n, n_labels)."""
 
     @abstractmethod
     def compute(self, data: TrainingSet, tracks: Sequence[Track]) -> dict[str, str]:
@@ -108,23 +107,25 @@ class EpochMethod(ABC):
         """Export the network, and compare it with torch's."""
         model = self.to_onnx()
         track = (data.validation or data.train)[0]
-        real = inputs.segments(track, self.spec)
-        network = FrozenNetwork(model, one_view(self.spec))
-        export.check(network, self.logits, real[:N_CHECKED_SEGMENTS])
+        real = inputs.segments(track, self.views)
+        some = {name: rows[:N_CHECKED_SEGMENTS] for name, rows in real.items()}
+        export.check(FrozenNetwork(model, self.views), self.logits, some)
         return model
 
     def out_of_fold(self, data: TrainingSet, model: bytes) -> HeldOut:
         """Return the model's logits of every validation track that can be decoded."""
-        network = FrozenNetwork(model, one_view(self.spec))
+        network = FrozenNetwork(model, self.views)
         extractor = CachedExtractor(network, LOGITS, self.context.folder / "validation")
         outputs, _ = extractor.extract_all(data.validation, "validation")
         tracks = [track for track in data.validation if track.track_id in outputs]
         logits = [outputs[track.track_id].output for track in tracks]
         return HeldOut(tracks, logits, "validation tracks")
 
-    def feature_means(self, tracks: Sequence[Track]) -> tuple[float, ...]:
-        """Return the mean of every bin over some segments of tracks, as the network gets it."""
-        return tuple(inputs.some_segments(tracks, self.spec).mean(axis=(0, 2)).round(3).tolist())
+    def described_views(self, tracks: Sequence[Track]) -> tuple[View, ...]:
+        """Return the views, each with the mean of every bin over some segments of tracks."""
+        some = inputs.some_segments(tracks, self.views)
+        means = {name: rows.mean(axis=(0, 2)).round(3).tolist() for name, rows in some.items()}
+        return tuple(view.with_means(means[view.name]) for view in self.views)
 
     def restore(self, model: ModelFolder) -> GenreNetwork:
         """Refuse: the part of the network that takes the features was not trained here."""
@@ -141,7 +142,7 @@ class EpochMethod(ABC):
             source=self.source(tracks),
             targets=targets,
             weights=draw_weights(tracks, targets, self.recipe.sampling.balance),
-            spec=self.spec,
+            spec=self.views[0].features,
             recipe=self.recipe,
             n_labels=len(data.labels),
             n_recordings=len({track.recording_id for track in tracks}),
@@ -168,7 +169,7 @@ class EpochMethod(ABC):
             folder.card,
             labels,
             settings.temperature,
-            self.spec.segment_seconds,
+            self.views[0].features.segment_seconds,
         )
 
 

@@ -24,7 +24,7 @@ from genrekit.models import card as cards
 from genrekit.models import readme
 from genrekit.models.card import ModelCard
 from genrekit.models.registry import CARD, NETWORK, README
-from genrekit.models.runtime import INPUT, LOGITS
+from genrekit.models.runtime import INPUT, LOGITS, Features
 
 if TYPE_CHECKING:
     from genrekit.training.frozen import FrozenNetwork
@@ -105,16 +105,16 @@ def _quiet() -> Iterator[None]:
 
 def check(
     network: FrozenNetwork,
-    reference: Callable[[Floats], Floats],
-    real: Floats,
+    reference: Callable[[Features], Floats],
+    real: Features,
     output: str = LOGITS,
 ) -> float:
     """Compare an ONNX network's output with torch's, on noise and on real segments, many and one.
 
     Args:
-        network: the exported one, with one view.
-        reference: torch's output for features.
-        real: features of real segments. Shape (n_segments, n_bins, n_frames).
+        network: the exported one.
+        reference: torch's output for the features of every view.
+        real: those of real segments, by the view's name. Shapes (n_segments, n_bins, n_frames).
         output: which one is compared.
 
     Returns:
@@ -123,12 +123,16 @@ def check(
     Raises:
         ModelError: the difference is above 1e-4, or a logit is not finite.
     """
-    spec = network.spec
-    noise = np.random.default_rng(0).normal(size=(3, spec.n_bins, spec.n_frames))
+    rng, specs = np.random.default_rng(0), {view.name: view.features for view in network.views}
+    noise = {
+        name: rng.normal(size=(3, spec.n_bins, spec.n_frames)).astype(np.float32)
+        for name, spec in specs.items()
+    }
+    first = {name: rows[:1] for name, rows in real.items()}
     worst = 0.0
-    for features in (noise.astype(np.float32), real, real[:1]):
+    for features in (noise, real, first):
         expected = reference(features)
-        difference = np.abs(network.run({INPUT: features}, output) - expected).max()
+        difference = np.abs(network.run(features, output) - expected).max()
         worst = max(worst, float(difference / max(1.0, np.abs(expected).max())))
     if not worst <= TOLERANCE:  # also true for NaN
         raise ModelError(

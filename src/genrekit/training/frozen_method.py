@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from genrekit.datasets import Track
 from genrekit.models import registry
 from genrekit.models.card import one_view
-from genrekit.models.runtime import EMBEDDING, INPUT
+from genrekit.models.runtime import EMBEDDING, INPUT, Features
 from genrekit.networks.heads import GenreNetwork
 from genrekit.training import (
     export,
@@ -41,7 +41,7 @@ class FrozenMethod(EpochMethod):
     def compute(self, data: TrainingSet, tracks: Sequence[Track]) -> dict[str, str]:
         """Compute the embeddings of all tracks, and make the head."""
         self._frozen, self.origin, self._widths = _freeze(self.recipe, tracks, data.train)
-        self.spec = self._frozen.spec
+        self.views = self._frozen.views
         self._outputs, failures = self._extractor().extract_all(tracks, "embeddings")
         train = inputs.usable(data.train, failures)
         embeddings = np.concatenate([self._outputs[track.track_id].output for track in train])
@@ -62,9 +62,9 @@ class FrozenMethod(EpochMethod):
         """Attach the head to the frozen network."""
         return onnx_head.attach(self._frozen.model, self._head.cpu().eval().dense_layers())
 
-    def logits(self, features: Floats) -> Floats:
+    def logits(self, features: Features) -> Floats:
         """Return the head's logits of the frozen network's embeddings."""
-        embedding = torch.from_numpy(self._frozen.run({INPUT: features}, EMBEDDING))
+        embedding = torch.from_numpy(self._frozen.run(features, EMBEDDING))
         with torch.no_grad():
             logits: Floats = self._head.cpu().eval()(embedding).numpy()
         return logits
@@ -155,15 +155,16 @@ def _freeze_musicnn(recipe: Recipe, train: Sequence[Track]) -> tuple[FrozenNetwo
     from genrekit.training.quantise import quantise
 
     spec, settings = recipe.features, recipe.model
+    views = one_view(spec)
     compact = CompactMusicnn(network_method.backbone(recipe, spec), settings.taps).eval()
     model = export.to_onnx(compact, spec, (EMBEDDING,))
-    real = inputs.some_segments(train, spec)
-    frozen = FrozenNetwork(model, one_view(spec))
+    real = inputs.some_segments(train, views)
+    frozen = FrozenNetwork(model, views)
     with torch.no_grad():
-        export.check(frozen, lambda x: compact(torch.from_numpy(x)).numpy(), real, EMBEDDING)
+        export.check(frozen, lambda x: compact(torch.from_numpy(x[INPUT])).numpy(), real, EMBEDDING)
     origin = f"{network_method.origin(recipe)}, without its dead filters, frozen"
     if settings.quantise == "int8":
-        model = quantise(model, real, lambda weight: weight.startswith(QUANTISED))
-        frozen = FrozenNetwork(model, one_view(spec))
+        model = quantise(model, real[INPUT], lambda weight: weight.startswith(QUANTISED))
+        frozen = FrozenNetwork(model, views)
         origin += ", convolutions int8"
     return frozen, origin, [compact.n_taps[tap] for tap in settings.taps]

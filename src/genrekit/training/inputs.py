@@ -7,15 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from genrekit.errors import AudioError, DatasetError
-from genrekit.models.runtime import INPUT
 
 if TYPE_CHECKING:
     from genrekit.datasets import Track
     from genrekit.datasets.cache import CachedFeatures
-    from genrekit.features.spec import FeatureSpec
+    from genrekit.models.card import View
+    from genrekit.models.runtime import Features
     from genrekit.training.recipe import Recipe
 
 N_CALIBRATION_TRACKS = 64
@@ -63,8 +62,8 @@ def usable(train: Sequence[Track], failures: dict[str, str]) -> list[Track]:
     return kept
 
 
-def some_segments(tracks: Sequence[Track], spec: FeatureSpec) -> NDArray[np.float32]:
-    """Return the middle segment of tracks spread over all. Shape (n, n_bins, n_frames).
+def some_segments(tracks: Sequence[Track], views: Sequence[View]) -> Features:
+    """Return the middle segment of tracks spread over all, in every view.
 
     Raises:
         DatasetError: none of the tracks can be decoded.
@@ -72,21 +71,21 @@ def some_segments(tracks: Sequence[Track], spec: FeatureSpec) -> NDArray[np.floa
     found = []
     for track in tracks[:: max(1, len(tracks) // N_CALIBRATION_TRACKS)]:
         try:
-            computed = segments(track, spec)
+            computed = segments(track, views)
         except AudioError:  # it is reported where the track's inputs are computed
             continue
-        found.append(computed[len(computed) // 2])
+        found.append({name: rows[len(rows) // 2] for name, rows in computed.items()})
     if not found:
         raise DatasetError(f"none of {len(tracks)} training tracks can be decoded")
-    return np.stack(found)
+    return {view.name: np.stack([its[view.name] for its in found]) for view in views}
 
 
-def segments(track: Track, spec: FeatureSpec) -> NDArray[np.float32]:
-    """Return the segments of a track that inference cuts. Shape (n, n_bins, n_frames).
+def segments(track: Track, views: Sequence[View]) -> Features:
+    """Return the segments of a track that inference cuts, in every view.
 
     Raises:
         AudioError: the track cannot be decoded.
     """
     from genrekit.inference.frontend import FrontEnd
 
-    return FrontEnd.of(spec).open(track.path).all().features[INPUT]
+    return FrontEnd(views, images="any").open(track.path).all().features

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from genrekit.datasets import Track
-    from genrekit.features.spec import FeatureSpec
+    from genrekit.models.card import View
     from genrekit.models.registry import ModelFolder
     from genrekit.networks.heads import GenreNetwork
     from genrekit.training.data import TrainingSet
@@ -46,12 +46,10 @@ class TrainingMethod(Protocol):
 
     Attributes:
         is_distributed: whether several processes can train it.
-        spec: the front end, with mean and std of the training tracks; known after prepare.
         origin: what the weights started from, for the card; known after prepare.
     """
 
     is_distributed: bool
-    spec: FeatureSpec
     origin: str
 
     def prepare(self, data: TrainingSet) -> dict[str, str]:
@@ -85,8 +83,8 @@ class TrainingMethod(Protocol):
             model: as export returned it.
         """
 
-    def feature_means(self, tracks: Sequence[Track]) -> tuple[float, ...]:
-        """Return the mean of every bin over tracks, as the model gets it."""
+    def described_views(self, tracks: Sequence[Track]) -> tuple[View, ...]:
+        """Return the model's inputs, each with the mean of every bin over tracks."""
 
     def restore(self, model: ModelFolder) -> GenreNetwork:
         """Return the torch network of this run's finished model, on the CPU, for its gradients.

@@ -15,8 +15,9 @@ from genrekit import files
 from genrekit.datasets import Track
 from genrekit.errors import ModelError
 from genrekit.features.spec import FeatureSpec
+from genrekit.models.card import one_view
 from genrekit.models.registry import ModelFolder
-from genrekit.models.runtime import EMBEDDING, INPUT, LOGITS, Network
+from genrekit.models.runtime import EMBEDDING, INPUT, LOGITS, Features, Network
 from genrekit.networks import backbones
 from genrekit.networks.heads import GenreNetwork, Head
 from genrekit.networks.image_input import ImageNetwork, ImageRendering
@@ -40,9 +41,9 @@ class NetworkMethod(EpochMethod):
     def compute(self, data: TrainingSet, tracks: Sequence[Track]) -> dict[str, str]:
         """Compute the spectrograms, and make the network."""
         self._cached = inputs.spectrograms(self.recipe, tracks, data.train)
-        self.spec = self._cached.spec
+        self.views = one_view(self._cached.spec)
         self.origin = origin(self.recipe)
-        self.network = build(self.recipe, self.spec, len(data.labels))
+        self.network = build(self.recipe, self._cached.spec, len(data.labels))
         return self._cached.failures
 
     def source(self, tracks: Sequence[Track]) -> SpectrogramSource:
@@ -52,12 +53,13 @@ class NetworkMethod(EpochMethod):
 
     def to_onnx(self) -> bytes:
         """Export the network as it is."""
-        return export.to_onnx(self.network, self.spec, (LOGITS, EMBEDDING))
+        return export.to_onnx(self.network, self._cached.spec, (LOGITS, EMBEDDING))
 
-    def logits(self, features: Floats) -> Floats:
+    def logits(self, features: Features) -> Floats:
         """Return torch's logits of features."""
+        inputs_of_torch = torch.from_numpy(features[INPUT])
         with torch.no_grad():
-            logits: Floats = self.network.cpu().eval()(torch.from_numpy(features))[0].numpy()
+            logits: Floats = self.network.cpu().eval()(inputs_of_torch)[0].numpy()
         return logits
 
     def restore(self, model: ModelFolder) -> GenreNetwork:

@@ -18,7 +18,7 @@ from genrekit.datasets.feature_table import FeatureTable
 from genrekit.errors import DatasetError, ModelError
 from genrekit.features.handcrafted import COLUMNS
 from genrekit.features.spec import FeatureSpec
-from genrekit.models.card import one_view
+from genrekit.models.card import View, one_view
 from genrekit.models.registry import ModelFolder
 from genrekit.models.runtime import EMBEDDING, INPUT, LOGITS
 from genrekit.networks.heads import GenreNetwork
@@ -117,10 +117,10 @@ class TabularMethod:
 
         return out_of_fold.predict_all(data, predict)
 
-    def feature_means(self, tracks: Sequence[Track]) -> tuple[float, ...]:
-        """Return the mean of every column over the rows of tracks."""
+    def described_views(self, tracks: Sequence[Track]) -> tuple[View, ...]:
+        """Return the columns as the one view, with their means over the rows of tracks."""
         rows = np.concatenate([self._columns[track.track_id] for track in tracks])
-        return tuple(rows.mean(axis=0).tolist())
+        return one_view(self.spec, rows.mean(axis=0).tolist())
 
     def restore(self, model: ModelFolder) -> GenreNetwork:
         """Refuse: an estimator has no gradient."""
