@@ -100,7 +100,7 @@ def test_every_change_is_seen_whoever_makes_it(connection: sqlite3.Connection) -
     assert agreements(connection)[first] == "untagged"
     connection.execute("DELETE FROM files WHERE id = ?", (second,))
     assert agreements(connection) == {first: "untagged"}
-    assert track_index.state(connection).n_stale == 0
+    assert track_index.n_stale(connection) == 0
 
 
 def test_what_the_index_says_is_what_the_query_says(connection: sqlite3.Connection) -> None:

@@ -97,10 +97,22 @@ SCHEMA = (
         title_key TEXT NOT NULL,
         album_key TEXT NOT NULL,
         tag_key TEXT NOT NULL,
-        duration_seconds REAL,
-        words TEXT NOT NULL             -- what a search looks into
+        duration_seconds REAL
     ) STRICT;
     CREATE INDEX track_index_facts ON track_index (flags, label, probability);
+    CREATE INDEX track_index_by_label ON track_index (label);
+    CREATE INDEX track_index_by_probability ON track_index (probability);
+    CREATE INDEX track_index_by_agreement ON track_index (agreement);
+    CREATE INDEX track_index_by_path ON track_index (path_key);
+    CREATE INDEX track_index_by_artist ON track_index (artist_key);
+    CREATE INDEX track_index_by_title ON track_index (title_key);
+    CREATE INDEX track_index_by_album ON track_index (album_key);
+    CREATE INDEX track_index_by_tag ON track_index (tag_key);
+    CREATE INDEX track_index_by_duration ON track_index (duration_seconds);
+    CREATE TABLE track_words (          -- what a search looks into, apart because it reads all
+        file_id INTEGER PRIMARY KEY REFERENCES track_index (file_id) ON DELETE CASCADE,
+        words TEXT NOT NULL
+    ) STRICT;
     CREATE TABLE track_index_state (
         id INTEGER PRIMARY KEY CHECK (id = 1),
         model_id INTEGER NOT NULL,      -- whose predictions it was derived from

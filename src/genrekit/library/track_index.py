@@ -13,7 +13,6 @@ import json
 import sqlite3
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -34,9 +33,9 @@ _ROWS = """
 """
 _SAVE = """
     INSERT OR REPLACE INTO track_index (file_id, label, probability, agreement, flags, path_key,
-        artist_key, title_key, album_key, tag_key, duration_seconds, words)
+        artist_key, title_key, album_key, tag_key, duration_seconds)
     VALUES (:file_id, :label, :probability, :agreement, :flags, :path_key, :artist_key, :title_key,
-        :album_key, :tag_key, :duration_seconds, :words)
+        :album_key, :tag_key, :duration_seconds)
 """
 
 
@@ -50,22 +49,15 @@ class Flag(enum.IntFlag):
     DISAGREES = enum.auto()
 
 
-@dataclass(frozen=True)
-class IndexState:
-    """How far the index is: the files it has to derive, all files, and how often it changed."""
-
-    n_stale: int
-    n_files: int
-    revision: int
+def n_stale(connection: sqlite3.Connection) -> int:
+    """Return how many files have changed since they were derived."""
+    return int(connection.execute("SELECT count(*) FROM track_index_stale").fetchone()[0])
 
 
-def state(connection: sqlite3.Connection) -> IndexState:
-    """Return how far the index is."""
-    row = connection.execute(
-        "SELECT (SELECT count(*) FROM track_index_stale), (SELECT count(*) FROM files), "
-        "coalesce((SELECT revision FROM track_index_state), 0)"
-    ).fetchone()
-    return IndexState(*row)
+def revision(connection: sqlite3.Connection) -> int:
+    """Return a number that grows with every change of the index."""
+    row = connection.execute("SELECT revision FROM track_index_state").fetchone()
+    return int(row[0]) if row else 0
 
 
 def refresh(connection: sqlite3.Connection, n_files: int = BATCH) -> int:
@@ -91,12 +83,13 @@ def refresh(connection: sqlite3.Connection, n_files: int = BATCH) -> int:
     if not ids:
         return 0
     with database.transaction(connection):
-        _derive(connection, model, _with_albums(connection, ids))
+        ids = _with_albums(connection, ids)
+        _derive(connection, model, ids)
         connection.executemany(
             "DELETE FROM track_index_stale WHERE file_id = ?", [(id,) for id in ids]
         )
         note_change(connection)
-    return state(connection).n_stale
+    return n_stale(connection)
 
 
 def refresh_all(connection: sqlite3.Connection) -> None:
@@ -160,7 +153,9 @@ def _derive(connection: sqlite3.Connection, model: UsedModel, ids: Sequence[int]
     values = {"model": model.id, "ids": json.dumps(ids)}
     rows = connection.execute(_ROWS, values).fetchall()
     means = _albums(rows)
-    connection.executemany(_SAVE, _derived(rows, model, means, agreements))
+    derived = list(_derived(rows, model, means, agreements))
+    connection.executemany(_SAVE, derived)
+    connection.executemany("INSERT OR REPLACE INTO track_words VALUES (:file_id, :words)", derived)
 
 
 def _albums(rows: Sequence[sqlite3.Row]) -> Albums:

@@ -11,6 +11,7 @@ import sqlite3
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,17 +25,19 @@ from genrekit.library.track_query import Filter, Sort, TrackQuery
 
 Ids = NDArray[np.int64]
 _N_KEPT = 24  # results of SQLite, 0.8 MB each for 100,000 files
-_COLUMNS: dict[Sort, tuple[str, str]] = {  # and what is true of a file that has no value there
-    "path": ("path_key", "path_key IS NULL"),
-    "artist": ("artist_key", f"artist_key = '{LAST}'"),
-    "title": ("title_key", f"title_key = '{LAST}'"),
-    "album": ("album_key", f"album_key = '{LAST}'"),
-    "tag": ("tag_key", f"tag_key = '{LAST}'"),
-    "label": ("label", "label IS NULL"),
-    "probability": ("probability", "probability IS NULL"),
-    "agreement": ("agreement", "agreement = 'none'"),
-    "duration": ("duration_seconds", "duration_seconds IS NULL"),
+_COLUMNS: dict[Sort, tuple[str, str]] = {  # and what is true of a file that has a value there
+    "path": ("path_key", f"path_key < '{LAST}'"),
+    "artist": ("artist_key", f"artist_key < '{LAST}'"),
+    "title": ("title_key", f"title_key < '{LAST}'"),
+    "album": ("album_key", f"album_key < '{LAST}'"),
+    "tag": ("tag_key", f"tag_key < '{LAST}'"),
+    "label": ("label", "label IS NOT NULL"),
+    "probability": ("probability", "probability IS NOT NULL"),
+    "agreement": ("agreement", "agreement <> 'none'"),
+    "duration": ("duration_seconds", "duration_seconds IS NOT NULL"),
 }
+# Else SQLite takes the index of one column, and reads every row that it leads to.
+_FACTS = "track_index INDEXED BY track_index_facts"
 _HERE = f"NOT flags & {int(Flag.GONE)}"
 _ANALYSED = f"{_HERE} AND flags & {int(Flag.ANALYSED)}"
 CONDITIONS: dict[Filter, str] = {
@@ -68,41 +71,65 @@ class TrackTable:
         """
         self._model, self._threshold = model, threshold
         self._kept: OrderedDict[Hashable, Ids] = OrderedDict()
+        self._counts: tuple[int, dict[str, int]] | None = None
+        self._n_by_label: tuple[int, dict[str, int]] | None = None
 
     def ids(self, connection: sqlite3.Connection, wanted: TrackQuery) -> Ids:
         """Return the ids of all files of a query, in order."""
-        revision = track_index.state(connection).revision
-        order = self._keep(
-            (revision, wanted.sort, wanted.descending),
-            lambda: _order(connection, wanted.sort, wanted.descending),
-        )
-        conditions, values = self._conditions(wanted)
-        chosen = self._keep(
-            (revision, tuple(conditions), json.dumps(values)),
-            lambda: _matching(connection, conditions, values),
-        )
-        if not len(order) or not len(chosen):
-            return chosen[:0]
-        is_chosen = np.zeros(max(int(order.max()), int(chosen.max())) + 1, np.bool_)
-        is_chosen[chosen] = True
-        return order[is_chosen[order]]
+        revision = track_index.revision(connection)
+        return self._keep((revision, wanted), lambda: self._found(connection, revision, wanted))
 
     def window(
         self, connection: sqlite3.Connection, wanted: TrackQuery, offset: int, limit: int
     ) -> Window:
         """Return a part of a query's files."""
-        revision = track_index.state(connection).revision
         found = self.ids(connection, wanted)
-        return Window(found[offset : offset + limit].tolist(), len(found), revision)
+        ids = found[offset : offset + limit].tolist()
+        return Window(ids, len(found), track_index.revision(connection))
 
     def counts(self, connection: sqlite3.Connection) -> dict[str, int]:
         """Return how many files each filter gives."""
-        sums = ", ".join(f"sum({condition} AND 1)" for condition in CONDITIONS.values())
-        row = connection.execute(
-            f"SELECT {sums} FROM track_index",  # noqa: S608 - constants
-            {"threshold": self._threshold},
-        ).fetchone()
-        return {name: n or 0 for name, n in zip(CONDITIONS, row, strict=True)}
+        revision = track_index.revision(connection)
+        if self._counts is None or self._counts[0] != revision:
+            self._counts = revision, _counts(connection, self._threshold)
+        return self._counts[1]
+
+    def n_by_label(self, connection: sqlite3.Connection) -> dict[str, int]:
+        """Return of how many files that are there each label is the most probable one."""
+        revision = track_index.revision(connection)
+        if self._n_by_label is None or self._n_by_label[0] != revision:
+            statement = f"SELECT label, count(*) FROM {_FACTS} WHERE {_HERE} GROUP BY label"  # noqa: S608
+            self._n_by_label = revision, dict(connection.execute(statement).fetchall())
+        return self._n_by_label[1]
+
+    def _found(self, connection: sqlite3.Connection, revision: int, wanted: TrackQuery) -> Ids:
+        order = self._keep(
+            (revision, wanted.sort, wanted.descending),
+            lambda: _order(connection, wanted.sort, wanted.descending),
+        )
+        conditions, values = self._conditions(wanted)
+        kept = [self._matching(connection, revision, conditions, values)]
+        for word in map(track_index.key, wanted.search.split()):
+            kept.append(self._keep((revision, "word", word), partial(_with_word, connection, word)))
+        for chosen in kept:
+            if not len(order) or not len(chosen):
+                return order[:0]
+            is_chosen = np.zeros(max(int(order.max()), int(chosen.max())) + 1, np.bool_)
+            is_chosen[chosen] = True
+            order = order[is_chosen[order]]
+        return order
+
+    def _matching(
+        self,
+        connection: sqlite3.Connection,
+        revision: int,
+        conditions: Sequence[str],
+        values: dict[str, Any],
+    ) -> Ids:
+        where = " AND ".join(conditions)
+        statement = f"SELECT file_id FROM {_FACTS} WHERE {where}"  # noqa: S608 - constants
+        key = (revision, where, *sorted(values.items()))
+        return self._keep(key, lambda: _ids(connection, statement, values))
 
     def _keep(self, key: Hashable, make: Any) -> Ids:
         if key not in self._kept:
@@ -124,9 +151,6 @@ class TrackTable:
         if wanted.max_probability is not None:
             conditions.append("probability <= :max_probability")
             values["max_probability"] = wanted.max_probability
-        for number, word in enumerate(wanted.search.split()):
-            conditions.append(f"instr(words, :word{number})")
-            values[f"word{number}"] = track_index.key(word)
         return conditions, values
 
 
@@ -140,22 +164,31 @@ def narrower(genre: str, known: Sequence[str]) -> list[str]:
     return [label for label in known if name in map(labels.spelling, (label, *labels.wider(label)))]
 
 
+def _counts(connection: sqlite3.Connection, threshold: float) -> dict[str, int]:
+    """Count by every condition, over groups of files that are alike in all of them."""
+    sums = ", ".join(f"sum(CASE WHEN {its} THEN n ELSE 0 END)" for its in CONDITIONS.values())
+    row = connection.execute(
+        f"SELECT {sums} FROM (SELECT flags, min(probability) AS probability, count(*) AS n "  # noqa: S608
+        f"FROM {_FACTS} GROUP BY flags, probability < :threshold)",
+        {"threshold": threshold},
+    ).fetchone()
+    return {name: n or 0 for name, n in zip(CONDITIONS, row, strict=True)}
+
+
 def _order(connection: sqlite3.Connection, sort: Sort, descending: bool) -> Ids:
-    column, absent = _COLUMNS[sort]
-    direction = "DESC" if descending else "ASC"
-    return _ids(
-        connection,
-        f"SELECT file_id FROM track_index ORDER BY {absent}, {column} {direction}, path_key",  # noqa: S608
-        {},
-    )
+    """Return all files in an order; those that have no value come last in either direction."""
+    column, is_there = _COLUMNS[sort]
+    chosen = f"SELECT file_id FROM track_index WHERE {is_there} ORDER BY {column}, file_id"  # noqa: S608
+    absent = f"SELECT file_id FROM track_index WHERE NOT ({is_there}) ORDER BY file_id"  # noqa: S608
+    found = _ids(connection, chosen, {})
+    return np.concatenate([found[::-1] if descending else found, _ids(connection, absent, {})])
 
 
-def _matching(
-    connection: sqlite3.Connection, conditions: Sequence[str], values: dict[str, Any]
-) -> Ids:
-    where = " AND ".join(conditions)
-    return _ids(connection, f"SELECT file_id FROM track_index WHERE {where}", values)  # noqa: S608
+def _with_word(connection: sqlite3.Connection, word: str) -> Ids:
+    return _ids(connection, "SELECT file_id FROM track_words WHERE instr(words, ?)", [word])
 
 
-def _ids(connection: sqlite3.Connection, statement: str, values: dict[str, Any]) -> Ids:
-    return np.fromiter((row[0] for row in connection.execute(statement, values)), np.int64)
+def _ids(connection: sqlite3.Connection, statement: str, values: Any) -> Ids:
+    cursor = connection.cursor()
+    cursor.row_factory = None  # plain tuples, which are quicker
+    return np.fromiter((row[0] for row in cursor.execute(statement, values)), np.int64)

@@ -149,6 +149,7 @@ def _apply(connection: sqlite3.Connection, job: RunningJob) -> dict[str, Any]:
         job.advance()
 
     report = applying.apply(connection, plan, on_file=on_file)
+    track_index.refresh_all(connection)
     return _counts(report.changed, report.unchanged, report.failures)
 
 
@@ -166,6 +167,7 @@ def _undo(connection: sqlite3.Connection, job: RunningJob) -> dict[str, Any]:
 
     report = applying.undo(connection, changes, on_file=on_file)
     review.count_change(connection)
+    track_index.refresh_all(connection)
     return _counts(report.changed, report.unchanged, report.failures)
 
 

@@ -20,7 +20,7 @@ from genrekit.server.problems import ProblemError
 from genrekit.tagging import policy
 
 PRECISION = 0.9  # of what is not "below"
-_FEW = 200  # files that are derived while a request waits
+_FEW = 20  # files that are derived while a request waits
 _LOOK_SECONDS = 1.0
 _SERVED = (
     "another `genrekit library serve` has this library open; use the address that it printed, end "
@@ -109,7 +109,7 @@ class LibraryHandle:
             ProblemError: 409 nothing was scanned yet.
         """
         model, _ = opened.scanned
-        revision = track_index.state(opened.connection).revision
+        revision = track_index.revision(opened.connection)
         if self._map is None or self._map[:2] != (model, revision):
             self._map = model, revision, embedding_map.points(opened.connection, model)
         return self._map[2]
@@ -125,8 +125,8 @@ class LibraryHandle:
             if self._connection is None:
                 raise ProblemError(503, "the library is being closed")
             try:
-                if track_index.state(self._connection).n_stale <= _FEW:
-                    track_index.refresh(self._connection)
+                if track_index.n_stale(self._connection) <= _FEW:
+                    track_index.refresh(self._connection, _FEW)
                 yield self._opened(self._connection)
             except sqlite3.Error as error:
                 detail = f"the library's database cannot be used ({error}); try again"

@@ -21,6 +21,7 @@ from genrekit.library_server.documents import (
 from genrekit.server.problems import ProblemError
 
 if TYPE_CHECKING:
+    from genrekit.library.track_search import TrackTable
     from genrekit.library_server.library_handle import Opened
 
 _ROWS = """
@@ -31,7 +32,6 @@ _ROWS = """
     LEFT JOIN predictions AS p ON p.audio_id = f.audio_id AND p.model_id = :model
     ORDER BY wanted.key
 """
-_MAX_FOLDERS = 20
 
 
 def rows(
@@ -67,19 +67,17 @@ def path_of(connection: sqlite3.Connection, file_id: int) -> bytes:
 
 def session(opened: Opened, path: str, *, read_only: bool) -> SessionDocument:
     """Return what the page needs first."""
-    connection, model = opened.connection, opened.model
-    index = track_index.state(connection)
+    connection, model, table = opened.connection, opened.model, opened.table
+    n_stale = track_index.n_stale(connection)
     return SessionDocument(
         version=__version__,
         read_only=read_only,
         database=track_index.text(path),
         model=_model(connection, model) if model else None,
         threshold=round(opened.threshold, 6),
-        labels=_labels(connection, model) if model else [],
-        counts=opened.table.counts(connection) if opened.table else {},
-        indexing=IndexingDocument(done=index.n_files - index.n_stale, total=index.n_files)
-        if index.n_stale
-        else None,
+        labels=_labels(connection, model, table) if model and table else [],
+        counts=table.counts(connection) if table else {},
+        indexing=_indexing(connection, n_stale) if n_stale else None,
         folders=_folders(connection),
     )
 
@@ -108,6 +106,11 @@ def _fields(found: sqlite3.Row) -> dict[str, object]:
     }
 
 
+def _indexing(connection: sqlite3.Connection, n_stale: int) -> IndexingDocument:
+    n_files = connection.execute("SELECT count(*) FROM files").fetchone()[0]
+    return IndexingDocument(done=max(n_files - n_stale, 0), total=n_files)
+
+
 def _model(connection: sqlite3.Connection, model: UsedModel) -> LibraryModelDocument:
     embedded = connection.execute(
         "SELECT 1 FROM predictions WHERE model_id = ? AND embedding IS NOT NULL LIMIT 1",
@@ -116,13 +119,10 @@ def _model(connection: sqlite3.Connection, model: UsedModel) -> LibraryModelDocu
     return LibraryModelDocument(name=model.name, has_embedding=embedded is not None)
 
 
-def _labels(connection: sqlite3.Connection, model: UsedModel) -> list[LabelDocument]:
-    gone = int(track_index.Flag.GONE)
-    n_tracks = dict(
-        connection.execute(
-            "SELECT label, count(*) FROM track_index WHERE NOT flags & ? GROUP BY label", (gone,)
-        ).fetchall()
-    )
+def _labels(
+    connection: sqlite3.Connection, model: UsedModel, table: TrackTable
+) -> list[LabelDocument]:
+    n_tracks = table.n_by_label(connection)
     return [
         LabelDocument(
             label=label,
@@ -135,10 +135,11 @@ def _labels(connection: sqlite3.Connection, model: UsedModel) -> list[LabelDocum
 
 
 def _folders(connection: sqlite3.Connection) -> list[str]:
-    """Return the folder that all files share, or the next ones below it where that says little."""
-    least, most = connection.execute(
-        "SELECT min(path), max(path) FROM files WHERE NOT is_missing"
-    ).fetchone()
+    """Return the folder that all files share."""
+    here = "SELECT path FROM files WHERE NOT is_missing ORDER BY path"
+    least = connection.execute(f"{here} LIMIT 1").fetchone()
+    most = connection.execute(f"{here} DESC LIMIT 1").fetchone()
     if least is None:
         return []
-    return [track_index.text(os.fsdecode(os.path.commonpath([os.path.dirname(least), most])))]  # noqa: PTH120
+    folders = [os.path.dirname(row["path"]) for row in (least, most)]  # noqa: PTH120
+    return [track_index.text(os.fsdecode(os.path.commonpath(folders)))]

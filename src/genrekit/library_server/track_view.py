@@ -126,7 +126,7 @@ def map_of(library: LibraryHandle) -> MapDocument:
         index = {label: number for number, label in enumerate(names)}
         rows = opened.connection.execute("SELECT file_id, label FROM track_index")
         labels = {row[0]: index.get(row[1], -1) for row in rows}
-        revision = track_index.state(opened.connection).revision
+        revision = track_index.revision(opened.connection)
     ids = found.file_ids.tolist()
     places = found.places().astype(np.float64).round(4)
     return MapDocument(
