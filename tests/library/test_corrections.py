@@ -106,11 +106,11 @@ def test_the_index_derives_a_corrected_file_anew(
         lambda: corrections.correct(connection, audio_id, ["Rock"]),
         lambda: corrections.remove(connection, audio_id),
     ):
-        revision = track_index.state(connection).revision
+        revision = track_index.revision(connection)
         change()
-        assert track_index.state(connection).n_stale == 1
+        assert track_index.n_stale(connection) == 1
         track_index.refresh_all(connection)
-        assert track_index.state(connection).revision > revision
+        assert track_index.revision(connection) > revision
 
 
 @pytest.mark.parametrize(
