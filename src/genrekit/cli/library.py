@@ -17,6 +17,7 @@ from genrekit.cli.options import (
     JsonLines,
     Model,
     Nice,
+    ScannedBy,
     api_key_option,
     argument,
     option,
@@ -36,14 +37,6 @@ app = typer.Typer(
 )
 app.registered_commands += library_teaching.commands.registered_commands
 
-ScannedBy = Annotated[
-    str | None,
-    option(
-        "Whose predictions: a model's name, or how its sha256 begins.",
-        "--model",
-        show_default="of the last scan",
-    ),
-]
 Genre = Annotated[str | None, option("Only where this is the most probable genre.")]
 MinProbability = Annotated[
     float, option("Only where the most probable genre reaches this.", min=0, max=1)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from genrekit.cli import console
-from genrekit.cli.options import Db, argument, option
+from genrekit.cli.options import Db, JsonLines, ScannedBy, argument, option
 from genrekit.errors import LibraryError
 
 commands = typer.Typer()
@@ -71,3 +71,28 @@ def list_corrections(
             names = console.printable("; ".join(found.genres))
             for path in found.paths or ("(no file of the library)",):
                 typer.echo(f"{names:<20} {console.local(str(path))}")
+
+
+@commands.command("uncertain")
+def list_uncertain(
+    db: Db = None,
+    model: ScannedBy = None,
+    top: Annotated[int, option("Give this many tracks.", min=1)] = 14,
+    as_json: JsonLines = False,
+) -> None:
+    """List the tracks whose genres would teach the model most: uncertain, and unlike each other.
+
+    Examples:
+      genrekit library uncertain
+      genrekit library uncertain --top 5 --json
+    """
+    from genrekit.library import database, query, uncertainty
+
+    with database.opened(db, must_exist=True) as connection:
+        used = query.used_model(connection, model)
+        for found in uncertainty.uncertain(connection, used, top):
+            if as_json:
+                typer.echo(json.dumps(found.to_dict()))
+            else:
+                why = console.printable(found.why)
+                typer.echo(f"{console.local(str(found.path))}\n    {why}")

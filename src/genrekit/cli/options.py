@@ -88,6 +88,14 @@ Nice = Annotated[
 Model = Annotated[
     str | None, option("A model's name or folder.", show_default="the embedded model")
 ]
+ScannedBy = Annotated[
+    str | None,
+    option(
+        "Whose predictions: a model's name, or how its sha256 begins.",
+        "--model",
+        show_default="of the last scan",
+    ),
+]
 MinPrecision = Annotated[
     float | None,
     option(
