@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 # setting stays.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["Classifier", "FeatureSpec", "GenrekitError", "Prediction", "SegmentPrediction"]
 
 _HOME = {
