@@ -16,7 +16,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 import tomllib
 import venv
@@ -145,8 +144,8 @@ def try_wheel(wheel: Path, folder: Path, version: str) -> str:
     found = "from genrekit.training.recipe import catalogue as c; print(c.find('cnn').is_file())"
     if run(python, "-c", found, cwd=folder, PYTHONPATH="").strip() != "True":
         raise SystemExit("the wheel's recipes are not found")
-    command = [python, "-m", "genrekit.cli.main", "predict", "demo/drums.flac"]
-    return run(*command, cwd=folder, PYTHONPATH="")
+    predict = ("genrekit.cli.main", "predict", "demo/drums.flac")
+    return run(python, "-m", *predict, cwd=folder, PYTHONPATH="")
 
 
 def main() -> None:
@@ -179,4 +178,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -48,12 +48,6 @@ def test_importing_the_package_imports_nothing_else_of_it() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_the_version_is_the_one_of_the_installed_package() -> None:
-    from importlib.metadata import version
-
-    assert version("genrekit") == genrekit.__version__
-
-
 def test_onnxruntime_writes_no_device_id_and_sends_nothing(tmp_path: Path) -> None:
     # With CI set, it is silent by itself: the test must not pass because of that.
     own = {"CI", "ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME", "GITHUB_ACTIONS", "TF_BUILD"}
