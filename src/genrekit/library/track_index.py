@@ -23,11 +23,12 @@ from genrekit.library import database, query
 from genrekit.library.agreement import Agreement, AgreementBuilder, Albums
 from genrekit.library.query import UsedModel
 
-VERSION = 1  # of the rules below: another one derives every file anew
+VERSION = 2  # of the rules below: another one derives every file anew
 BATCH = 1000
 LAST = "\U0010ffff"  # sorts what has no artist, title, ... behind all that has
 _ROWS = """
-    SELECT files.*, p.probabilities, p.duration_seconds
+    SELECT files.*, p.probabilities, p.duration_seconds,
+        EXISTS (SELECT 1 FROM corrections AS c WHERE c.audio_id = files.audio_id) AS is_corrected
     FROM files LEFT JOIN predictions AS p ON p.audio_id = files.audio_id AND p.model_id = :model
     WHERE files.id IN (SELECT value FROM json_each(:ids))
 """
@@ -47,6 +48,7 @@ class Flag(enum.IntFlag):
     GONE = enum.auto()
     UNTAGGED = enum.auto()
     DISAGREES = enum.auto()
+    CORRECTED = enum.auto()
 
 
 def n_stale(connection: sqlite3.Connection) -> int:
@@ -226,6 +228,7 @@ def _flags(row: sqlite3.Row, found: Agreement | None, genres: Sequence[str]) -> 
         Flag.GONE: bool(row["is_missing"]),
         Flag.UNTAGGED: not any(map(labels.spelling, genres)),
         Flag.DISAGREES: found is not None and found.disagrees,
+        Flag.CORRECTED: bool(row["is_corrected"]),
     }
     held = Flag(0)
     for flag, holds in conditions.items():

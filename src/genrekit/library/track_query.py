@@ -8,7 +8,7 @@ from typing import Literal
 Sort = Literal[
     "path", "artist", "title", "album", "tag", "label", "probability", "agreement", "duration"
 ]
-Filter = Literal["all", "disagrees", "missing", "below", "failed", "gone"]
+Filter = Literal["all", "disagrees", "missing", "below", "failed", "corrected", "gone"]
 
 
 @dataclass(frozen=True)

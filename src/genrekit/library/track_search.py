@@ -46,6 +46,7 @@ CONDITIONS: dict[Filter, str] = {
     "missing": f"{_HERE} AND flags & {int(Flag.UNTAGGED)}",
     "below": f"{_ANALYSED} AND probability < :threshold",
     "failed": f"{_HERE} AND flags & {int(Flag.FAILED)}",
+    "corrected": f"{_HERE} AND flags & {int(Flag.CORRECTED)}",
     "gone": f"flags & {int(Flag.GONE)}",
 }
 

@@ -74,6 +74,7 @@ def _add_routes(
 ) -> None:
     """Add every route below /api."""
     from genrekit.library_server.review_routes import job_routes, review_routes, tag_routes
+    from genrekit.library_server.teaching_routes import teaching_routes
     from genrekit.library_server.track_routes import single_track_routes, track_routes
 
     for router in (
@@ -82,6 +83,7 @@ def _add_routes(
         job_routes(library, board),
         review_routes(library, board),
         tag_routes(library, board),
+        teaching_routes(library),
     ):
         application.include_router(router)
 

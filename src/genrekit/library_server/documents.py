@@ -49,7 +49,10 @@ class SessionDocument(StrictModel):
 
 
 class RowDocument(StrictModel):
-    """A file as a line of the table; ``tags`` are the genres of its tags."""
+    """A file as a line of the table.
+
+    ``tags`` are the genres of its tags, ``correction`` those that a person has given it here.
+    """
 
     id: int
     path: str
@@ -66,6 +69,7 @@ class RowDocument(StrictModel):
     warnings: list[str]
     error: str | None
     is_missing: bool
+    correction: list[str] | None
 
 
 class WindowDocument(StrictModel):
@@ -149,3 +153,21 @@ class MapDocument(StrictModel):
     x: list[float]
     y: list[float]
     labels: list[int]
+
+
+class TeachDocument(RowDocument):
+    """A track whose genre would teach the model, and why."""
+
+    why: str
+
+
+class TeachList(StrictModel):
+    """The tracks that would teach most first."""
+
+    tracks: list[TeachDocument]
+
+
+class GenreList(StrictModel):
+    """Names of genres to choose from."""
+
+    genres: list[str]

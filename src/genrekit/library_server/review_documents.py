@@ -194,3 +194,9 @@ class TransactionList(StrictModel):
     """The latest transactions first."""
 
     transactions: list[TransactionDocument]
+
+
+class CorrectionRequest(StrictModel):
+    """The genres of a track, as somebody spells them."""
+
+    genres: Genres

@@ -25,11 +25,13 @@ if TYPE_CHECKING:
     from genrekit.library_server.library_handle import Opened
 
 _ROWS = """
-    SELECT f.*, i.label, i.probability, i.agreement, i.duration_seconds, p.warnings
+    SELECT f.*, i.label, i.probability, i.agreement, i.duration_seconds, p.warnings,
+        c.genres AS correction
     FROM json_each(:ids) AS wanted
     JOIN files AS f ON f.id = wanted.value
     JOIN track_index AS i ON i.file_id = f.id
     LEFT JOIN predictions AS p ON p.audio_id = f.audio_id AND p.model_id = :model
+    LEFT JOIN corrections AS c ON c.audio_id = f.audio_id
     ORDER BY wanted.key
 """
 
@@ -103,6 +105,7 @@ def _fields(found: sqlite3.Row) -> dict[str, object]:
         "warnings": json.loads(found["warnings"] or "[]"),
         "error": found["error"],
         "is_missing": bool(found["is_missing"]),
+        "correction": json.loads(found["correction"]) if found["correction"] else None,
     }
 
 

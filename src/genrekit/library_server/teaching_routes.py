@@ -1,0 +1,46 @@
+"""The routes by which a library is taught."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from fastapi import APIRouter, Query
+
+from genrekit.library_server import teaching_view
+from genrekit.library_server.documents import GenreList, RowDocument, TeachList
+from genrekit.library_server.review_documents import CorrectionRequest
+from genrekit.library_server.track_routes import TrackId
+
+if TYPE_CHECKING:
+    from genrekit.library_server.library_handle import LibraryHandle
+
+
+def teaching_routes(library: LibraryHandle) -> APIRouter:
+    """Return the routes of corrections and of what to correct."""
+    router = APIRouter(prefix="/api")
+
+    @router.get("/teach")
+    def teach(n: Annotated[int, Query(ge=1, le=100)] = 14) -> TeachList:
+        """Return the tracks whose genres would teach the model most."""
+        with library.reading() as opened:
+            return teaching_view.suggestions(opened, n)
+
+    @router.get("/genres")
+    def genres() -> GenreList:
+        """Return names of genres to choose from."""
+        with library.reading() as opened:
+            return GenreList(genres=teaching_view.genre_names(opened))
+
+    @router.put("/tracks/{track_id}/correction")
+    def correct(track_id: TrackId, request: CorrectionRequest) -> RowDocument:
+        """Keep what somebody says the genres of a track are; the file is not changed."""
+        with library.reading() as opened:
+            return teaching_view.correct(opened, track_id, request.genres)
+
+    @router.delete("/tracks/{track_id}/correction")
+    def forget(track_id: TrackId) -> RowDocument:
+        """Forget what somebody said about a track."""
+        with library.reading() as opened:
+            return teaching_view.correct(opened, track_id, None)
+
+    return router
