@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
-from fastapi.params import Path as InPath
 from fastapi.responses import StreamingResponse
 
 from genrekit.library import track_index
 from genrekit.library_server import review, table_view
+from genrekit.library_server.parameters import JobId
 from genrekit.library_server.review_documents import (
     AcceptRequest,
     ApplyRequest,
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from genrekit.library_server.job_board import JobBoard
     from genrekit.library_server.library_handle import LibraryHandle
 
-JobId = Annotated[int, InPath(ge=1, lt=1 << 63)]
 States = Literal["all", "open", "accepted", "rejected", "applied", "failed"]
 _UNDOABLE = ("written", "done", "undoing")
 

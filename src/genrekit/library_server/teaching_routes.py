@@ -8,8 +8,8 @@ from fastapi import APIRouter, Query
 
 from genrekit.library_server import teaching_view
 from genrekit.library_server.documents import GenreList, RowDocument, TeachList
+from genrekit.library_server.parameters import TrackId
 from genrekit.library_server.review_documents import CorrectionRequest
-from genrekit.library_server.track_routes import TrackId
 
 if TYPE_CHECKING:
     from genrekit.library_server.library_handle import LibraryHandle

@@ -5,12 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Query
-from fastapi.params import Path as InPath
+from fastapi import APIRouter, Header, Query
 from fastapi.responses import Response
 
 from genrekit.explain.document import ExplanationDocument
-from genrekit.library.track_query import Filter, Sort, TrackQuery
 from genrekit.library_server import playing, table_view, track_view
 from genrekit.library_server.documents import (
     IdsDocument,
@@ -20,6 +18,7 @@ from genrekit.library_server.documents import (
     TrackDocument,
     WindowDocument,
 )
+from genrekit.library_server.parameters import TrackId, Wanted
 from genrekit.server.problems import ProblemError
 from genrekit.tags import pictures
 
@@ -29,25 +28,7 @@ if TYPE_CHECKING:
 
 MAX_ROWS = 500
 _COVER_SECONDS = 3600  # that a browser may keep a cover without asking again
-TrackId = Annotated[int, InPath(ge=1, lt=1 << 63)]
 Label = Annotated[str, Query(max_length=200, description='"" is the most probable one.')]
-Probability = Annotated[float | None, Query(ge=0, le=1)]
-
-
-def wanted_tracks(
-    sort: Sort = "path",
-    descending: bool = False,
-    search: Annotated[str, Query(max_length=200)] = "",
-    filter: Filter = "all",
-    genre: Annotated[str | None, Query(max_length=200)] = None,
-    min_probability: Probability = None,
-    max_probability: Probability = None,
-) -> TrackQuery:
-    """Return which tracks a request asks for."""
-    return TrackQuery(sort, descending, search, filter, genre, min_probability, max_probability)
-
-
-Wanted = Annotated[TrackQuery, Depends(wanted_tracks)]
 
 
 def track_routes(library: LibraryHandle) -> APIRouter:
