@@ -30,7 +30,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def reading(scanned_music: Path) -> Iterator[LibraryServer]:
-    """One server for all tests that change nothing."""
+    """One server for all tests that leave the library as they find it."""
     server = start(scanned_music / "library.sqlite3")
     yield server
     server.stop()

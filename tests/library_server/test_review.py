@@ -5,21 +5,33 @@ from __future__ import annotations
 import hashlib
 import json
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
-from library_serving import LibraryServer, problem, scanned, wait_for
+from library_serving import LibraryServer, problem, scanned, start, wait_for
 
+from genrekit import demo
 from genrekit.tags import formats
 
 SCRIPT = "<img src=x onerror=alert(1)>"
 
 
-@pytest.fixture
-def server(folder: Path, serve: Callable[..., LibraryServer]) -> LibraryServer:
-    return serve(scanned(folder, model=None))
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One library for all of these tests: each leaves the files as it found them."""
+    made = tmp_path_factory.mktemp("review")
+    demo.write(made / "music")
+    scanned(made, model=None)
+    return made
+
+
+@pytest.fixture(scope="module")
+def server(folder: Path) -> Iterator[LibraryServer]:
+    running = start(folder / "library.sqlite3")
+    yield running
+    running.stop()
 
 
 def hashes(folder: Path) -> dict[str, str]:
@@ -51,7 +63,6 @@ def planned(client: httpx.Client, **options: object) -> dict[str, object]:
 def test_from_plan_to_undo(folder: Path, server: LibraryServer) -> None:
     before = hashes(folder)
     with server.client() as client:
-        assert client.get("/api/plan").json()["state"] == "none"
         review = planned(client)
         assert review["state"] == "review"
         assert [line["old"] for line in review["lines"]] == [[], [], []]
@@ -132,8 +143,9 @@ def test_what_is_as_probable_is_accepted_and_becomes_a_plan_file(
 
 
 @pytest.mark.full
-def test_a_review_survives_a_restart(folder: Path, serve: Callable[..., LibraryServer]) -> None:
-    path = scanned(folder, model=None)
+def test_a_review_survives_a_restart(tmp_path: Path, serve: Callable[..., LibraryServer]) -> None:
+    demo.write(tmp_path / "music")
+    path = scanned(tmp_path, model=None)
     server = serve(path)
     with server.client() as client:
         review = planned(client)
@@ -145,7 +157,12 @@ def test_a_review_survives_a_restart(folder: Path, serve: Callable[..., LibraryS
 
 
 @pytest.mark.full
-def test_a_file_that_changed_or_is_gone_fails_alone(folder: Path, server: LibraryServer) -> None:
+def test_a_file_that_changed_or_is_gone_fails_alone(
+    tmp_path: Path, serve: Callable[..., LibraryServer]
+) -> None:
+    folder = tmp_path
+    demo.write(folder / "music")
+    server = serve(scanned(folder, model=None))
     with server.client() as client:
         review = planned(client)
         files = sorted((folder / "music").iterdir())

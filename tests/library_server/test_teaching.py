@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
-from library_serving import LibraryServer, problem, scanned
+from library_serving import LibraryServer, problem
 
 
-def test_a_correction_is_kept_and_forgotten(
-    folder: Path, serve: Callable[..., LibraryServer]
-) -> None:
-    server = serve(scanned(folder))
-    before = {path: path.read_bytes() for path in (folder / "music").iterdir()}
-    with server.client() as client:
+def test_a_correction_is_kept_and_forgotten(reading: LibraryServer, scanned_music: Path) -> None:
+    before = {path: path.read_bytes() for path in (scanned_music / "music").iterdir()}
+    with reading.client() as client:
         asked = client.get("/api/teach", params={"n": 2}).json()["tracks"]
         assert len(asked) == 2
         assert all(track["why"] and track["correction"] is None for track in asked)
@@ -33,4 +29,4 @@ def test_a_correction_is_kept_and_forgotten(
         problem(client.put("/api/tracks/99/correction", json={"genres": ["Dub"]}), 404)
         assert client.delete(path).json()["correction"] is None
         assert client.get("/api/session").json()["counts"]["corrected"] == 0
-    assert {path: path.read_bytes() for path in (folder / "music").iterdir()} == before
+    assert {path: path.read_bytes() for path in before} == before

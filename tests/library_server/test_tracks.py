@@ -113,14 +113,16 @@ def test_what_browsers_do_not_play_comes_as_wav(
 
 
 @pytest.mark.parametrize("suffix", ["mp3", "flac", "m4a", "ogg", "wma"])
-def test_covers_are_found_in_every_kind_of_tag(folder: Path, suffix: str) -> None:
+def test_covers_are_found_in_every_kind_of_tag(
+    scanned_music: Path, tmp_path: Path, suffix: str
+) -> None:
     import base64
 
     import mutagen
     from mutagen import asf, flac, id3, mp4
 
-    source = next((folder / "music").glob("*.flac"))
-    path = folder / f"song.{suffix}"
+    source = next((scanned_music / "music").glob("*.flac"))
+    path = tmp_path / f"song.{suffix}"
     subprocess.run(["ffmpeg", "-v", "error", "-i", source, path], check=True)
     tagged = mutagen.File(path)
     if tagged.tags is None:
