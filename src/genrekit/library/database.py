@@ -219,6 +219,12 @@ SCHEMA = (
         ON CONFLICT DO NOTHING;
     END;
     """,
+    """
+    CREATE TABLE settings (             -- what the library's page remembers
+        name TEXT PRIMARY KEY,
+        value TEXT NOT NULL
+    ) STRICT;
+    """,
 )
 
 

@@ -83,7 +83,7 @@ def _add_routes(
         job_routes(library, board),
         review_routes(library, board),
         tag_routes(library, board),
-        teaching_routes(library),
+        teaching_routes(library, board),
     ):
         application.include_router(router)
 

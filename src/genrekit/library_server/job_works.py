@@ -1,4 +1,4 @@
-"""What the jobs of a library's page do: scan, watch, plan, apply, undo."""
+"""What the jobs of a library's page do: scan, watch, plan, apply, undo, train."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genrekit.errors import LibraryError
-from genrekit.library import database, query, track_index
+from genrekit.library import database, query, settings_table, track_index
 from genrekit.library.track_query import TrackQuery
-from genrekit.library_server import review
+from genrekit.library_server import review, training_job
 from genrekit.models import registry
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def works(n_jobs: int | None = None) -> Mapping[str, Work]:
         "plan": _plan,
         "apply": _apply,
         "undo": _undo,
+        "train": training_job.train,
     }
 
 
@@ -50,7 +51,7 @@ def _scan(connection: sqlite3.Connection, job: RunningJob, n_jobs: int | None) -
 
     folders = [Path(folder) for folder in job.arguments["folders"]]
     planned = scan.plan(
-        connection, folders, _last_model(connection), retry=bool(job.arguments.get("retry"))
+        connection, folders, _model(connection), retry=bool(job.arguments.get("retry"))
     )
     for problem in planned.problems:
         job.say(problem)
@@ -60,13 +61,15 @@ def _scan(connection: sqlite3.Connection, job: RunningJob, n_jobs: int | None) -
     return {key: value for key, value in report.to_dict().items() if isinstance(value, int | float)}
 
 
-def _last_model(connection: sqlite3.Connection) -> Path | None:
-    """Return the folder of the model whose predictions the page shows; None before any scan."""
+def _model(connection: sqlite3.Connection) -> Path | None:
+    """Return the folder of the model that was accepted here, or of the last scan; None of none."""
+    accepted = settings_table.read(connection, training_job.MODEL)
+    if accepted and Path(accepted).is_dir():
+        return Path(accepted)
     try:
-        model = query.used_model(connection)
+        return query.used_model(connection).path
     except LibraryError:
         return None
-    return model.path
 
 
 def _watch(connection: sqlite3.Connection, job: RunningJob, n_jobs: int | None) -> dict[str, Any]:
@@ -79,7 +82,7 @@ def _watch(connection: sqlite3.Connection, job: RunningJob, n_jobs: int | None) 
             job.check()
             job.is_ending.wait(min(left, _STOP_SECONDS))
 
-    model = _last_model(connection)
+    model = _model(connection)
     found = watching.watch(
         connection,
         Path(job.arguments["folder"]),

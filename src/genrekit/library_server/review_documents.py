@@ -200,3 +200,15 @@ class CorrectionRequest(StrictModel):
     """The genres of a track, as somebody spells them."""
 
     genres: Genres
+
+
+class TrainedRequest(StrictModel):
+    """The job whose model is to be used."""
+
+    job: Id
+
+
+class AcceptedModel(StrictModel):
+    """The name under which a model is installed, which the next scan uses."""
+
+    model: str
