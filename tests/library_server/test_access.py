@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -95,3 +95,13 @@ def test_another_address_asks_for_a_key(
         problem(client.get("/api/session"), 401)
         assert client.post("/login", data={"key": "open sesame"}).status_code == 303
         assert client.get("/api/session").status_code == 200
+
+
+def test_a_body_without_an_end_is_refused(reading: LibraryServer) -> None:
+    def parts() -> Iterator[bytes]:
+        for _ in range(40):
+            yield b" " * (1 << 20)
+
+    with reading.client() as client:
+        for path in ("/api/plan", "/api/scan"):
+            assert "send less" in problem(client.post(path, content=parts()), 413)

@@ -14,13 +14,15 @@ from pathlib import Path
 from urllib.parse import parse_qs
 
 from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, RedirectResponse, Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from genrekit.server import problems
 
 _HERE = Path(__file__).parent
+MAX_BODY_BYTES = 32 << 20
 _MAX_FORM_BYTES = 4096
 _WRONG_KEY_SECONDS = 1.0  # so that keys cannot be tried quickly
 _SAFE = {"GET", "HEAD", "OPTIONS"}
@@ -109,6 +111,28 @@ def _refused(asked: tuple[str, str]) -> Response:
         return FileResponse(_HERE / "login.html", 401)
     detail = "the token is missing or wrong; open the address that the program printed"
     return problems.response(401, detail, {"WWW-Authenticate": "Bearer"})
+
+
+class BodyLimit:
+    """Middleware that refuses bodies that no page of a library sends."""
+
+    def __init__(self, app: ASGIApp, max_bytes: int = MAX_BODY_BYTES) -> None:
+        """Limit the bodies that an application reads to max_bytes."""
+        self._app, self._max_bytes = app, max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on; reading too much of it ends in a problem."""
+        n_bytes = 0
+
+        async def receive_some() -> Message:
+            nonlocal n_bytes
+            message = await receive()
+            n_bytes += len(message.get("body", b""))
+            if n_bytes > self._max_bytes:
+                raise HTTPException(413, f"more than {self._max_bytes} bytes came; send less")
+            return message
+
+        await self._app(scope, receive_some, send)
 
 
 async def _key_of(request: Request) -> str:

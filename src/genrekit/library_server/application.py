@@ -12,7 +12,7 @@ from fastapi.responses import FileResponse, Response
 from genrekit import __version__, server
 from genrekit.errors import GenrekitError
 from genrekit.library_server import job_works
-from genrekit.library_server.access import AccessCheck, Secret
+from genrekit.library_server.access import AccessCheck, BodyLimit, Secret
 from genrekit.library_server.analysing import TrackAnalyser
 from genrekit.library_server.job_board import JobBoard
 from genrekit.library_server.library_handle import LibraryHandle
@@ -63,6 +63,7 @@ def _application(
 
     _add_routes(application, library, analyser, board)
     _add_page(application)
+    application.add_middleware(BodyLimit)
     application.add_middleware(AccessCheck, secret=secret, read_only=library.read_only)
     application.add_middleware(OriginCheck, reads=True)
     application.add_middleware(Middleware)

@@ -69,6 +69,7 @@ class RowDocument(StrictModel):
     warnings: list[str]
     error: str | None
     is_missing: bool
+    is_quarantined: bool
     correction: list[str] | None
 
 

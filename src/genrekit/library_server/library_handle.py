@@ -22,6 +22,7 @@ from genrekit.tagging import policy
 PRECISION = 0.9  # of what is not "below"
 _FEW = 20  # files that are derived while a request waits
 _LOOK_SECONDS = 1.0
+_RETRY_SECONDS = 30.0
 _SERVED = (
     "another `genrekit library serve` has this library open; use the address that it printed, end "
     "it, or open the library with --read-only"
@@ -125,7 +126,7 @@ class LibraryHandle:
             if self._connection is None:
                 raise ProblemError(503, "the library is being closed")
             try:
-                if track_index.n_stale(self._connection) <= _FEW:
+                if not self.read_only and track_index.n_stale(self._connection) <= _FEW:
                     track_index.refresh(self._connection, _FEW)
                 yield self._opened(self._connection)
             except sqlite3.Error as error:
@@ -151,9 +152,9 @@ class LibraryHandle:
                         if not track_index.refresh(connection):
                             _update_map(connection)
                             self._is_closing.wait(_LOOK_SECONDS)
-            except GenrekitError as error:
+            except GenrekitError as error:  # such as a full disk, or one that is read-only
                 problems.LOG.error("the index of the library waits: %s", error)
-                self._is_closing.wait(_LOOK_SECONDS)
+                self._is_closing.wait(_RETRY_SECONDS)
 
 
 def _update_map(connection: sqlite3.Connection) -> None:

@@ -39,22 +39,25 @@ _MOST_BYTES = 0xFFFF_FFFF - _HEADER_BYTES  # that a WAV file can hold
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
 
-def response(path: Path, requested: str | None, *, decoded: bool) -> Response:
+def response(path: Path, requested: str | None, *, decoded: bool, may_decode: bool) -> Response:
     """Return a track's audio.
 
     Args:
         path: the file.
         requested: the Range header, where there is one.
         decoded: make WAV of it in any case: the browser could not play the file.
+        may_decode: it is not known to hang or to kill what decodes it.
 
     Raises:
         AudioError: it is gone, or cannot be decoded.
-        ProblemError: 416 the range lies behind the end.
+        ProblemError: 409 it may not be decoded; 416 the range lies behind the end.
     """
     check_regular(path)
     media_type = PLAYABLE.get(path.suffix.lower())
     if media_type and not decoded:
         return FileResponse(path, media_type=media_type, content_disposition_type="inline")
+    if not may_decode:
+        raise ProblemError(409, "this file hung or killed its worker in a scan; it is not decoded")
     info = audio.probe(path)
     n_channels = info.n_channels if info.n_channels <= 2 else 1
     n_bytes = _HEADER_BYTES + min(info.n_samples * n_channels * _SAMPLE_BYTES, _MOST_BYTES)

@@ -105,6 +105,7 @@ def _fields(found: sqlite3.Row) -> dict[str, object]:
         "warnings": json.loads(found["warnings"] or "[]"),
         "error": found["error"],
         "is_missing": bool(found["is_missing"]),
+        "is_quarantined": bool(found["is_quarantined"]),
         "correction": json.loads(found["correction"]) if found["correction"] else None,
     }
 

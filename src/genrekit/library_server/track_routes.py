@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import APIRouter, Header, Query
 from fastapi.responses import Response
 
+from genrekit.audio.probing import check_regular
 from genrekit.explain.document import ExplanationDocument
 from genrekit.library_server import playing, table_view, track_view
 from genrekit.library_server.documents import (
@@ -79,7 +80,9 @@ def single_track_routes(library: LibraryHandle, analyser: TrackAnalyser) -> APIR
     def details(track_id: TrackId) -> TrackDocument:
         """Return what is known of a track."""
         with library.reading() as opened:
-            return track_view.details(opened.connection, opened.model, track_id)
+            found = track_view.details(opened.connection, opened.model, track_id)
+            path = track_view.file_of(opened.connection, track_id)
+        return track_view.with_file(found, path)
 
     @router.get("/audio", response_class=Response)
     def sound(
@@ -88,12 +91,18 @@ def single_track_routes(library: LibraryHandle, analyser: TrackAnalyser) -> APIR
         decoded: Annotated[bool, Query(description="WAV, whatever the file is.")] = False,
     ) -> Response:
         """Return a track's audio, or the range of it that is asked for."""
-        return playing.response(_file(track_id), range, decoded=decoded)
+        with library.reading() as opened:
+            row = table_view.row(opened.connection, opened.model, track_id)
+            path = track_view.file_of(opened.connection, track_id)
+        may_decode = not row.is_quarantined
+        return playing.response(path, range, decoded=decoded, may_decode=may_decode)
 
     @router.get("/cover", response_class=Response)
     def cover(track_id: TrackId) -> Response:
         """Return a track's cover."""
-        picture = pictures.cover(_file(track_id))
+        path = _file(track_id)
+        check_regular(path)
+        picture = pictures.cover(path)
         if picture is None:
             raise ProblemError(404, "this track has no cover")
         headers = {"Cache-Control": f"private, max-age={_COVER_SECONDS}"}

@@ -35,7 +35,7 @@ _CHANGES = """
 
 
 def details(connection: sqlite3.Connection, model: UsedModel | None, file_id: int) -> TrackDocument:
-    """Return all that is known of a track but what takes an analysis.
+    """Return what the library knows of a track; with_file adds what only the file says.
 
     Raises:
         ProblemError: 404 there is none of this id.
@@ -68,9 +68,18 @@ def details(connection: sqlite3.Connection, model: UsedModel | None, file_id: in
         if together
         else None,
         history=_history(connection, encoded),
-        has_cover=pictures.cover(path) is not None,
-        conflicts=list(formats.conflicts(path)),
+        has_cover=False,
+        conflicts=[],
     )
+
+
+def with_file(found: TrackDocument, path: Path) -> TrackDocument:
+    """Return a track with what its file says, which takes reading it: the library is not held."""
+    if not path.is_file():  # it is gone, or a pipe now
+        return found
+    conflicts = [track_index.text(each) for each in formats.conflicts(path)]
+    has_cover = pictures.cover(path) is not None
+    return found.model_copy(update={"has_cover": has_cover, "conflicts": conflicts})
 
 
 def _history(connection: sqlite3.Connection, path: bytes) -> list[ChangeDocument]:
