@@ -17,7 +17,8 @@ from mutagen.flac import FLAC
 import tag_files
 from genrekit.audio import packets
 from genrekit.errors import TagError
-from genrekit.tags import formats, profiles, rewriting
+from genrekit.tags import formats, profiles, rewriting, second_reader
+from genrekit.tags.formats.contents import TagContents
 
 STANDARD = profiles.find()
 PROVENANCE = '{"model": "fast", "genres": {"jazz": 0.83}}'
@@ -293,3 +294,21 @@ def test_another_tag_that_would_change_is_noticed(
     monkeypatch.setattr(formats, "write", spoil)
     with pytest.raises(TagError, match="would change comment title as well"):
         rewrite(made / "a.flac", tmp_path, "Jazz")
+
+
+@pytest.mark.parametrize("name", ["id3v24.mp3", "a.flac", "a.ogg", "a.m4a", "a.wma", "a.wv"])
+def test_what_our_own_readers_would_overlook_mutagen_notices(
+    name: str, made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = made / name
+    copy = Path(shutil.copy(path, tmp_path / name))
+    tag_files.tag(copy, ["Jazz"], **OTHERS)
+    assert second_reader.difference(path, copy) is None, "the genre alone is another one"
+    tag_files.tag(copy, ["Jazz"], **(OTHERS | {"title": "Another"}))
+    assert second_reader.difference(path, copy) is not None
+    monkeypatch.setattr(formats, "difference", lambda before, after: None)
+    monkeypatch.setattr(formats, "write", lambda source, stream, *_: stream.write(spoiled))
+    spoiled = copy.read_bytes()
+    monkeypatch.setattr(formats, "read", lambda path: TagContents(("Jazz",), provenance=PROVENANCE))
+    with pytest.raises(TagError, match=r"would change .* as well, so it is left alone"):
+        rewrite(path, tmp_path, "Jazz")

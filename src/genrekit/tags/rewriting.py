@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING
 
 from genrekit.audio import packets
 from genrekit.errors import GenrekitError, TagError
-from genrekit.tags import formats
+from genrekit.tags import formats, second_reader
 from genrekit.tags.formats.base import PROVENANCE
 
 if TYPE_CHECKING:
@@ -105,7 +105,8 @@ def _compare(source: Path, target: Path, genres: tuple[str, ...], provenance: st
             f"{source}: {PROVENANCE} was written as {provenance!r} and reads "
             f"{written.provenance!r}, so the file is left alone"
         )
-    if changed := formats.difference(source, target):
+    changed = formats.difference(source, target) or second_reader.difference(source, target)
+    if changed:
         raise TagError(
             f"{source}: writing the genre would change {changed} as well, so it is left alone"
         )
