@@ -73,6 +73,9 @@ def test_the_filters_and_orders(connection: sqlite3.Connection) -> None:
     assert found(connection, sort="artist") == [b, a, c, e]
     assert found(connection, sort="artist", descending=True)[:2] == [a, b]  # nobody comes last
     assert found(connection, sort="probability", descending=True) == [e, a, b, c]
+    assert found(connection, sort="agreement") == [a, e, b, c]  # alike ones by their paths
+    assert found(connection, sort="agreement", descending=True) == [b, a, e, c]
+    assert found(connection, sort="path", descending=True) == [e, c, a, b]
     assert found(connection, filter="disagrees") == [a, e]  # "Rock" is not "metal"
     assert found(connection, filter="missing") == [b, c]
     assert found(connection, filter="below") == [b]

@@ -7,6 +7,7 @@ So a window further down costs no more than the first one.
 from __future__ import annotations
 
 import json
+import operator
 import sqlite3
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
@@ -23,10 +24,11 @@ from genrekit.library.query import UsedModel
 from genrekit.library.track_index import LAST, Flag
 from genrekit.library.track_query import Filter, Sort, TrackQuery
 
-Ids = NDArray[np.int64]
-_N_KEPT = 24  # results of SQLite, 0.8 MB each for 100,000 files
+Ids = NDArray[np.int32]
+Orders = tuple[Ids, Ids]  # ascending and descending
+_ID = np.int32  # SQLite numbers the files from 1 on
+_N_KEPT = 24  # results of SQLite, 0.4 MB each for 100,000 files
 _COLUMNS: dict[Sort, tuple[str, str]] = {  # and what is true of a file that has a value there
-    "path": ("path_key", f"path_key < '{LAST}'"),
     "artist": ("artist_key", f"artist_key < '{LAST}'"),
     "title": ("title_key", f"title_key < '{LAST}'"),
     "album": ("album_key", f"album_key < '{LAST}'"),
@@ -72,6 +74,7 @@ class TrackTable:
         """
         self._model, self._threshold = model, threshold
         self._kept: OrderedDict[Hashable, Ids] = OrderedDict()
+        self._orders: tuple[int, dict[Sort, Orders]] = (0, {})
         self._counts: tuple[int, dict[str, int]] | None = None
         self._n_by_label: tuple[int, dict[str, int]] | None = None
 
@@ -87,6 +90,19 @@ class TrackTable:
         found = self.ids(connection, wanted)
         ids = found[offset : offset + limit].tolist()
         return Window(ids, len(found), track_index.revision(connection))
+
+    def prepare(self, connection: sqlite3.Connection) -> bool:
+        """Sort by one more column, so that nobody has to wait for it; return whether one was left.
+
+        Until the index changes.
+        """
+        revision = track_index.revision(connection)
+        done = self._orders[1] if self._orders[0] == revision else {}
+        for sort in ("path", *_COLUMNS):
+            if sort not in done:
+                self._order(connection, revision, sort)
+                return True
+        return False
 
     def counts(self, connection: sqlite3.Connection) -> dict[str, int]:
         """Return how many files each filter gives."""
@@ -104,10 +120,7 @@ class TrackTable:
         return self._n_by_label[1]
 
     def _found(self, connection: sqlite3.Connection, revision: int, wanted: TrackQuery) -> Ids:
-        order = self._keep(
-            (revision, wanted.sort, wanted.descending),
-            lambda: _order(connection, wanted.sort, wanted.descending),
-        )
+        order = self._order(connection, revision, wanted.sort)[wanted.descending]
         conditions, values = self._conditions(wanted)
         kept = [self._matching(connection, revision, conditions, values)]
         for word in map(track_index.key, wanted.search.split()):
@@ -119,6 +132,18 @@ class TrackTable:
             is_chosen[chosen] = True
             order = order[is_chosen[order]]
         return order
+
+    def _order(self, connection: sqlite3.Connection, revision: int, sort: Sort) -> Orders:
+        """Return all files in an order, and in the other direction."""
+        if self._orders[0] != revision:
+            self._orders = revision, {}
+        orders = self._orders[1]
+        if "path" not in orders:
+            found = _ids(connection, "SELECT file_id FROM track_index ORDER BY path_key", {})
+            orders["path"] = found, found[::-1]
+        if sort not in orders:
+            orders[sort] = _sorted(connection, sort, orders["path"][0])
+        return orders[sort]
 
     def _matching(
         self,
@@ -176,13 +201,31 @@ def _counts(connection: sqlite3.Connection, threshold: float) -> dict[str, int]:
     return {name: n or 0 for name, n in zip(CONDITIONS, row, strict=True)}
 
 
-def _order(connection: sqlite3.Connection, sort: Sort, descending: bool) -> Ids:
-    """Return all files in an order; those that have no value come last in either direction."""
+def _sorted(connection: sqlite3.Connection, sort: Sort, paths: Ids) -> Orders:
+    """Return all files sorted by a column in both directions, those of one value by their paths.
+
+    Those that have no value come last in either direction.
+    """
     column, is_there = _COLUMNS[sort]
-    chosen = f"SELECT file_id FROM track_index WHERE {is_there} ORDER BY {column}, file_id"  # noqa: S608
-    absent = f"SELECT file_id FROM track_index WHERE NOT ({is_there}) ORDER BY file_id"  # noqa: S608
-    found = _ids(connection, chosen, {})
-    return np.concatenate([found[::-1] if descending else found, _ids(connection, absent, {})])
+    cursor = connection.cursor()
+    cursor.row_factory = None  # plain tuples, which are quicker
+    rows = cursor.execute(
+        f"SELECT file_id, {column} FROM track_index WHERE {is_there} ORDER BY {column}"  # noqa: S608
+    ).fetchall()
+    found = np.fromiter((row[0] for row in rows), _ID, len(rows))
+    values = [row[1] for row in rows]
+    is_another = np.fromiter(map(operator.ne, values[1:], values), np.bool_, max(len(rows) - 1, 0))
+    places = np.concatenate([[0], np.cumsum(is_another)])[: len(rows)]  # of each file's value
+    rank = np.zeros(int(paths.max()) + 1 if len(paths) else 1, np.int64)
+    rank[paths] = np.arange(len(paths))
+    is_absent = np.ones(len(rank), np.bool_)
+    is_absent[found] = False
+    absent = paths[is_absent[paths]]
+    ascending, descending = (
+        np.concatenate([found[np.lexsort((rank[found], keys))], absent])
+        for keys in (places, -places)
+    )
+    return ascending, descending
 
 
 def _with_word(connection: sqlite3.Connection, word: str) -> Ids:
@@ -192,4 +235,4 @@ def _with_word(connection: sqlite3.Connection, word: str) -> Ids:
 def _ids(connection: sqlite3.Connection, statement: str, values: Any) -> Ids:
     cursor = connection.cursor()
     cursor.row_factory = None  # plain tuples, which are quicker
-    return np.fromiter((row[0] for row in cursor.execute(statement, values)), np.int64)
+    return np.fromiter((row[0] for row in cursor.execute(statement, values)), _ID)

@@ -148,13 +148,32 @@ class LibraryHandle:
         while not self._is_closing.is_set():
             try:
                 with database.opened(self.path) as connection:
-                    while not self._is_closing.is_set():
-                        if not track_index.refresh(connection):
-                            _update_map(connection)
-                            self._is_closing.wait(_LOOK_SECONDS)
-            except GenrekitError as error:  # such as a full disk, or one that is read-only
+                    self._derive(connection)
+            except (
+                GenrekitError,
+                ProblemError,
+            ) as error:  # such as a full disk, or one that is read-only
                 problems.LOG.error("the index of the library waits: %s", error)
                 self._is_closing.wait(_RETRY_SECONDS)
+
+    def _derive(self, connection: sqlite3.Connection) -> None:
+        before = 0
+        while not self._is_closing.is_set():
+            if track_index.refresh(connection):
+                continue
+            _update_map(connection)
+            revision = track_index.revision(connection)
+            if revision == before:  # nothing has changed since the last look
+                self._prepare()
+            before = revision
+            self._is_closing.wait(_LOOK_SECONDS)
+
+    def _prepare(self) -> None:
+        """Sort the table by each column, one at a time, so that requests come in between."""
+        is_left = True
+        while is_left and not self._is_closing.is_set():
+            with self.reading() as opened:
+                is_left = bool(opened.table and opened.table.prepare(opened.connection))
 
 
 def _update_map(connection: sqlite3.Connection) -> None:
