@@ -122,6 +122,22 @@ def is_known(genre: str) -> bool:
     return any(genre in label_set(name) for name in names())
 
 
+def is_placeholder(name: str) -> bool:
+    """Return whether a genre tag names no genre, as "Other", "Unknown", "12" and "-" do.
+
+    >>> is_placeholder("Unknown"), is_placeholder("(12)"), is_placeholder("Jazz")
+    (True, True, False)
+    """
+    spelled = spelling(name)
+    return not spelled or spelled.isdecimal() or spelled in _placeholders()
+
+
+@cache
+def _placeholders() -> frozenset[str]:
+    lines = (FOLDER / "placeholders.txt").read_text(encoding="utf-8").splitlines()
+    return frozenset(spelling(line) for line in lines if not line.startswith("#"))
+
+
 @cache
 def _parents() -> dict[str, str]:
     """Return the wider genre of every spelling that has one."""

@@ -17,7 +17,15 @@ from genrekit import __version__, cli
 from genrekit.cli import main
 from verb_commands import COMMANDS, OPTIONS, VERBS
 
-HELPERS = {"batch_options", "console", "library_teaching", "main", "options", "outputs"}
+HELPERS = {
+    "batch_options",
+    "console",
+    "library_teaching",
+    "library_training",
+    "main",
+    "options",
+    "outputs",
+}
 HELPERS |= {"tables", "writers"}
 
 

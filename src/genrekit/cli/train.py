@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from genrekit.cli import console
-from genrekit.cli.options import Exclude, argument, option, spread
+from genrekit.cli import console, library_training
+from genrekit.cli.options import Db, Exclude, argument, option, spread
 from genrekit.cli.outputs import output_option
 from genrekit.errors import RecipeError
 
@@ -47,11 +47,19 @@ class TrainOptions:
     from_tags: Annotated[
         Path | None, option("A folder of music whose genre tags are the labels.")
     ] = None
+    from_library: Annotated[
+        bool, option("Teach a model by the corrections and tags of a scanned library.")
+    ] = False
+    db: Db = None
     mapping: Annotated[
-        Path | None, option("With --from-tags: your genres, a TOML file.", "--label-set")
+        Path | None,
+        option("With --from-tags, --from-library: your genres, a TOML file.", "--label-set"),
     ] = None
     min_per_genre: Annotated[
-        int, option("With --from-tags: leave out genres with fewer tracks.", min=2)
+        int,
+        option(
+            "With --from-tags, --from-library: leave out (new) genres with fewer tracks.", min=2
+        ),
     ] = 10
     output: Annotated[
         Path | None,
@@ -74,9 +82,9 @@ class TrainOptions:
         list[str] | None,
         option("KEY=A,B,C: try all, by folds without the test tracks; train the best."),
     ] = None
-    as_json: Annotated[bool, option("Write the result of --folds or --grid as JSON.", "--json")] = (
-        False
-    )
+    as_json: Annotated[
+        bool, option("Write the result of --folds, --grid, --from-library as JSON.", "--json")
+    ] = False
     smoke: Annotated[bool, option("Try the recipe for a few steps on made audio.")] = False
     devices: Annotated[
         int, option("Processes on each machine: one a GPU, or parts of the CPU.", min=1)
@@ -92,11 +100,16 @@ def command(options: TrainOptions) -> None:
 
     With --data alone, a small head is trained on the embedding of the embedded model. With
     --from-tags, a logistic one on all tracks, measured by folds that keep artists and albums whole.
+    With --from-library, the model of the last scan learns from corrections and tags, and is
+    compared with what it was; `genrekit models install RUN/model` puts the new one into use.
 
     Examples:
         genrekit train --data MyGenres/
         genrekit train cnn --data MyGenres/ optimiser.lr=1e-3
     """
+    if options.from_library:
+        library_training.teach(options)
+        return
     placement = _place(options)
     if options.from_tags:
         options = _label(options, options.from_tags)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -140,16 +140,28 @@ def _read(path: Path, name: Callable[[str], str | None]) -> Tagged | str:
 
 
 def _write(target: Path, tracks: list[Tagged]) -> None:
-    groups = _groups(tracks)
+    group_of = groups(
+        {
+            track.digest: ties_of(
+                track.path, track.tags.artist, track.tags.album_artist, track.tags.album
+            )
+            for track in tracks
+        }
+    )
     with csv_file(target, errors="strict") as write_row:
         write_row(["path", "genre", "artist", "split", "track_id"])
         for track in tracks:
-            group = groups[track.digest]
+            group = group_of[track.digest]
             write_row([track.path, track.genre, group, "train", track.digest[:16]])
 
 
-def _groups(tracks: list[Tagged]) -> Mapping[str, str]:
-    """Return digest -> group; what is joined by a chain of artists and albums is one group."""
+def groups(ties: Mapping[str, Iterable[str]]) -> dict[str, str]:
+    """Return the group of each recording that folds keep together.
+
+    Args:
+        ties: what ties each recording to others, as ``ties_of`` gives it. What a chain of ties
+            joins is one group.
+    """
     parent: dict[str, str] = {}
 
     def root(key: str) -> str:
@@ -158,21 +170,23 @@ def _groups(tracks: list[Tagged]) -> Mapping[str, str]:
             key = parent[key]
         return key
 
-    for track in tracks:
-        for key in _ties(track):
-            parent[root(key)] = root(track.digest)
-    roots = {track.digest: root(track.digest) for track in tracks}
+    for recording, keys in ties.items():
+        for key in keys:
+            parent[root(key)] = root(recording)
+    roots = {recording: root(recording) for recording in ties}
     numbers = {key: number for number, key in enumerate(dict.fromkeys(roots.values()), 1)}
-    return {digest: f"group {numbers[key]}" for digest, key in roots.items()}
+    return {recording: f"group {numbers[key]}" for recording, key in roots.items()}
 
 
-def _ties(track: Tagged) -> Iterator[str]:
-    """Give what ties a track to others: its artists, and its album within its folder."""
-    for artist in (track.tags.artist, track.tags.album_artist):
-        if artist and (group := labels.artist_group(artist)):
+def ties_of(
+    path: Path, artist: str | None, album_artist: str | None, album: str | None
+) -> Iterator[str]:
+    """Give what ties a file to others: its artists, and its album within its folder."""
+    for name in (artist, album_artist):
+        if name and (group := labels.artist_group(name)):
             yield f"artist {group}"
-    if track.tags.album:
-        yield f"album {track.tags.album.casefold()} in {track.path.parent}"
+    if album:
+        yield f"album {album.casefold()} in {path.parent}"
 
 
 def _listed(counts: Counter[str]) -> str:

@@ -13,9 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from genrekit import files
 from genrekit.errors import ModelError
@@ -27,6 +25,8 @@ from genrekit.models.registry import CARD, NETWORK, README
 from genrekit.models.runtime import INPUT, LOGITS, Features
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from genrekit.training.frozen import FrozenNetwork
 
 OPSET = 18
@@ -51,6 +51,8 @@ def to_onnx(network: nn.Module, spec: FeatureSpec, outputs: Sequence[str]) -> by
         ModelError: torch cannot export the network.
     """
     network = network.float().cpu().eval()
+    import torch
+
     probe = torch.zeros(2, spec.n_bins, spec.n_frames)
     batch = torch.export.Dim("batch", min=1, max=MAX_BATCH)
     try:

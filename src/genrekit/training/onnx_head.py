@@ -6,19 +6,25 @@ The network itself is not touched: whatever made it fast (int8 weights, rewritte
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
 import onnx.utils
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
-from torch import Tensor
 
 from genrekit.errors import ModelError
 from genrekit.models.runtime import EMBEDDING, LOGITS
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from genrekit.training.taught import Start
+
 PREFIX = "grafted_head"  # a name in the bytes of the embedded models
 WIDENED = "widened_head"
+TAUGHT = "taught_head"
 
 
 def attach(model: bytes, layers: Sequence[tuple[Tensor, Tensor]]) -> bytes:
@@ -44,11 +50,7 @@ def attach(model: bytes, layers: Sequence[tuple[Tensor, Tensor]]) -> bytes:
     network.graph.output.append(
         helper.make_tensor_value_info(LOGITS, TensorProto.FLOAT, ["batch", n_labels])
     )
-    try:
-        onnx.checker.check_model(network)
-    except onnx.checker.ValidationError as error:
-        raise ModelError(f"the network with its head is not valid ONNX: {error}") from error
-    return bytes(network.SerializeToString())
+    return _checked(network)
 
 
 def _keep_embedding(network: onnx.ModelProto) -> None:
@@ -110,9 +112,7 @@ def widen(model: bytes, weight: NDArray[np.float64], bias: float) -> bytes:
     _check_embedding(graph)
     name = f"{WIDENED}.{sum(node.op_type == 'Concat' for node in graph.node)}"
     old, new = f"{name}.old", f"{name}.new"
-    for node in graph.node:
-        node.output[:] = [old if value == LOGITS else value for value in node.output]
-        node.input[:] = [old if value == LOGITS else value for value in node.input]
+    _rename(graph, LOGITS, old)
     arrays = {"weight": weight[:, None], "bias": np.array([bias])}
     for suffix, array in arrays.items():
         graph.initializer.append(
@@ -124,7 +124,97 @@ def widen(model: bytes, weight: NDArray[np.float64], bias: float) -> bytes:
     for output in graph.output:
         if output.name == LOGITS:
             output.type.tensor_type.shape.dim[1].dim_value += 1
-    onnx.checker.check_model(network)
+    return _checked(network)
+
+
+def teach(
+    model: bytes, start: Start, weight: NDArray[np.float64], bias: NDArray[np.float64]
+) -> bytes:
+    """Put a head on a network that starts from the network's own logits; see ``taught``.
+
+    Args:
+        model: an ONNX file's bytes, with the outputs "logits" and "embedding".
+        start: how the old logits become those to start from.
+        weight: of the embedding, which is added. Shape (d, n_new).
+        bias: shape (n_new,).
+
+    Returns:
+        The bytes of a network whose logits are the new ones; ``untaught`` undoes it.
+
+    Raises:
+        ModelError: the network has no embedding, or the result is no valid ONNX.
+    """
+    network = onnx.load_from_string(model)
+    graph = network.graph
+    _check_embedding(graph)
+    _rename(graph, LOGITS, f"{TAUGHT}.old")
+    arrays = {
+        "old_bias": start.bias,
+        "temperature": np.array([start.temperature]),
+        "mapping": start.mapping,
+        "floor": start.floor,
+        "weight": weight,
+        "bias": bias,
+    }
+    for name, array in arrays.items():
+        values = np.ascontiguousarray(array, dtype=np.float32)
+        graph.initializer.append(numpy_helper.from_array(values, f"{TAUGHT}.{name}"))
+    steps = (
+        ("Add", ("old", "old_bias"), "shifted"),
+        ("Div", ("shifted", "temperature"), "cooled"),
+        ("Softmax", ("cooled",), "probabilities"),  # over the last axis
+        ("MatMul", ("probabilities", "mapping"), "mapped"),
+        ("Add", ("mapped", "floor"), "floored"),
+        ("Log", ("floored",), "start"),
+    )
+    for kind, inputs, output in steps:
+        names = [f"{TAUGHT}.{name}" for name in inputs]
+        result = f"{TAUGHT}.{output}"
+        graph.node.append(helper.make_node(kind, names, [result], name=result))
+    linear = [EMBEDDING, f"{TAUGHT}.weight", f"{TAUGHT}.bias"]
+    added = f"{TAUGHT}.added"
+    graph.node.append(helper.make_node("Gemm", linear, [added], name=added))
+    both = [f"{TAUGHT}.start", added]
+    graph.node.append(helper.make_node("Add", both, [LOGITS], name=f"{TAUGHT}.sum"))
+    _set_logits(graph, len(bias))
+    return _checked(network)
+
+
+def untaught(model: bytes) -> bytes | None:
+    """Return the network that ``teach`` was given; None where its head was not put on last."""
+    network = onnx.load_from_string(model)
+    graph = network.graph
+    last = [node.name for node in graph.node if LOGITS in node.output]
+    if last != [f"{TAUGHT}.sum"]:
+        return None
+    (mapping,) = [array for array in graph.initializer if array.name == f"{TAUGHT}.mapping"]
+    for items in (graph.node, graph.initializer):
+        kept = [item for item in items if not item.name.startswith(f"{TAUGHT}.")]
+        del items[:]
+        items.extend(kept)
+    _rename(graph, f"{TAUGHT}.old", LOGITS)
+    _set_logits(graph, mapping.dims[0])
+    return _checked(network)
+
+
+def _rename(graph: onnx.GraphProto, name: str, to: str) -> None:
+    """Call a value of a graph otherwise; the graph's outputs keep their names."""
+    for node in graph.node:
+        node.output[:] = [to if value == name else value for value in node.output]
+        node.input[:] = [to if value == name else value for value in node.input]
+
+
+def _set_logits(graph: onnx.GraphProto, n_labels: int) -> None:
+    for output in graph.output:
+        if output.name == LOGITS:
+            output.type.tensor_type.shape.dim[1].dim_value = n_labels
+
+
+def _checked(network: onnx.ModelProto) -> bytes:
+    try:
+        onnx.checker.check_model(network)
+    except onnx.checker.ValidationError as error:
+        raise ModelError(f"the network with its head is not valid ONNX: {error}") from error
     return bytes(network.SerializeToString())
 
 

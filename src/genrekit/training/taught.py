@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from genrekit.inference.aggregation import segment_probabilities
 
 Floats = NDArray[np.float64]
-STRENGTH = 50.0  # of the penalty on the standardised weights, in tracks; see docs/experiments.md
+STRENGTH = 100.0  # of the penalty on the standardised weights, in tracks
 _BIAS_STRENGTH = 1.0
 _FLOOR = 1e-6
 _STILL = 1e-4
