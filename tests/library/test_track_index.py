@@ -78,6 +78,9 @@ def test_the_filters_and_orders(connection: sqlite3.Connection) -> None:
     assert found(connection, sort="path", descending=True) == [e, c, a, b]
     assert found(connection, filter="disagrees") == [a, e]  # "Rock" is not "metal"
     assert found(connection, filter="missing") == [b, c]
+    f = add(connection, "f.mp3", None, ("Other", "12"))
+    assert found(connection, filter="placeholder") == [f]
+    connection.execute("DELETE FROM files WHERE id = ?", (f,))
     assert found(connection, filter="below") == [b]
     assert found(connection, filter="failed") == [c]
     assert found(connection, filter="gone") == [d]

@@ -41,6 +41,8 @@ def test_what_is_asked_wrongly_is_one_sentence(reading: LibraryServer) -> None:
     assert "99" in problem(reading.get("/api/tracks/99"), 404)
     assert "sort" in problem(reading.get("/api/tracks", sort="loudness"), 422)
     assert "limit" in problem(reading.get("/api/tracks", limit=100_000), 422)
+    for lasso in ("0,0,1,1", "0,0,1,1,0", "a,b,c,d,e,f", "0,0,1,nan,0,1", "0,0," * 200 + "0,0"):
+        assert "lasso" in problem(reading.get("/api/tracks", lasso=lasso), 422)
     problem(reading.get(f"/api/tracks/{1 << 70}"), 422)
     problem(reading.get("/api/tracks/1/audio/../../../etc/passwd"), 404)
     problem(reading.get("/api/tracks/99/audio"), 404)
@@ -58,6 +60,10 @@ def test_a_track_is_analysed_where_it_is_asked(reading: LibraryServer) -> None:
     places = reading.json("/api/map")
     assert places["ids"] == [1, 2, 3]
     assert np.abs([places["x"], places["y"]]).max() <= 1
+    x, y = places["x"][1], places["y"][1]
+    around = ",".join(map(str, (x - 0.1, y - 0.1, x + 0.1, y - 0.1, x, y + 0.1)))
+    assert reading.json("/api/tracks/ids", lasso=around) == {"ids": [2]}
+    assert reading.json("/api/tracks/ids", lasso="-2,-2,2,-2,2,2,-2,2")["ids"] == [1, 2, 3]
 
 
 def test_audio_is_the_file_or_a_part_of_it(reading: LibraryServer, scanned_music: Path) -> None:

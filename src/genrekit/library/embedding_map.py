@@ -71,6 +71,20 @@ class LibraryMap:
         scaled: Matrix = (places / np.maximum(edge, _CONSTANT)).clip(-1, 1)
         return scaled
 
+    def inside(self, corners: Sequence[tuple[float, float]]) -> NDArray[np.int64]:
+        """Return the ids of the files that lie in a polygon; an edge is crossed or it is not.
+
+        Source: the even-odd rule (Shimrat 1962, CACM 5(8), algorithm 112).
+        """
+        x, y = self.places().T
+        is_inside = np.zeros(len(x), np.bool_)
+        for (x1, y1), (x2, y2) in zip(corners, [*corners[1:], corners[0]], strict=True):
+            if y1 == y2:
+                continue
+            crosses = (y1 > y) != (y2 > y)
+            is_inside ^= crosses & (x < (x2 - x1) * (y - y1) / (y2 - y1) + x1)
+        return self.file_ids[is_inside]
+
 
 def update(connection: sqlite3.Connection, model: UsedModel) -> int:
     """Give every recording that has none a point, after fitting the components where needed.

@@ -23,8 +23,9 @@ from genrekit.library import database, query
 from genrekit.library.agreement import Agreement, AgreementBuilder, Albums
 from genrekit.library.query import UsedModel
 
-VERSION = 2  # of the rules below: another one derives every file anew
+VERSION = 3  # of the rules below: another one derives every file anew
 BATCH = 1000
+NOT_MUSIC = frozenset({"notmusic", "nonmusic"})  # how a label of what is no music is spelled
 LAST = "\U0010ffff"  # sorts what has no artist, title, ... behind all that has
 _ROWS = """
     SELECT files.*, p.probabilities, p.duration_seconds,
@@ -49,6 +50,8 @@ class Flag(enum.IntFlag):
     UNTAGGED = enum.auto()
     DISAGREES = enum.auto()
     CORRECTED = enum.auto()
+    PLACEHOLDER = enum.auto()
+    NOT_MUSIC = enum.auto()
 
 
 def n_stale(connection: sqlite3.Connection) -> int:
@@ -194,7 +197,7 @@ def _derived(
             "label": label,
             "probability": probability,
             "agreement": _agreement(found, genres),
-            "flags": int(_flags(row, found, genres)),
+            "flags": int(_flags(row, found, genres, label)),
             "path_key": key(shown),
             **{f"{name}_key": key(row[name]) for name in ("artist", "title", "album")},
             "tag_key": key("; ".join(genres)),
@@ -218,15 +221,19 @@ def _agreement(found: Agreement | None, genres: Sequence[str]) -> str:
         return "none"
     if found.disagrees:
         return "disagrees"
-    return "agrees" if genres else "untagged"
+    return "untagged" if all(map(labels.is_placeholder, genres)) else "agrees"
 
 
-def _flags(row: sqlite3.Row, found: Agreement | None, genres: Sequence[str]) -> Flag:
+def _flags(
+    row: sqlite3.Row, found: Agreement | None, genres: Sequence[str], label: str | None
+) -> Flag:
     conditions = {
         Flag.ANALYSED: found is not None,
         Flag.FAILED: row["error"] is not None,
         Flag.GONE: bool(row["is_missing"]),
-        Flag.UNTAGGED: not any(map(labels.spelling, genres)),
+        Flag.UNTAGGED: not genres,
+        Flag.PLACEHOLDER: bool(genres) and all(map(labels.is_placeholder, genres)),
+        Flag.NOT_MUSIC: label is not None and labels.spelling(label) in NOT_MUSIC,
         Flag.DISAGREES: found is not None and found.disagrees,
         Flag.CORRECTED: bool(row["is_corrected"]),
     }

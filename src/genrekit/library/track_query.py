@@ -8,7 +8,17 @@ from typing import Literal
 Sort = Literal[
     "path", "artist", "title", "album", "tag", "label", "probability", "agreement", "duration"
 ]
-Filter = Literal["all", "disagrees", "missing", "below", "failed", "corrected", "gone"]
+Filter = Literal[
+    "all",
+    "disagrees",
+    "missing",
+    "placeholder",
+    "not_music",
+    "below",
+    "failed",
+    "corrected",
+    "gone",
+]
 
 
 @dataclass(frozen=True)
@@ -22,6 +32,7 @@ class TrackQuery:
         filter: a kind of files.
         genre: only where this is the most probable label, or a wider genre of that.
         min_probability, max_probability: of the most probable label; None is no condition.
+        lasso: corners of a polygon on the library's map; only the tracks in it. () is no condition.
     """
 
     sort: Sort = "path"
@@ -31,3 +42,4 @@ class TrackQuery:
     genre: str | None = None
     min_probability: float | None = None
     max_probability: float | None = None
+    lasso: tuple[tuple[float, float], ...] = ()

@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrekit import labels
-from genrekit.library import track_index
+from genrekit.library import embedding_map, track_index
+from genrekit.library.embedding_map import LibraryMap
 from genrekit.library.query import UsedModel
 from genrekit.library.track_index import LAST, Flag
 from genrekit.library.track_query import Filter, Sort, TrackQuery
@@ -46,6 +47,8 @@ CONDITIONS: dict[Filter, str] = {
     "all": _HERE,
     "disagrees": f"{_ANALYSED} AND flags & {int(Flag.DISAGREES)}",
     "missing": f"{_HERE} AND flags & {int(Flag.UNTAGGED)}",
+    "placeholder": f"{_HERE} AND flags & {int(Flag.PLACEHOLDER)}",
+    "not_music": f"{_ANALYSED} AND flags & {int(Flag.NOT_MUSIC)}",
     "below": f"{_ANALYSED} AND probability < :threshold",
     "failed": f"{_HERE} AND flags & {int(Flag.FAILED)}",
     "corrected": f"{_HERE} AND flags & {int(Flag.CORRECTED)}",
@@ -75,6 +78,7 @@ class TrackTable:
         self._model, self._threshold = model, threshold
         self._kept: OrderedDict[Hashable, Ids] = OrderedDict()
         self._orders: tuple[int, dict[Sort, Orders]] = (0, {})
+        self._map: tuple[int, LibraryMap] | None = None
         self._counts: tuple[int, dict[str, int]] | None = None
         self._n_by_label: tuple[int, dict[str, int]] | None = None
 
@@ -104,6 +108,13 @@ class TrackTable:
                 return True
         return False
 
+    def map(self, connection: sqlite3.Connection) -> LibraryMap:
+        """Return the points of the library's files, read again after every change."""
+        revision = track_index.revision(connection)
+        if self._map is None or self._map[0] != revision:
+            self._map = revision, embedding_map.points(connection, self._model)
+        return self._map[1]
+
     def counts(self, connection: sqlite3.Connection) -> dict[str, int]:
         """Return how many files each filter gives."""
         revision = track_index.revision(connection)
@@ -125,6 +136,8 @@ class TrackTable:
         kept = [self._matching(connection, revision, conditions, values)]
         for word in map(track_index.key, wanted.search.split()):
             kept.append(self._keep((revision, "word", word), partial(_with_word, connection, word)))
+        if wanted.lasso:
+            kept.append(self.map(connection).inside(wanted.lasso).astype(_ID))
         for chosen in kept:
             if not len(order) or not len(chosen):
                 return order[:0]

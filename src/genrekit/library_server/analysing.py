@@ -32,14 +32,14 @@ class TrackAnalyser:
             self._queue = None
 
     def timeline(self, model: Path, path: Path) -> dict[str, Any]:
-        """Return a track's genres over time.
+        """Return a track's genres over time, and its spectrogram.
 
         Raises:
             ProblemError: the track cannot be analysed, or too many wait.
         """
-        options = TaskOptions(segments="all", include=frozenset({"timeline"}))
+        options = TaskOptions(segments="all", include=frozenset({"timeline", "spectrogram"}))
         found = self._result(model, path, options)
-        about = ("label", "probability", "duration_seconds")
+        about = ("label", "probability", "duration_seconds", "spectrogram")
         return {**found["timeline"], **{name: found[name] for name in about}}
 
     def explanation(self, model: Path, path: Path, label: str) -> dict[str, Any]:

@@ -74,7 +74,12 @@ def _add_routes(
     application: FastAPI, library: LibraryHandle, analyser: TrackAnalyser, board: JobBoard
 ) -> None:
     """Add every route below /api."""
-    from genrekit.library_server.review_routes import job_routes, review_routes, tag_routes
+    from genrekit.library_server.review_routes import (
+        job_routes,
+        review_routes,
+        starting_routes,
+        tag_routes,
+    )
     from genrekit.library_server.teaching_routes import teaching_routes
     from genrekit.library_server.track_routes import single_track_routes, track_routes
 
@@ -82,6 +87,7 @@ def _add_routes(
         track_routes(library),
         single_track_routes(library, analyser),
         job_routes(library, board),
+        starting_routes(library, board),
         review_routes(library, board),
         tag_routes(library, board),
         teaching_routes(library, board),

@@ -13,6 +13,7 @@ class LabelDocument(StrictModel):
     label: str
     display_name: str
     parent: str | None
+    colour: str
     n_tracks: int
 
 
@@ -46,12 +47,14 @@ class SessionDocument(StrictModel):
     counts: dict[str, int]
     indexing: IndexingDocument | None
     folders: list[str]
+    profiles: list[str]
 
 
 class RowDocument(StrictModel):
     """A file as a line of the table.
 
-    ``tags`` are the genres of its tags, ``correction`` those that a person has given it here.
+    ``tags`` are the genres of its tags, ``is_placeholder`` whether they name none, as "Other";
+    ``correction`` are those that a person has given it here.
     """
 
     id: int
@@ -65,6 +68,7 @@ class RowDocument(StrictModel):
     display_name: str | None
     probability: float | None
     agreement: Literal["agrees", "disagrees", "untagged", "none"]
+    is_placeholder: bool
     duration_seconds: float | None
     warnings: list[str]
     error: str | None

@@ -103,7 +103,11 @@ def _plan(connection: sqlite3.Connection, job: RunningJob) -> dict[str, Any]:
 
     wanted = job.arguments
     card = registry.find(query.used_model(connection).path).card
-    least = policy.least_probability(card, wanted["min_precision"])
+    precision = wanted["min_precision"]
+    if precision:
+        least = policy.least_probability(card, precision)
+    else:
+        least = wanted["threshold"] if precision is None else 0.0
     rules = policy.Policy(wanted["mode"], wanted["top"], least, by_album=wanted["by_album"])
     profile = profiles.find(wanted["profile"])
     paths = _paths(connection, wanted)
@@ -129,7 +133,9 @@ def _paths(connection: sqlite3.Connection, wanted: Mapping[str, Any]) -> Sequenc
         model = query.used_model(connection)
         track_index.refresh_all(connection)
         table = TrackTable(model, wanted["threshold"])
-        ids = table.ids(connection, TrackQuery(**(wanted["filter"] or {}))).tolist()
+        asked = dict(wanted["filter"] or {})
+        lasso = tuple((x, y) for x, y in asked.pop("lasso", ()))
+        ids = table.ids(connection, TrackQuery(**asked, lasso=lasso)).tolist()
     rows = connection.execute(
         "SELECT path FROM files WHERE id IN (SELECT value FROM json_each(?)) ORDER BY path",
         (json.dumps(ids),),

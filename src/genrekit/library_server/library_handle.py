@@ -11,7 +11,6 @@ from pathlib import Path
 
 from genrekit.errors import GenrekitError, LibraryError
 from genrekit.library import database, embedding_map, query, track_index
-from genrekit.library.embedding_map import LibraryMap
 from genrekit.library.query import UsedModel
 from genrekit.library.track_search import TrackTable
 from genrekit.models import registry
@@ -72,7 +71,6 @@ class LibraryHandle:
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         self._table: tuple[UsedModel, TrackTable, float] | None = None
-        self._map: tuple[UsedModel, int, LibraryMap] | None = None
         self._is_closing = threading.Event()
         self._thread = threading.Thread(target=self._keep_index, daemon=True)
 
@@ -102,18 +100,6 @@ class LibraryHandle:
         """Give the library to one request that changes it; see reading."""
         with self.reading() as opened:
             yield opened.connection
-
-    def map(self, opened: Opened) -> LibraryMap:
-        """Return the points of the library's files, read again after every change.
-
-        Raises:
-            ProblemError: 409 nothing was scanned yet.
-        """
-        model, _ = opened.scanned
-        revision = track_index.revision(opened.connection)
-        if self._map is None or self._map[:2] != (model, revision):
-            self._map = model, revision, embedding_map.points(opened.connection, model)
-        return self._map[2]
 
     @contextmanager
     def reading(self) -> Iterator[Opened]:

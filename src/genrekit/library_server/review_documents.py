@@ -68,10 +68,15 @@ class PlanFilter(StrictModel):
     genre: str | None = None
     min_probability: float | None = None
     max_probability: float | None = None
+    lasso: Annotated[str, Field(max_length=4000)] = ""
 
 
 class PlanRequest(StrictModel):
-    """What to plan, of folders, of single tracks or of what a table shows; else of everything."""
+    """What to plan, of folders, of single tracks or of what a table shows; else of everything.
+
+    ``min_precision`` None asks for the model's 90 % precision, where that was measured, and 0 for
+    everything.
+    """
 
     folders: Annotated[list[Folder], Field(max_length=100, default_factory=list)]
     ids: Annotated[list[Id], Field(max_length=1_000_000)] | None = None
@@ -79,7 +84,7 @@ class PlanRequest(StrictModel):
     mode: Mode = "fill-missing"
     by_album: bool = False
     top: Annotated[int, Field(ge=1, le=20)] = 1
-    min_precision: Annotated[float, Field(gt=0, le=1)] | None = None
+    min_precision: Annotated[float, Field(ge=0, le=1)] | None = None
     profile: str = "standard"
 
 

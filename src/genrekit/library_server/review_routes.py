@@ -12,7 +12,7 @@ from fastapi.responses import StreamingResponse
 
 from genrekit.library import track_index
 from genrekit.library_server import review, table_view
-from genrekit.library_server.parameters import JobId
+from genrekit.library_server.parameters import JobId, corners
 from genrekit.library_server.review_documents import (
     AcceptRequest,
     ApplyRequest,
@@ -40,13 +40,8 @@ _UNDOABLE = ("written", "done", "undoing")
 
 
 def job_routes(library: LibraryHandle, board: JobBoard) -> APIRouter:
-    """Return the routes of jobs, and those that start one that changes no file."""
+    """Return the routes by which jobs are looked at and controlled."""
     router = APIRouter(prefix="/api")
-
-    def start(kind: str, title: str, arguments: dict[str, Any]) -> LibraryJobDocument:
-        with library.writing() as connection:
-            job_id = board.start(connection, kind, track_index.text(title), arguments)
-            return LibraryJobDocument(**board.document(connection, job_id))
 
     @router.get("/jobs")
     def jobs() -> JobList:
@@ -69,6 +64,18 @@ def job_routes(library: LibraryHandle, board: JobBoard) -> APIRouter:
                 board.resume(connection, job_id)
             else:
                 board.stop(connection, job_id, "paused" if action == "pause" else "cancelled")
+            return LibraryJobDocument(**board.document(connection, job_id))
+
+    return router
+
+
+def starting_routes(library: LibraryHandle, board: JobBoard) -> APIRouter:
+    """Return the routes that start jobs which change no file."""
+    router = APIRouter(prefix="/api")
+
+    def start(kind: str, title: str, arguments: dict[str, Any]) -> LibraryJobDocument:
+        with library.writing() as connection:
+            job_id = board.start(connection, kind, track_index.text(title), arguments)
             return LibraryJobDocument(**board.document(connection, job_id))
 
     @router.post("/scan", status_code=202)
@@ -94,6 +101,8 @@ def job_routes(library: LibraryHandle, board: JobBoard) -> APIRouter:
                 raise ProblemError(409, "a plan is being applied; wait until it is done")
         folders = [_folder(each) for each in request.folders]
         arguments = request.model_dump() | {"folders": folders, "threshold": threshold}
+        if request.filter:
+            arguments["filter"]["lasso"] = corners(request.filter.lasso)
         return start("plan", "plan genres", arguments)
 
     return router

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from genrekit import __version__, labels
+from genrekit.inference import timeline
 from genrekit.library import database, track_index
 from genrekit.library.query import UsedModel
 from genrekit.library_server.documents import (
@@ -19,13 +20,15 @@ from genrekit.library_server.documents import (
     SessionDocument,
 )
 from genrekit.server.problems import ProblemError
+from genrekit.tags import profiles
 
 if TYPE_CHECKING:
     from genrekit.library.track_search import TrackTable
     from genrekit.library_server.library_handle import Opened
 
 _ROWS = """
-    SELECT f.*, i.label, i.probability, i.agreement, i.duration_seconds, p.warnings,
+    SELECT f.*, i.label, i.probability, i.agreement, i.flags, i.duration_seconds,
+        p.warnings,
         c.genres AS correction
     FROM json_each(:ids) AS wanted
     JOIN files AS f ON f.id = wanted.value
@@ -81,6 +84,7 @@ def session(opened: Opened, path: str, *, read_only: bool) -> SessionDocument:
         counts=table.counts(connection) if table else {},
         indexing=_indexing(connection, n_stale) if n_stale else None,
         folders=_folders(connection),
+        profiles=sorted(profiles.names(), key=lambda name: name != profiles.DEFAULT),
     )
 
 
@@ -101,6 +105,7 @@ def _fields(found: sqlite3.Row) -> dict[str, object]:
         "display_name": None if label is None else display_name(label),
         "probability": None if probability is None else round(probability, 6),
         "agreement": found["agreement"],
+        "is_placeholder": bool(found["flags"] & track_index.Flag.PLACEHOLDER),
         "duration_seconds": found["duration_seconds"],
         "warnings": json.loads(found["warnings"] or "[]"),
         "error": found["error"],
@@ -132,9 +137,10 @@ def _labels(
             label=label,
             display_name=display_name(label),
             parent=next(iter(labels.wider(label)), None),
+            colour=timeline.colour(index),
             n_tracks=n_tracks.get(label, 0),
         )
-        for label in model.labels
+        for index, label in enumerate(model.labels)
     ]
 
 

@@ -114,9 +114,10 @@ def similar(library: LibraryHandle, file_id: int, top: int) -> list[SimilarDocum
         ProblemError: 404 there is none of this id; 409 nothing was scanned yet.
     """
     with library.reading() as opened:
-        connection, (model, _) = opened.connection, opened.scanned
+        connection, (model, table) = opened.connection, opened.scanned
         table_view.path_of(connection, file_id)
-        pairs = dict(embedding_map.similar(connection, model, library.map(opened), file_id, top))
+        points = table.map(connection)
+        pairs = dict(embedding_map.similar(connection, model, points, file_id, top))
         rows = table_view.rows(connection, model, list(pairs))
     return [SimilarDocument(**row.model_dump(), similarity=round(pairs[row.id], 6)) for row in rows]
 
@@ -128,9 +129,9 @@ def map_of(library: LibraryHandle) -> MapDocument:
         ProblemError: 503 the database fails.
     """
     with library.reading() as opened:
-        if opened.model is None:
+        if opened.model is None or opened.table is None:
             return MapDocument(revision=0, label_names=[], ids=[], x=[], y=[], labels=[])
-        found = library.map(opened)
+        found = opened.table.map(opened.connection)
         names = opened.model.labels
         index = {label: number for number, label in enumerate(names)}
         rows = opened.connection.execute("SELECT file_id, label FROM track_index")
