@@ -51,6 +51,7 @@ def screenshot(url: str, track: Path) -> bytes:
         page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="light")
         page.goto(url)
         page.set_input_files("#files", track)
+        page.click("#why")
         page.wait_for_selector("#deciding:enabled", timeout=120_000)
         image = page.screenshot(full_page=True)
         browser.close()

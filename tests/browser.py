@@ -43,6 +43,12 @@ class Seen:
         assert self.hosts <= {self.host, ""}  # "" are blob: and data:
 
 
+def ask_why(page: object) -> None:
+    """Open the evidence, if it is not."""
+    if page.locator("#why").get_attribute("aria-expanded") == "false":
+        page.locator("#why").click()
+
+
 @contextmanager
 def chromium(*arguments: str) -> Iterator[Callable[[], object]]:
     """Give what starts the browser, again where it died; the test is skipped where it is absent."""

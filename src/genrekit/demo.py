@@ -7,6 +7,7 @@ those recorded when the model was shipped. They have no true genre.
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,21 @@ def synthesise(name: str) -> Waveform:
     return makers[name]()
 
 
+def flac(name: str) -> bytes:
+    """Return one of the tracks as a FLAC file, 16 bit.
+
+    Args:
+        name: one of NAMES.
+
+    Raises:
+        ValueError: no track has this name.
+    """
+    stream = io.BytesIO()
+    waveform = synthesise(name)
+    soundfile.write(stream, waveform.T, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
+    return stream.getvalue()
+
+
 def write(folder: Path) -> list[Path]:
     """Write every made track as FLAC, 16 bit.
 
@@ -55,9 +71,8 @@ def write(folder: Path) -> list[Path]:
     """
     paths = [folder / f"{name}.flac" for name in NAMES]
     for path in paths:
-        waveform = synthesise(path.stem)
         with write_beside(path) as stream:
-            soundfile.write(stream, waveform.T, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
+            stream.write(flac(path.stem))
     return paths
 
 

@@ -53,6 +53,7 @@ CASES: list[tuple[str, list[str], str | None]] = [
     ("library show", ["music/jazz/0.wav", *DB], None),
     ("library similar", ["music/jazz/0.wav", *DB], None),
     ("library status", DB, None),
+    ("library uncertain", DB, None),
     ("models export", [str(TINY), "-o", "tiny.zip"], None),
     ("models install", ["hub:owner/name"], "huggingface_hub"),
     ("models install", [str(TINY)], None),

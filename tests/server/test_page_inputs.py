@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from browser import chromium, opened
 from serving import Server, start
 from test_page import expect, upload
+
+from browser import ask_why, chromium, opened
 
 pytestmark = pytest.mark.flaky(reruns=2)  # Chromium itself may crash or hang
 # Keeps the page's recorder where the test can ask what it has got so far.
@@ -91,6 +92,8 @@ def test_a_recording_is_predicted(browser: object, server: Server) -> None:
         stop.click()
         expect(page.locator("#about")).to_contain_text("recording.webm")
         expect(page.get_by_role("button", name="Record", exact=True)).to_be_visible()
+        expect(page.locator("#result")).to_be_visible()
+        ask_why(page)
         expect(page.locator("#explanation")).to_contain_text("Orange supports")
         assert "silent" not in page.locator("#warnings").inner_text()
         assert page.evaluate("recorder.stream.getTracks().every((t) => t.readyState === 'ended')")
@@ -106,8 +109,10 @@ def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def test_the_page_asks_for_the_key(browser: object, locked: Server, tracks: list[Path]) -> None:
-    with opened(browser, locked.url + "/") as (page, seen):
+    with opened(browser, "about:blank") as (page, seen):
+        seen.host = locked.url.removeprefix("http://")
         seen.refusals.add(401)
+        page.goto(locked.url + "/")
         page.set_input_files("#files", str(tracks[0]))
         field = page.get_by_label("This server needs its key")
         expect(field).to_be_visible()
@@ -118,6 +123,8 @@ def test_the_page_asks_for_the_key(browser: object, locked: Server, tracks: list
         expect(field).to_be_visible()
         field.fill("sesame")
         page.get_by_role("button", name="Use it").click()
+        expect(page.locator("#result")).to_be_visible()
+        ask_why(page)
         expect(page.locator("#explanation")).to_contain_text("Orange supports")
         expect(field).to_be_hidden()
         expect(page.locator("#status")).to_have_text("")

@@ -27,7 +27,7 @@ def command(
         list[str] | None,
         option(
             "A model's name or folder; again for more, which a request may name.",
-            show_default="the embedded model",
+            show_default="the embedded models, fast first",
         ),
     ] = None,
     workers: Jobs = None,

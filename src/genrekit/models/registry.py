@@ -108,6 +108,17 @@ def default_name() -> str:
     return embedded[0]
 
 
+def embedded_names() -> list[str]:
+    """Return the names of the models inside the package, the default one first.
+
+    Raises:
+        ModelError: the package holds no model.
+    """
+    first = default_name()
+    others = [path.name for path in _model_folders(embedded_folder()) if path.name != first]
+    return [first, *others]
+
+
 def read(folder: Path) -> ModelFolder:
     """Read a model folder and check it against its card.
 

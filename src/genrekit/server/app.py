@@ -6,16 +6,17 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import cache, partial
 from pathlib import Path
 from typing import Annotated
 
 import jinja2
 from fastapi import Depends, FastAPI, Security
 from fastapi.middleware.cors import CORSMiddleware
-from fastapi.responses import FileResponse, HTMLResponse
+from fastapi.responses import FileResponse, HTMLResponse, Response
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
-from genrekit import __version__
+from genrekit import __version__, demo
 from genrekit.server import problems, routes
 from genrekit.server.middleware import Middleware, ServerMetrics
 from genrekit.server.origins import OriginCheck
@@ -107,6 +108,18 @@ def _add_pages(application: FastAPI) -> None:
     files |= {"/": PAGE / "index.html", "/docs.css": _HERE / "docs.css"}
     for address, path in files.items():
         application.add_api_route(address, _sender(path), include_in_schema=False)
+    for name in demo.NAMES:
+        application.add_api_route(f"/demo/{name}.flac", _demo(name), include_in_schema=False)
+
+
+def _demo(name: str) -> Callable[[], Response]:
+    """Return what responds with a synthetic track, which is made when first asked for."""
+    made = cache(partial(demo.flac, name))
+
+    def send() -> Response:
+        return Response(made(), media_type="audio/flac")
+
+    return send
 
 
 def _sender(path: Path) -> Callable[[], FileResponse]:

@@ -29,9 +29,26 @@ from genrekit.server.worker_queue import (
 
 if TYPE_CHECKING:
     from genrekit.inference.segments import SegmentChoice
+    from genrekit.models.registry import ModelFolder
     from genrekit.server.settings import Settings
 
 _NO_JOB = float("inf")
+
+
+def _offered(settings: Settings) -> list[ModelFolder]:
+    """Return the models that were named, or the embedded ones that reach the precision."""
+    if settings.models:
+        return [registry.find(name) for name in settings.models]
+    default, *others = [registry.find(name) for name in registry.embedded_names()]
+    return [default, *(model for model in others if _reaches(model, settings.min_precision))]
+
+
+def _reaches(model: ModelFolder, min_precision: float | None) -> bool:
+    try:
+        threshold_for(model.card, min_precision)
+    except ModelError:
+        return False
+    return True
 
 
 class Service:
@@ -47,7 +64,7 @@ class Service:
         from genrekit.server import worker
 
         self.settings = settings
-        self.models = [registry.find(name) for name in settings.models or (None,)]
+        self.models = _offered(settings)
         self._names = [model.card.name for model in self.models]
         if len(set(self._names)) < len(self._names):
             raise ModelError(f"two models have the same name ({', '.join(self._names)}); give one")

@@ -36,7 +36,8 @@ class Settings:
     """One server's settings.
 
     Args:
-        models: names or folders of the models, the first is the default; () is the embedded one.
+        models: names or folders of the models, the first is the default; () is the
+            embedded ones.
         n_workers: processes that predict files.
         limits: how much is taken on.
         min_precision: as Classifier takes it; None never abstains.

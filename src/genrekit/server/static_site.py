@@ -16,6 +16,7 @@ import tarfile
 import tempfile
 from pathlib import Path
 
+from genrekit import demo
 from genrekit.errors import GenrekitError, ModelError
 from genrekit.inference import timeline
 from genrekit.models import registry
@@ -72,6 +73,7 @@ def build(out: Path, model: str | None = None) -> ModelFolder:
         (site / "model").mkdir()
         for name in (NETWORK, CARD):
             shutil.copy(found.path / name, site / "model" / name)
+        demo.write(site / "demo")
         constants = {"change_penalty": timeline.CHANGE_PENALTY, "colours": timeline.COLOURS}
         (site / "constants.json").write_text(json.dumps(constants), encoding="utf-8")
         if out.exists():

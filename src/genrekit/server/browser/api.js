@@ -13,12 +13,18 @@ const constants = fetch(new URL("constants.json", import.meta.url)).then((respon
 const loaded = Network.load(folder);
 const analysisOf = new WeakMap();
 
+document.getElementById("docs").remove();
 document.getElementById("where").textContent = "Your music stays on this machine: everything is computed in this browser.";
 
 /** A file that cannot be predicted; it has no status, because there is no server. */
 export class Problem extends Error {}
 
 export function useKey() {}
+
+/** Return the one model that lies beside the page. */
+export async function models() {
+  return [(await loaded).card];
+}
 
 /** Return the JSON form of a file's Prediction, with its spectrogram and its timeline. */
 export async function predict(file, minPrecision) {

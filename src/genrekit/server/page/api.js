@@ -16,14 +16,23 @@ export function useKey(value) {
 }
 
 /** Return the JSON form of a file's Prediction, with its spectrogram and its timeline. */
-export async function predict(file, minPrecision) {
+export async function predict(file, minPrecision, model) {
   const precision = minPrecision ? `&min_precision=${minPrecision}` : "";
-  return send(`v1/predict?include=spectrogram,timeline${precision}`, file);
+  return send(`v1/predict?include=spectrogram,timeline${precision}${named(model)}`, file);
 }
 
 /** Return the JSON form of a file's Explanation; its evidence is there for every genre. */
-export async function explain(file, genre) {
-  return send(`v1/explain?genre=${encodeURIComponent(genre)}`, file);
+export async function explain(file, genre, model) {
+  return send(`v1/explain?genre=${encodeURIComponent(genre)}${named(model)}`, file);
+}
+
+/** Return the models of this server, the default first. */
+export async function models() {
+  return (await resultOf(await fetch("v1/models", { headers: withKey({}) }))).models;
+}
+
+function named(model) {
+  return model ? `&model=${encodeURIComponent(model)}` : "";
 }
 
 async function send(path, file) {

@@ -1,13 +1,15 @@
 // The page: choose files, predict them one after another, show the chosen one.
 
-import { explain, predict, Problem, useKey } from "./api.js";
+import { explain, models, predict, Problem, useKey } from "./api.js";
+import { listCsv, listJson, save } from "./downloads.js";
 import { FileList } from "./list.js";
 import { Recorder } from "./recorder.js";
 import { Result } from "./result.js";
+import { percent } from "./words.js";
 
 const byId = (id) => document.getElementById(id);
 const list = new FileList(byId("list"), choose);
-const result = new Result();
+const result = new Result(() => chosen?.prediction && explainEntry(chosen));
 let chosen = null;
 let working = Promise.resolve();
 
@@ -20,6 +22,7 @@ function showStatus(sentence, isError = false) {
 function take(files) {
   const entries = [...files].map((file) => ({ file, name: file.name, prediction: null, error: null, explanation: null }));
   list.entries.push(...entries);
+  byId("empty").hidden = true;
   chosen = entries[0] ?? chosen;
   list.show(chosen);
   entries.forEach(queue);
@@ -32,13 +35,15 @@ function queue(entry) {
 async function predictEntry(entry) {
   showStatus(`Analysing ${entry.name}…`);
   try {
-    entry.prediction = await predict(entry.file, byId("precision").value);
+    entry.prediction = await predict(entry.file, byId("precision").value, byId("model").value);
     entry.error = null;
     showStatus("");
   } catch (error) {
     entry.error = error.message;
-    showStatus(error.message, true);
-    byId("key-form").hidden = !(error instanceof Problem && error.status === 401);
+    const needsKey = error instanceof Problem && error.status === 401;
+    const isShown = needsKey || entry === chosen; // others have the reason in their row
+    showStatus(isShown ? error.message : "", true);
+    byId("key-form").hidden = !needsKey;
   }
   list.show(chosen);
   if (entry === chosen) await present(entry);
@@ -49,21 +54,39 @@ async function present(entry) {
   if (entry.error) showStatus(entry.error, true);
   if (!entry.prediction) return;
   result.show(entry);
-  await explainEntry(entry);
+  if (result.asksWhy) await explainEntry(entry);
 }
 
-/** The evidence takes seconds: it comes after the prediction is on the page. */
+/** The evidence takes seconds: it comes when somebody wants it, after the prediction. */
 async function explainEntry(entry) {
   if (!entry.explanation) {
     result.showNote("Taking parts of the music away to see which ones matter…");
     try {
-      entry.explanation = await explain(entry.file, entry.prediction.genres[0].label);
+      const { genres, model } = entry.prediction;
+      entry.explanation = await explain(entry.file, genres[0].label, model.name);
     } catch (error) {
       if (entry === chosen) result.showNote(`No evidence: ${error.message}`);
       return;
     }
   }
   if (entry === chosen) result.showExplanation(entry.explanation);
+}
+
+/** Predict a track that genrekit made itself. */
+async function takeDemo(name) {
+  const response = await fetch(`demo/${name}.flac`);
+  if (!response.ok) return showStatus("The server has no such track.", true);
+  return take([new File([await response.blob()], `${name}.flac`, { type: "audio/flac" })]);
+}
+
+/** Offer the server's models where it has several, each with how often it was right. */
+async function offerModels() {
+  const found = await models().catch(() => []); // the key is missing: it is asked for later
+  byId("models").hidden = found.length < 2;
+  byId("model").replaceChildren(...found.map(({ name, metrics: [measured] }) => {
+    const share = measured ? `, ${percent(measured.accuracy.value)} right on ${measured.n_tracks} tracks` : "";
+    return new Option(`${name}${share}`, name);
+  }));
 }
 
 function choose(entry) {
@@ -75,7 +98,7 @@ function choose(entry) {
 
 function predictAgain() {
   for (const entry of list.entries) {
-    entry.prediction = null;
+    entry.prediction = entry.explanation = null;
     queue(entry);
   }
   list.show(chosen);
@@ -86,10 +109,18 @@ byId("files").addEventListener("change", (event) => {
   event.target.value = "";
 });
 byId("precision").addEventListener("change", predictAgain);
+byId("model").addEventListener("change", predictAgain);
+byId("save-list-csv").addEventListener("click", () => save("genres.csv", listCsv(list.entries), "text/csv"));
+byId("save-list-json").addEventListener("click", () =>
+  save("genres.json", listJson(list.entries), "application/json"));
+for (const button of document.querySelectorAll("[data-demo]")) {
+  button.addEventListener("click", () => takeDemo(button.dataset.demo));
+}
 byId("key-form").addEventListener("submit", (event) => {
   event.preventDefault();
   useKey(byId("key").value);
   byId("key-form").hidden = true;
+  offerModels();
   predictAgain();
 });
 for (const kind of ["dragover", "dragleave", "drop"]) {
@@ -99,4 +130,5 @@ for (const kind of ["dragover", "dragleave", "drop"]) {
     if (kind === "drop") take(event.dataTransfer.files);
   });
 }
+offerModels();
 new Recorder(byId("record"), (file) => take([file]), (sentence) => showStatus(sentence, true));

@@ -18,7 +18,30 @@ export function timelineCsv(timeline) {
     const best = timeline.labels[cell.probabilities.indexOf(Math.max(...cell.probabilities))];
     return [cell.start_seconds, cell.end_seconds, best, spanAt(cell.end_seconds), ...cell.probabilities];
   });
-  const table = [["start_seconds", "end_seconds", "label", "span", ...timeline.labels], ...rows];
+  return csvOf([["start_seconds", "end_seconds", "label", "span", ...timeline.labels], ...rows]);
+}
+
+/** One row for every file: its genre, every genre's probability, its length; or why it failed. */
+export function listCsv(entries) {
+  const labels = entries.find((entry) => entry.prediction)?.prediction.timeline.labels ?? [];
+  const rows = entries.map(({ name, prediction, error }) => {
+    const found = Object.fromEntries((prediction?.genres ?? []).map((genre) => [genre.label, genre.probability]));
+    const best = [prediction?.label, prediction?.probability, prediction?.duration_seconds];
+    return [name, ...best, error, ...labels.map((label) => found[label])].map((value) => value ?? "");
+  });
+  return csvOf([["file", "label", "probability", "duration_seconds", "error", ...labels], ...rows]);
+}
+
+/** The same as JSON; images and timelines are left out, each file's own download has them. */
+export function listJson(entries) {
+  const rows = entries.map(({ name, prediction, error }) => {
+    const { spectrogram: _, timeline: __, ...fields } = prediction ?? {};
+    return { file: name, error, ...fields };
+  });
+  return JSON.stringify(rows, null, 1);
+}
+
+function csvOf(table) {
   return table.map((row) => row.map(quoted).join(",")).join("\n") + "\n";
 }
 

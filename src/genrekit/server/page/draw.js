@@ -117,6 +117,24 @@ export function drawTimeline(canvas, timeline, seconds) {
   for (const time of timeline.change_points_seconds) context.fillRect(left(time) - 1, 0, 2, height);
 }
 
+const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200];
+
+/** Draw marks below the timeline, each with its time. */
+export function drawAxis(canvas, seconds, textOf) {
+  const { context, width, height } = prepare(canvas);
+  const step = STEPS.find((its) => (its / seconds) * width >= 56) ?? Math.ceil(seconds);
+  context.font = "12px system-ui, sans-serif";
+  context.textBaseline = "bottom";
+  context.fillStyle = getComputedStyle(canvas).color;
+  for (let time = 0; time <= seconds; time += step) {
+    const x = (time / seconds) * width;
+    const text = textOf(time);
+    const room = context.measureText(text).width;
+    context.fillRect(Math.min(x, width - 1), 0, 1, 5);
+    context.fillText(text, Math.max(0, Math.min(x - room / 2, width - room)), height);
+  }
+}
+
 /** Return black or white, whichever is easier to read on a colour (#rrggbb). */
 export function inkOn(colour) {
   const parts = [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16) / 255);

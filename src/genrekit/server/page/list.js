@@ -1,6 +1,6 @@
 // The list of files: one row each, sortable, the chosen one marked.
 
-import { clock, percent } from "./words.js";
+import { clock, colourOf, nameOf, percent } from "./words.js";
 
 const KEYS = {
   name: (entry) => entry.name.toLowerCase(),
@@ -50,16 +50,27 @@ export class FileList {
     button.type = "button";
     button.textContent = entry.name;
     button.addEventListener("click", () => this.onChoose(entry));
-    const { prediction, error } = entry;
-    const texts = prediction
-      ? [prediction.label ?? "unknown", percent(prediction.probability), clock(prediction.duration_seconds)]
-      : [error ? "failed" : "analysing…", "", ""];
-    const cells = [button, ...texts].map((content) => {
-      const cell = document.createElement("td");
-      cell.append(content);
-      return cell;
-    });
-    row.append(...cells);
+    row.append(cellOf(button), ...cellsOf(entry));
     return row;
   }
+}
+
+/** Return the cells behind a file's name; the reason of a failure takes all of them. */
+function cellsOf({ name, prediction, error }) {
+  if (!prediction) {
+    const cell = cellOf(error ? `failed: ${error.replace(`${name}: `, "")}` : "analysing…");
+    cell.colSpan = 3;
+    cell.classList.toggle("failure", Boolean(error));
+    return [cell];
+  }
+  const genre = cellOf(nameOf(prediction));
+  genre.className = "swatch";
+  genre.style.setProperty("--swatch", colourOf(prediction, prediction.label));
+  return [genre, cellOf(percent(prediction.probability)), cellOf(clock(prediction.duration_seconds))];
+}
+
+function cellOf(content) {
+  const cell = document.createElement("td");
+  cell.append(content);
+  return cell;
 }

@@ -1,14 +1,22 @@
 // One file's prediction: bars, spectrogram, evidence, timeline, player, downloads.
 
-import { drawEvidence, drawFrequencies, drawSpectrogram, drawPassages, drawTimeline, levelsOf } from "./draw.js";
+import { drawAxis, drawEvidence, drawFrequencies, drawSpectrogram, drawPassages, drawTimeline, levelsOf } from "./draw.js";
 import { imageOf, save, timelineCsv, wavOf } from "./downloads.js";
 import { Player } from "./player.js";
-import { clock, percent } from "./words.js";
+import { clock, colourOf, nameOf, percent } from "./words.js";
 
 const byId = (id) => document.getElementById(id);
+const N_FIRST = 3;
+const IN_LEGEND = 0.1; // the most that a genre reaches anywhere
 
 export class Result {
-  constructor() {
+  /** onWhy is called when somebody wants to know why. */
+  constructor(onWhy) {
+    byId("more").addEventListener("click", () => this.#open("more"));
+    byId("why").addEventListener("click", () => {
+      this.#open("why");
+      if (this.asksWhy) onWhy();
+    });
     this.player = new Player(byId("player"), byId("stage"), byId("cursor"));
     byId("genre").addEventListener("change", () => this.#redraw());
     byId("deciding").addEventListener("click", () => this.player.playPassages(this.#passages()));
@@ -18,6 +26,27 @@ export class Result {
     byId("save-png").addEventListener("click", () => this.#savePng());
     byId("save-wav").addEventListener("click", () => this.#saveWav());
     new ResizeObserver(() => this.prediction && this.#redraw()).observe(byId("stage"));
+  }
+
+  get asksWhy() {
+    return byId("why").getAttribute("aria-expanded") === "true";
+  }
+
+  /** Open or close what a button names. */
+  #open(id) {
+    const button = byId(id);
+    button.setAttribute("aria-expanded", String(button.getAttribute("aria-expanded") !== "true"));
+    this.#unfold();
+    this.#redraw();
+  }
+
+  #unfold() {
+    for (const id of ["map", "evidence", "explanation"]) byId(id).hidden = !this.asksWhy;
+    const isOpen = byId("more").getAttribute("aria-expanded") === "true";
+    const rest = this.prediction.genres.length - N_FIRST;
+    byId("more").hidden = rest < 1;
+    byId("more").textContent = isOpen ? "Fewer genres" : `${rest} more`;
+    [...byId("bars").children].forEach((item, rank) => { item.hidden = rank >= N_FIRST && !isOpen; });
   }
 
   hide() {
@@ -50,11 +79,12 @@ export class Result {
 
   #writePrediction() {
     const { prediction } = this;
-    byId("label").textContent = prediction.label ?? "unknown";
+    byId("label").textContent = nameOf(prediction);
     const model = `model ${prediction.model.name} ${prediction.model.version}`;
     const reason = prediction.abstained ? `No genre reaches ${percent(prediction.threshold)}. ` : "";
     byId("about").textContent = `${reason}${prediction.path}, ${clock(prediction.duration_seconds)}, ${model}`;
     byId("bars").replaceChildren(...prediction.genres.map((genre) => this.#bar(genre)));
+    this.#unfold();
     byId("warnings").hidden = !prediction.warnings.length;
     byId("warnings").replaceChildren(...prediction.warnings.map((warning) => element("li", warning)));
   }
@@ -64,6 +94,7 @@ export class Result {
     const track = element("span", "", "track");
     const fill = element("div", "", "fill");
     fill.style.width = `${100 * probability}%`;
+    fill.style.background = colourOf(this.prediction, label);
     track.append(fill);
     track.setAttribute("aria-hidden", "true");
     item.classList.toggle("below", probability < this.prediction.threshold);
@@ -72,11 +103,14 @@ export class Result {
   }
 
   #writeSpans() {
-    const { spans, labels, colours } = this.prediction.timeline;
+    const { spans, cells, labels } = this.prediction.timeline;
+    const most = labels.map((_, index) => Math.max(...cells.map((cell) => cell.probabilities[index])));
+    const shown = labels.filter((_, index) => most[index] >= IN_LEGEND);
+    byId("legend").replaceChildren(...shown.map((label) => this.#swatch(element("li", label), label)));
     const items = spans.map((span) => {
       const button = element("button", `${clock(span.start_seconds)} ${span.label}`);
       button.type = "button";
-      button.style.setProperty("--swatch", colours[labels.indexOf(span.label)]);
+      this.#swatch(button, span.label);
       button.addEventListener("click", () => this.player.jump(span.start_seconds));
       const item = document.createElement("li");
       item.append(button);
@@ -85,8 +119,22 @@ export class Result {
     byId("spans").replaceChildren(...items);
   }
 
+  #swatch(node, label) {
+    node.style.setProperty("--swatch", colourOf(this.prediction, label));
+    return node;
+  }
+
   #redraw() {
-    const { spectrogram, timeline, duration_seconds: seconds } = this.prediction;
+    if (this.asksWhy) this.#drawEvidence();
+    const { timeline, duration_seconds: seconds } = this.prediction;
+    drawTimeline(byId("timeline"), timeline, seconds);
+    drawAxis(byId("axis"), seconds, clock);
+    byId("deciding").disabled = byId("save-wav").disabled = !this.#passages().length;
+    this.player.showPosition();
+  }
+
+  #drawEvidence() {
+    const { spectrogram, duration_seconds: seconds } = this.prediction;
     const map = byId("map");
     const label = byId("genre").value;
     drawSpectrogram(map, spectrogram, this.levels, seconds, this.explanation !== null);
@@ -96,9 +144,6 @@ export class Result {
       this.showNote(this.#sentences(label));
     }
     if (spectrogram.n_bins > 1) drawFrequencies(map, spectrogram);
-    drawTimeline(byId("timeline"), timeline, seconds);
-    byId("deciding").disabled = byId("save-wav").disabled = !this.#passages().length;
-    this.player.showPosition();
   }
 
   #sentences(label) {
@@ -130,8 +175,9 @@ export class Result {
   }
 
   async #savePng() {
-    const title = `${this.entry.name}: ${this.prediction.label ?? "unknown"}`;
-    save(this.#name("png"), await imageOf([byId("map"), byId("timeline")], title));
+    const title = `${this.entry.name}: ${nameOf(this.prediction)}`;
+    const shown = ["map", "timeline", "axis"].map(byId).filter((canvas) => !canvas.hidden);
+    save(this.#name("png"), await imageOf(shown, title));
   }
 
   async #saveWav() {
