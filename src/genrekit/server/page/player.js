@@ -31,6 +31,11 @@ export class Player {
     if (this.url) URL.revokeObjectURL(this.url);
     this.url = URL.createObjectURL(file);
     this.audio.src = this.url;
+    this.watch(seconds);
+  }
+
+  /** Follow a track of some seconds that the element has, or will get from elsewhere. */
+  watch(seconds) {
     this.seconds = seconds;
     this.stage.setAttribute("aria-valuemax", seconds.toFixed(1));
     this.showPosition();

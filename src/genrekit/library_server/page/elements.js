@@ -1,0 +1,56 @@
+// Elements, made of text that stays text.
+
+export const byId = (id) => document.getElementById(id);
+
+/** Make an element: properties are set, those with a dash or "role" as attributes, data may be text or nodes. */
+export function element(tag, properties = {}, ...content) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (name === "role" || name.includes("-")) made.setAttribute(name, value);
+    else made[name] = value;
+  }
+  made.append(...content.filter((part) => part !== null && part !== undefined && part !== ""));
+  return made;
+}
+
+export function button(text, onClick, properties = {}) {
+  const made = element("button", { type: "button", ...properties }, text);
+  made.addEventListener("click", onClick);
+  return made;
+}
+
+/** A coloured dot and a genre's name. */
+export function genreTag(name, colour) {
+  const dot = element("span", { className: "dot", "aria-hidden": "true" });
+  if (colour) dot.style.background = colour;
+  return element("span", { className: "genre" }, dot, element("span", {}, name));
+}
+
+/** The names of genres as small boxes; "none" where there are none. */
+export function genreBoxes(names, kind = "") {
+  if (!names.length) return [element("span", { className: `box none ${kind}` }, "none")];
+  return names.map((name) => element("span", { className: `box ${kind}` }, name));
+}
+
+/** A number with its noun: "1 track", "2 tracks". */
+export function counted(count, one, many = `${one}s`) {
+  return `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
+}
+
+/** The last part of a path, whatever the system. */
+export function nameOf(path) {
+  return path.split(/[/\\]/).pop();
+}
+
+export function titleOf(row) {
+  return row.title || nameOf(row.path);
+}
+
+/** Call a function once the calls to this one have paused. */
+export function whenQuiet(milliseconds, act) {
+  let timer = null;
+  return (...values) => {
+    clearTimeout(timer);
+    timer = setTimeout(() => act(...values), milliseconds);
+  };
+}

@@ -1,0 +1,81 @@
+// The form that makes a plan: which tracks, and how careful.
+
+import { byId, element } from "./elements.js";
+import { jobs } from "./jobs.js";
+import { query } from "./query.js";
+import { session } from "./session.js";
+
+const MODES = [
+  ["fill-missing", "Fill what has no genre", "Placeholders such as Other or Unknown count as none."],
+  ["append", "Add to the genres there", "What a file says already is left alone."],
+  ["replace", "Replace the genres there", "Also where the tag says something else."],
+];
+
+/** Make the form; onDone gets the job that made the plan. */
+export function planForm(onDone) {
+  const form = element("form", { className: "card writes", id: "plan-form" },
+    element("h2", {}, "Propose genres"),
+    element("p", {}, "A plan says which genre would be written into which file. You review it here; "
+      + "no file is touched before you apply it."),
+    fieldset("Tracks", radios("scope", scopes())),
+    fieldset("What to do", radios("mode", MODES)),
+    element("details", {}, element("summary", {}, "More"), ...options()),
+    element("div", { className: "row end" }, element("button", { className: "primary" }, "Propose")));
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const job = await jobs.run("plan", bodyOf(new FormData(form)));
+    if (job) onDone(job);
+  });
+  return form;
+}
+
+function scopes() {
+  const folders = session.fields.folders.map((folder) => [`folder:${folder}`, folder, ""]);
+  const whole = ["all", "The whole library", ""];
+  const shown = query.isWhole ? [] : [["query", byId("track-count").textContent || "The tracks in the table", "As the table shows them now."]];
+  return [...shown, whole, ...(folders.length > 1 ? folders : [])];
+}
+
+function bodyOf(fields) {
+  const scope = fields.get("scope");
+  const chosen = scope === "query" ? { filter: query.conditions }
+    : scope.startsWith("folder:") ? { folders: [scope.slice(7)] } : {};
+  const precision = fields.get("precision");
+  return {
+    ...chosen, mode: fields.get("mode"), by_album: fields.has("by-album"), top: Number(fields.get("top")),
+    min_precision: precision === "" ? null : Number(precision) / 100, depth: fields.get("depth"), profile: fields.get("profile"),
+  };
+}
+
+function fieldset(title, content) {
+  return element("fieldset", {}, element("legend", {}, title), ...content);
+}
+
+function radios(name, choices) {
+  return choices.map(([value, text, note], index) => {
+    const input = element("input", { type: "radio", name, value, checked: index === 0 });
+    return element("label", { className: "radio" }, input, element("span", {}, text, note && element("span", { className: "note" }, ` ${note}`)));
+  });
+}
+
+function options() {
+  const profiles = session.fields.profiles ?? ["standard"];
+  const precision = element("input", { type: "number", id: "plan-precision", name: "precision", min: 0, max: 99, step: "any", placeholder: "90" });
+  const top = element("input", { type: "number", id: "plan-top", name: "top", min: 1, max: 9, value: 1, required: true });
+  const album = element("input", { type: "checkbox", name: "by-album" });
+  return [
+    labelled("Share of proposals that has to be right, in %", precision),
+    labelled("Most genres a file", top),
+    labelled("Genres", select("depth", [["all", "as the model names them"], ["1", "wide ones only"], ["2", "narrow ones"]])),
+    labelled("Player", select("profile", profiles.map((name) => [name, name]))),
+    element("label", { className: "radio" }, album, element("span", {}, "The same genre for all tracks of an album")),
+  ];
+}
+
+function select(name, choices) {
+  return element("select", { name, id: `plan-${name}` }, ...choices.map(([value, text]) => new Option(text, value)));
+}
+
+function labelled(text, field) {
+  return element("p", { className: "field" }, element("label", { htmlFor: field.id }, text), field);
+}
