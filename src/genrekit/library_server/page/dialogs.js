@@ -8,7 +8,7 @@ export function ask({ title, content = [], yes, value = () => true, isDangerous 
   return new Promise((resolve) => {
     const form = element("form", { method: "dialog" });
     form.append(
-      element("h2", { id: "dialog-title" }, title), ...content,
+      element("h2", { id: "dialog-title", tabIndex: -1, autofocus: !yes }, title), ...content,
       element("div", { className: "row end" },
         yes ? button("Cancel", () => dialog.close()) : "",
         element("button", { className: `primary ${isDangerous ? "danger" : ""}`, value: "yes" }, yes ?? "Close")),

@@ -25,7 +25,7 @@ function show() {
   const { counts, labels, threshold } = session.fields;
   const kinds = KINDS.filter(([kind]) => kind === "all" || counts[kind] || query.filter === kind);
   fill(byId("kinds"), kinds.map(([kind, text]) => {
-    const name = kind === "below" ? `${text}: below ${percent(threshold)}` : text;
+    const name = kind === "below" ? `Below ${percent(threshold)}` : text;
     return choice(`kind-${kind}`, element("span", {}, name), counts[kind], query.filter === kind, 0, () =>
       query.set({ filter: kind }));
   }));

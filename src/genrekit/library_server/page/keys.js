@@ -4,9 +4,9 @@ import { ask } from "./dialogs.js";
 import { byId, element } from "./elements.js";
 
 const HELP = [
-  ["Everywhere", [["?", "this help"], ["/", "search"], ["1 … 5 with g before", "Tracks, Map, Review, Teach, Scan"], ["p", "play or pause"],
+  ["Everywhere", [["?", "this help"], ["/", "search"], ["g, then 1 … 5", "Tracks, Map, Review, Teach, Scan"], ["p", "play or pause"],
     ["Esc", "close the track"]]],
-  ["In a table", [["↑ ↓ or k j", "one row"], ["Page Up, Page Down, Home, End", "further"], ["Enter", "open the track"], ["Space", "play it"]]],
+  ["In a table", [["↑ ↓ or k j", "one row"], ["Page ↑ ↓, Home, End", "further"], ["Enter", "open the track"], ["Space", "play it"]]],
   ["Tracks", [["1 … 8", "sort by a column, again for the other direction"]]],
   ["Review", [["a", "accept"], ["r", "reject"], ["o", "leave open"], ["e", "edit the genres"], ["A", "accept the whole album"]]],
   ["Map", [["arrows", "move"], ["+ −", "zoom"], ["0", "all"], ["Enter", "open the track in the middle"], ["l", "lasso"]]],

@@ -55,12 +55,12 @@ export function fillLine(made, line, index, before) {
   Object.assign(made, { line, before, wasOpen: isOpen() });
   const isFirst = !before || albumOf(before) !== albumOf(line);
   made.classList.toggle("first", isFirst);
-  cover.parentElement.classList.toggle("unseen", !isFirst);
+  cover.parentElement.classList.toggle("absent", !isFirst);
   showCover(cover, { ...line, id: line.track_id });
   album.textContent = line.album ?? "No album";
   whole.hidden = !line.album || !isOpen() || !isFirst;
   title.textContent = titleOf(line);
-  artist.textContent = line.artist ?? "";
+  artist.replaceChildren(line.artist ?? "", element("span", { className: "on-phone" }, line.album ? ` · ${line.album}` : ""));
   change.replaceChildren(...genreBoxes(line.old, "old"), arrow(), ...genreBoxes(line.new, "new"));
   const number = line.probability === null ? "" : `${percent(line.probability)} `;
   why.textContent = [number + line.why, ...line.warnings].join("; ");

@@ -2,7 +2,7 @@
 
 export const KINDS = [
   ["all", "All tracks"], ["disagrees", "Tag disagrees"], ["missing", "Without a genre"],
-  ["placeholder", "Placeholders"], ["below", "Unsure"], ["not_music", "Not music"],
+  ["placeholder", "Placeholders"], ["below", "Unsure ones"], ["not_music", "Not music"],
   ["corrected", "Corrected"], ["failed", "Failed"], ["gone", "Gone"],
 ];
 

@@ -107,7 +107,7 @@ export class ReviewView {
     const accept = () => this.#change("POST", "plan/accept", { min_probability: Number(share.value) / 100 });
     const drop = button("Drop", () => this.#drop(), { id: "plan-drop" });
     const file = element("a", { className: "button", href: "api/plan/file", download: "plan.jsonl", id: "plan-file" }, "Plan file");
-    const apply = button(`Apply ${counted(summary.accepted, "change")}`, () => this.#apply(), {
+    const apply = button(summary.accepted ? `Apply ${counted(summary.accepted, "change")}` : "Apply", () => this.#apply(), {
       className: "primary", id: "plan-apply", disabled: !summary.accepted });
     return [element("span", { className: "joined" }, button("Accept all above", accept, { id: "accept-all" }), share, " %"),
       drop, ...(summary.accepted ? [file] : []), apply];

@@ -39,7 +39,7 @@ export class ScanView {
           + "even where a file was moved or its tags were changed. A watched folder is scanned whenever a file comes."),
         scanForm("scan-folder"),
         element("div", { className: "row" }, again,
-          element("label", {}, this.retry, " and try failed files once more"))),
+          element("label", { className: "radio" }, this.retry, "Try failed files once more"))),
       element("h2", {}, "Scans"), this.list,
       element("p", { className: "note" }, `Library: ${session.fields.database}. genrekit ${session.fields.version}.`),
       element("datalist", { id: "folders" }, ...session.fields.folders.map((folder) => element("option", { value: folder }))));

@@ -106,11 +106,17 @@ export class StageView {
       drawEvidence(canvas, this.explanation, this.explanation.genre, seconds);
       drawPassages(canvas, this.#passages(), seconds);
     }
-    drawTimeline(byId("timeline"), this.timeline, seconds);
+    drawTimeline(byId("timeline"), named(this.timeline), seconds);
     this.player.showPosition();
   }
 
   #say(sentence) {
     byId("stage-note").textContent = sentence;
   }
+}
+
+/** The timeline with the genres' display names. */
+function named(timeline) {
+  const spans = timeline.spans.map((span) => ({ ...span, label: session.name(span.label) }));
+  return { ...timeline, spans, labels: timeline.labels.map((label) => session.name(label)) };
 }

@@ -86,7 +86,7 @@ export class TeachView {
     field.addEventListener("keydown", (event) => {
       if (event.key === "Enter" && !field.input.value.trim()) save();
     });
-    const right = row.display_name ? button(`It is ${row.display_name}`, () => keep([row.display_name])) : "";
+    const right = row.display_name ? button(`✓ ${row.display_name}`, () => keep([row.display_name]), { "aria-label": `It is ${row.display_name}` }) : "";
     answer.replaceChildren(right, field, button("Keep", save, { "aria-label": `Keep the genres of ${titleOf(row)}` }));
   }
 
@@ -104,7 +104,7 @@ export class TeachView {
 
   #count() {
     const before = session.fields.counts.corrected;
-    this.progress.textContent = `${this.kept.size} of ${this.total} said here, ${counted(before, "correction")} in all.`;
+    this.progress.textContent = `${this.kept.size} of ${this.total} corrected here, ${counted(before, "correction")} in all.`;
     this.progress.hidden = !this.total;
   }
 

@@ -135,12 +135,14 @@ function makeRow() {
   }));
   cells.label.append(tag);
   cells.probability.append(bar, number);
-  row.parts = { cover, dot, name, bar, number, cells };
+  const agreement = [element("span", { className: "sign" }), element("span", { className: "word" })];
+  cells.agreement.append(...agreement);
+  row.parts = { cover, dot, name, bar, number, agreement, cells };
   return row;
 }
 
 function fillRow(made, row) {
-  const { cover, dot, name, bar, number, cells } = made.parts;
+  const { cover, dot, name, bar, number, agreement, cells } = made.parts;
   showCover(cover, row);
   cells.artist.textContent = row.artist ?? "";
   cells.title.textContent = titleOf(row);
@@ -153,7 +155,8 @@ function fillRow(made, row) {
   bar.style.setProperty("--share", row.probability ?? 0);
   number.textContent = row.probability === null ? "" : percent(row.probability);
   const [sign, word] = AGREEMENTS[row.agreement];
-  cells.agreement.textContent = `${sign} ${word}`;
+  agreement[0].textContent = sign;
+  agreement[1].textContent = word;
   cells.agreement.dataset.agreement = row.agreement;
   cells.duration.textContent = row.duration_seconds === null ? "" : clock(row.duration_seconds);
   made.classList.toggle("gone", row.is_missing);
