@@ -43,7 +43,7 @@ function bodyOf(fields) {
   const precision = fields.get("precision");
   return {
     ...chosen, mode: fields.get("mode"), by_album: fields.has("by-album"), top: Number(fields.get("top")),
-    min_precision: precision === "" ? null : Number(precision) / 100, depth: fields.get("depth"), profile: fields.get("profile"),
+    min_precision: precision === "" ? null : Number(precision) / 100, profile: fields.get("profile"),
   };
 }
 
@@ -66,7 +66,6 @@ function options() {
   return [
     labelled("Share of proposals that has to be right, in %", precision),
     labelled("Most genres a file", top),
-    labelled("Genres", select("depth", [["all", "as the model names them"], ["1", "wide ones only"], ["2", "narrow ones"]])),
     labelled("Player", select("profile", profiles.map((name) => [name, name]))),
     element("label", { className: "radio" }, album, element("span", {}, "The same genre for all tracks of an album")),
   ];
