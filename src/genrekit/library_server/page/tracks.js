@@ -148,7 +148,7 @@ function fillRow(made, row) {
   cells.title.textContent = titleOf(row);
   cells.album.textContent = row.album ?? "";
   cells.tag.textContent = row.tags.join(", ");
-  cells.tag.classList.toggle("placeholder", row.is_placeholder);
+  cells.tag.classList.toggle("placeholder", Boolean(row.is_placeholder));
   dot.style.background = row.label ? session.colour(row.label) : "transparent";
   name.textContent = row.correction ? `${row.correction.join(", ")} ✎` : row.display_name ?? (row.error ? "failed" : "–");
   name.parentElement.title = row.error ?? row.warnings.join("; ");

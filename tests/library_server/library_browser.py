@@ -1,0 +1,46 @@
+"""The page of a library in Chromium, for its tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from browser import WAIT_MS, opened
+from library_serving import LibraryServer
+
+SIZES = {1280: 800, 390: 800}
+
+
+@contextmanager
+def library_page(
+    browser: object, server: LibraryServer, view: str = "tracks", **options: object
+) -> Iterator[object]:
+    """Open a view of the page as a user does who has the printed address; nothing may go wrong."""
+    options = {"viewport": {"width": 1280, "height": 800}, **options}
+    with opened(browser, server.opened, **options) as (page, seen):
+        seen.refusals |= {404, 409}  # covers that are absent; what another reviewer changed
+        page.goto(f"{server.url}/#{view}")
+        yield page
+        seen.check()
+
+
+def expect(thing: object) -> object:
+    from playwright.sync_api import expect as of_playwright
+
+    return of_playwright(thing)
+
+
+def rows(page: object) -> object:
+    """Return the shown rows of the table of tracks."""
+    return page.locator("#table .row-of-table:not([hidden])")
+
+
+def lines(page: object) -> object:
+    """Return the shown lines of the plan."""
+    return page.locator("#plan-table .line:not([hidden])")
+
+
+def wait_for_player(page: object, condition: str) -> None:
+    """Wait for an expression of JavaScript about the page's player."""
+    handle = page.query_selector("#player")
+    page.wait_for_function(f"(player) => {condition}", arg=handle, timeout=WAIT_MS)

@@ -1,0 +1,128 @@
+"""The page of a library in a real browser: scan, filter, play, look at a track and at the map."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import eight_formats
+import pytest
+from browser import chromium
+from eight_formats import FILES, SCRIPT
+from library_browser import expect, library_page, rows, wait_for_player
+from library_serving import LibraryServer, scanned, start
+
+pytestmark = pytest.mark.flaky(reruns=2)  # Chromium itself may crash or hang
+
+
+@pytest.fixture(scope="module")
+def running_browser() -> Iterator[Callable[[], object]]:
+    with chromium("--autoplay-policy=no-user-gesture-required") as running:
+        yield running
+
+
+@pytest.fixture
+def browser(running_browser: Callable[[], object]) -> object:
+    return running_browser()
+
+
+@pytest.fixture(scope="module")
+def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("page")
+    eight_formats.make(folder / "music")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(music: Path) -> Iterator[LibraryServer]:
+    running = start(scanned(music, model=None))
+    yield running
+    running.stop()
+
+
+def test_an_empty_library_says_what_to_do_and_is_scanned(
+    browser: object, music: Path, serve: Callable[..., LibraryServer], tmp_path: Path
+) -> None:
+    server = serve(tmp_path / "empty.sqlite3")
+    with library_page(browser, server) as page:
+        expect(page.locator("#empty")).to_contain_text("This library is empty")
+        page.fill("#empty-folder", str(music / "music"))
+        page.locator("#empty form .primary").click()
+        expect(page.locator("#track-count")).to_have_text("8 tracks")
+        expect(rows(page)).to_have_count(len(FILES))
+        expect(page.locator("#empty")).to_be_hidden()
+        page.goto(f"{server.url}/#scan")
+        expect(page.locator(".job")).to_contain_text("done, 8 of 8 files")
+
+
+def test_sorted_filtered_and_searched_by_keyboard(browser: object, server: LibraryServer) -> None:
+    with library_page(browser, server) as page:
+        titles = rows(page).locator(".c-title")
+        expect(titles).to_have_count(8)
+        page.locator("#table").focus()
+        page.keyboard.press("2")
+        expect(page.locator("[aria-sort=ascending]")).to_have_text("Title")
+        expect(page.locator("[aria-rowindex='2'] .c-title")).to_have_text(SCRIPT)
+        page.keyboard.press("2")
+        expect(page.locator("[aria-rowindex='2'] .c-title")).to_have_text("Sixth Sense")
+        page.keyboard.press("/")
+        page.keyboard.type("houses bo")
+        expect(page.locator("#track-count")).to_have_text("3 tracks")
+        expect(rows(page)).to_have_count(3)
+        page.locator("#kind-missing").click()
+        expect(page.locator("#track-count")).to_have_text("1 track")
+        expect(rows(page)).to_contain_text("Fifth Floor")
+        page.locator("#clear").click()
+        expect(rows(page)).to_have_count(8)
+        assert page.title() == "Tracks · genrekit library", "no tag ran as a script"
+
+
+def test_every_format_is_played(browser: object, server: LibraryServer) -> None:
+    with library_page(browser, server) as page:
+        expect(rows(page)).to_have_count(8)
+        page.locator("#table").focus()
+        for _ in FILES:
+            page.keyboard.press(" ")
+            wait_for_player(page, "!player.paused && player.duration > 3.5")
+            page.keyboard.press("ArrowDown")
+        page.keyboard.press("p")
+        wait_for_player(page, "player.paused")
+        expect(page.locator("#sound-title")).to_contain_text("Cy")
+
+
+def test_a_track_with_its_timeline_and_evidence(browser: object, server: LibraryServer) -> None:
+    with library_page(browser, server) as page:
+        page.locator(".row-of-table", has_text="First Light").click()
+        expect(page.locator("#track-title")).to_be_focused()
+        expect(page.locator("#track-answer li")).to_have_count(5)
+        expect(page.locator("#track-facts")).to_contain_text("Who says what")
+        expect(page.locator("#stage-note")).to_contain_text("0:00")
+        expect(page.locator("#track-cover img")).to_be_visible()
+        page.locator("#stage").focus()
+        page.keyboard.press("PageUp")
+        wait_for_player(page, "Math.abs(player.currentTime - 4) < 0.2")
+        page.locator("#evidence").click()
+        expect(page.locator("#stage-note")).to_contain_text("Orange supports")
+        page.keyboard.press("Escape")
+        expect(page.locator("#track")).to_be_hidden()
+
+
+def test_a_lasso_on_the_map_chooses_tracks(browser: object, server: LibraryServer) -> None:
+    with library_page(browser, server, "map") as page:
+        expect(page.locator("#map-note")).to_have_text("8 tracks")
+        page.locator("#map-lasso").click()
+        box = page.locator("#map-canvas").bounding_box()
+        corners = [(2, 2), (box["width"] - 2, 2), (box["width"] / 2, box["height"] - 2)]
+        page.mouse.move(box["x"] + 2, box["y"] + box["height"] - 2)
+        page.mouse.down()
+        for x, y in corners:
+            page.mouse.move(box["x"] + x, box["y"] + y, steps=4)
+        page.mouse.up()
+        expect(page.locator("#track-count")).to_contain_text("chosen on the map")
+        found = page.evaluate("document.querySelector('#table').getAttribute('aria-rowcount')")
+        assert 1 < int(found) <= 9
+        page.keyboard.press("?")
+        expect(page.locator("dialog")).to_contain_text("accept the whole album")
+        page.keyboard.press("Escape")
+        page.locator("#clear").click()
+        expect(page.locator("#track-count")).to_have_text("8 tracks")

@@ -1,0 +1,126 @@
+"""A plan in a real browser, from the proposal to the undo, by one reviewer and by two."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import eight_formats
+import pytest
+from browser import chromium
+from library_browser import expect, library_page, lines
+from library_serving import LibraryServer, scanned
+
+from genrekit.tags import formats
+
+pytestmark = pytest.mark.flaky(reruns=2)  # Chromium itself may crash or hang
+
+
+@pytest.fixture(scope="module")
+def running_browser() -> Iterator[Callable[[], object]]:
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture
+def browser(running_browser: Callable[[], object]) -> object:
+    return running_browser()
+
+
+@pytest.fixture
+def server(tmp_path: Path, serve: Callable[..., LibraryServer]) -> LibraryServer:
+    eight_formats.make(tmp_path / "music")
+    return serve(scanned(tmp_path, model=None))
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted((folder / "music").iterdir())
+    }
+
+
+def genres(folder: Path, name: str) -> tuple[str, ...]:
+    return formats.read(folder / "music" / name).genres
+
+
+def propose(page: object) -> None:
+    """Plan for every file without a genre, however unsure."""
+    page.locator("#plan-form summary").click()
+    page.fill("#plan-precision", "1")
+    page.locator("#plan-form .primary").click()
+    expect(lines(page)).to_have_count(4)
+
+
+def press(page: object, key: str, tab: str, count: int) -> None:
+    """Decide by a key; wait until the summary counts it."""
+    page.keyboard.press(key)
+    expect(page.locator(f"#tab-{tab}")).to_contain_text(str(count))
+
+
+def test_from_the_proposal_to_the_undo(
+    browser: object, server: LibraryServer, tmp_path: Path
+) -> None:
+    before = hashes(tmp_path)
+    with library_page(browser, server, "review") as page:
+        propose(page)
+        page.locator("#plan-table").focus()
+        press(page, "r", "rejected", 1)
+        press(page, "a", "accepted", 1)
+        page.keyboard.press("e")
+        page.fill("#dialog-genre", "Polka")
+        page.keyboard.press("Enter")
+        page.locator("#dialog .primary").click()
+        expect(page.locator("#tab-accepted")).to_contain_text("2")
+        page.fill("#accept-above", "0")
+        page.locator("#accept-all").click()
+        expect(page.locator("#plan-apply")).to_have_text("Apply 3 changes")
+        assert hashes(tmp_path) == before, "nothing is written before it is confirmed"
+        page.locator("#plan-apply").click()
+        expect(page.locator("dialog")).to_contain_text("Write genres into 3 files?")
+        page.locator("dialog .primary").click()
+        expect(page.locator("#tab-applied")).to_contain_text("3")
+        after = hashes(tmp_path)
+        changed = {name for name in before if after[name] != before[name]}
+        assert len(changed) == 3
+        assert changed < {"two.mp3", "three.ogg", "five.m4a", "seven.aiff"}
+        assert sum("Polka" in genres(tmp_path, name) for name in changed) == 1
+        page.locator("#written-undo button").first.click()
+        page.locator("dialog .primary").click()
+        expect(page.locator("#notice")).not_to_be_hidden()
+        assert hashes(tmp_path) == before
+
+
+def test_a_second_reviewer_is_shown_what_the_first_did(
+    browser: object, server: LibraryServer
+) -> None:
+    with library_page(browser, server, "review") as first:
+        propose(first)
+        with library_page(browser, server, "review") as second:
+            expect(lines(second)).to_have_count(4)
+            first.locator("#plan-table").focus()
+            press(first, "a", "accepted", 1)
+            second.locator(".line .rejected").first.click()
+            expect(second.locator("#notice")).to_contain_text("Somebody else changed the plan")
+            expect(second.locator("#tab-accepted")).to_have_text("Accepted 1")
+            expect(second.locator(".line .accepted").first).to_have_attribute(
+                "aria-pressed", "true"
+            )
+
+
+def test_read_only_shows_no_way_to_write(
+    browser: object, server: LibraryServer, tmp_path: Path, serve: Callable[..., LibraryServer]
+) -> None:
+    server.stop()
+    reading = serve(tmp_path / "library.sqlite3", "--read-only")
+    with library_page(browser, reading) as page:
+        expect(page.locator("#track-count")).to_have_text("8 tracks")
+        expect(page.locator("#plan-these")).to_be_hidden()
+        page.locator(".row-of-table").first.click()
+        expect(page.locator("#track-facts")).to_contain_text("Correction")
+        expect(page.locator("#track-genre")).to_have_count(0)
+        page.goto(f"{reading.url}/#review")
+        expect(page.locator("#review")).to_contain_text("open to read only")
+        page.goto(f"{reading.url}/#scan")
+        expect(page.locator("#scan-folder")).to_be_hidden()
