@@ -23,7 +23,7 @@ export function ask({ title, content = [], yes, value = () => true, isDangerous 
   });
 }
 
-/** A field that takes genres one after another; names are completed. `.names` are those that it holds. */
+/** A field that takes genres one after another; names are completed. `names()` gives those that it holds. */
 export function genreField(id, names) {
   const chosen = [...names];
   const boxes = element("ul", { className: "boxes", "aria-label": "Genres" });
@@ -54,19 +54,17 @@ export function genreField(id, names) {
   show();
   const field = element("div", { className: "genre-field" }, boxes, element("label", { htmlFor: id, className: "unseen" },
     "Add a genre"), input);
-  return Object.assign(field, {
-    input,
-    get names() {
-      add();
-      return [...chosen];
-    },
-  });
+  const all = () => {
+    add();
+    return [...chosen];
+  };
+  return Object.assign(field, { input, names: all });
 }
 
 /** Ask for genres; resolves to the names, or to null. */
 export function askGenres(title, names) {
   const field = genreField("dialog-genre", names);
-  const answer = ask({ title, content: [field], yes: "Save", value: () => field.names });
+  const answer = ask({ title, content: [field], yes: "Save", value: field.names });
   field.input.focus();
   return answer;
 }

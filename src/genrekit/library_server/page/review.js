@@ -6,7 +6,7 @@ import { button, byId, counted, element, titleOf } from "./elements.js";
 import { jobs, showJobs } from "./jobs.js";
 import { albumOf, fillLine, makeLine, reviewHead } from "./lines.js";
 import { planForm } from "./plan_form.js";
-import { attempt, notify, session } from "./session.js";
+import { notify, session } from "./session.js";
 import { Transactions } from "./transactions.js";
 import { Windowed } from "./windowed.js";
 
@@ -19,6 +19,7 @@ export class ReviewView {
   constructor(onOpen, onPlay, onWritten) {
     Object.assign(this, { onOpen, onPlay, onWritten });
     this.plan = null;
+    this.changes = Promise.resolve();
     this.decision = "all";
     this.transactions = new Transactions((job) => this.#written(job));
     this.jobs = element("ul", { className: "plain jobs" });
@@ -35,10 +36,12 @@ export class ReviewView {
   }
 
   async refresh() {
-    await attempt(async () => {
+    try {
       this.#use(await get("plan", { offset: 0, limit: 1, decision: this.decision }));
       if (this.plan.state !== "none") await this.table.reload();
-    });
+    } catch (error) {
+      notify(error.message, true);
+    }
   }
 
   #build() {
@@ -47,7 +50,7 @@ export class ReviewView {
     const table = element("div", { id: "plan-table", className: "windowed plan" });
     this.form = element("div", { className: "scrolls" });
     this.reviewing = element("div", { className: "reviewing" }, this.summary, this.reasons, table);
-    byId("review").append(this.jobs, this.form, this.reviewing);
+    byId("review").append(this.jobs, this.form, this.reviewing, this.transactions.section);
     this.table = new Windowed(table, "Plan", reviewHead(), {
       fetch: (offset, limit, signal) => this.#fetch(offset, limit, signal),
       make: () => makeLine(this.#actions()),
@@ -75,7 +78,7 @@ export class ReviewView {
 
   #showForm() {
     if (session.isReadOnly) this.form.replaceChildren(element("p", {}, "There is no plan, and this library is open to read only."));
-    else this.form.replaceChildren(planForm(() => this.refresh()), this.transactions.section);
+    else this.form.replaceChildren(planForm(() => this.refresh()));
   }
 
   /** Ask anew which tracks, as the table shows others now. */
@@ -140,8 +143,14 @@ export class ReviewView {
     if (names?.length) await this.#change("PATCH", "plan", { decisions: [{ id: line.id, new: names, decision: "accepted" }] });
   }
 
-  /** Change the plan; where another reviewer was quicker, show what is true now and say so. */
-  async #change(method, path, body) {
+  /** Change the plan once the changes before have come through. */
+  #change(method, path, body) {
+    this.changes = this.changes.then(() => this.#send(method, path, body));
+    return this.changes;
+  }
+
+  /** Where another reviewer was quicker, show what is true now and say so. */
+  async #send(method, path, body) {
     try {
       await send(method, path, { ...body, revision: this.plan.revision });
       notify("");
@@ -174,6 +183,7 @@ export class ReviewView {
     notify(job.messages.at(-1) ?? `${job.title}: ${job.state}`, job.state === "failed");
     await this.refresh();
     await this.transactions.refresh();
+    this.transactions.section.open = true;
     this.onWritten();
   }
 
@@ -189,8 +199,9 @@ export class ReviewView {
     if (event.ctrlKey || event.metaKey || event.altKey || event.target !== this.table.place || !line) return;
     const decision = { a: "accepted", r: "rejected", o: "open" }[event.key];
     if (decision && this.#actions().isOpen()) {
-      const next = this.decision === "all" || this.decision === decision ? this.table.active + 1 : this.table.active;
-      this.#decide([line], decision).then(() => this.table.activate(next));
+      this.#decide([line], decision);
+      this.table.update(new Map([[line.id, { ...line, decision }]]));
+      this.table.activate(this.table.active + 1);
     } else if (event.key === "e" && this.#actions().isOpen()) this.#edit(line);
     else if (event.key === "A" && this.#actions().isOpen()) this.#decideAlbum(line, "accepted");
     else if (event.key === "Enter") this.onOpen(rowOf(line));

@@ -21,7 +21,7 @@ class Session extends EventTarget {
   }
 
   get isEmpty() {
-    return this.fields.counts.all === 0 && !this.fields.counts.gone;
+    return !this.fields.counts.all && !this.fields.counts.gone;
   }
 
   colour(label) {

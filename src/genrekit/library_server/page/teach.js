@@ -79,7 +79,7 @@ export class TeachView {
       this.onChange(changed);
     });
     const save = () => {
-      const { names } = field;
+      const names = field.names();
       if (names.length) keep(names);
       else field.input.focus();
     };

@@ -20,8 +20,8 @@ export class TrackPanel {
     this.stage = new StageView();
     this.row = null;
     byId("track-close").addEventListener("click", () => this.close());
-    byId("track").addEventListener("keydown", (event) => {
-      if (event.key === "Escape") this.close();
+    document.addEventListener("keydown", (event) => {
+      if (event.key === "Escape" && this.row && !byId("dialog").open) this.close();
     });
   }
 
@@ -70,7 +70,7 @@ export class TrackPanel {
       return section;
     }
     const field = genreField("track-genre", names);
-    const save = () => this.#change(track, "PUT", { genres: field.names });
+    const save = () => this.#change(track, "PUT", { genres: field.names() });
     section.append(
       element("p", { className: "note" }, "What you say here is kept as a label. It teaches the model; it writes no file."), field,
       element("div", { className: "row" }, button("Keep", save, { className: "primary" }),

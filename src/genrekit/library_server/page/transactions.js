@@ -10,15 +10,16 @@ export class Transactions {
   /** onDone gets the job that has undone something. */
   constructor(onDone) {
     this.onDone = onDone;
-    this.list = element("ul", { className: "plain" });
-    this.section = element("div", { className: "card" }, element("h2", {}, "Written so far"), this.list);
-    this.section.hidden = true;
+    this.list = element("ul", { className: "plain", id: "written" });
+    this.summary = element("summary");
+    this.section = element("details", { className: "written", hidden: true }, this.summary, this.list);
   }
 
   async refresh() {
     await attempt(async () => {
       const { transactions } = await get("transactions");
       this.section.hidden = !transactions.length;
+      this.summary.textContent = `Written ${counted(transactions.length, "time")}`;
       this.list.replaceChildren(...transactions.map((transaction) => this.#item(transaction)));
     });
   }

@@ -15,6 +15,7 @@ export class Windowed {
   #spare = [];
   #pending = null;
   #isLate = false;
+  #isStale = false;
 
   constructor(place, label, head, source) {
     this.place = place;
@@ -31,7 +32,7 @@ export class Windowed {
     new ResizeObserver(() => this.show()).observe(place);
   }
 
-  /** Forget what was fetched; keep the place, or go to the top. */
+  /** Fetch anew; what is shown stays until that has come. Keep the place, or go to the top. */
   async reload({ toTop = false } = {}) {
     this.#pending?.abort();
     this.#pending = null;
@@ -39,7 +40,7 @@ export class Windowed {
       this.active = 0;
       this.place.scrollTop = 0;
     }
-    this.#blocks.clear();
+    this.#isStale = true;
     await this.#fetch(this.#wantedBlock());
   }
 
@@ -172,6 +173,8 @@ export class Windowed {
       const { total, rows } = await this.source.fetch(block * BLOCK, BLOCK, control.signal);
       if (this.#pending !== pending) return;
       this.#pending = null;
+      if (this.#isStale) this.#blocks.clear();
+      this.#isStale = false;
       this.#blocks.set(block, rows);
       this.total = total;
       this.active = Math.max(0, Math.min(this.active, total - 1));
