@@ -6,7 +6,9 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import eight_formats
 import pytest
+from browser import chromium
 from library_serving import LibraryServer, scanned, start
 
 from genrekit import demo
@@ -49,3 +51,31 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., LibraryServer]]:
     for server in servers:
         server.stop()
     shutil.rmtree(tmp_path, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def eight(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with music in eight formats, and its library; tests give back what they change."""
+    folder = tmp_path_factory.mktemp("eight")
+    eight_formats.make(folder / "music")
+    scanned(folder, model=None)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def page_server(eight: Path) -> Iterator[LibraryServer]:
+    """One server for the tests of the page."""
+    server = start(eight / "library.sqlite3")
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def running_browser() -> Iterator[Callable[[], object]]:
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture
+def browser(running_browser: Callable[[], object]) -> object:
+    return running_browser()

@@ -2,51 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-import eight_formats
 import pytest
-from browser import chromium
 from eight_formats import FILES, SCRIPT
 from library_browser import expect, library_page, rows, wait_for_player
-from library_serving import LibraryServer, scanned, start
+from library_serving import LibraryServer
 
 pytestmark = pytest.mark.flaky(reruns=2)  # Chromium itself may crash or hang
 
 
-@pytest.fixture(scope="module")
-def running_browser() -> Iterator[Callable[[], object]]:
-    with chromium("--autoplay-policy=no-user-gesture-required") as running:
-        yield running
-
-
-@pytest.fixture
-def browser(running_browser: Callable[[], object]) -> object:
-    return running_browser()
-
-
-@pytest.fixture(scope="module")
-def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("page")
-    eight_formats.make(folder / "music")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def server(music: Path) -> Iterator[LibraryServer]:
-    running = start(scanned(music, model=None))
-    yield running
-    running.stop()
-
-
 def test_an_empty_library_says_what_to_do_and_is_scanned(
-    browser: object, music: Path, serve: Callable[..., LibraryServer], tmp_path: Path
+    browser: object, eight: Path, serve: Callable[..., LibraryServer], tmp_path: Path
 ) -> None:
     server = serve(tmp_path / "empty.sqlite3")
-    with library_page(browser, server) as page:
+    with library_page(browser, page_server) as page:
         expect(page.locator("#empty")).to_contain_text("This library is empty")
-        page.fill("#empty-folder", str(music / "music"))
+        page.fill("#empty-folder", str(eight / "music"))
         page.locator("#empty form .primary").click()
         expect(page.locator("#track-count")).to_have_text("8 tracks")
         expect(rows(page)).to_have_count(len(FILES))
@@ -55,8 +28,8 @@ def test_an_empty_library_says_what_to_do_and_is_scanned(
         expect(page.locator(".job")).to_contain_text("done, 8 of 8 files")
 
 
-def test_sorted_filtered_and_searched_by_keyboard(browser: object, server: LibraryServer) -> None:
-    with library_page(browser, server) as page:
+def test_sorted_filtered_and_searched_by_keyboard(browser: object, page_server: LibraryServer) -> None:
+    with library_page(browser, page_server) as page:
         titles = rows(page).locator(".c-title")
         expect(titles).to_have_count(8)
         page.locator("#table").focus()
@@ -77,8 +50,8 @@ def test_sorted_filtered_and_searched_by_keyboard(browser: object, server: Libra
         assert page.title() == "Tracks · genrekit library", "no tag ran as a script"
 
 
-def test_every_format_is_played(browser: object, server: LibraryServer) -> None:
-    with library_page(browser, server) as page:
+def test_every_format_is_played(browser: object, page_server: LibraryServer) -> None:
+    with library_page(browser, page_server) as page:
         expect(rows(page)).to_have_count(8)
         page.locator("#table").focus()
         for _ in FILES:
@@ -90,8 +63,8 @@ def test_every_format_is_played(browser: object, server: LibraryServer) -> None:
         expect(page.locator("#sound-title")).to_contain_text("Cy")
 
 
-def test_a_track_with_its_timeline_and_evidence(browser: object, server: LibraryServer) -> None:
-    with library_page(browser, server) as page:
+def test_a_track_with_its_timeline_and_evidence(browser: object, page_server: LibraryServer) -> None:
+    with library_page(browser, page_server) as page:
         page.locator(".row-of-table", has_text="First Light").click()
         expect(page.locator("#track-title")).to_be_focused()
         expect(page.locator("#track-answer li")).to_have_count(5)
@@ -107,8 +80,8 @@ def test_a_track_with_its_timeline_and_evidence(browser: object, server: Library
         expect(page.locator("#track")).to_be_hidden()
 
 
-def test_a_lasso_on_the_map_chooses_tracks(browser: object, server: LibraryServer) -> None:
-    with library_page(browser, server, "map") as page:
+def test_a_lasso_on_the_map_chooses_tracks(browser: object, page_server: LibraryServer) -> None:
+    with library_page(browser, page_server, "map") as page:
         expect(page.locator("#map-note")).to_have_text("8 tracks")
         page.locator("#map-lasso").click()
         box = page.locator("#map-canvas").bounding_box()
@@ -126,3 +99,64 @@ def test_a_lasso_on_the_map_chooses_tracks(browser: object, server: LibraryServe
         page.keyboard.press("Escape")
         page.locator("#clear").click()
         expect(page.locator("#track-count")).to_have_text("8 tracks")
+
+
+def test_a_correction_is_asked_for_kept_and_taken_back(
+    browser: object, page_server: LibraryServer
+) -> None:
+    with library_page(browser, page_server, "teach") as page:
+        expect(page.locator("#teach")).to_contain_text("would teach most")
+        card = page.locator("li.teach").first
+        card.locator("input").fill("Polka")
+        card.get_by_role("button", name="Keep the genres").click()
+        expect(card).to_contain_text("✓ Polka")
+        expect(page.locator("#teach")).to_contain_text("1 correction in all")
+        page.goto(f"{page_server.url}/#tracks")
+        page.locator("#kind-corrected").click()
+        expect(rows(page)).to_have_count(1)
+        expect(rows(page)).to_contain_text("Polka")
+        rows(page).click()
+        page.get_by_role("button", name="Take back").click()
+        expect(page.locator("#track-facts .box", has_text="Polka")).to_have_count(0)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_serious_finding_of_axe(
+    browser: object, page_server: LibraryServer, width: int, scheme: str
+) -> None:
+    options = {"viewport": {"width": width, "height": 800}, "color_scheme": scheme}
+    with library_page(browser, page_server, **options) as page:
+        expect(rows(page)).to_have_count(8)
+        for view in ("tracks", "map", "review", "teach", "scan"):
+            page.goto(f"{page_server.url}/#{view}")
+            expect(page.locator(f"#{view}")).to_be_visible()
+            page.wait_for_load_state("networkidle")
+            check_with_axe(page, width, view)
+        page.goto(f"{page_server.url}/#tracks")
+        rows(page).first.click()
+        expect(page.locator("#track-facts")).to_contain_text("Sounds like")
+        check_with_axe(page, width, "track")
+        page.keyboard.press("Escape")
+        page.keyboard.press("?")
+        check_with_axe(page, width, "help")
+
+
+def test_axe_finds_nothing_serious_in_the_table(
+    browser: object, page_server: LibraryServer
+) -> None:
+    with library_page(browser, page_server, color_scheme="dark") as page:
+        rows(page).first.click()
+        expect(page.locator("#track-facts")).to_contain_text("Who says what")
+        check_with_axe(page, 1280, "track")
+
+
+def check_with_axe(page: object, width: int, view: str) -> None:
+    """No serious finding, and nothing reaches over the edge."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    results = axe.Axe().run(page).response
+    assert results["passes"], "axe looked at something"
+    bad = [found for found in results["violations"] if found["impact"] in ("serious", "critical")]
+    assert [(view, found["id"], found["nodes"][0]["html"]) for found in bad] == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width, view

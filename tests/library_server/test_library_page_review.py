@@ -3,35 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-import eight_formats
 import pytest
-from browser import chromium
 from library_browser import expect, library_page, lines
-from library_serving import LibraryServer, scanned
+from library_serving import LibraryServer
 
 from genrekit.tags import formats
 
 pytestmark = pytest.mark.flaky(reruns=2)  # Chromium itself may crash or hang
-
-
-@pytest.fixture(scope="module")
-def running_browser() -> Iterator[Callable[[], object]]:
-    with chromium() as running:
-        yield running
-
-
-@pytest.fixture
-def browser(running_browser: Callable[[], object]) -> object:
-    return running_browser()
-
-
-@pytest.fixture
-def server(tmp_path: Path, serve: Callable[..., LibraryServer]) -> LibraryServer:
-    eight_formats.make(tmp_path / "music")
-    return serve(scanned(tmp_path, model=None))
 
 
 def hashes(folder: Path) -> dict[str, str]:
@@ -59,11 +40,18 @@ def press(page: object, key: str, tab: str, count: int) -> None:
     expect(page.locator(f"#tab-{tab}")).to_contain_text(str(count))
 
 
+def drop(page: object) -> None:
+    """Forget the plan, so that the next test begins with none."""
+    page.locator("#plan-drop").click()
+    page.locator("#dialog .primary").click()
+    expect(page.locator("#plan-form")).to_be_visible()
+
+
 def test_from_the_proposal_to_the_undo(
-    browser: object, server: LibraryServer, tmp_path: Path
+    browser: object, page_server: LibraryServer, eight: Path
 ) -> None:
-    before = hashes(tmp_path)
-    with library_page(browser, server, "review") as page:
+    before = hashes(eight)
+    with library_page(browser, page_server, "review") as page:
         propose(page)
         page.locator("#plan-table").focus()
         press(page, "r", "rejected", 1)
@@ -76,29 +64,30 @@ def test_from_the_proposal_to_the_undo(
         page.fill("#accept-above", "0")
         page.locator("#accept-all").click()
         expect(page.locator("#plan-apply")).to_have_text("Apply 3 changes")
-        assert hashes(tmp_path) == before, "nothing is written before it is confirmed"
+        assert hashes(eight) == before, "nothing is written before it is confirmed"
         page.locator("#plan-apply").click()
         expect(page.locator("dialog")).to_contain_text("Write genres into 3 files?")
         page.locator("dialog .primary").click()
         expect(page.locator("#tab-applied")).to_contain_text("3")
-        after = hashes(tmp_path)
+        after = hashes(eight)
         changed = {name for name in before if after[name] != before[name]}
         assert len(changed) == 3
         assert changed < {"two.mp3", "three.ogg", "five.m4a", "seven.aiff"}
-        found = {name: genres(tmp_path, name) for name in changed}
+        found = {name: genres(eight, name) for name in changed}
         assert sum("Polka" in names for names in found.values()) == 1, found
         page.locator("#written button").first.click()
         page.locator("dialog .primary").click()
         expect(page.locator("#notice")).not_to_be_hidden()
-        assert hashes(tmp_path) == before
+        assert hashes(eight) == before
+        drop(page)
 
 
 def test_a_second_reviewer_is_shown_what_the_first_did(
-    browser: object, server: LibraryServer
+    browser: object, page_server: LibraryServer
 ) -> None:
-    with library_page(browser, server, "review") as first:
+    with library_page(browser, page_server, "review") as first:
         propose(first)
-        with library_page(browser, server, "review") as second:
+        with library_page(browser, page_server, "review") as second:
             expect(lines(second)).to_have_count(4)
             first.locator("#plan-table").focus()
             press(first, "a", "accepted", 1)
@@ -108,13 +97,13 @@ def test_a_second_reviewer_is_shown_what_the_first_did(
             expect(second.locator(".line .accepted").first).to_have_attribute(
                 "aria-pressed", "true"
             )
+        drop(first)
 
 
 def test_read_only_shows_no_way_to_write(
-    browser: object, server: LibraryServer, tmp_path: Path, serve: Callable[..., LibraryServer]
+    browser: object, eight: Path, serve: Callable[..., LibraryServer]
 ) -> None:
-    server.stop()
-    reading = serve(tmp_path / "library.sqlite3", "--read-only")
+    reading = serve(eight / "library.sqlite3", "--read-only")
     with library_page(browser, reading) as page:
         expect(page.locator("#track-count")).to_have_text("8 tracks")
         expect(page.locator("#plan-these")).to_be_hidden()
