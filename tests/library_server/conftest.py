@@ -8,9 +8,9 @@ from pathlib import Path
 
 import eight_formats
 import pytest
-from browser import chromium
 from library_serving import LibraryServer, scanned, start
 
+from browser import chromium
 from genrekit import demo
 
 

@@ -1,4 +1,4 @@
-"""Music in eight formats, by the program ffmpeg, with tags of all kinds, for the tests of the page."""
+"""Music in eight formats, by the program ffmpeg, with tags of all kinds."""
 
 from __future__ import annotations
 
@@ -23,7 +23,11 @@ FILES = {  # name: made track, artist, title, album, genre
     "seven.aiff": ("drums", "Cy", "Seventh Sea", "Water", ""),
     "eight.wma": ("guitar", "Cy", "Eighth Wave", "Water", "Metal"),
 }
-_CODERS = {".opus": ["-c:a", "libopus"], ".ogg": ["-c:a", "libvorbis"], ".aiff": ["-write_id3v2", "1"]}
+_CODERS = {
+    ".opus": ["-c:a", "libopus"],
+    ".ogg": ["-c:a", "libvorbis"],
+    ".aiff": ["-write_id3v2", "1"],
+}
 
 
 def make(folder: Path) -> None:

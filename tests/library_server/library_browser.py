@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from browser import WAIT_MS, opened
 from library_serving import LibraryServer
 
-SIZES = {1280: 800, 390: 800}
+from browser import WAIT_MS, opened
 
 
 @contextmanager

@@ -17,7 +17,7 @@ def test_an_empty_library_says_what_to_do_and_is_scanned(
     browser: object, eight: Path, serve: Callable[..., LibraryServer], tmp_path: Path
 ) -> None:
     server = serve(tmp_path / "empty.sqlite3")
-    with library_page(browser, page_server) as page:
+    with library_page(browser, server) as page:
         expect(page.locator("#empty")).to_contain_text("This library is empty")
         page.fill("#empty-folder", str(eight / "music"))
         page.locator("#empty form .primary").click()
@@ -28,7 +28,9 @@ def test_an_empty_library_says_what_to_do_and_is_scanned(
         expect(page.locator(".job")).to_contain_text("done, 8 of 8 files")
 
 
-def test_sorted_filtered_and_searched_by_keyboard(browser: object, page_server: LibraryServer) -> None:
+def test_sorted_filtered_and_searched_by_keyboard(
+    browser: object, page_server: LibraryServer
+) -> None:
     with library_page(browser, page_server) as page:
         titles = rows(page).locator(".c-title")
         expect(titles).to_have_count(8)
@@ -63,7 +65,9 @@ def test_every_format_is_played(browser: object, page_server: LibraryServer) -> 
         expect(page.locator("#sound-title")).to_contain_text("Cy")
 
 
-def test_a_track_with_its_timeline_and_evidence(browser: object, page_server: LibraryServer) -> None:
+def test_a_track_with_its_timeline_and_evidence(
+    browser: object, page_server: LibraryServer
+) -> None:
     with library_page(browser, page_server) as page:
         page.locator(".row-of-table", has_text="First Light").click()
         expect(page.locator("#track-title")).to_be_focused()

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from browser import chromium
 from serving import Server, start, wait_for
 
+from browser import chromium
 from genrekit import demo
 
 
