@@ -78,7 +78,7 @@ def test_a_track_with_its_timeline_and_evidence(
         page.locator("#stage").focus()
         page.keyboard.press("PageUp")
         wait_for_player(page, "Math.abs(player.currentTime - 4) < 0.2")
-        page.locator("#evidence").click()
+        page.locator("#why").click()
         expect(page.locator("#stage-note")).to_contain_text("Orange supports")
         page.keyboard.press("Escape")
         expect(page.locator("#track")).to_be_hidden()
@@ -111,17 +111,17 @@ def test_a_correction_is_asked_for_kept_and_taken_back(
     with library_page(browser, page_server, "teach") as page:
         expect(page.locator("#teach")).to_contain_text("would teach most")
         card = page.locator("li.teach").first
-        card.locator("input").fill("Polka")
+        card.locator("input").fill("Ska")
         card.get_by_role("button", name="Keep the genres").click()
-        expect(card).to_contain_text("✓ Polka")
+        expect(card).to_contain_text("✓ Ska")
         expect(page.locator("#teach")).to_contain_text("1 correction in all")
         page.goto(f"{page_server.url}/#tracks")
         page.locator("#kind-corrected").click()
         expect(rows(page)).to_have_count(1)
-        expect(rows(page)).to_contain_text("Polka")
+        expect(rows(page)).to_contain_text("Ska")
         rows(page).click()
         page.get_by_role("button", name="Take back").click()
-        expect(page.locator("#track-facts .box", has_text="Polka")).to_have_count(0)
+        expect(page.locator("#track-facts .box", has_text="Ska")).to_have_count(0)
 
 
 @pytest.mark.full

@@ -17,8 +17,6 @@ from serving import Server, start
 
 from browser import WAIT_MS, ask_why, opened
 
-from browser import WAIT_MS, opened
-
 pytestmark = pytest.mark.flaky(reruns=2)  # Chromium itself may crash or hang
 
 

@@ -64,7 +64,7 @@ export class MapView {
     const counts = new Map();
     for (const index of map.labels) counts.set(index, (counts.get(index) ?? 0) + 1);
     const shown = [...counts].filter(([index]) => index >= 0).sort((a, b) => b[1] - a[1]);
-    byId("legend").replaceChildren(...shown.map(([index]) =>
+    byId("map-colours").replaceChildren(...shown.map(([index]) =>
       element("li", {}, genreTag(session.name(map.label_names[index]), session.colour(map.label_names[index])))));
   }
 

@@ -18,7 +18,7 @@ export class StageView {
       byId("stage").addEventListener(kind, (event) => event.key !== "Tab" && this.#take(), { capture: true });
     }
     byId("track-play").addEventListener("click", () => sound.toggle(this.row));
-    byId("evidence").addEventListener("click", () => this.#explain());
+    byId("why").addEventListener("click", () => this.#explain());
     byId("deciding").addEventListener("click", () => {
       this.#take();
       this.player.playPassages(this.#passages());
@@ -33,7 +33,7 @@ export class StageView {
     this.explanation = null;
     byId("evidence-canvas").hidden = true;
     byId("deciding").hidden = true;
-    byId("evidence").disabled = true;
+    byId("why").disabled = true;
     byId("stage").classList.add("empty-stage");
     this.#say("Analysing…");
     this.#showPlaying();
@@ -41,7 +41,7 @@ export class StageView {
       const timeline = await get(`tracks/${row.id}/timeline`);
       if (this.row !== row) return;
       this.timeline = timeline;
-      byId("evidence").disabled = false;
+      byId("why").disabled = false;
       byId("stage").classList.remove("empty-stage");
       this.#say(timeline.spans.map((span) => `${clock(span.start_seconds)} ${session.name(span.label)}`).join(", "));
     } catch (error) {
@@ -70,7 +70,7 @@ export class StageView {
 
   async #explain() {
     const { row } = this;
-    byId("evidence").disabled = true;
+    byId("why").disabled = true;
     this.#say("Taking parts of the music away to see which ones matter…");
     try {
       const explanation = await get(`tracks/${row.id}/explanation`);
