@@ -320,7 +320,7 @@ def _describe(error: BaseException) -> str:
 
 def _resident_bytes(pid: int | None) -> int:
     try:
-        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+        pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
     except (OSError, IndexError):
         return 0
     return pages * _page_bytes()

@@ -92,6 +92,6 @@ def limit_memory(path: Path) -> None:
     except ModuleNotFoundError:  # Windows
         return
     with suppress(OSError, ValueError, IndexError):
-        n_pages = int(Path("/proc/self/statm").read_text().split()[5])
+        n_pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[5])
         allowed = n_pages * resource.getpagesize() + _MEMORY_BYTES + path.stat().st_size
         resource.setrlimit(resource.RLIMIT_DATA, (allowed, resource.RLIM_INFINITY))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ from genrekit.files import write_beside
 from genrekit.library.query import LibraryEntry
 from genrekit.tables import csv_file
 
+# What Windows takes in no name, and the names that are devices there.
+_FORBIDDEN = re.compile(r'[\x00-\x1f<>:"/\\|?*]')
+_DEVICES = {"CON", "PRN", "AUX", "NUL"} | {f"{d}{n}" for d in ("COM", "LPT") for n in range(1, 10)}
 Written = tuple[int, list[Path]]
 _PLAIN = ("path", "label", "probability", "agreed_label", "disagrees", "genres", "artist")
 COLUMNS = (*_PLAIN, "album_artist", "album", "title", "duration_seconds")
@@ -97,10 +101,25 @@ def _write_playlists(
             left_out.append(entry.path)
         else:
             lists.setdefault(str(entry.label), []).append(path)
-    for label, paths in lists.items():
-        with write_beside(target / f"{label.replace(os.sep, '-')}.m3u8") as stream:
+    for name, label in _playlist_names(lists).items():
+        paths = lists[label]
+        with write_beside(target / f"{name}.m3u8") as stream:
             stream.write(b"\n".join([b"#EXTM3U", *paths, b""]))
     return sum(map(len, lists.values())), left_out
+
+
+def _playlist_names(labels: Iterable[str]) -> dict[str, str]:
+    """Return each label by a name that every file system takes and none takes for another's."""
+    names: dict[str, str] = {}
+    for label in sorted(labels):
+        name = _FORBIDDEN.sub("-", label).rstrip(". ") or "-"
+        name = f"{name}_" if name.upper() in _DEVICES else name
+        taken = {each.casefold() for each in names}
+        unique, number = name, 2
+        while unique.casefold() in taken:
+            unique, number = f"{name} ({number})", number + 1
+        names[unique] = label
+    return names
 
 
 FORMATS: dict[str, Callable[[Iterable[LibraryEntry], Sequence[str], Path], Written]] = {

@@ -75,7 +75,7 @@ def training(folder: Path) -> Training | None:
         OSError: a log cannot be read.
     """
     paths = sorted(folder.glob(f"*/{METRICS}"))
-    logs = [list(csv.DictReader(path.read_text().splitlines())) for path in paths]
+    logs = [list(csv.DictReader(path.read_text(encoding="utf-8").splitlines())) for path in paths]
     logs = [log for log in logs if log and "waiting_share" in log[0]]
     epochs = [row for log in logs for row in log]
     if not epochs:

@@ -51,7 +51,7 @@ def find(
     """
     kept = folder / FOUND
     if kept.exists():
-        return float(json.loads(kept.read_text())["lr"])
+        return float(json.loads(kept.read_text(encoding="utf-8"))["lr"])
     with tempfile.TemporaryDirectory(prefix="genrekit-") as scratch, _bar_on_a_terminal_only():
         trainer = pl.Trainer(
             max_epochs=-1, limit_val_batches=0, default_root_dir=scratch, **trainer_options
