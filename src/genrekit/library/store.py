@@ -185,13 +185,19 @@ def save_genres(
         "SELECT path FROM files WHERE path = :path OR audio_id = (SELECT audio_id FROM files "
         "WHERE path = :path)"
     )
-    real = os.path.realpath(os.fsencode(path))
     for row in connection.execute(same_audio, {"path": database.encode_path(path)}).fetchall():
-        if os.path.realpath(row["path"]) == real:
+        if _leads_to(row["path"], status):
             connection.execute(
                 "UPDATE files SET size_bytes = ?, mtime_ns = ?, genres = ? WHERE path = ?",
                 (status.st_size, status.st_mtime_ns, json.dumps(genres), row["path"]),
             )
+
+
+def _leads_to(path: bytes, status: os.stat_result) -> bool:
+    try:
+        return os.path.samestat(os.stat(path), status)  # noqa: PTH116 - bytes are no Path
+    except OSError:  # it is gone
+        return False
 
 
 def save_file_error(

@@ -119,7 +119,9 @@ def _change(
     path, status = Path(entry.path), check(entry)
     change = journal.enter(connection, run_id, entry)
     with _settled(connection, change):
-        rewriting.rewrite(path, change.temporary, entry.new, entry.provenance, profile)
+        rewriting.rewrite(
+            path, change.temporary, entry.new, entry.provenance, profile, entry.audio_sha256
+        )
         mtime_ns = status.st_mtime_ns if keep_mtime else time.time_ns()
         os.utime(change.temporary, ns=(status.st_atime_ns, mtime_ns))
         rewriting.flush(change.temporary)

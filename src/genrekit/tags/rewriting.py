@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 
 
 def rewrite(
-    source: Path, target: Path, genres: Sequence[str], provenance: str, profile: Profile
+    source: Path,
+    target: Path,
+    genres: Sequence[str],
+    provenance: str,
+    profile: Profile,
+    audio_sha256: str | None = None,
 ) -> None:
     """Write a copy of a file with other genres.
 
@@ -34,6 +39,7 @@ def rewrite(
         genres: names, the most probable first.
         provenance: where they came from.
         profile: the form to write them in.
+        audio_sha256: packets.digest of the file, where it is known.
 
     Raises:
         TagError: something else would change, or the tags cannot be read or written.
@@ -45,6 +51,8 @@ def rewrite(
     copy_status(source, target)
     try:
         _compare(source, target, profile.chosen(genres), provenance)
+        if packets.digest(target) != (audio_sha256 or packets.digest(source)):
+            raise TagError(f"{source}: writing the genre would change its audio; it is left alone")
     except GenrekitError as error:  # the copy is nothing that its reader knows
         raise type(error)(str(error).replace(str(target), str(source))) from error
 
@@ -110,8 +118,6 @@ def _compare(source: Path, target: Path, genres: tuple[str, ...], provenance: st
         raise TagError(
             f"{source}: writing the genre would change {changed} as well, so it is left alone"
         )
-    if packets.digest(source) != packets.digest(target):
-        raise TagError(f"{source}: writing the genre would change its audio, so it is left alone")
 
 
 def _misread(genres: Sequence[str], written: Sequence[str]) -> str:
