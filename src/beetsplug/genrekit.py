@@ -28,7 +28,7 @@ from beets.plugins import BeetsPlugin
 from genrekit import Classifier
 from genrekit.errors import GenrekitError
 from genrekit.prediction import FailedFile, Prediction
-from genrekit.tagging import policy
+from genrekit.tagging import genre_map, policy
 from genrekit.tags.formats.base import PROVENANCE
 
 
@@ -97,7 +97,7 @@ class GenrekitPlugin(BeetsPlugin):
             min_probability=policy.least_probability(
                 self._classifier.card, self.config["min_precision"].get()
             ),
-            genre_map=policy.read_map(Path(path).expanduser()) if path else None,
+            genre_map=genre_map.read_map(Path(path).expanduser()) if path else None,
         )
 
     def _predict(self, items: Iterable[Any], *, pretend: bool, write: bool) -> None:

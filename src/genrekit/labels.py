@@ -5,6 +5,7 @@ A set is a TOML file in ``genrekit/labels/``; adding one edits nothing else.
 
 from __future__ import annotations
 
+import re
 import tomllib
 import unicodedata
 from collections.abc import Mapping
@@ -23,6 +24,8 @@ _NO_ARTIST = {"", "?", "-", "na", "unknown", "unknownartist", "various", "variou
 class LabelSet:
     """Labels, each spelled once, their aliases, and where known the wider genre of each.
 
+    ``display_names`` holds what people read and tags get, where it is not the label with capitals.
+
     Raises:
         DatasetError: one spelling stands for two labels, or the genres form no tree.
     """
@@ -30,6 +33,7 @@ class LabelSet:
     name: str
     aliases: Mapping[str, tuple[str, ...]]
     parents: Mapping[str, str] = field(default_factory=dict)
+    display_names: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._spellings()
@@ -40,7 +44,8 @@ class LabelSet:
                 f"label set {self.name!r}: {' < '.join(error.args[1])} go round in a circle; a "
                 "genre may not be its own wider one"
             ) from error
-        for label in {*self.parents, *self.parents.values()} - set(self.aliases):
+        named = {*self.parents, *self.parents.values(), *self.display_names}
+        for label in sorted(named - set(self.aliases)):
             raise DatasetError(unknown_name(f"{self.name} label", label, self.labels))
 
     @property
@@ -129,13 +134,89 @@ def is_placeholder(name: str) -> bool:
     (True, True, False)
     """
     spelled = spelling(name)
-    return not spelled or spelled.isdecimal() or spelled in _placeholders()
+    return not spelled or spelled.isdecimal() or spelled in _listed("placeholders")
+
+
+def is_not_music(label: str) -> bool:
+    """Return whether a model's label stands for sound that is no music.
+
+    >>> is_not_music("not music"), is_not_music("jazz")
+    (True, False)
+    """
+    return spelling(label) in _listed("not_music")
 
 
 @cache
-def _placeholders() -> frozenset[str]:
-    lines = (FOLDER / "placeholders.txt").read_text(encoding="utf-8").splitlines()
+def _listed(name: str) -> frozenset[str]:
+    """Return the spellings in a list, one a line."""
+    lines = (FOLDER / f"{name}.txt").read_text(encoding="utf-8").splitlines()
     return frozenset(spelling(line) for line in lines if not line.startswith("#"))
+
+
+def display_name(label: str) -> str:
+    """Return what people read of a label, and what is written into tags.
+
+    Label sets name those that are more than the label with capitals; a label that already has a
+    capital stays as it is.
+
+    >>> display_name("hiphop"), display_name("rnb"), display_name("drum & bass")
+    ('Hip-Hop', 'R&B', 'Drum and Bass')
+    >>> display_name("doo-wop"), display_name("my own"), display_name("EBM")
+    ('Doo-Wop', 'My Own', 'EBM')
+    """
+    if known := _display_names().get(spelling(label)):
+        return known
+    return label if label != label.casefold() else _capitals(label)
+
+
+def meaning(name: str) -> str:
+    """Return what is the same for all spellings of one genre, whichever label set knows them.
+
+    >>> meaning("Hip-Hop") == meaning("rap") == meaning("hiphop"), meaning("Rock") == meaning("Pop")
+    (True, False)
+    """
+    spelled = spelling(name)
+    return _meanings().get(spelled, spelled)
+
+
+def _capitals(label: str) -> str:
+    small = {"a", "and", "in", "of", "the"}
+    words = re.split(r"(?<=[\s/&-])", label)
+    return "".join(
+        word if index and word.strip() in small else word[:1].upper() + word[1:]
+        for index, word in enumerate(words)
+    )
+
+
+@cache
+def _display_names() -> dict[str, str]:
+    """Return the display name of every spelling that a label set knows."""
+    found: dict[str, str] = {}
+    for known in _sets():
+        for label, others in known.aliases.items():
+            name = known.display_names.get(label)
+            name = name or (label if label != label.casefold() else _capitals(label))
+            for spelled in (label, *others):
+                found.setdefault(spelling(spelled), name)
+    return found
+
+
+@cache
+def _meanings() -> dict[str, str]:
+    """Return one spelling for each group of spellings that label sets take for the same genre."""
+    found: dict[str, str] = {}
+    for known in _sets():
+        for label, others in known.aliases.items():
+            keys = [spelling(spelled) for spelled in (label, *others)]
+            first = next((found[key] for key in keys if key in found), keys[0])
+            for key in keys:
+                found.setdefault(key, first)
+    return found
+
+
+def _sets() -> list[LabelSet]:
+    """Return all label sets, the one of all common genres first."""
+    return [label_set(name) for name in sorted(names(), key=lambda name: name != "common")]
 
 
 @cache
@@ -170,8 +251,8 @@ def label_set(name: str) -> LabelSet:
 def read(path: Path) -> LabelSet:
     """Read a label set from a TOML file.
 
-    It holds ``name``, a table ``aliases`` of lists, and optionally a table ``parents`` with the
-    wider genre of some labels.
+    It holds ``name``, a table ``aliases`` of lists, and optionally tables ``parents`` with the
+    wider genre of some labels, and ``display_names`` with what people read of some.
 
     Raises:
         DatasetError: the file is not TOML or has another form.
@@ -181,18 +262,21 @@ def read(path: Path) -> LabelSet:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise DatasetError(f"{path} is not a TOML file: {error}") from error
-    name, aliases, parents = (content.pop(key, None) for key in ("name", "aliases", "parents"))
+    name, aliases = content.pop("name", None), content.pop("aliases", None)
+    tables = {key: content.pop(key, {}) for key in ("parents", "display_names")}
     if not isinstance(name, str) or not isinstance(aliases, dict) or content:
         raise DatasetError(
-            f"{path}: a label set holds exactly `name` and a table `aliases`, and perhaps `parents`"
+            f"{path}: a label set holds exactly `name` and a table `aliases`, and perhaps "
+            "`parents` and `display_names`"
         )
     wrong = [label for label, others in aliases.items() if not _is_strings(others)]
     if wrong or not aliases:
         raise DatasetError(f"{path}: `aliases` gives each label a list of strings; see {wrong}")
-    if not isinstance(parents, dict | None) or not _is_strings([*(parents or {}).values()]):
-        raise DatasetError(f"{path}: `parents` gives labels one label each")
+    for key, what in (("parents", "one label"), ("display_names", "one name")):
+        if not isinstance(tables[key], dict) or not _is_strings([*tables[key].values()]):
+            raise DatasetError(f"{path}: `{key}` gives labels {what} each")
     spelled = {label: tuple(others) for label, others in aliases.items()}
-    return LabelSet(name, spelled, parents or {})
+    return LabelSet(name, spelled, **tables)
 
 
 def _is_strings(value: object) -> bool:

@@ -24,6 +24,24 @@ _COLUMN_TYPES: dict[Any, str] = {
 }
 
 
+def percent(probability: float) -> str:
+    """Return a probability as people read it, the same everywhere: per cent with one decimal.
+
+    >>> percent(0.9994), percent(1), percent(0.0301)
+    ('99.9 %', '100.0 %', '3.0 %')
+    """
+    return f"{100 * probability:.1f} %"
+
+
+def is_shown(probability: float) -> bool:
+    """Return whether a probability, as people read it, is more than zero.
+
+    >>> is_shown(0.0004), is_shown(0.0006)
+    (False, True)
+    """
+    return percent(probability) != percent(0)
+
+
 class SegmentPrediction(StrictModel):
     """Probabilities of one segment of a track, with its place in seconds."""
 

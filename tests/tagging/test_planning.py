@@ -42,25 +42,25 @@ def proposed(folder: Path, wishes: Policy) -> dict[str, tuple[tuple[str, ...], s
         add(connection, folder / "b1.flac", "B", rock=1.0)
         add(connection, folder / "c1.flac", None, metal=1.0)
         plan = planning.propose(connection, [folder], CARD, wishes, profiles.find("standard"))
-    assert (plan.skipped, plan.failures) == ({}, {})
+    assert (plan.stays, plan.failures) == ({}, {})
     return {Path(entry.path).stem: (entry.new, entry.why) for entry in plan.entries}
 
 
 def test_each_track_for_itself(tmp_path: Path) -> None:
     found = proposed(tmp_path, Policy())
-    assert found["a2"] == (("rock",), "predicted rock 0.60, jazz 0.40")
-    assert found["a1"][0] == ("jazz",)
+    assert found["a2"] == (("Rock",), "predicted rock 59.8 %, jazz 40.0 %, pop 0.2 %")
+    assert found["a1"][0] == ("Jazz",)
 
 
 def test_an_album_as_one(tmp_path: Path) -> None:
     found = proposed(tmp_path, Policy(by_album=True))
     assert {name: genres for name, (genres, _) in found.items()} == {
-        **dict.fromkeys(["a1", "a2", "a3"], ("jazz",)),
-        "b1": ("rock",),
-        "c1": ("metal",),
+        **dict.fromkeys(["a1", "a2", "a3"], ("Jazz",)),
+        "b1": ("Rock",),
+        "c1": ("Metal",),
     }
-    said = "predicted rock 0.60, jazz 0.40; its album jazz 0.60, blues 0.20, rock 0.20"
-    assert found["a2"][1] == said
+    said = "predicted rock 59.8 %, jazz 40.0 %, pop 0.2 %; its album jazz 60.0 %, blues 20.0 %, "
+    assert found["a2"][1] == f"{said}rock 19.9 %"
 
 
 def test_formats_without_tags_are_no_failures(tmp_path: Path) -> None:
@@ -69,6 +69,6 @@ def test_formats_without_tags_are_no_failures(tmp_path: Path) -> None:
             add(connection, tmp_path / f"{name}.flac", None, jazz=1.0)
             (tmp_path / f"{name}.flac").write_bytes(content * 10)
         plan = planning.propose(connection, [tmp_path], CARD, Policy(), profiles.find())
-    assert (plan.entries, plan.skipped, plan.failures) == ([], {}, {})
+    assert (plan.entries, plan.stays, plan.failures) == ([], {}, {})
     assert sorted(plan.untagged.values()) == ["Matroska or WebM", "raw AAC"]
     assert plan.to_dict()["untagged"] == plan.untagged

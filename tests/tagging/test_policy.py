@@ -10,47 +10,110 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genrekit.errors import LibraryError
+from genrekit.models import registry
 from genrekit.prediction import ModelReference
-from genrekit.tagging import policy
-from genrekit.tagging.policy import GenreMap, Policy
+from genrekit.tagging import genre_map, policy
+from genrekit.tagging.genre_map import GenreMap
+from genrekit.tagging.policy import Policy
 
-HEARD = {"metal": 0.5, "rock": 0.3, "jazz": 0.15, "disco": 0.05}
+PREDICTED = {"metal": 0.5, "rock": 0.3, "jazz": 0.15, "disco": 0.05}
 
 
 def test_the_most_probable_genres_come_first_and_improbable_ones_not_at_all() -> None:
-    assert Policy().chosen(HEARD) == {"metal": 0.5}
-    assert list(Policy(top=3).chosen(HEARD)) == ["metal", "rock"]
-    assert Policy(min_probability=0.6).chosen(HEARD) == {}
+    assert Policy().chosen(PREDICTED) == {"Metal": 0.5}
+    assert Policy(top=3, min_probability=0.1).chosen(PREDICTED) == {"Metal": 0.5, "Jazz": 0.15}
+    assert Policy(min_probability=0.9).chosen(PREDICTED) == {}
+
+
+def test_where_no_style_is_sure_enough_its_wider_genre_may_be() -> None:
+    assert Policy(min_probability=0.6).chosen(PREDICTED) == {"Rock": pytest.approx(0.8)}
+    tree = {"punk": 0.3, "thrash metal": 0.25, "death metal": 0.25, "jazz": 0.2}
+    assert Policy(min_probability=0.45).chosen(tree) == {"Metal": 0.5}
+    assert Policy(min_probability=0.6).chosen(tree) == {"Rock": pytest.approx(0.8)}
+
+
+def test_a_genre_stands_beside_its_wider_one_only_where_asked() -> None:
+    tree = {"rock": 0.4, "metal": 0.35, "jazz": 0.25}
+    assert list(Policy(top=2, min_probability=0.2).chosen(tree)) == ["Rock", "Jazz"]
+    asked = Policy(with_parents=True).chosen({"thrash metal": 0.7, "rock": 0.3})
+    assert asked == {"Rock": 1.0, "Metal": 0.7, "Thrash Metal": 0.7}
+
+
+def test_depth_says_how_narrow_a_genre_may_be() -> None:
+    tree = {"thrash metal": 0.5, "punk": 0.2, "jazz": 0.3}
+    assert Policy(depth=1).chosen(tree) == {"Rock": 0.7}
+    assert Policy(depth=2).chosen(tree) == {"Metal": 0.5}
+    assert Policy(depth=None).chosen(tree) == {"Thrash Metal": 0.5}
 
 
 @pytest.mark.parametrize(
     ("mode", "present", "expected"),
     [
         ("fill-missing", ["Blues"], ()),
-        ("fill-missing", [], ("jazz",)),
-        ("append", ["Blues"], ("Blues", "jazz")),
-        ("append", ["JAZZ"], ()),
-        ("append", [], ("jazz",)),
-        ("replace", ["Blues"], ("jazz",)),
-        ("replace", ["jazz"], ()),
-        ("replace", ["Jazz"], ("jazz",)),
+        ("fill-missing", [], ("Hip-Hop",)),
+        ("fill-missing", ["Other"], ("Hip-Hop",)),
+        ("fill-missing", ["12"], ("Hip-Hop",)),
+        ("append", ["Blues"], ("Blues", "Hip-Hop")),
+        ("append", ["hip hop"], ()),
+        ("append", ["Unknown"], ("Hip-Hop",)),
+        ("append", [], ("Hip-Hop",)),
+        ("replace", ["Blues"], ("Hip-Hop",)),
+        ("replace", ["rap"], ()),
+        ("replace", ["HipHop"], ()),
+        ("replace", ["(7)"], ()),
+        ("replace", ["Gangsta Rap"], ()),
+        ("replace", ["Hip-Hop/Rap"], ()),
+        ("replace", ["Blues", "Hip Hop"], ()),
     ],
 )
 def test_what_becomes_of_the_genres_that_are_there(
     mode: policy.Mode, present: list[str], expected: tuple[str, ...]
 ) -> None:
-    assert Policy(mode).wanted(present, ["jazz"]) == expected
+    assert Policy(mode).wanted(present, ["Hip-Hop"]) == expected
+
+
+def test_a_style_is_added_to_its_wider_genre_only_where_asked() -> None:
+    assert Policy("append").wanted(["Rock"], ["Metal"]) == ()
+    assert Policy("append", with_parents=True).wanted(["Rock"], ["Metal"]) == ("Rock", "Metal")
+    assert Policy("replace").wanted(["Rock"], ["Metal"]) == ("Metal",)
+
+
+def test_what_a_file_says_already_keeps_its_spelling_beside_what_is_new() -> None:
+    assert Policy("replace", top=2).wanted(["rap"], ["Hip-Hop", "Jazz"]) == ("rap", "Jazz")
+
+
+def test_a_genre_that_the_users_list_means_is_not_written_again() -> None:
+    own = GenreMap(genres={"Hip-Hop & Rap": ("hiphop",)})
+    assert Policy("replace", genre_map=own).wanted(["trap"], ["Hip-Hop & Rap"]) == ()
+
+
+def test_placeholders_of_the_user() -> None:
+    rules = Policy(placeholders=("my rip",))
+    assert rules.wanted(["My Rip"], ["Jazz"]) == ("Jazz",)
+    assert Policy().wanted(["My Rip"], ["Jazz"]) == ()
+
+
+def test_what_is_proposed_is_as_sure_as_nine_of_ten_unless_asked_otherwise() -> None:
+    card = registry.read(Path(__file__).parents[1] / "golden" / "tiny").card
+    assert policy.least_probability(card) == 0.5
+    assert policy.least_probability(card, 0.7) == policy.MIN_PROBABILITY
+    assert policy.least_probability(card, 0) == 0
+    unmeasured = card.model_copy(update={"precision_curve": ()})
+    assert policy.least_probability(unmeasured) == policy.PRECISION
+    assert "never measured" in policy.threshold_in_words(unmeasured, None)
+    said = "proposed from 50.0 % on, where 90.0 % of the model's validation tracks were right"
+    assert policy.threshold_in_words(card, None) == said
 
 
 def test_many_labels_become_one_name_with_the_sum_of_their_probabilities() -> None:
     own = GenreMap(genres={"Heavy": ("metal", "rock"), "Jazz": ()})
-    assert own.rolled_up(HEARD) == {"Heavy": pytest.approx(0.8), "Jazz": 0.15}
+    assert own.rolled_up(PREDICTED) == {"Heavy": pytest.approx(0.8), "Jazz": 0.15}
 
 
 def test_a_label_counts_for_its_nearest_wider_genre() -> None:
     own = GenreMap(genres={"Rock": (), "Electronic": ()})
     expected = {"Rock": pytest.approx(0.8), "Electronic": 0.05}
-    assert own.rolled_up(HEARD) == expected
+    assert own.rolled_up(PREDICTED) == expected
     assert own.name("thrash metal") == "Rock"
     nearer = GenreMap(genres={"Rock": (), "Metal": ()})
     assert nearer.name("thrash metal") == "Metal"
@@ -59,19 +122,19 @@ def test_a_label_counts_for_its_nearest_wider_genre() -> None:
 
 def test_what_has_no_name_is_dropped_or_kept() -> None:
     assert GenreMap(genres={"Rock": ()}).name("jazz") is None
-    assert GenreMap(genres={"Rock": ()}, keep_others=True).name("jazz") == "jazz"
+    assert GenreMap(genres={"Rock": ()}, keep_others=True).name("jazz") == "Jazz"
     dropping = GenreMap(genres={"Rock": ()}, drop=("metal",), keep_others=True)
-    assert dropping.rolled_up(HEARD) == {"Rock": 0.3, "jazz": 0.15, "disco": 0.05}
+    assert dropping.rolled_up(PREDICTED) == {"Rock": 0.3, "Jazz": 0.15, "Disco": 0.05}
 
 
 def test_a_name_is_not_written_where_something_without_a_name_is_more_probable() -> None:
     own = GenreMap(genres={"Jazz": (), "Rock": ()}, roll_up=False)
-    heard = {"metal": 0.45, "rock": 0.4, "jazz": 0.15}
-    assert Policy(genre_map=own).chosen(heard) == {}
-    assert Policy(genre_map=own, top=2).chosen(heard) == {"Rock": 0.4}
+    predicted = {"metal": 0.45, "rock": 0.4, "jazz": 0.15}
+    assert Policy(genre_map=own).chosen(predicted) == {}
+    assert Policy(genre_map=own, top=2).chosen(predicted) == {"Rock": 0.4}
 
 
-@given(st.dictionaries(st.sampled_from([*HEARD, "blues", "pop"]), st.floats(0, 1), min_size=1))
+@given(st.dictionaries(st.sampled_from([*PREDICTED, "blues", "pop"]), st.floats(0, 1), min_size=1))
 def test_rolling_up_neither_makes_nor_loses_probability(probabilities: dict[str, float]) -> None:
     own = GenreMap(genres={"Rock": (), "Other": ("jazz", "pop")}, keep_others=True)
     assert sum(own.rolled_up(probabilities).values()) == pytest.approx(sum(probabilities.values()))
@@ -86,13 +149,15 @@ def test_rolling_up_neither_makes_nor_loses_probability(probabilities: dict[str,
         ("[genres]\nRock = 'metal'", "is not a mapping"),
         ("colour = 1\n[genres]", "colour"),
         ("genres = [", "not a TOML file"),
+        ("[genres]\na = []\nb = []\n[parents]\na = 'b'\nb = 'a'", "in a circle"),
+        ("[genres]\na = []\n[parents]\na = 'c'", "unknown genre in parents 'c'"),
     ],
 )
 def test_a_wrong_mapping_is_refused(tmp_path: Path, content: str, message: str) -> None:
     path = tmp_path / "mapping.toml"
     path.write_text(content)
     with pytest.raises(LibraryError, match=message):
-        policy.read_map(path).check(HEARD)
+        genre_map.read_map(path).check(PREDICTED)
 
 
 def test_provenance_says_who_and_how_sure() -> None:

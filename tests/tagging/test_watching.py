@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from genrekit import demo, labels
 from genrekit.batch.engines import LocalEngine
 from genrekit.errors import LibraryError
 from genrekit.library import database
@@ -73,7 +75,8 @@ def test_a_file_that_grows_waits_until_it_rests(tmp_path: Path) -> None:
 def test_it_may_write_the_genre_into_files_that_have_none(tmp_path: Path) -> None:
     folder = tmp_path / "music"
     folder.mkdir()
-    noise(folder / "a.flac", RATE)
+    demo.write(tmp_path / "demo")
+    shutil.copy(tmp_path / "demo" / "strings.flac", folder / "a.flac")
     noise(folder / "b.flac", RATE // 2)
     tags = mutagen.flac.FLAC(folder / "b.flac")
     tags["genre"] = "Ambient"
@@ -88,8 +91,9 @@ def test_it_may_write_the_genre_into_files_that_have_none(tmp_path: Path) -> Non
         with pytest.raises(KeyboardInterrupt):
             next(found)
     assert complaints == []
-    assert first.genres == (first.label,)
-    assert mutagen.flac.FLAC(folder / "a.flac")["genre"] == [first.label]
+    assert first.label
+    assert first.genres == (labels.display_name(first.label),)
+    assert mutagen.flac.FLAC(folder / "a.flac")["genre"] == [labels.display_name(first.label)]
     assert second.genres == ("Ambient",)
 
 

@@ -49,6 +49,15 @@ def check_share(share: float | None) -> float | None:
     return share
 
 
+def check_share_or_zero(share: float | None) -> float | None:
+    """Return a share unchanged, 0 included: the callback of an option.
+
+    Raises:
+        typer.BadParameter: it does not lie in [0, 1].
+    """
+    return share if share == 0 else check_share(share)
+
+
 def is_url(text: str) -> bool:
     """Return whether a text is an address; a Path made of one has lost a slash.
 

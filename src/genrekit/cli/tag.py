@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -21,7 +20,7 @@ from genrekit.cli.options import (
     Model,
     Nice,
     argument,
-    check_share,
+    check_share_or_zero,
     option,
     spread,
 )
@@ -36,6 +35,9 @@ app = typer.Typer(help="Write genres into files: plan, apply, verify, undo.", no
 
 N_SHOWN = 20  # files that stay as they are, by name
 PlanFile = Annotated[Path, argument("A plan that `genrekit tag plan` wrote.")]
+Placeholders = Annotated[
+    list[str] | None, option("Take this genre for none as well; may be given several times.")
+]
 DryRun = Annotated[bool, option("Show what would be done; change nothing.", "--dry-run")]
 
 
@@ -47,18 +49,32 @@ class PlanOptions:
     output: Annotated[
         Path | None, output_option("Write the plan there, to be applied.", ".jsonl")
     ] = None
-    fill_missing: Annotated[bool, option("Only files without a genre get one: the default.")] = (
-        False
-    )
+    fill_missing: Annotated[
+        bool, option("Only files without a genre, or with Other, Unknown ... get one: the default.")
+    ] = False
     append: Annotated[bool, option("Add to the genres that a file has.")] = False
     replace: Annotated[bool, option("Put new genres in the place of those there.")] = False
-    by_album: Annotated[bool, option("Give all tracks of an album the same genres.")] = False
+    by_album: Annotated[
+        bool, option("Give all tracks of an album the same genres, where they agree.")
+    ] = False
     top: Annotated[int, option("Write at most this many genres.", min=1)] = 1
+    depth: Annotated[
+        Literal["1", "2", "all"],
+        option("Write the widest genres (1), also their styles (2), or whatever is predicted."),
+    ] = "all"
+    parents: Annotated[bool, option("Write a style's wider genres before it.")] = False
     min_precision: Annotated[
         float | None,
-        option("Write only where this share of such answers was right.", callback=check_share),
+        option(
+            "Write only where this share of such answers was right; 0 takes every answer.",
+            callback=check_share_or_zero,
+            show_default="0.9",
+        ),
     ] = None
-    map_file: Annotated[Path | None, option("Your own genre names: a TOML file.", "--map")] = None
+    placeholder: Placeholders = None
+    map_file: Annotated[
+        Path | None, option("Your genre names: a TOML file, or one of MAPS.", "--map")
+    ] = None
     profile: Annotated[str, option("How your player wants its genres.")] = "standard"
     model: Model = None
     jobs: Jobs = None
@@ -92,16 +108,25 @@ def plan(options: PlanOptions) -> None:
     mode = options.mode
     from genrekit.batch.engines import LocalEngine
     from genrekit.library import database, scan
-    from genrekit.tagging import plan_files, planning, policy
+    from genrekit.tagging import genre_map, plan_files, planning, policy
     from genrekit.tags import profiles
 
     profile = profiles.find(options.profile)
-    genre_map = policy.read_map(options.map_file) if options.map_file else None
+    own = genre_map.read_map(options.map_file) if options.map_file else None
     with database.opened(options.db) as connection:
         planned = scan.plan(connection, options.folders, options.model)
         card = planned.model.card
         least_probability = policy.least_probability(card, options.min_precision)
-        wanted = policy.Policy(mode, options.top, least_probability, genre_map, options.by_album)
+        wanted = policy.Policy(
+            mode,
+            options.top,
+            least_probability,
+            own,
+            options.by_album,
+            depth=None if options.depth == "all" else int(options.depth),
+            with_parents=options.parents,
+            placeholders=tuple(options.placeholder or ()),
+        )
         limits = replace(scan.LIMITS, niceness=options.nice)
         scan.run(
             connection, planned, LocalEngine(options.jobs), limits, console.progress_of("Scanning")
@@ -112,6 +137,7 @@ def plan(options: PlanOptions) -> None:
     for problem in planned.problems:
         console.warn(problem)
     _show_proposal(proposal, options.output, options.as_json)
+    console.say(policy.threshold_in_words(card, options.min_precision))
     for path, reason in proposal.failures.items():
         console.complain(path, reason)
     if proposal.failures:
@@ -128,7 +154,9 @@ def _show_proposal(proposal: Proposal, output: Path | None, as_json: bool) -> No
             if genres:
                 typer.echo(f"  {sign} {console.printable('; '.join(genres))}")
         typer.echo(f"    {entry.why}")
-    _show_skipped(proposal.skipped)
+        for warning in entry.warnings:
+            typer.echo(f"    warning: {console.printable(warning)}")
+    _show_stays(proposal)
     if formats := Counter(proposal.untagged.values()):
         listed = ", ".join(f"{name} ({n_files})" for name, n_files in formats.most_common())
         typer.echo(f"no tags are written in: {console.printable(listed)}; docs/tagging.md says why")
@@ -136,22 +164,22 @@ def _show_proposal(proposal: Proposal, output: Path | None, as_json: bool) -> No
     if len(proposal.entries) > 1:
         said = ", ".join(f"{genre} ({n})" for genre, n in added.most_common())
         typer.echo(f"genres to write: {console.printable(said)}")
-    counts = f"{len(proposal.entries)} to change, {len(proposal.skipped)} stay as they are"
-    typer.echo(f"{counts}, {len(proposal.failures)} failed")
+    typer.echo(", ".join(f"{n} {kind}" for kind, n in proposal.counts.items()))
     if output and proposal.entries:
         console.say(f"review {output}, then: genrekit tag apply {output}")
 
 
-def _show_skipped(skipped: dict[str, str]) -> None:
-    """Name each file that stays as it is, with its reason; of many, count the reasons."""
-    if len(skipped) <= N_SHOWN:
-        for path, reason in skipped.items():
+def _show_stays(proposal: Proposal) -> None:
+    """Name each file that stays as it is, by the kind of reason; of many of a kind, count them."""
+    kinds: dict[str, list[tuple[str, str]]] = {}
+    for path, stay in proposal.stays.items():
+        kinds.setdefault(stay.kind, []).append((path, stay.reason))
+    for kind, files in kinds.items():
+        if len(files) > N_SHOWN:
+            typer.echo(f"{len(files)} files stay: {kind} (--json names each)")
+            continue
+        for path, reason in files:
             typer.echo(f"{console.local(path)}\n    stays: {console.printable(reason)}")
-        return
-    typer.echo("stay as they are (--json names each):")
-    kinds = Counter(re.split("[:;] ", reason)[0] for reason in skipped.values())
-    for kind, n_files in kinds.most_common():
-        typer.echo(f"  {n_files:5}  {kind}")
 
 
 @app.command()

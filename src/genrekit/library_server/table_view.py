@@ -90,7 +90,7 @@ def session(opened: Opened, path: str, *, read_only: bool) -> SessionDocument:
 
 def display_name(label: str) -> str:
     """Return how people write a label."""
-    return label
+    return labels.display_name(label)
 
 
 def _fields(found: sqlite3.Row) -> dict[str, object]:

@@ -63,8 +63,9 @@ class PlanEntry(_Line):
     """One file of a plan.
 
     ``old`` are the raw genre values that the file holds, ``new`` the genres to write. ``why`` is
-    for people; ``provenance`` is written into a field of its own beside the genre. A file whose
-    size, time of change, audio or old values are others when the plan is applied is left alone.
+    for people, as ``warnings`` of the analysis are; ``provenance`` is written into a field of its
+    own beside the genre. A file whose size, time of change, audio or old values are others when the
+    plan is applied is left alone.
     """
 
     path: Annotated[str, AfterValidator(_without_nul)]
@@ -75,6 +76,7 @@ class PlanEntry(_Line):
     new: Annotated[tuple[_Genre, ...], Field(strict=False, min_length=1, max_length=MAX_GENRES)]
     why: str
     provenance: _Provenance
+    warnings: Annotated[tuple[str, ...], Field(strict=False)] = ()
 
     def to_json(self) -> str:
         """Return one line of JSON; a name that is no valid text has backslashes."""

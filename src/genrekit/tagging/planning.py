@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
+from genrekit import labels
 from genrekit.errors import TagError
 from genrekit.library import database, query, store
-from genrekit.library.agreement import Albums
 from genrekit.models.card import ModelCard
-from genrekit.prediction import ModelReference
-from genrekit.tagging import plan_files, policy
+from genrekit.prediction import ModelReference, is_shown, percent
+from genrekit.tagging import albums, plan_files, policy
 from genrekit.tagging.plan_files import PlanEntry
 from genrekit.tagging.policy import Policy
 from genrekit.tags import formats
@@ -25,9 +28,11 @@ from genrekit.tags.formats.containers import UntaggedError
 if TYPE_CHECKING:
     from genrekit.tags.profiles import Profile
 
-LEAST_SHOWN = 0.005
+Kind = Literal[
+    "agrees", "tagged", "as wanted", "not sure enough", "no place", "silent", "not music"
+]
 _PREDICTED = """
-    SELECT f.path, f.error, f.album, f.album_artist, a.digest, p.probabilities
+    SELECT f.path, f.error, f.album, f.album_artist, a.digest, p.probabilities, p.warnings
     FROM files AS f
     LEFT JOIN audio AS a ON a.id = f.audio_id
     LEFT JOIN predictions AS p ON p.audio_id = f.audio_id AND p.model_id = :model
@@ -36,24 +41,49 @@ _PREDICTED = """
 """
 
 
+class Stay(NamedTuple):
+    """Why a file stays as it is: which kind of reason, and one sentence that begins with it."""
+
+    kind: Kind
+    reason: str
+
+
 @dataclass
 class Proposal:
     """What a plan would hold, the files that stay as they are, and those that cannot be planned.
 
-    ``skipped`` and ``failures`` give each path its reason in one sentence; ``untagged`` names the
-    format of each file in whose format genrekit writes no tags.
+    ``stays`` and ``failures`` give each path its reason; ``untagged`` names the format of each file
+    in whose format genrekit writes no tags.
     """
 
     entries: list[PlanEntry] = field(default_factory=list)
-    skipped: dict[str, str] = field(default_factory=dict)
+    stays: dict[str, Stay] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
     untagged: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def skipped(self) -> dict[str, str]:
+        """The reason of each file that stays, as a sentence."""
+        return {path: stay.reason for path, stay in self.stays.items()}
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many files would change, stay for each kind of reason, or fail; zeros left out."""
+        kinds = Counter(stay.kind for stay in self.stays.values())
+        every: dict[str, int] = {
+            "to change": len(self.entries),
+            **dict(kinds.most_common()),
+            "without tags": len(self.untagged),
+            "failed": len(self.failures),
+        }
+        return {name: n for name, n in every.items() if n or name in ("to change", "failed")}
 
     def to_dict(self) -> dict[str, object]:
         """Return the JSON form."""
         return {
             "entries": [entry.model_dump() for entry in self.entries],
-            "skipped": self.skipped,
+            "counts": self.counts,
+            "stays": {path: stay._asdict() for path, stay in self.stays.items()},
             "failures": self.failures,
             "untagged": self.untagged,
         }
@@ -63,13 +93,14 @@ class Proposal:
 class _TaggedTrack:
     """A file with a prediction: where it lies, links resolved, and what the model says.
 
-    ``album`` is the mean over its album, None where that is not wanted or the track is alone in it.
+    ``album`` is the mean over its album, None where that is not wanted or the album does not agree.
     """
 
     path: Path
     digest: str
     probabilities: dict[str, float]
     album: dict[str, float] | None
+    warnings: tuple[str, ...]
 
 
 def propose(
@@ -107,7 +138,7 @@ def propose(
         if isinstance(entry, PlanEntry):
             proposal.entries.append(entry)
         else:
-            proposal.skipped[str(track.path)] = entry
+            proposal.stays[str(track.path)] = entry
     return proposal
 
 
@@ -120,7 +151,7 @@ def _tracks(
 ) -> Iterator[_TaggedTrack]:
     """Give each analysed file once, however many links lead to it."""
     model = store.model_id(connection, card.onnx_sha256)
-    means = query.albums(connection, model) if wanted.by_album else Albums()
+    means = _means(connection, model, card, wanted) if wanted.by_album else {}
     seen: set[Path] = set()
     for folder in map(database.encode_path, folders):
         behind = {"model": model, "path": folder, **store.below(folder)}
@@ -135,16 +166,27 @@ def _tracks(
                 )
                 continue
             values = np.frombuffer(row["probabilities"], "<f4").tolist()
-            mean = means.mean(query.album_of(row)) if row["album"] is not None else None
+            mean = means.get(query.album_of(row)) if row["album"] is not None else None
             album = None if mean is None else dict(zip(card.labels, mean.tolist(), strict=True))
             yield _TaggedTrack(
-                path, row["digest"], dict(zip(card.labels, values, strict=True)), album
+                path,
+                row["digest"],
+                dict(zip(card.labels, values, strict=True)),
+                album,
+                tuple(json.loads(row["warnings"])),
             )
+
+
+def _means(
+    connection: sqlite3.Connection, model: int, card: ModelCard, wanted: Policy
+) -> dict[Hashable, NDArray[np.float64]]:
+    names = [next(iter(wanted.chain(label)), None) for label in card.labels]
+    return albums.means(connection, model, names.__getitem__)
 
 
 def _entry(
     track: _TaggedTrack, model: ModelReference, wanted: Policy, profile: Profile
-) -> PlanEntry | str:
+) -> PlanEntry | Stay:
     """Return a line of the plan, or why the file stays as it is.
 
     Raises:
@@ -153,17 +195,14 @@ def _entry(
     """
     status = track.path.lstat()
     contents = formats.read(track.path)
+    if said := _without_genre(track):
+        return said
     chosen = wanted.chosen(track.album or track.probabilities)
-    if wanted.mode == "fill-missing" and contents.genres:
-        return f"has a genre already: {', '.join(contents.genres)}"
-    if not chosen:
-        least = f"{wanted.min_probability:g}; {_predicted(track)}"
-        if wanted.genre_map:
-            return f"its most probable genre has no place in the mapping or is below {least}"
-        return f"no genre is as probable as {least}"
+    if stay := _stay(track, contents.genres, chosen, wanted):
+        return stay
     new = profile.chosen(wanted.wanted(contents.genres, chosen))
     if not new or new == contents.genres:
-        return f"holds what it should already: {', '.join(contents.genres)}"
+        return Stay("as wanted", f"as wanted: {', '.join(contents.genres)}")
     if reason := plan_files.unfit(track.path, status):
         raise TagError(f"{track.path}: {reason}")
     return PlanEntry(
@@ -175,7 +214,49 @@ def _entry(
         new=new,
         why=_predicted(track),
         provenance=policy.provenance(model, chosen),
+        warnings=track.warnings,
     )
+
+
+def _without_genre(track: _TaggedTrack) -> Stay | None:
+    """Say why the audio has no genre at all; None where it has one."""
+    values = track.probabilities
+    if len(set(values.values())) == 1 and len(values) > 1:
+        return Stay("silent", "silent: nothing is known about it")
+    label = max(values, key=values.__getitem__)
+    if labels.is_not_music(label):
+        return Stay("not music", f"not music: {_predicted(track)}")
+    return None
+
+
+def _stay(
+    track: _TaggedTrack, genres: Sequence[str], chosen: Mapping[str, float], wanted: Policy
+) -> Stay | None:
+    """Say why a file stays as it is before anything is compared in detail; None where it may not.
+
+    A file agrees where it says the most probable genre, sure or not.
+    """
+    present = wanted.present(genres)
+    listed = ", ".join(present)
+    best = next(iter(chosen), None) or _best(track, wanted)
+    if present and best and any(wanted.says(genre, best) for genre in present):
+        others = [name for name in chosen if not any(wanted.says(g, name) for g in present)]
+        if not others or wanted.mode == "fill-missing":
+            return Stay("agrees", f"agrees: {listed}; {_predicted(track)}")
+    if wanted.mode == "fill-missing" and present:
+        return Stay("tagged", f"has another genre: {listed}; {_predicted(track)}")
+    if chosen:
+        return None
+    if best is None:
+        return Stay("no place", f"its genre has no place in the mapping: {_predicted(track)}")
+    least = percent(wanted.min_probability)
+    return Stay("not sure enough", f"not sure enough: {_predicted(track)}; {least} is needed")
+
+
+def _best(track: _TaggedTrack, wanted: Policy) -> str | None:
+    """Return what the most probable label is called, or None where it has no place."""
+    values = track.album or track.probabilities
+    return next(iter(wanted.chain(max(values, key=values.__getitem__))), None)
 
 
 def _predicted(track: _TaggedTrack) -> str:
@@ -184,6 +265,6 @@ def _predicted(track: _TaggedTrack) -> str:
 
 
 def _first(probabilities: Mapping[str, float]) -> str:
-    """Return up to three of the most probable labels; those that would read 0.00 are left out."""
+    """Return up to three of the most probable labels; those that would read 0.0 % are left out."""
     ordered = sorted(probabilities.items(), key=lambda item: -item[1])[:3]
-    return ", ".join(f"{label} {p:.2f}" for label, p in ordered if p >= LEAST_SHOWN)
+    return ", ".join(f"{label} {percent(p)}" for label, p in ordered if is_shown(p))

@@ -3,99 +3,20 @@
 from __future__ import annotations
 
 import json
-import tomllib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
 from genrekit import labels
-from genrekit.errors import LibraryError, unknown_name
-from genrekit.labels import spelling
+from genrekit.errors import ModelError
 from genrekit.models.card import ModelCard, threshold_for
-from genrekit.prediction import ModelReference
+from genrekit.prediction import ModelReference, percent
+from genrekit.tagging.genre_map import GenreMap
+from genrekit.tags import spelling
 
 Mode = Literal["fill-missing", "append", "replace"]
 MIN_PROBABILITY = 0.3
-
-
-class GenreMap(BaseModel):
-    """The user's own list of genres, and what a model's labels become in it.
-
-    Attributes:
-        genres: each of the user's names with the labels that it stands for; a name always stands
-            for itself.
-        drop: labels that are never written.
-        roll_up: a label named nowhere counts for the nearest of its wider genres that is.
-        keep_others: a label that finds no name keeps its own; otherwise it is not written.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    genres: dict[str, tuple[str, ...]]
-    drop: tuple[str, ...] = ()
-    roll_up: bool = True
-    keep_others: bool = False
-
-    def name(self, label: str) -> str | None:
-        """Return what a label is called in the user's list, or None where it has no place."""
-        named, dropped = self._names(), {spelling(label) for label in self.drop}
-        if spelling(label) in dropped:
-            return None
-        for genre in (label, *(labels.wider(label) if self.roll_up else ())):
-            if spelling(genre) in named:
-                return named[spelling(genre)]
-        return label if self.keep_others else None
-
-    def rolled_up(self, probabilities: Mapping[str, float]) -> dict[str, float]:
-        """Return the probability of each of the user's names: the sum over its labels."""
-        found: dict[str, float] = {}
-        for label, probability in probabilities.items():
-            if name := self.name(label):
-                found[name] = found.get(name, 0.0) + probability
-        return found
-
-    def check(self, known: Iterable[str]) -> None:
-        """Refuse labels that neither the model nor any label set knows: they are misspelled.
-
-        Raises:
-            LibraryError: one is unknown, or one label belongs to two names.
-        """
-        known = list(known)
-        spelled = {spelling(label) for label in known}
-        for label in [*self.drop, *(label for others in self.genres.values() for label in others)]:
-            if spelling(label) not in spelled and not labels.is_known(label):
-                raise LibraryError(f"mapping: {unknown_name('label', label, known)}")
-        self._names()
-
-    def _names(self) -> dict[str, str]:
-        found: dict[str, str] = {}
-        for name, others in self.genres.items():
-            for label in (name, *others):
-                if found.setdefault(spelling(label), name) != name:
-                    raise LibraryError(
-                        f"mapping: {label!r} belongs to both {found[spelling(label)]!r} and "
-                        f"{name!r}; leave it in one of them"
-                    )
-        return found
-
-
-def read_map(path: Path) -> GenreMap:
-    """Read a mapping from a TOML file; its keys are GenreMap's.
-
-    Raises:
-        LibraryError: it is not TOML, or has another form.
-        OSError: it cannot be read.
-    """
-    try:
-        return GenreMap.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except ValidationError as error:
-        reasons = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise LibraryError(f"{path}: is not a mapping ({reasons}); see docs/tagging.md") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise LibraryError(f"{path}: is not a TOML file: {error}") from error
+PRECISION = 0.9  # of what is proposed unless another one is asked for
 
 
 @dataclass(frozen=True)
@@ -107,8 +28,11 @@ class Policy:
             "replace" puts the new genres in its place.
         top: how many genres at most.
         min_probability: genres less probable are not written.
-        genre_map: the user's own names; None writes the model's labels.
-        by_album: an album's tracks count as their mean, so that all of them get the same genres.
+        genre_map: the user's own names; None writes the display names of the model's labels.
+        by_album: an album whose tracks agree gets its mean's genres, see ``tagging.albums``.
+        depth: 1 writes the widest genres only, 2 their styles, ...; None whatever is predicted.
+        with_parents: write a style's wider genres before it.
+        placeholders: more names of no genre, besides "Other", "Unknown" and their kind.
     """
 
     mode: Mode = "fill-missing"
@@ -116,36 +40,128 @@ class Policy:
     min_probability: float = MIN_PROBABILITY
     genre_map: GenreMap | None = None
     by_album: bool = False
+    depth: int | None = None
+    with_parents: bool = False
+    placeholders: tuple[str, ...] = ()
+    _chains: dict[str, tuple[str, ...]] = field(default_factory=dict, compare=False, repr=False)
+
+    def chain(self, label: str) -> tuple[str, ...]:
+        """Return what a label is called, then its wider genres; nothing where it has no place."""
+        if label not in self._chains:
+            if self.genre_map:
+                names = self.genre_map.chain(label)
+            else:
+                names = tuple(map(labels.display_name, (label, *labels.wider(label))))
+            self._chains[label] = names[-self.depth :] if self.depth else names
+        return self._chains[label]
 
     def chosen(self, probabilities: Mapping[str, float]) -> dict[str, float]:
         """Return the genres to write, the most probable first; none means "I don't know".
 
-        What has no place in the user's list still counts: where it is more probable than all that
-        has, a file that gets one genre gets none.
+        Genres that reach the least probability are written; where none does, the narrowest wider
+        genre that does, by the sum over what belongs to it. A genre and its own wider one are not
+        both chosen. What has no place in the user's list still counts: where it is more probable
+        than all that has, a file that gets one genre gets none.
         """
-        named = self.genre_map.rolled_up(probabilities) if self.genre_map else probabilities
-        nameless = [
-            (None, probability)
-            for label, probability in probabilities.items()
-            if self.genre_map and self.genre_map.name(label) is None
-        ]
-        ordered = sorted([*named.items(), *nameless], key=lambda item: -item[1])[: self.top]
-        return {name: p for name, p in ordered if name is not None and p >= self.min_probability}
+        mass = _Mass(probabilities, self)
+        taken: dict[str, float] = {}
+        n_used = 0
+        for name, probability in mass.ordered:
+            if n_used == self.top or probability < self.min_probability:
+                break
+            if name is None:
+                n_used += 1
+            elif not any(mass.are_related(name, other) for other in taken):
+                taken[name] = probability
+                n_used += 1
+        if not n_used and (wider := mass.narrowest(self.min_probability)):
+            taken = {wider: mass.total[wider]}
+        return dict(self._with_parents(taken, mass)) if self.with_parents else taken
+
+    def _with_parents(self, taken: Mapping[str, float], mass: _Mass) -> Iterator[tuple[str, float]]:
+        for name, probability in taken.items():
+            for wider in reversed(mass.tails[name][1:]):
+                yield wider, mass.total[wider]
+            yield name, probability
+
+    def present(self, genres: Sequence[str]) -> tuple[str, ...]:
+        """Return the genres of a file that name one, without placeholders."""
+        return spelling.without_placeholders(genres, self.placeholders)
+
+    def says(self, genre: str, name: str) -> bool:
+        """Return whether a file's genre means a name already, or a narrower genre than it."""
+        genre = spelling.in_words(genre)
+        return spelling.says(genre, name) or (
+            self.genre_map is not None and name in self.genre_map.chain(genre)
+        )
 
     def wanted(self, present: Sequence[str], chosen: Iterable[str]) -> tuple[str, ...]:
         """Return the genres that a file should hold, or none where it stays as it is.
 
         Args:
-            present: the genres that it holds.
-            chosen: the genres to write.
+            present: the genres that it holds; placeholders are none.
+            chosen: the genres to write. One that the file says already, in whatever spelling or by
+                a narrower genre, stays as the file says it.
         """
+        present, chosen = self.present(present), list(chosen)
         if self.mode == "fill-missing" and present:
             return ()
+        new = [name for name in chosen if not any(self.says(genre, name) for genre in present)]
+        if not new:
+            return ()
         if self.mode == "append":
-            seen = set(map(spelling, present))
-            added = [genre for genre in chosen if spelling(genre) not in seen]
-            return (*present, *added) if added else ()
-        return () if tuple(chosen) == tuple(present) else tuple(chosen)
+            if not self.with_parents:
+                new = [name for name in new if not self._has_wider(present, name)]
+            return (*present, *new) if new else ()
+        kept = {
+            name: next(genre for genre in present if self.says(genre, name))
+            for name in chosen
+            if name not in new
+        }
+        return tuple(dict.fromkeys(kept.get(name, name) for name in chosen))
+
+    def _has_wider(self, present: Sequence[str], name: str) -> bool:
+        """Return whether a file holds a wider genre of a style."""
+        wider = {labels.meaning(genre) for genre in labels.wider(name)}
+        if self.genre_map:
+            wider |= set(map(labels.meaning, self.genre_map.chain(name)[1:]))
+        return any(labels.meaning(spelling.in_words(genre)) in wider for genre in present)
+
+
+class _Mass:
+    """Probability by name: what each has for itself, and with all that is narrower."""
+
+    def __init__(self, probabilities: Mapping[str, float], rules: Policy) -> None:
+        own: dict[str, float] = {}
+        nameless: list[tuple[None, float]] = []
+        self.total: dict[str, float] = {}
+        self.tails: dict[str, tuple[str, ...]] = {}  # each name with the wider ones
+        for label, probability in probabilities.items():
+            chain = rules.chain(label)
+            if not chain:
+                nameless.append((None, probability))
+                continue
+            own[chain[0]] = own.get(chain[0], 0.0) + probability
+            for index, name in enumerate(chain):
+                self.total[name] = self.total.get(name, 0.0) + probability
+                self.tails[name] = chain[index:]
+        self.ordered: list[tuple[str | None, float]] = sorted(
+            [*own.items(), *nameless], key=lambda item: -item[1]
+        )
+
+    def are_related(self, name: str, other: str) -> bool:
+        """Return whether one is the other's wider genre."""
+        return name in self.tails[other] or other in self.tails[name]
+
+    def narrowest(self, least: float) -> str | None:
+        """Return the narrowest genre whose sum reaches a probability, or None.
+
+        None as well where the most probable of all has no place.
+        """
+        reached = [name for name, probability in self.total.items() if probability >= least]
+        if not reached or self.ordered[0][0] is None:
+            return None
+        return max(reached, key=lambda name: (len(self.tails[name]), self.total[name]))
 
 
 def least_probability(card: ModelCard, min_precision: float | None = None) -> float:
@@ -153,12 +169,44 @@ def least_probability(card: ModelCard, min_precision: float | None = None) -> fl
 
     Args:
         card: the model's card, whose validation curve says which precision a threshold gave.
-        min_precision: the share wanted of right answers; None asks for MIN_PROBABILITY alone.
+        min_precision: the share wanted of right answers; 0 takes every answer. None asks for
+            PRECISION; of a model of which that was not measured, or that never reached it, the
+            probability has to be PRECISION itself.
 
     Raises:
-        ModelError: the model cannot promise that precision.
+        ModelError: the model cannot promise the precision that is asked for.
     """
-    return max(MIN_PROBABILITY, threshold_for(card, min_precision))
+    if min_precision == 0:
+        return 0.0
+    if min_precision is None and not is_measured(card):
+        return PRECISION
+    return max(MIN_PROBABILITY, threshold_for(card, min_precision or PRECISION))
+
+
+def is_measured(card: ModelCard) -> bool:
+    """Return whether a model reached PRECISION on its validation tracks."""
+    try:
+        return threshold_for(card, PRECISION) >= 0
+    except ModelError:
+        return False
+
+
+def threshold_in_words(card: ModelCard, min_precision: float | None) -> str:
+    """Say from which probability on genres are proposed, and why from there.
+
+    Raises:
+        ModelError: the model cannot promise the precision that is asked for.
+    """
+    if min_precision == 0:
+        return "every prediction is proposed, however improbable"
+    least = f"proposed from {percent(least_probability(card, min_precision))} on"
+    if min_precision is None and not is_measured(card):
+        return (
+            f"{least}: model {card.name!r} was never measured to be right in "
+            f"{percent(PRECISION)} of cases, so its probabilities are taken at their word"
+        )
+    share = percent(min_precision or PRECISION)
+    return f"{least}, where {share} of the model's validation tracks were right"
 
 
 def provenance(model: ModelReference, genres: Mapping[str, float]) -> str:

@@ -16,7 +16,7 @@ from genrekit.library.walk import Found
 from genrekit.models.card import ModelCard
 from genrekit.tagging import plan_files, planning
 from genrekit.tagging.outcomes import FileOutcome
-from genrekit.tagging.policy import Policy
+from genrekit.tagging.policy import Policy, least_probability
 from genrekit.tags import profiles
 
 INTERVAL_SECONDS = 5.0
@@ -88,7 +88,8 @@ def _tag(
         if outcome.state == "failed":
             on_failure(outcome.reason)
 
-    found = planning.propose(connection, files, card, Policy(), profiles.find(PROFILE))
+    wanted = Policy(min_probability=least_probability(card))
+    found = planning.propose(connection, files, card, wanted, profiles.find(PROFILE))
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "plan.jsonl"
         plan_files.write(target, PROFILE, found.entries)

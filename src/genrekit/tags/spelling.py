@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from genrekit.labels import label_set, names, spelling, wider
+from genrekit.labels import (
+    is_known,
+    is_placeholder,
+    label_set,
+    meaning,
+    names,
+    spelling,
+    wider,
+)
 
-_BETWEEN = re.compile(r"[/,;|&+]| - ")  # the names in "Reggae - Dub" and "Rock/Pop"
+BETWEEN = re.compile(r"[/,;|&+]| - ")  # the names in "Reggae - Dub" and "Rock/Pop"
+_NUMBER = re.compile(r"\(?(\d{1,3})\)?")
 
 
 def spellings(labels: Iterable[str]) -> dict[str, str]:
@@ -44,5 +53,54 @@ def meant(name: str, known: Mapping[str, str]) -> set[str]:
     for genre in (name, *wider(name)):
         if spelling(genre) in known:
             return {known[spelling(genre)]}
-    parts = _BETWEEN.split(name)
+    parts = BETWEEN.split(name)
     return set().union(*(meant(part, known) for part in parts)) if len(parts) > 1 else set()
+
+
+def in_words(genre: str) -> str:
+    """Return the name that one of ID3's numbers stands for, or the genre as it is.
+
+    Source: Winamp's list, as mutagen has it.
+
+    >>> in_words("(17)"), in_words("17"), in_words("House"), in_words("999")
+    ('Rock', 'Rock', 'House', '999')
+    """
+    found = _NUMBER.fullmatch(genre.strip())
+    if not found:
+        return genre
+    from mutagen.id3 import TCON
+
+    return TCON.GENRES[int(found[1])] if int(found[1]) < len(TCON.GENRES) else genre
+
+
+def without_placeholders(genres: Sequence[str], more: Collection[str] = ()) -> tuple[str, ...]:
+    """Return the genres of a tag that name one; "Other" and "Unknown" are none.
+
+    Args:
+        genres: as the tag spells them.
+        more: names that the user takes for none, in any spelling.
+
+    >>> without_placeholders(["Other", "12", "Rock", "???"]), without_placeholders(["Rip"], ["rip"])
+    (('Rock',), ())
+    """
+    none = set(map(spelling, more))
+    return tuple(
+        genre
+        for genre in genres
+        if not is_placeholder(in_words(genre)) and spelling(genre) not in none
+    )
+
+
+def says(genre: str, name: str) -> bool:
+    """Return whether a tag's genre means a name: by any spelling, or as a narrower genre.
+
+    >>> says("Hip Hop/Rap", "Hip-Hop"), says("Thrash Metal", "Rock"), says("(7)", "hiphop")
+    (True, True, True)
+    >>> says("Rock", "Metal"), says("Jazz", "Rock")
+    (False, False)
+    """
+    genre, key = in_words(genre), meaning(name)
+    if key in map(meaning, (genre, *wider(genre))):
+        return True
+    parts = [part.strip() for part in BETWEEN.split(genre)] if not is_known(genre) else []
+    return any(says(part, name) for part in parts if part) if len(parts) > 1 else False

@@ -1,0 +1,144 @@
+"""The user's own list of genres, or one that comes with genrekit, and how labels get a place there.
+
+A list is a TOML file; those in ``genrekit/tagging/maps`` have names, and adding one edits nothing
+else.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Iterable, Mapping
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError, model_validator
+
+from genrekit import labels
+from genrekit.errors import LibraryError, unknown_name
+from genrekit.labels import spelling
+
+FOLDER = Path(__file__).parent / "maps"
+
+
+class GenreMap(BaseModel):
+    """The user's own list of genres, and what a model's labels become in it.
+
+    Attributes:
+        genres: each of the user's names with the labels that it stands for; a name always stands
+            for itself.
+        drop: labels that are never written.
+        roll_up: a label named nowhere counts for the nearest of its wider genres that is.
+        keep_others: a label that finds no name keeps its own; otherwise it is not written.
+        parents: the wider name of some names; without any, the tree of the label sets counts.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    genres: dict[str, tuple[str, ...]]
+    drop: tuple[str, ...] = ()
+    roll_up: bool = True
+    keep_others: bool = False
+    parents: dict[str, str] = {}
+    _named: dict[str, str] = PrivateAttr(default_factory=dict)
+    _dropped: frozenset[str] = PrivateAttr(default=frozenset())
+
+    @model_validator(mode="after")
+    def _is_a_tree(self) -> GenreMap:
+        for name in sorted({*self.parents, *self.parents.values()} - set(self.genres)):
+            raise ValueError(unknown_name("genre in parents", name, self.genres))
+        try:
+            TopologicalSorter({name: {parent} for name, parent in self.parents.items()}).prepare()
+        except CycleError as error:
+            raise ValueError(
+                f"{' < '.join(error.args[1])} go round in a circle; a genre may not be its own "
+                "wider one"
+            ) from error
+        return self
+
+    def model_post_init(self, context: object) -> None:
+        """Read how the names may be spelled: as they are, or in any way that means the same."""
+        del context
+        every = [(genre, label) for genre in self.genres for label in (genre, *self.genres[genre])]
+        for key in (spelling, labels.meaning):
+            for genre, label in every:
+                self._named.setdefault(key(label), genre)
+        self._dropped = frozenset(map(labels.meaning, self.drop))
+
+    def name(self, label: str) -> str | None:
+        """Return what a label is called in the user's list, or None where it has no place."""
+        found = self.chain(label)
+        return found[0] if found else None
+
+    def chain(self, label: str) -> tuple[str, ...]:
+        """Return what a label is called in the list, then the list's names of its wider genres."""
+        if labels.meaning(label) in self._dropped:
+            return ()
+        wider = labels.wider(label) if self.roll_up else []
+        named = [name for genre in (label, *wider) if (name := self._name_of(genre))]
+        if not named and self.keep_others:
+            return (labels.display_name(label),)
+        if self.parents and named:
+            named = [named[0]]
+            while named[-1] in self.parents:
+                named.append(self.parents[named[-1]])
+        return tuple(dict.fromkeys(named))
+
+    def _name_of(self, genre: str) -> str | None:
+        """Return the name that a genre has by itself."""
+        return self._named.get(spelling(genre)) or self._named.get(labels.meaning(genre))
+
+    def rolled_up(self, probabilities: Mapping[str, float]) -> dict[str, float]:
+        """Return the probability of each of the user's names: the sum over its labels."""
+        found: dict[str, float] = {}
+        for label, probability in probabilities.items():
+            if name := self.name(label):
+                found[name] = found.get(name, 0.0) + probability
+        return found
+
+    def check(self, known: Iterable[str]) -> None:
+        """Refuse labels that neither the model nor any label set knows: they are misspelled.
+
+        Raises:
+            LibraryError: one is unknown, or one label belongs to two names.
+        """
+        known = list(known)
+        spelled = {spelling(label) for label in known}
+        for label in [*self.drop, *(label for others in self.genres.values() for label in others)]:
+            if spelling(label) not in spelled and not labels.is_known(label):
+                raise LibraryError(f"mapping: {unknown_name('label', label, known)}")
+        found: dict[str, str] = {}
+        for name, others in self.genres.items():
+            for label in (name, *others):
+                if found.setdefault(spelling(label), name) != name:
+                    raise LibraryError(
+                        f"mapping: {label!r} belongs to both {found[spelling(label)]!r} and "
+                        f"{name!r}; leave it in one of them"
+                    )
+
+
+def names() -> list[str]:
+    """Return the names of the lists that come with genrekit."""
+    return sorted(path.stem for path in FOLDER.glob("*.toml"))
+
+
+def read_map(path: Path) -> GenreMap:
+    """Read a mapping from a TOML file, whose keys are GenreMap's, or by its name.
+
+    Raises:
+        LibraryError: no such mapping is there, it is not TOML, or has another form.
+        OSError: it cannot be read.
+    """
+    if os.fspath(path) in names():
+        path = FOLDER / f"{path}.toml"
+    elif not path.suffix and not path.exists():
+        raise LibraryError(
+            f"{unknown_name('mapping', os.fspath(path), names())}; or give a TOML file of yours"
+        )
+    try:
+        return GenreMap.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except ValidationError as error:
+        reasons = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise LibraryError(f"{path}: is not a mapping ({reasons}); see docs/tagging.md") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise LibraryError(f"{path}: is not a TOML file: {error}") from error
