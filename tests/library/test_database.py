@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -83,3 +85,20 @@ def test_any_name_comes_back(name: bytes) -> None:
 def test_a_path_is_kept_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert database.decode_path(database.encode_path("a/../b.mp3")) == tmp_path / "b.mp3"
+
+
+def test_a_second_connection_leaves_the_first_its_locks(tmp_path: Path) -> None:
+    path = tmp_path / "library.sqlite3"
+    code = (
+        "import sys\nfrom genrekit.library import database\n"
+        "with database.opened(sys.argv[1]) as connection:\n"
+        "    connection.execute('INSERT INTO audio (digest) VALUES (?)', sys.argv[2:])\n"
+    )
+    with database.opened(path) as first:
+        for digest in ("one", "two"):
+            with database.opened(path) as second:  # it opens and closes files of its own
+                second.execute("SELECT 1")
+            subprocess.run([sys.executable, "-c", code, path, digest], check=True)
+            assert (path.parent / f"{path.name}-wal").exists()
+            found = first.execute("SELECT digest FROM audio ORDER BY id DESC").fetchone()
+            assert found["digest"] == digest

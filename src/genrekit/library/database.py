@@ -287,9 +287,13 @@ def opened(
 
 
 def make_private(path: Path) -> None:
-    """Make a file that only its owner may read, where there is none; SQLite says what is wrong."""
+    """Make a file that only its owner may read, where there is none; SQLite says what is wrong.
+
+    One that is there is not opened: to close it would end the locks that this process has on it by
+    other connections, and another process would delete the write-ahead log that they use.
+    """
     with suppress(OSError):
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
 @contextmanager
