@@ -4,6 +4,8 @@
 # make full                    the long tests: crashes by the hundred, load, fuzzing
 # make fuzz CASES=2000         try mutated files, as many of each kind, on everything that reads files
 # make docs                    build the documentation site in build/docs
+# make release                 build sdist and wheel reproducibly into dist, and check them
+# make image                   take the Dockerfile's steps without a daemon, and check the service
 # make bench                   measure the speed against decoding alone and the plain ways
 # make mutations               break the code in five ways; the tests must notice each one
 # make clean                   remove the environments, caches and made tracks
@@ -15,7 +17,7 @@ PIP_FLAGS := --quiet --disable-pip-version-check
 # The raw text, so that a name with a dollar sign or a space arrives as it was typed.
 export GENREKIT_FILE := $(value FILE)
 
-.PHONY: help predict test docs system full fuzz bench mutations clean
+.PHONY: help predict test docs system full fuzz release image bench mutations clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -57,6 +59,12 @@ full: .venv-dev/.installed
 
 fuzz: .venv-dev/.installed
 	.venv-dev/bin/python scripts/fuzz.py --cases $(or $(CASES),2000)
+
+release: .venv-dev/.installed
+	.venv-dev/bin/python scripts/release.py
+
+image: .venv-dev/.installed
+	.venv-dev/bin/python scripts/container_steps.py
 
 bench: .venv-dev/.bench-installed
 	.venv-dev/bin/python benchmarks/predict.py

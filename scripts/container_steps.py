@@ -130,8 +130,13 @@ def _run(text: str, root: Path, here: Path) -> None:
 
 def image_python() -> str:
     """Return the interpreter that stands for the base image's: one that every user may run."""
-    is_private = os.geteuid() == 0 and Path(sys.base_prefix).is_relative_to(Path.home())
-    return "/usr/bin/python3" if is_private else sys.executable
+    if os.geteuid():
+        return sys.executable
+    try:
+        subprocess.run([sys.executable, "-c", ""], user=NOBODY, group=NOBODY, cwd="/", check=True)
+    except (PermissionError, subprocess.CalledProcessError):
+        return "/usr/bin/python3"
+    return sys.executable
 
 
 def check_service(stage: Stage, root: Path) -> dict[str, object]:

@@ -112,14 +112,14 @@ def environment(folder: Path, *packages: str | Path) -> Path:
     return python
 
 
-def build(python: Path, folder: Path) -> dict[str, Path]:
-    """Build what is committed, in a folder of its own; return the files by name."""
+def build(python: Path, folder: Path, commit: str) -> dict[str, Path]:
+    """Build a commit in a folder of its own; return the files by name."""
     tree = folder / "tree"
     tree.mkdir(parents=True)
     archive = folder / "tree.tar"
-    run("git", "archive", "--output", archive, "HEAD", cwd=ROOT)
+    run("git", "archive", "--output", archive, commit, cwd=ROOT)
     shutil.unpack_archive(archive, tree, filter="data")
-    committed = run("git", "log", "-1", "--format=%ct", cwd=ROOT).strip()
+    committed = run("git", "log", "-1", "--format=%ct", commit, cwd=ROOT).strip()
     out = folder / "out"
     run(python, "-m", "build", "--outdir", out, tree, SOURCE_DATE_EPOCH=committed, PYTHONPATH="")
     return {path.name: path for path in sorted(out.iterdir())}
@@ -154,13 +154,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "dist", help="where the files go")
     out = parser.parse_args().out
     version = version_of(ROOT)
-    tracked = run("git", "ls-tree", "-r", "--name-only", "HEAD", cwd=ROOT).splitlines()
+    commit = run("git", "rev-parse", "HEAD", cwd=ROOT).strip()
+    tracked = run("git", "ls-tree", "-r", "--name-only", commit, cwd=ROOT).splitlines()
     if problems := metadata_problems(ROOT, version):
         raise SystemExit("; ".join(problems))
     with tempfile.TemporaryDirectory(prefix="genrekit-release-") as name:
         folder = Path(name)
         python = environment(folder / "tools", "build", "twine")
-        first, second = (build(python, folder / place) for place in ("first", "second"))
+        first, second = (build(python, folder / place, commit) for place in ("first", "second"))
         for file, path in first.items():
             if sha256(path) != sha256(second[file]):
                 raise SystemExit(f"{file}: two builds differ")

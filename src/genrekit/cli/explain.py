@@ -93,7 +93,7 @@ def _show(found: Explanation) -> None:
     out = console.stdout()
     label = found.labels.index(found.genre)
     probability = found.prediction.probabilities[found.genre]
-    out.print(f"{found.genre}  {100 * probability:.1f} %")
+    out.print(f"{found.genre}  {console.percent(probability)}")
     out.print(found.coverage)
     passages = found.deciding()
     out.print("deciding seconds" if passages else "no seconds support it")

@@ -235,10 +235,15 @@ def _predicted(entry: LibraryEntry) -> str:
 def _show_agreement(agreement: Agreement) -> None:
     fields = agreement.to_dict()
     rows = [
-        [source, f"{its['weight']:g}", ", ".join(its["labels"]), f"{its['probability']:.1%}"]
+        [
+            source,
+            f"{its['weight']:g}",
+            ", ".join(its["labels"]),
+            console.percent(its["probability"]),
+        ]
         for source, its in fields["sources"].items()
     ]
-    rows.append(["together", "", fields["label"], f"{fields['probability']:.1%}"])
+    rows.append(["together", "", fields["label"], console.percent(fields["probability"])])
     console.stdout().print(console.table(["source", "weight", "genre", "probability"], rows))
     if agreement.disagrees:
         typer.echo("they disagree")
