@@ -45,7 +45,7 @@ def tracks(tmp_path: Path) -> list[Track]:
 
 
 def build(folder: Path, tracks: list[Track], spec: FeatureSpec = SPEC) -> CachedFeatures:
-    return SpectrogramCache(folder).build(tracks, spec, jobs=1, progress=False)
+    return SpectrogramCache(folder).build(tracks, spec, jobs=1)
 
 
 def record_times(folder: Path) -> dict[Path, int]:
@@ -153,7 +153,7 @@ def test_mean_and_std_need_sound(tmp_path: Path) -> None:
 
 def test_built_by_several_workers(tmp_path: Path, tracks: list[Track]) -> None:
     alone = build(tmp_path / "one", tracks)
-    many = SpectrogramCache(tmp_path / "two").build(tracks, SPEC, jobs=2, progress=False)
+    many = SpectrogramCache(tmp_path / "two").build(tracks, SPEC, jobs=2)
     assert many.records == alone.records
     for track_id in alone.track_ids:
         np.testing.assert_array_equal(many.features(track_id), alone.features(track_id))
@@ -268,7 +268,7 @@ def test_a_worker_that_hangs_costs_its_track_only(
     write_noise(long, 600.0, seed=1)
     monkeypatch.setattr("genrekit.datasets.cache._TRACK_SECONDS", 2.5)
     cached = SpectrogramCache(tmp_path / "cache").build(
-        [Track("long", long, "noise"), *tracks], slow, jobs=2, progress=False
+        [Track("long", long, "noise"), *tracks], slow, jobs=2
     )
     assert cached.track_ids == tuple(track.track_id for track in tracks)
     assert list(cached.failures) == ["long"]
@@ -334,11 +334,11 @@ def test_a_full_disk_ends_the_build_cleanly(
     with pytest.raises(
         DatasetError, match=r"is full.*free some space, or name .* by data.cache=FOLDER"
     ):
-        cache.build(tracks, larger, jobs=jobs, progress=False)
+        cache.build(tracks, larger, jobs=jobs)
     assert not list(small_disk.rglob("*.part"))
     kept = record_times(small_disk)
     subprocess.run(["mount", "-o", "remount,size=1m", str(small_disk)], check=True)
-    cached = cache.build(tracks, larger, jobs=jobs, progress=False)
+    cached = cache.build(tracks, larger, jobs=jobs)
     assert len(cached.track_ids) == 4
     assert kept.items() <= record_times(small_disk).items()
 
@@ -353,7 +353,7 @@ if __name__ == "__main__":
     audio, folder, spec = sys.argv[1:]
     tracks = [Track(path.stem, path, "noise") for path in sorted(Path(audio).iterdir())]
     spec = FeatureSpec.model_validate_json(spec)
-    SpectrogramCache(Path(folder)).build(tracks, spec, jobs=2, progress=False)
+    SpectrogramCache(Path(folder)).build(tracks, spec, jobs=2)
 """
 
 

@@ -148,7 +148,7 @@ def test_only_the_start_of_a_track_trains_where_only_that_is_heard(
     )
     soundfile.write(tmp_path / "a.wav", np.random.default_rng(0).normal(0, 0.1, 32000), 8000)
     track_a = Track("a", tmp_path / "a.wav", "noise")
-    cached = SpectrogramCache(tmp_path / "cache").build([track_a], spec, jobs=1, progress=False)
+    cached = SpectrogramCache(tmp_path / "cache").build([track_a], spec, jobs=1)
     source = SpectrogramSource(cached, ["a"], random_crops)
     first = cached.crop("a", 0, spec.n_frames)
     assert np.array_equal(source.segments(0), first[None])

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Protocol
+from typing import IO, TYPE_CHECKING
+
+from genrekit.progress import progress as progress  # noqa: PLC0414 - the verbs show it, too
+from genrekit.progress import progress_of as progress_of  # noqa: PLC0414
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -15,12 +18,6 @@ if TYPE_CHECKING:
 
 BAR_WIDTH = 24
 PIPE_WIDTH = 240  # a table that goes to a file or pipe is not broken at 80 columns
-
-
-class Advance(Protocol):
-    """Called once for every step done."""
-
-    def __call__(self, n_steps: int = 1) -> None: ...  # noqa: D102
 
 
 def stdout(stream: IO[str] | None = None) -> Console:
@@ -148,55 +145,3 @@ def _is_number(cell: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-@contextmanager
-def progress(
-    description: str, total: int | None, *, shown: bool = True, unit: str | None = None
-) -> Iterator[Advance]:
-    """Show a progress bar on standard error while the block runs, if that is a terminal.
-
-    Args:
-        description: what is being done.
-        total: number of steps; None when it is not known.
-        shown: False shows nothing, whatever standard error is.
-        unit: show how many of these are done, and how many a second.
-    """
-    if not (shown and sys.stderr.isatty()):
-        yield _ignore
-        return
-    from rich.console import Console
-    from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TimeRemainingColumn
-
-    columns: list[Any] = [SpinnerColumn(), *Progress.get_default_columns()[:-1]]
-    if unit:
-        columns += [MofNCompleteColumn(), _speed_column(unit)]
-    columns.append(TimeRemainingColumn())
-    settings: dict[str, Any] = {"transient": True, "redirect_stdout": sys.stdout.isatty()}
-    with Progress(*columns, console=Console(stderr=True), **settings) as bars:
-        task = bars.add_task(description, total=total)
-
-        def advance(n_steps: int = 1) -> None:
-            bars.advance(task, n_steps)
-
-        yield advance
-
-
-def progress_of(description: str) -> Callable[[int], AbstractContextManager[Advance]]:
-    """Return the progress of a batch job: called with the number of files, it shows a bar."""
-    return lambda n_files: progress(description, n_files, unit="files")
-
-
-def _speed_column(unit: str) -> Any:
-    from rich.progress import ProgressColumn, Task
-    from rich.text import Text
-
-    class Speed(ProgressColumn):
-        def render(self, task: Task) -> Text:
-            return Text(f"{task.finished_speed or task.speed or 0:.1f} {unit}/s")
-
-    return Speed()
-
-
-def _ignore(n_steps: int = 1) -> None:
-    del n_steps

@@ -21,7 +21,7 @@ import struct
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from pathlib import Path
@@ -34,6 +34,7 @@ from genrekit import audio, files
 from genrekit.errors import DatasetError, GenrekitError
 from genrekit.features import FeatureSpec, check_spectrogram, decibels, image, normalise
 from genrekit.features.level import lift_db
+from genrekit.progress import progress
 from genrekit.workers import Failure, Pool, n_cores
 
 if TYPE_CHECKING:
@@ -82,7 +83,6 @@ class SpectrogramCache:
         tracks: Iterable[Track],
         spec: FeatureSpec,
         jobs: int | None = None,
-        progress: bool = True,
     ) -> CachedFeatures:
         """Make the records that are missing, check those that are there, and open them all.
 
@@ -93,7 +93,6 @@ class SpectrogramCache:
             tracks: what to cache; track_id and path are read.
             spec: the front end. Its mean, std and segment lengths do not touch the records.
             jobs: worker processes; None is one a core.
-            progress: show a bar on standard error, if that is a terminal.
 
         Returns:
             The spectrograms. Tracks that cannot be decoded are in its failures, with the reason.
@@ -108,7 +107,7 @@ class SpectrogramCache:
         _check_names(tasks)
         _prepare(folder, spec)
         records, failures = {}, {}
-        with _bar(len(tasks), progress) as advance:
+        with progress("spectrograms", len(tasks)) as advance:
             for outcome in _run(tasks, jobs):
                 if outcome.sha256 is None:
                     failures[outcome.track_id] = outcome.reason
@@ -333,20 +332,6 @@ def _run(tasks: list[_Task], jobs: int | None) -> Iterator[_Outcome]:
 def _start_worker() -> Callable[[_Task], _Outcome]:
     audio.silence_decoders()
     return _ensure
-
-
-@contextmanager
-def _bar(total: int, shown: bool) -> Iterator[Callable[[], None]]:
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    if not (shown and console.is_terminal):
-        yield lambda: None
-        return
-    with Progress(console=console, transient=True) as bars:
-        task = bars.add_task("spectrograms", total=total)
-        yield lambda: bars.advance(task)
 
 
 def _key(spec: FeatureSpec) -> str:

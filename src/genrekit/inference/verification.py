@@ -8,11 +8,10 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from genrekit import demo
 from genrekit.errors import ModelError
 from genrekit.models.registry import ModelFolder
+from genrekit.models.runtime import silence
 from genrekit.workers import Failure, Pool
 
 LIMIT_SECONDS = 60.0
@@ -47,11 +46,7 @@ def _predict(folder: Path, _: None) -> None:
 
     classifier = Classifier(folder)
     if classifier.card.images == "other":
-        zeros = {
-            view.name: np.zeros((1, view.features.n_bins, view.features.n_frames), np.float32)
-            for view in classifier.card.views
-        }
-        rows = classifier.segment_probabilities(zeros).tolist()
+        rows = classifier.segment_probabilities(silence(classifier.card.views)).tolist()
     else:
         found = classifier.predict(demo.synthesise("drums"), demo.SAMPLE_RATE)
         rows = [list(found.probabilities.values())]

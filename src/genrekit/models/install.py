@@ -12,14 +12,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-import numpy as np
-
 from genrekit import extras
 from genrekit.errors import ModelError
 from genrekit.files import write_beside
 from genrekit.models import readme, registry
 from genrekit.models.registry import CARD, NETWORK, README, ModelFolder
-from genrekit.models.runtime import LOGITS, Network
+from genrekit.models.runtime import LOGITS, Network, silence
 
 # Nothing else is ever taken out of a folder or an archive.
 CONTENT = (CARD, NETWORK, README, "LICENSE", "NOTICE")
@@ -96,11 +94,7 @@ def verify(folder: ModelFolder) -> Network:
         ModelError: it cannot be loaded, does not fit its card, or gives values that are not finite.
     """
     network = Network.of(folder)
-    silence = {
-        view.name: np.zeros((1, view.features.n_bins, view.features.n_frames), np.float32)
-        for view in folder.card.views
-    }
-    network.run(silence, LOGITS)
+    network.run(silence(folder.card.views), LOGITS)
     return network
 
 

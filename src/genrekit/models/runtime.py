@@ -27,6 +27,12 @@ Floats = NDArray[np.float32]
 Features = Mapping[str, Floats]
 
 
+def silence(views: Sequence[View]) -> Features:
+    """Return one segment of zeros for every view."""
+    shapes = {view.name: (1, view.features.n_bins, view.features.n_frames) for view in views}
+    return {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
+
+
 class Network:
     """A network ready to run, checked against its views.
 

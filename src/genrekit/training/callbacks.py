@@ -6,6 +6,7 @@ import io
 import math
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -13,8 +14,8 @@ import torch
 
 from genrekit.files import write_beside
 from genrekit.networks import torchvision_shim  # noqa: F401 - lightning imports torchvision
+from genrekit.progress import progress
 from genrekit.training import curves
-from genrekit.training.progress import bar
 
 import lightning.pytorch as pl  # isort: skip
 from lightning.pytorch.plugins.io import TorchCheckpointIO  # isort: skip
@@ -141,25 +142,23 @@ class Bar(pl.Callback):
     """A progress bar over all epochs with the time left, on a terminal and by one process only."""
 
     def __init__(self) -> None:
-        self._progress = bar()
-        self._task = self._progress.add_task("training", total=None)
+        self._shown = ExitStack()
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Show the bar, at where a resumed run starts."""
-        n_steps = cast("GenreModule", module).batches.n_steps
-        total = (trainer.max_epochs or 0) * n_steps
-        self._progress.update(self._task, total=total, completed=trainer.global_step)
-        if trainer.is_global_zero:
-            self._progress.start()
+        total = (trainer.max_epochs or 0) * cast("GenreModule", module).batches.n_steps
+        bar = progress("training", total, shown=trainer.is_global_zero)
+        self._advance = self._shown.enter_context(bar)
+        self._advance(trainer.global_step)
 
     def on_train_batch_end(self, *_: Any) -> None:
         """Move on by one step."""
-        self._progress.advance(self._task)
+        self._advance()
 
     def on_train_end(self, *_: Any) -> None:
         """Take the bar away."""
-        self._progress.stop()
+        self._shown.close()
 
     def on_exception(self, *_: Any) -> None:
         """Take the bar away."""
-        self._progress.stop()
+        self._shown.close()

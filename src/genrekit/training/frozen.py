@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from genrekit import files
 from genrekit.errors import AudioError
 from genrekit.inference import segments
-from genrekit.models.runtime import Features, Network
+from genrekit.models.runtime import Features, Network, silence
+from genrekit.progress import progress
 from genrekit.training import augment
-from genrekit.training.progress import steps
 from genrekit.workers import n_cores
 
 if TYPE_CHECKING:
@@ -103,11 +103,7 @@ class FrozenNetwork:
         Raises:
             ModelError: the network has no such output.
         """
-        silence = {
-            view.name: np.zeros((1, view.features.n_bins, view.features.n_frames), np.float32)
-            for view in self.views
-        }
-        return int(self.run(silence, output).shape[1])
+        return int(self.run(silence(self.views), output).shape[1])
 
     def run(self, features: Features, output: str) -> Floats:
         """Return one output of every segment.
@@ -177,7 +173,7 @@ class CachedExtractor:
         """
         outputs: dict[str, TrackOutput] = {}
         failures: dict[str, str] = {}
-        with steps(title, len(tracks)) as advance:
+        with progress(title, len(tracks)) as advance:
             for track in tracks:
                 try:
                     outputs[track.track_id] = self.extract(track)
