@@ -310,7 +310,7 @@ def test_one_genre_and_an_empty_genre_are_refused(tones: Path, tmp_path: Path) -
     [
         ([], "give a recipe"),
         (["a.toml", "b.toml"], "one recipe at a time"),
-        (["nowhere.toml"], "nowhere.toml: no recipe can be read there"),
+        (["nowhere.toml"], "unknown recipe 'nowhere'"),
         (["--data", "x", "--resume", "y"], "give nothing beside it"),
         (["--data", "x", "optimizer.lr=1"], "did you mean 'optimiser'"),
     ],
