@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from PyQt6 import QtWidgets
@@ -23,6 +24,7 @@ from picard.util import thread
 
 TAG = "genrekit"
 COMMAND, SURE, KEEP = "command", "min_precision", "keep"
+NAMES = json.loads(Path(__file__).with_name("display_names.json").read_text(encoding="utf-8"))
 DEFAULTS = {COMMAND: "genrekit", SURE: 90, KEEP: False}
 
 
@@ -148,7 +150,7 @@ def show(api: PluginApi, file: File, line: dict[str, Any]) -> None:
     elif line["label"] is None:
         api.logger.info("genrekit: %s: not sure enough of any genre", file.filename)
     else:
-        label, model = line["label"], line["model"]
+        label, model = NAMES.get(line["label"], line["label"]), line["model"]
         genres = file.metadata.getall("genre") if api.plugin_config[KEEP] else []
         if label.casefold() not in (genre.casefold() for genre in genres):
             genres = [*genres, label]

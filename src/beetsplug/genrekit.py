@@ -1,5 +1,8 @@
 """The beets plugin: genres by genrekit on import and by ``beet genrekit [QUERY]``.
 
+``beet genrekit-tree FOLDER`` writes genrekit's genres as the canonical tree and the whitelist of
+the plugin lastgenre, so that both plugins write the same names.
+
 In beets' configuration:
 
     plugins: genrekit
@@ -15,7 +18,8 @@ In beets' configuration:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -27,9 +31,11 @@ from beets.plugins import BeetsPlugin
 
 from genrekit import Classifier
 from genrekit.errors import GenrekitError
-from genrekit.prediction import FailedFile, Prediction
-from genrekit.tagging import genre_map, policy
+from genrekit.prediction import FailedFile, Prediction, percent
+from genrekit.tagging import genre_map, lastgenre_tree, policy
 from genrekit.tags.formats.base import PROVENANCE
+
+N_OFFERED = 3
 
 
 class GenrekitPlugin(BeetsPlugin):
@@ -59,7 +65,7 @@ class GenrekitPlugin(BeetsPlugin):
             self.import_stages = [self.imported]
 
     def commands(self) -> list[ui.Subcommand]:
-        """Return the command ``beet genrekit``."""
+        """Return the commands ``beet genrekit`` and ``beet genrekit-tree``."""
         command = ui.Subcommand("genrekit", help="predict genres")
         command.parser.add_option(
             "-p", "--pretend", action="store_true", help="show what would change; change nothing"
@@ -70,13 +76,39 @@ class GenrekitPlugin(BeetsPlugin):
         command.parser.add_option(
             "-k", "--keep", action="store_true", help="with --force: add to the genres instead"
         )
+        command.parser.add_option(
+            "-i", "--interactive", action="store_true", help="ask about each item"
+        )
         command.func = self.run
-        return [command]
+        tree = ui.Subcommand("genrekit-tree", help="write genrekit's genres for lastgenre")
+        tree.parser.usage = "%prog FOLDER"
+        tree.func = self.write_tree
+        return [command, tree]
 
     def run(self, library: Any, options: Any, query: list[str]) -> None:
         """Predict the genres of a query's items."""
         self.config.set_args(options)
-        self._predict(library.items(query), pretend=bool(options.pretend), write=ui.should_write())
+        self._predict(
+            library.items(query),
+            pretend=bool(options.pretend),
+            write=ui.should_write(),
+            ask=bool(options.interactive),
+        )
+
+    def write_tree(self, library: Any, options: Any, folders: list[str]) -> None:
+        """Write the tree and the whitelist, and say how beets' configuration names them.
+
+        Raises:
+            UserError: not one folder came, or it cannot be written.
+        """
+        del library, options
+        if len(folders) != 1:
+            raise UserError("genrekit-tree: name the folder to write to")
+        try:
+            tree, whitelist = lastgenre_tree.write(Path(folders[0]).expanduser().absolute())
+        except OSError as error:
+            raise UserError(f"genrekit-tree: {error.filename}: {error.strerror}") from error
+        ui.print_(f"lastgenre:\n    canonical: {tree}\n    whitelist: {whitelist}")
 
     def imported(self, session: Any, task: Any) -> None:
         """Predict genres on import; whether tags are then written is beets' own setting."""
@@ -100,7 +132,9 @@ class GenrekitPlugin(BeetsPlugin):
             genre_map=genre_map.read_map(Path(path).expanduser()) if path else None,
         )
 
-    def _predict(self, items: Iterable[Any], *, pretend: bool, write: bool) -> None:
+    def _predict(
+        self, items: Iterable[Any], *, pretend: bool, write: bool, ask: bool = False
+    ) -> None:
         """Predict those items that may get a genre, and set it.
 
         Raises:
@@ -112,17 +146,30 @@ class GenrekitPlugin(BeetsPlugin):
                 rules.genre_map.check(self._classifier.labels)
         except (GenrekitError, OSError, ValueError) as error:
             raise UserError(f"genrekit: {error}") from error
-        eligible = [item for item in items if rules.mode != "fill-missing" or not item.genres]
+        fills = rules.mode == "fill-missing"
+        eligible = [item for item in items if not (fills and rules.present(item.genres))]
         results = self._classifier.predict_files([item.filepath for item in eligible])
         for item, result in zip(eligible, results, strict=True):
             if isinstance(result, FailedFile):
                 self._log.error("{}", result.error)
-            elif self._set(item, result, rules) and not pretend:
+                continue
+            chosen = rules.chosen(result.probabilities)
+            if ask:
+                answer = _ask(item, replace(rules, top=N_OFFERED, min_probability=0.0), result)
+                if answer is None:
+                    return
+                chosen = answer
+            if self._set(item, result, rules, chosen) and not pretend:
                 item.try_sync(write=write, move=False)
 
-    def _set(self, item: Any, prediction: Prediction, rules: policy.Policy) -> bool:
+    def _set(
+        self,
+        item: Any,
+        prediction: Prediction,
+        rules: policy.Policy,
+        chosen: Mapping[str, float],
+    ) -> bool:
         """Change an item in memory and show it; return whether there is a change."""
-        chosen = rules.chosen(prediction.probabilities)
         target = rules.wanted(item.genres, chosen)
         if not target:
             self._log.debug("{}: stays; predicted {}", item, prediction.genres[:3])
@@ -130,3 +177,26 @@ class GenrekitPlugin(BeetsPlugin):
         item.genres = list(target)
         item["genrekit"] = policy.provenance(prediction.model, chosen)
         return bool(ui.show_model_changes(item, fields=["genres"]))
+
+
+def _ask(item: Any, rules: policy.Policy, prediction: Prediction) -> dict[str, float] | None:
+    """Let the user choose an item's genre; return it, nothing to leave it, or None to stop."""
+    offered = rules.chosen(prediction.probabilities)
+    ui.print_(f"\n{item}\n  genres: {'; '.join(item.genres) or '-'}")
+    for number, (name, probability) in enumerate(offered.items(), 1):
+        ui.print_(f"  {number}. {name} ({percent(probability)})")
+    answer = ui.input_options(
+        ("Apply", "Skip", "Enter genre", "Quit"),
+        prompt="[A]pply the first, its number, Skip, Enter genre, Quit?",
+        numrange=(1, max(1, len(offered))),
+    )
+    names = list(offered)
+    if answer == "q":
+        return None
+    if answer == "e":
+        name = ui.input_("Genre:").strip()
+        return {name: offered.get(name, 0.0)} if name else {}
+    if answer == "s" or not names:
+        return {}
+    name = names[0 if answer == "a" else int(answer) - 1]
+    return {name: offered[name]}

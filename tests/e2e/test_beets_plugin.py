@@ -11,6 +11,7 @@ from pathlib import Path
 
 import mutagen
 import pytest
+import yaml
 
 from genrekit import demo, labels
 from genrekit.tags import formats
@@ -42,7 +43,7 @@ def home(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def beet(home: Path, *arguments: str, **settings: object) -> str:
+def beet(home: Path, *arguments: str, answers: str = "", **settings: object) -> str:
     """Run beets as a user does; settings change the plugin's configuration."""
     config = json.loads((home / "config.yaml").read_text())
     config["genrekit"].update(settings)
@@ -50,6 +51,7 @@ def beet(home: Path, *arguments: str, **settings: object) -> str:
     done = subprocess.run(
         [sys.executable, "-m", "beets", *arguments],
         env={**os.environ, "BEETSDIR": str(home), "HOME": str(home)},
+        input=answers,
         capture_output=True,
         text=True,
         check=False,
@@ -90,3 +92,49 @@ def test_on_import_then_pretend_keep_and_force(home: Path) -> None:
 def test_a_wrong_setting_is_told_in_one_line(home: Path) -> None:
     with pytest.raises(AssertionError, match="genrekit: unknown model 'tinny'"):
         beet(home, "genrekit", model="tinny")
+
+
+def test_interactive_takes_what_the_user_says(home: Path) -> None:
+    beet(home, "import", "-qA", str(home / "incoming"), auto=False, map=None)
+    asked = ("genrekit", "--interactive", "--force", "title+")
+    shown = beet(home, *asked, answers="2\ne\nPolka\ns\n")
+    assert "genres: Folk; Live" in shown
+    names = [line.split(". ", 1)[1] for line in shown.splitlines() if line.startswith("  2. ")]
+    found = genres(home)
+    assert found["drums"] == (names[0].rpartition(" (")[0],)
+    assert found["drums"][0][0].isupper(), "a display name"
+    assert found["guitar"] == ("Polka",)
+    assert found["strings"] == ()
+    shown = beet(home, *asked, answers="q\n")
+    assert shown.count("genres:") == 1
+    assert genres(home) == found
+
+
+@pytest.mark.full
+def test_lastgenre_with_our_tree_writes_the_names_that_we_write(home: Path) -> None:
+    pytest.importorskip("pylast")
+    beet(home, "import", "-qA", str(home / "incoming"), auto=False, map=None)
+    written = beet(home, "genrekit-tree", str(home / "own tree"))
+    config = json.loads((home / "config.yaml").read_text())
+    config["plugins"] = "genrekit lastgenre"
+    settings = yaml.safe_load(written)["lastgenre"]
+    assert Path(settings["canonical"]).parent == Path(settings["whitelist"]).parent
+    # Nothing is fetched: the genres that are there are cleaned up by the tree and the whitelist.
+    config["lastgenre"] = {**settings, "auto": False, "cleanup_existing": True, "count": 2}
+    (home / "config.yaml").write_text(json.dumps(config))
+    beet(home, "modify", "-y", "title:drums", "genres=rap")
+    beet(home, "modify", "-y", "title:strings", "genres=Thrash Metal")
+    beet(home, "lastgenre", "--items", "title+")
+    beet(home, "write")
+    assert genres(home)["drums"] == ("Hip-Hop",)
+    assert genres(home)["strings"] == ("Thrash Metal", "Metal")
+    beet(home, "genrekit", "title:drums")
+    assert genres(home)["drums"] == ("Hip-Hop",), "both plugins are on, and agree"
+
+
+@pytest.mark.full
+def test_the_tree_needs_one_folder_that_can_be_written(home: Path) -> None:
+    with pytest.raises(AssertionError, match="name the folder to write to"):
+        beet(home, "genrekit-tree")
+    with pytest.raises(AssertionError, match=r"genrekit-tree: .*config\.yaml"):
+        beet(home, "genrekit-tree", str(home / "config.yaml" / "tree"))

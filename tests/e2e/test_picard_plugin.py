@@ -13,24 +13,23 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import mutagen.flac
 import pytest
 
-from genrekit import demo
+from genrekit import __version__, demo, labels
 
 ROOT = Path(__file__).parents[2]
 PYTHON = os.environ.get("GENREKIT_PICARD_PYTHON") or (
     sys.executable if importlib.util.find_spec("picard") else None
 )
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        PYTHON is None,
-        reason="needs Picard: pip install picard, or GENREKIT_PICARD_PYTHON=a Python that has it",
-    ),
-]
+with_picard = pytest.mark.skipif(
+    PYTHON is None,
+    reason="needs Picard: pip install picard, or GENREKIT_PICARD_PYTHON=a Python that has it",
+)
+PLUGIN = ROOT / "plugins" / "picard"
 OWN = shlex.join([sys.executable, "-m", "genrekit.cli.main"])
 
 
@@ -49,7 +48,7 @@ def tracks(tmp_path: Path) -> list[Path]:
 def picard(home: Path, command: str, *files: Path) -> dict[str, object]:
     """Install the plugin as a user does, and run the driver."""
     plugins = home / "plugins3"
-    shutil.copytree(ROOT / "plugins" / "picard", plugins / "genrekit")
+    shutil.copytree(PLUGIN, plugins / "genrekit")
     own = ("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR")
     settings = {**dict.fromkeys(own, str(home)), "PICARD_PLUGIN_DIR": str(plugins)}
     settings |= {"QT_QPA_PLATFORM": "offscreen", "PYTHONPATH": str(ROOT / "src")}
@@ -66,6 +65,7 @@ def picard(home: Path, command: str, *files: Path) -> dict[str, object]:
     return json.loads(done.stdout)
 
 
+@with_picard
 def test_genres_are_shown_for_review_and_written_when_saved(
     tmp_path: Path, tracks: list[Path]
 ) -> None:
@@ -79,6 +79,8 @@ def test_genres_are_shown_for_review_and_written_when_saved(
         labelled[is_sure] += 1
         if is_sure:
             (genre,) = row["genre"]
+            assert genre == labels.display_name(genre)
+            assert genre[0].isupper()
             assert row["state"] == "CHANGED"
             assert row["genrekit"].startswith(f"{genre} ")
             assert "% (fast " in row["genrekit"]
@@ -94,6 +96,7 @@ def test_genres_are_shown_for_review_and_written_when_saved(
     assert saved.get("genrekit", [""]) == [shown["genrekit"]]
 
 
+@with_picard
 def test_a_program_that_is_not_there_is_named_and_no_file_changes(
     tmp_path: Path, tracks: list[Path]
 ) -> None:
@@ -103,6 +106,7 @@ def test_a_program_that_is_not_there_is_named_and_no_file_changes(
     assert [row["state"] for row in found["shown"]] == ["NORMAL"] * len(tracks)
 
 
+@with_picard
 def test_a_wrong_setting_ends_in_the_programs_own_sentence(
     tmp_path: Path, tracks: list[Path]
 ) -> None:
@@ -112,13 +116,26 @@ def test_a_wrong_setting_ends_in_the_programs_own_sentence(
     assert [row["state"] for row in found["shown"]] == ["NORMAL"] * len(tracks)
 
 
+@with_picard
 def test_picards_own_check_of_the_manifest_finds_nothing(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from picard.plugin3.manifest import PluginManifest\n"
         "print(PluginManifest('genrekit', Path(sys.argv[1]).open('rb')).validate())"
     )
-    manifest = ROOT / "plugins" / "picard" / "MANIFEST.toml"
+    manifest = PLUGIN / "MANIFEST.toml"
     done = subprocess.run(
         [str(PYTHON), "-c", code, str(manifest)], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_the_plugin_has_the_display_names_of_all_labels_and_our_version() -> None:
+    names = {
+        label: labels.display_name(label)
+        for name in labels.names()
+        for label in labels.label_set(name).labels
+    }
+    kept = json.loads((PLUGIN / "display_names.json").read_text(encoding="utf-8"))
+    assert kept == names, "write it anew: python scripts/write_display_names.py"
+    manifest = tomllib.loads((PLUGIN / "MANIFEST.toml").read_text(encoding="utf-8"))
+    assert __version__.startswith(manifest["version"])
