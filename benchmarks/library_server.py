@@ -1,6 +1,6 @@
 """How quick the library's page is with 100,000 tracks, and how much memory its server takes.
 
-    python benchmarks/library_server.py [--tracks 100000] [--requests 60] [--browser]
+    python benchmarks/library_server.py [--tracks 100000] [--browser] [--db FILE]
 
 A database of made tracks (artists, albums, tags, probabilities, embeddings as large as the
 default model's) is indexed and served by the real program. The routes are timed from another
@@ -205,10 +205,83 @@ def measure_routes(client: httpx.Client, n_tracks: int) -> None:
         show(f"{name} ({n_bytes / 1e6:.2f} MB)", seconds)
 
 
+# A row is there when its title is; the table recycles rows that are out of sight.
+_READY = """(first) => new Promise((resolve) => {
+    const began = performance.now();
+    const look = () => {
+        const rows = [...document.querySelectorAll("#table .row-of-table:not([hidden])")];
+        const seen = rows.filter((row) => Number(row.dataset.index) >= first);
+        const isFilled = seen.length > 0 && seen.every((row) =>
+            !row.classList.contains("waiting") && row.querySelector(".c-title").textContent);
+        if (isFilled) resolve(performance.now() - began);
+        else requestAnimationFrame(look);
+    };
+    look();
+})"""
+_SCROLL = f"""async (index) => {{
+    const table = document.querySelector("#table");
+    const height = parseFloat(getComputedStyle(table).getPropertyValue("--row-height"));
+    table.scrollTop = index * height;
+    return ({_READY})(index);
+}}"""
+_FILTER = """(kind) => new Promise((resolve) => {
+    const count = document.querySelector("#track-count");
+    const began = performance.now();
+    const seen = new MutationObserver(() => {
+        requestAnimationFrame(() => {
+            seen.disconnect();
+            resolve(performance.now() - began);
+        });
+    });
+    seen.observe(count, { childList: true, characterData: true, subtree: true });
+    document.querySelector(kind).click();
+})"""
+_PAINT = """() => performance.getEntriesByName("first-contentful-paint")[0].startTime"""
+_FIRST_ROW = """() => new Promise((resolve) => {
+    const look = () => {
+        const row = document.querySelector("#table .row-of-table:not(.waiting) .c-title");
+        if (row && row.textContent) resolve(performance.now());
+        else requestAnimationFrame(look);
+    };
+    look();
+})"""
+
+
+def measure_page(address: str, n_tracks: int) -> None:
+    """Time the page in Chromium, from the user's action to the frame that shows its result."""
+    from playwright.sync_api import sync_playwright
+
+    random = np.random.default_rng(3)
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(
+            executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-gpu"]
+        )
+        page = browser.new_page(viewport={"width": 1280, "height": 800})
+        page.goto(address)
+        url = address.partition("?")[0]
+        paints, firsts = [], []
+        for _ in range(5):
+            page.goto("about:blank")
+            page.goto(f"{url}#tracks")
+            firsts.append(page.evaluate(_FIRST_ROW) / 1000)
+            paints.append(page.evaluate(_PAINT) / 1000)
+        show("page: first contentful paint", paints)
+        show("page: first rows shown", firsts)
+        places = random.integers(0, n_tracks - 100, 100).tolist()
+        show("page: scrolled far", [page.evaluate(_SCROLL, i) / 1000 for i in places])
+        steps = range(0, 3000, 30)
+        page.evaluate(_SCROLL, 0)
+        show("page: scrolled on by 30 rows", [page.evaluate(_SCROLL, i) / 1000 for i in steps])
+        kinds = ["#kind-disagrees", "#kind-missing", "#kind-below", "#kind-all"] * 10
+        show("page: filtered", [page.evaluate(_FILTER, kind) / 1000 for kind in kinds])
+        browser.close()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
     parser.add_argument("--tracks", type=int, default=100_000)
     parser.add_argument("--db", type=Path, help="keep the database there, or use the one there")
+    parser.add_argument("--browser", action="store_true", help="measure in the page, too")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         path = options.db or Path(name) / "library.sqlite3"
@@ -228,6 +301,8 @@ def main() -> None:
                     client.get(path_).raise_for_status()
                     print(f"first {path_}: {1000 * (time.perf_counter() - began):.0f} ms")
                 measure_routes(client, options.tracks)
+            if options.browser:
+                measure_page(address, options.tracks)
             print("memory of the server: {:.0f} MB, at most {:.0f} MB".format(*memory_mb(pid)))
 
 

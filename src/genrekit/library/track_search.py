@@ -134,8 +134,9 @@ class TrackTable:
         order = self._order(connection, revision, wanted.sort)[wanted.descending]
         conditions, values = self._conditions(wanted)
         kept = [self._matching(connection, revision, conditions, values)]
-        for word in map(track_index.key, wanted.search.split()):
-            kept.append(self._keep((revision, "word", word), partial(_with_word, connection, word)))
+        if words := tuple(map(track_index.key, wanted.search.split())):
+            key = (revision, "words", words)
+            kept.append(self._keep(key, partial(_with_words, connection, words)))
         if wanted.lasso:
             kept.append(self.map(connection).inside(wanted.lasso).astype(_ID))
         for chosen in kept:
@@ -241,8 +242,11 @@ def _sorted(connection: sqlite3.Connection, sort: Sort, paths: Ids) -> Orders:
     return ascending, descending
 
 
-def _with_word(connection: sqlite3.Connection, word: str) -> Ids:
-    return _ids(connection, "SELECT file_id FROM track_words WHERE instr(words, ?)", [word])
+def _with_words(connection: sqlite3.Connection, words: Sequence[str]) -> Ids:
+    longest_first = sorted(words, key=len, reverse=True)  # the rarest, as a rule
+    conditions = " AND ".join("instr(words, ?)" for _ in words)
+    statement = f"SELECT file_id FROM track_words WHERE {conditions}"  # noqa: S608 - no value in it
+    return _ids(connection, statement, longest_first)
 
 
 def _ids(connection: sqlite3.Connection, statement: str, values: Any) -> Ids:
