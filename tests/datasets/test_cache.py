@@ -21,6 +21,7 @@ from genrekit.errors import DatasetError, ModelError
 from genrekit.features import FeatureSpec, compute
 from genrekit.features.level import level_db, lift_db
 from genrekit.features.log_mel import log_mel
+from genrekit.training import inputs, recipe
 
 SPEC = FeatureSpec(sample_rate=8000, n_fft=512, hop_length=128, n_mels=32, segment_seconds=0.5)
 
@@ -304,7 +305,8 @@ def test_a_read_only_folder(tmp_path: Path, tracks: list[Track]) -> None:
 def test_the_users_cache_is_the_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     if sys.platform == "linux":
-        assert SpectrogramCache().folder == tmp_path / "genrekit" / "spectrograms"
+        kept = inputs.cache_folder(recipe.load(None, []), "spectrograms")
+        assert kept == tmp_path / "genrekit" / "spectrograms"
 
 
 @pytest.fixture

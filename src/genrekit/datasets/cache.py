@@ -63,20 +63,14 @@ _STALE_SECONDS = 3600.0
 Codes = NDArray[np.uint16]
 
 
+@dataclass(frozen=True)
 class SpectrogramCache:
-    """A folder of spectrograms, made once and read by every training run."""
+    """A folder of spectrograms, made once and read by every training run.
 
-    def __init__(self, folder: Path | None = None) -> None:
-        """Name the folder; nothing is written before build.
+    Nothing is written before build.
+    """
 
-        Args:
-            folder: where the records go; None is genrekit's folder in the user's cache.
-        """
-        if folder is None:
-            from platformdirs import user_cache_path
-
-            folder = user_cache_path("genrekit") / "spectrograms"
-        self.folder = Path(folder)
+    folder: Path
 
     def build(
         self,
