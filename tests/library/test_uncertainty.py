@@ -64,7 +64,7 @@ def test_an_uncertain_track_comes_before_a_certain_one(connection: sqlite3.Conne
     add(connection, "unsure", [0.4, 0.35, 0.25], NORTH)
     assert names(connection) == ["unsure", "sure"]
     (first, _) = uncertainty.uncertain(connection, query.used_model(connection))
-    assert first.why == "no genre yet, and jazz at 40.0% or metal at 35.0%"
+    assert first.why == "no genre yet, and Jazz at 40.0 % or Metal at 35.0 %"
 
 
 def test_a_track_unlike_those_chosen_comes_before_a_more_uncertain_one_like_them(
@@ -107,7 +107,7 @@ def test_a_tag_that_agrees_leaves_out_and_one_that_does_not_is_the_reason(
     found = uncertainty.uncertain(connection, query.used_model(connection))
     why = {suggestion.path.name: suggestion.why for suggestion in found}
     assert list(why) == ["no known genre", "means something else"]
-    assert why["means something else"] == "its tag says metal, the audio jazz at 90.0%"
+    assert why["means something else"] == "its tag says Metal, the audio Jazz at 90.0 %"
 
 
 def test_no_more_than_requested_and_nothing_twice(connection: sqlite3.Connection) -> None:
@@ -130,7 +130,7 @@ def test_the_verb_writes_a_reason_for_each(connection: sqlite3.Connection, tmp_p
     shown = CliRunner().invoke(main.build(), words).stdout
     assert shown.split("\n    ") == [
         "/music/unsure.mp3",
-        "no genre yet, and jazz at 40.0% or metal at 35.0%\n",
+        "no genre yet, and Jazz at 40.0 % or Metal at 35.0 %\n",
     ]
     (line,) = CliRunner().invoke(main.build(), [*words, "--json"]).stdout.splitlines()
     assert json.loads(line)["label"] == "jazz"

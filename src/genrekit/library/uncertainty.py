@@ -22,9 +22,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from genrekit import labels
 from genrekit.errors import LibraryError
 from genrekit.library import database, query
 from genrekit.library.query import UsedModel
+from genrekit.prediction import percent
 from genrekit.tags import spelling
 
 Floats = NDArray[np.float64]
@@ -179,14 +181,18 @@ def _candidate(row: sqlite3.Row, model: UsedModel, tagged: set[str]) -> _Candida
     label = model.labels[first]
     if vector.min() == vector.max() or label in tagged:
         return None
-    guess = f"{label} at {vector[first]:.1%}"
+    guess, other = (
+        f"{labels.display_name(model.labels[index])} at {percent(float(vector[index]))}"
+        for index in (first, second)
+    )
     if tagged:
         own = max(vector[model.labels.index(name)] for name in tagged)
         value = TAGGED * (1 - own)
-        why = f"its tag says {' and '.join(sorted(tagged))}, the audio {guess}"
+        said = " and ".join(labels.display_name(name) for name in sorted(tagged))
+        why = f"its tag says {said}, the audio {guess}"
     else:
         value = float(margin(vector[None])[0])
-        why = f"no genre yet, and {guess} or {model.labels[second]} at {vector[second]:.1%}"
+        why = f"no genre yet, and {guess} or {other}"
     path = database.decode_path(row["path"])
     found = Suggestion(row["file_id"], path, why, label, float(vector[first]))
     return _Candidate(value, row["audio_id"], found)

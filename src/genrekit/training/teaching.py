@@ -22,6 +22,7 @@ from genrekit.evaluation import calibration, scoring
 from genrekit.labels import LabelSet
 from genrekit.models.card import Calibration, Interval, ModelCard, PrecisionPoint, TrainingData
 from genrekit.models.registry import ModelFolder
+from genrekit.prediction import percent
 from genrekit.training import onnx_head, taught
 from genrekit.training.label_space import LabelSpace, label_space
 from genrekit.training.lesson import (
@@ -74,8 +75,8 @@ class TaughtModel:
     def summary(self) -> str:
         """Return what was found in one sentence."""
         return (
-            f"{self.accuracy:.1%} of {self.n_tracks} tracks right by artist folds, model "
-            f"{self.old_name!r} {self.old_accuracy:.1%} of the same: "
+            f"{percent(self.accuracy)} of {self.n_tracks} tracks right by artist folds, model "
+            f"{self.old_name!r} {percent(self.old_accuracy)} of the same: "
             f"{self.difference.points(' points')}"
         )
 
