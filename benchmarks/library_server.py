@@ -205,15 +205,13 @@ def measure_routes(client: httpx.Client, n_tracks: int) -> None:
         show(f"{name} ({n_bytes / 1e6:.2f} MB)", seconds)
 
 
-# A row is there when its title is; the table recycles rows that are out of sight.
-_READY = """(first) => new Promise((resolve) => {
+# The row that was scrolled to, with its title; rows out of sight are recycled, or wait for theirs.
+_READY = """(index) => new Promise((resolve) => {
     const began = performance.now();
     const look = () => {
-        const rows = [...document.querySelectorAll("#table .row-of-table:not([hidden])")];
-        const seen = rows.filter((row) => Number(row.dataset.index) >= first);
-        const isFilled = seen.length > 0 && seen.every((row) =>
-            !row.classList.contains("waiting") && row.querySelector(".c-title").textContent);
-        if (isFilled) resolve(performance.now() - began);
+        const row = document.querySelector(
+            `#table .row-of-table[data-index="${index}"]:not([hidden], .waiting) .c-title`);
+        if (row && row.textContent) resolve(performance.now() - began);
         else requestAnimationFrame(look);
     };
     look();
@@ -236,7 +234,14 @@ _FILTER = """(kind) => new Promise((resolve) => {
     seen.observe(count, { childList: true, characterData: true, subtree: true });
     document.querySelector(kind).click();
 })"""
-_PAINT = """() => performance.getEntriesByName("first-contentful-paint")[0].startTime"""
+_PAINT = """() => new Promise((resolve) => {
+    const look = () => {
+        const [paint] = performance.getEntriesByName("first-contentful-paint");
+        if (paint) resolve(paint.startTime);
+        else requestAnimationFrame(look);
+    };
+    look();
+})"""
 _FIRST_ROW = """() => new Promise((resolve) => {
     const look = () => {
         const row = document.querySelector("#table .row-of-table:not(.waiting) .c-title");
