@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sqlite3
 import tempfile
 import time
@@ -103,16 +102,18 @@ def _plan(connection: sqlite3.Connection, job: RunningJob) -> dict[str, Any]:
 
     wanted = job.arguments
     card = registry.find(query.used_model(connection).path).card
-    precision = wanted["min_precision"]
-    if precision:
-        least = policy.least_probability(card, precision)
-    else:
-        least = wanted["threshold"] if precision is None else 0.0
-    rules = policy.Policy(wanted["mode"], wanted["top"], least, by_album=wanted["by_album"])
+    rules = policy.Policy(
+        wanted["mode"],
+        wanted["top"],
+        policy.least_probability(card, wanted["min_precision"]),
+        by_album=wanted["by_album"],
+        depth=wanted["depth"],
+        with_parents=wanted["with_parents"],
+    )
     profile = profiles.find(wanted["profile"])
     paths = _paths(connection, wanted)
     proposal = planning.propose(connection, paths, card, rules, profile)
-    kinds = Counter(re.split("[:;] ", reason)[0] for reason in proposal.skipped.values())
+    kinds: Counter[str] = Counter(stay.kind for stay in proposal.stays.values())
     kinds.update(f"no tags are written in {name}" for name in proposal.untagged.values())
     review.save(connection, profile.name, proposal.entries, dict(kinds.most_common()))
     for path, reason in proposal.failures.items():

@@ -18,7 +18,6 @@ from genrekit.server import problems
 from genrekit.server.problems import ProblemError
 from genrekit.tagging import policy
 
-PRECISION = 0.9  # of what is not "below"
 _FEW = 20  # files that are derived while a request waits
 _LOOK_SECONDS = 1.0
 _RETRY_SECONDS = 30.0
@@ -123,7 +122,7 @@ class LibraryHandle:
         try:
             model = query.used_model(connection)
         except LibraryError:
-            return Opened(connection, None, None, policy.MIN_PROBABILITY)
+            return Opened(connection, None, None, policy.PRECISION)
         if self._table is None or self._table[0] != model:
             threshold = _threshold(model)
             self._table = model, TrackTable(model, threshold), threshold
@@ -169,8 +168,8 @@ def _update_map(connection: sqlite3.Connection) -> None:
 
 
 def _threshold(model: UsedModel) -> float:
-    """Return what reaches the model's PRECISION, or the least that is ever written."""
+    """Return the probability from which on genres are proposed."""
     try:
-        return policy.least_probability(registry.find(model.path).card, PRECISION)
-    except GenrekitError:  # it is gone, or promises no such precision
-        return policy.MIN_PROBABILITY
+        return policy.least_probability(registry.find(model.path).card)
+    except GenrekitError:  # it is gone
+        return policy.PRECISION

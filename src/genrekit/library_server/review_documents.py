@@ -75,7 +75,8 @@ class PlanRequest(StrictModel):
     """What to plan, of folders, of single tracks or of what a table shows; else of everything.
 
     ``min_precision`` None asks for the model's 90 % precision, where that was measured, and 0 for
-    everything.
+    everything. ``depth`` 1 writes the widest genres only, 2 their styles, None what is predicted;
+    ``with_parents`` writes a style's wider genres before it.
     """
 
     folders: Annotated[list[Folder], Field(max_length=100, default_factory=list)]
@@ -85,6 +86,8 @@ class PlanRequest(StrictModel):
     by_album: bool = False
     top: Annotated[int, Field(ge=1, le=20)] = 1
     min_precision: Annotated[float, Field(ge=0, le=1)] | None = None
+    depth: Annotated[int, Field(ge=1, le=9)] | None = None
+    with_parents: bool = False
     profile: str = "standard"
 
 
