@@ -178,10 +178,10 @@ def test_a_file_that_kills_its_worker_is_quarantined_and_the_rest_goes_on(
         write(music / name, 10 + index)
     monkeypatch.setattr(analysis, "start", library_workers.start_badly)
     planned = scan.plan(connection, [music], TINY)
-    report = scan.run(connection, planned, LocalEngine(2), Limits(3.0, 600 << 20))
+    report = scan.run(connection, planned, LocalEngine(2), Limits(5.0, 600 << 20))
     reasons = {Path(path).name: reason for path, reason in report.failures.items()}
     assert (report.n_analysed, report.n_quarantined, len(reasons)) == (3, 3, 4)
-    assert "took longer than 3 s" in reasons["hang.flac"]
+    assert "took longer than 5 s" in reasons["hang.flac"]
     assert "died of SIGKILL" in reasons["crash.flac"]
     assert "memory" in reasons["eat.flac"]
     assert len(column(connection, "SELECT path FROM files WHERE is_quarantined")) == 3
