@@ -50,7 +50,7 @@ PEERS = (
     Peer("genrekit_accurate", "genrekit, `accurate`", (str(ROOT),)),
     Peer("musicnn", "musicnn by librosa and ONNX Runtime: tags", ("librosa", "onnxruntime"), 12),
     Peer("panns", "PANNs CNN14: AudioSet classes", ("torch", "panns-inference", *READING), 12),
-    Peer("ast", "AST: AudioSet classes", ("torch", "torchaudio", "transformers", *READING), 4),
+    Peer("ast", "AST: AudioSet classes", SPEECH, 4),
     Peer("distilhubert", "DistilHuBERT: genre head", SPEECH, 8),
     Peer("wav2vec2", "wav2vec 2.0 base: genre head", SPEECH, 4),
     Peer("genrekit_features", "genrekit: 57 columns", (str(ROOT),)),
@@ -58,7 +58,7 @@ PEERS = (
     Peer(
         "pyaudioanalysis",
         "pyAudioAnalysis: mid-term features",
-        ("pyAudioAnalysis", "imbalanced-learn", "plotly", "hmmlearn", "eyed3", "pydub", "scipy"),
+        ("pyAudioAnalysis", "imbalanced-learn", "plotly", "hmmlearn", "eyed3", "pydub", "scipy", "matplotlib"),
         8,
     ),
     Peer("essentia", "Essentia: MusicExtractor", ("essentia",), 8),
