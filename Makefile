@@ -6,6 +6,7 @@
 # make docs                    build the documentation site in build/docs
 # make release                 build sdist and wheel reproducibly into dist, and check them
 # make image                   take the Dockerfile's steps without a daemon, and check the service
+# make notebooks               run the notebooks on made songs
 # make bench                   measure the speed against decoding alone and the plain ways
 # make mutations               break the code in five ways; the tests must notice each one
 # make clean                   remove the environments, caches and made tracks
@@ -17,7 +18,7 @@ PIP_FLAGS := --quiet --disable-pip-version-check
 # The raw text, so that a name with a dollar sign or a space arrives as it was typed.
 export GENREKIT_FILE := $(value FILE)
 
-.PHONY: help predict test docs system full fuzz release image bench mutations clean
+.PHONY: help predict test docs notebooks system full fuzz release image bench mutations clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -53,6 +54,9 @@ system:
 
 docs: .venv-dev/.installed
 	.venv-dev/bin/python -m sphinx --fail-on-warning --fresh-env --quiet docs build/docs
+
+notebooks: .venv-dev/.installed
+	.venv-dev/bin/python scripts/run_notebooks.py
 
 full: .venv-dev/.installed
 	GENREKIT_FULL=1 .venv-dev/bin/python -m pytest -m full

@@ -1,7 +1,7 @@
 """How Sphinx builds the documentation site: `make docs`.
 
-The reference of the command line is what the program's own help says, and the tree of genres is
-the label file's: both are written anew for each build, and are not committed.
+The reference of the command line is what the program's own help says, the tree of genres is the
+label file's, and the notebooks are those of notebooks/: all are written for each build.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ with (ROOT / "pyproject.toml").open("rb") as file:
 project = "genrekit"
 author = copyright = "The genrekit developers"
 release = PACKAGE["version"]
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+nb_execution_mode = "off"  # `make notebooks` runs them
 html_theme = "furo"
 html_title = f"genrekit {release}"
 html_favicon = "../src/genrekit/server/page/icon.svg"
@@ -47,6 +48,9 @@ def write_reference(_: object) -> None:
     GENERATED.mkdir(exist_ok=True)
     (GENERATED / "cli.md").write_text(command_line(), encoding="utf-8")
     (GENERATED / "labels.md").write_text(label_sets(), encoding="utf-8")
+    for path in (ROOT / "notebooks").glob("*.ipynb"):
+        text = path.read_text(encoding="utf-8").replace("../docs/", "../")
+        (GENERATED / path.name).write_text(text, encoding="utf-8")
 
 
 def command_line() -> str:
