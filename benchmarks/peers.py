@@ -58,7 +58,16 @@ PEERS = (
     Peer(
         "pyaudioanalysis",
         "pyAudioAnalysis: mid-term features",
-        ("pyAudioAnalysis", "imbalanced-learn", "plotly", "hmmlearn", "eyed3", "pydub", "scipy", "matplotlib"),
+        (
+            "pyAudioAnalysis",
+            "imbalanced-learn",
+            "plotly",
+            "hmmlearn",
+            "eyed3",
+            "pydub",
+            "scipy",
+            "matplotlib",
+        ),
         8,
     ),
     Peer("essentia", "Essentia: MusicExtractor", ("essentia",), 8),

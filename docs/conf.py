@@ -13,18 +13,17 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from genrekit import __version__
+
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 GENERATED = HERE / "generated"
 LABEL_SETS = ROOT / "src/genrekit/labels"
 HELP = {**os.environ, "COLUMNS": "100"}
 
-with (ROOT / "pyproject.toml").open("rb") as file:
-    PACKAGE = tomllib.load(file)["project"]
-
 project = "genrekit"
 author = copyright = "The genrekit developers"
-release = PACKAGE["version"]
+release = __version__
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 nb_execution_mode = "off"  # `make notebooks` runs them
 html_theme = "furo"
