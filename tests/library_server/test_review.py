@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
+import soundfile
 from library_serving import LibraryServer, problem, scanned, start, wait_for
 
 from genrekit import demo
@@ -194,3 +196,45 @@ def test_an_edit_that_no_file_can_hold_is_refused(server: LibraryServer) -> None
         body = {"revision": review["revision"], "decisions": [decision]}
         problem(client.patch("/api/plan", json=body), 404)
         assert client.get("/api/plan").json()["lines"][0] == line
+
+
+@pytest.mark.full
+def test_an_apply_that_was_killed_goes_on_and_is_undone_whole(
+    tmp_path: Path, serve: Callable[..., LibraryServer]
+) -> None:
+    (tmp_path / "music").mkdir()
+    for number in range(80):
+        noise = np.random.default_rng(number).uniform(-0.5, 0.5, 22050 * 4)
+        soundfile.write(tmp_path / "music" / f"{number:03}.flac", noise, 22050)
+    path = scanned(tmp_path)
+    before = hashes(tmp_path)
+    server = serve(path)
+    with server.client() as client:
+        review = planned(client, min_precision=0)
+        accepted = client.post(
+            "/api/plan/accept", json={"revision": review["revision"], "min_probability": 0}
+        ).json()
+        body = {"revision": accepted["revision"], "expected_count": 80}
+        job = client.post("/api/apply", json=body).json()
+        address = f"/api/jobs/{job['id']}"
+        wait_for(lambda: client.get(address).json()["done"] > 3)
+        server.process.send_signal(signal.SIGKILL)
+        server.process.wait()
+    server = serve(path)
+    with server.client() as client:
+        assert client.get(address).json()["state"] == "interrupted"
+        shown = client.get("/api/plan").json()
+        assert shown["state"] == "applying"
+        assert 3 <= shown["summary"]["applied"] < 80
+        again = {"revision": shown["revision"], "min_probability": 0}
+        assert "being applied" in problem(client.post("/api/plan/accept", json=again), 409)
+        client.post(f"{address}/resume")
+        wait_for(lambda: client.get(address).json()["state"] == "done")
+        assert client.get("/api/plan").json()["summary"]["applied"] == 80
+        assert all(genres(tmp_path).values())
+        assert not list((tmp_path / "music").glob(".genrekit*"))
+        runs = client.get("/api/transactions").json()["transactions"]
+        assert [run["n_files"] for run in runs] == [{"done": 80}]
+        undone = done(client, client.post("/api/undo", json={"transaction": runs[0]["id"]}))
+        assert undone["result"]["changed"] == 80
+        assert hashes(tmp_path) == before
