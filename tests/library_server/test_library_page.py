@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import pytest
 from eight_formats import FILES, SCRIPT
 from library_browser import expect, library_page, rows, wait_for_player
 from library_serving import LibraryServer
+
+from genrekit import library_server
 
 pytestmark = pytest.mark.flaky(reruns=2)  # Chromium itself may crash or hang
 
@@ -164,3 +167,12 @@ def check_with_axe(page: object, width: int, view: str) -> None:
     bad = [found for found in results["violations"] if found["impact"] in ("serious", "critical")]
     assert [(view, found["id"], found["nodes"][0]["html"]) for found in bad] == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width, view
+
+
+def test_every_module_is_fetched_at_once() -> None:
+    page = Path(library_server.__file__).parent / "page"
+    text = (page / "index.html").read_text(encoding="utf-8")
+    asked = {name for name in re.findall(r'(?:href|src)="([\w/-]+\.js)"', text)}
+    sources = [path.read_text(encoding="utf-8") for path in page.glob("*.js")]
+    common = {name for source in sources for name in re.findall(r'"\./(common/\w+\.js)"', source)}
+    assert asked == {path.name for path in page.glob("*.js")} | common

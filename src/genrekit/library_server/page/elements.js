@@ -54,3 +54,9 @@ export function whenQuiet(milliseconds, act) {
     timer = setTimeout(() => act(...values), milliseconds);
   };
 }
+
+/** A time of the server, which is in UTC, as people here write it. */
+export function when(time) {
+  const date = new Date(/[Zz]|[+-]\d\d:?\d\d$/.test(time) ? time : `${time.replace(" ", "T")}Z`);
+  return date.toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+}

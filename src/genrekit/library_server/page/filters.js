@@ -5,7 +5,7 @@ import { KINDS, query } from "./query.js";
 import { session } from "./session.js";
 import { percent } from "./common/words.js";
 
-const SEARCH_MS = 150;
+const SEARCH_MS = 30;
 const WIDE = matchMedia("(min-width: 60rem)");
 
 export function startFilters() {

@@ -60,7 +60,7 @@ export class TeachView {
     const title = button(titleOf(row), () => this.onOpen(row), { className: "plain-button clip" });
     const guess = element("p", { className: "guess" }, genreTag(row.display_name ?? "none", session.colour(row.label)),
       row.probability === null ? "" : element("span", { className: "number" }, percent(row.probability)),
-      element("span", { className: "note clip" }, row.why));
+      element("span", { className: "note" }, row.why));
     const answer = element("div", { className: "answer" });
     const card = element("li", { className: "card teach" }, cover, play, element("div", { className: "two-lines" }, title,
       element("span", { className: "note clip" }, [row.artist, row.album].filter(Boolean).join(" · "))), guess, answer);

@@ -3,7 +3,7 @@
 import { get, send } from "./api.js";
 import { showCover } from "./covers.js";
 import { genreField } from "./dialogs.js";
-import { button, byId, counted, element, genreBoxes, genreTag, titleOf } from "./elements.js";
+import { button, byId, counted, element, genreBoxes, genreTag, titleOf, when } from "./elements.js";
 import { attempt, notify, session } from "./session.js";
 import { sound } from "./sound.js";
 import { StageView } from "./stage.js";
@@ -92,9 +92,8 @@ export class TrackPanel {
     const section = block("history-title", "Changes");
     const list = element("ol", { className: "plain" });
     for (const change of track.history) {
-      const time = new Date(change.time).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
       list.append(element("li", { className: "change" }, ...genreBoxes(change.old, "old"), arrow(), ...genreBoxes(change.new, "new"),
-        element("span", { className: "note" }, `${time}, ${change.state}`)));
+        element("span", { className: "note" }, `${when(change.time)}, ${change.state}`)));
     }
     section.append(list);
     const isUndoable = track.history.some((change) => change.state === "done");

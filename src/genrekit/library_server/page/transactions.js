@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 import { ask } from "./dialogs.js";
-import { button, counted, element } from "./elements.js";
+import { button, counted, element, when } from "./elements.js";
 import { jobs } from "./jobs.js";
 import { attempt, session } from "./session.js";
 
@@ -26,7 +26,7 @@ export class Transactions {
 
   #item(transaction) {
     const { started, n_files: counts, is_undoable: isUndoable } = transaction;
-    const time = new Date(started).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+    const time = when(started);
     const states = Object.entries(counts).map(([state, count]) => `${counted(count, "file")} ${state}`).join(", ");
     const undo = button("Undo", () => this.#undo(transaction), { className: "danger", "aria-label": `Undo the changes of ${time}` });
     return element("li", { className: "row" }, element("span", { className: "grow" }, element("strong", {}, time), ` ${states}`),

@@ -1,0 +1,51 @@
+"""From tags to a model that is used, all in the page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import mutagen
+import pytest
+from library_browser import expect, library_page, rows
+from library_serving import LibraryServer, scanned
+
+import made_music
+
+pytestmark = [pytest.mark.flaky(reruns=2), pytest.mark.full]
+N_TRACKS = 24
+N_ARTISTS = 8
+
+
+@pytest.fixture
+def tagged(tmp_path: Path) -> Path:
+    """A scanned library of two genres, with and without drums, by some artists each."""
+    (tmp_path / "music").mkdir()
+    for number in range(N_TRACKS):
+        has_drums = number % 2 == 0
+        path = tmp_path / "music" / f"{number:02}.flac"
+        made_music.write(path, made_music.song(number, 6.0, drums=has_drums))
+        track = mutagen.File(path)
+        track["artist"] = f"Artist {number % N_ARTISTS}"
+        track["genre"] = "Rock" if has_drums else "Jazz"
+        track.save()
+    scanned(tmp_path, model=None)
+    return tmp_path
+
+
+def test_a_model_is_trained_compared_and_used(
+    browser: object, tagged: Path, serve: Callable[..., LibraryServer]
+) -> None:
+    server = serve(tagged / "library.sqlite3")
+    used = server.json("/api/session")["model"]
+    with library_page(browser, server, "teach") as page:
+        page.locator("#train").click()
+        expect(page.locator("#teach .job")).to_be_visible()
+        expect(page.locator("#teach .comparison")).to_contain_text("95 % interval")
+        expect(page.locator("#teach .comparison")).to_contain_text("on 24 tracks")
+        assert server.json("/api/session")["model"] == used, "it is used only when accepted"
+        page.locator("#accept-model").click()
+        expect(page.locator("#teach")).to_contain_text("is used from now on")
+        page.goto(f"{server.url}/#tracks")
+        expect(rows(page)).to_have_count(N_TRACKS)
+    assert server.json("/api/session")["model"] != used
