@@ -8,7 +8,7 @@ from pathlib import Path
 import mutagen
 import pytest
 from library_browser import expect, library_page, rows
-from library_serving import LibraryServer, scanned
+from library_serving import LibraryServer, scanned, wait_for
 
 import made_music
 
@@ -45,7 +45,8 @@ def test_a_model_is_trained_compared_and_used(
         expect(page.locator("#teach .comparison")).to_contain_text("on 24 tracks")
         assert server.json("/api/session")["model"] == used, "it is used only when accepted"
         page.locator("#accept-model").click()
-        expect(page.locator("#teach")).to_contain_text("is used from now on")
+        expect(page.locator("#teach")).to_contain_text("is used from the next scan on")
+        page.locator("#scan-now").click()
+        wait_for(lambda: server.json("/api/session")["model"] not in (used, None))
         page.goto(f"{server.url}/#tracks")
-        expect(rows(page)).to_have_count(N_TRACKS)
-    assert server.json("/api/session")["model"] != used
+        expect(page.locator("#track-count")).to_have_text("24 tracks")

@@ -139,8 +139,10 @@ export class TeachView {
 
   async #accept(job) {
     await attempt(async () => {
-      await send("POST", "train/accept", { job: job.id });
-      this.result.replaceChildren(element("p", {}, `${job.result.model} is used from now on. Scan the library again to see what it says.`));
+      const { model } = await send("POST", "train/accept", { job: job.id });
+      const { folders } = session.fields;
+      this.result.replaceChildren(element("p", { className: "row" }, `${model} is used from the next scan on.`,
+        folders.length ? button("Scan the library now", () => jobs.start("scan", { folders }), { id: "scan-now" }) : ""));
       await session.load();
     });
   }
