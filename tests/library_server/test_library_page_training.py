@@ -7,7 +7,7 @@ from pathlib import Path
 
 import mutagen
 import pytest
-from library_browser import expect, library_page, rows
+from library_browser import expect, library_page
 from library_serving import LibraryServer, scanned, wait_for
 
 import made_music
