@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from library_serving import LibraryServer, problem
+from library_serving import LibraryServer, problem, scanned
 
 from in_process import genrekit
 
@@ -81,10 +81,8 @@ def test_read_only_changes_nothing(
 
 
 @pytest.mark.full
-def test_another_address_asks_for_a_key(
-    scanned_music: Path, serve: Callable[..., LibraryServer]
-) -> None:
-    path = scanned_music / "library.sqlite3"
+def test_another_address_asks_for_a_key(folder: Path, serve: Callable[..., LibraryServer]) -> None:
+    path = scanned(folder)
     refused = genrekit("library", "serve", "--db", path, "--host", "0.0.0.0")  # noqa: S104
     assert refused.returncode == 2
     assert "GENREKIT_API_KEY" in refused.stderr
