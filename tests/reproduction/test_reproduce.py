@@ -130,6 +130,31 @@ def test_another_recipe_is_measured_anew(data: Path, claims: Path, tmp_path: Pat
     assert kept.recipe["model"]["parameters"] == {"n_neighbors": 3}
 
 
+def test_a_second_seed_is_added_to_the_first(data: Path, claims: Path, tmp_path: Path) -> None:
+    assert reproduced(data, claims, tmp_path, "near").exit_code == 0
+    two = (claims / "near.toml").read_text().replace("artist_folds", "seeds = 2\nartist_folds")
+    (claims / "near.toml").write_text(two)
+    done = reproduced(data, claims, tmp_path, "near")
+    assert done.exit_code == 0, done.output
+    assert "near: source is there" in done.output
+    kept = results.load(tmp_path / "results")["near"]
+    assert list(kept.measurements) == ["source", "track", "source, seed 1", "track, seed 1"]
+    first, second = kept.seeds("source")
+    assert first.split_sha256 != second.split_sha256
+
+
+def test_a_recipe_that_validates_on_the_test_tracks_is_leaky(
+    data: Path, claims: Path, tmp_path: Path
+) -> None:
+    chosen = (claims / "near.toml").read_text().replace('validation = "none"', 'validation = "test"')
+    chosen = chosen.replace('split = "segment"', 'split = "track"')
+    (claims / "near.toml").write_text(chosen)
+    done = reproduced(data, claims, tmp_path, "near")
+    assert done.exit_code == 0, done.output
+    kept = results.load(tmp_path / "results")["near"].measurements
+    assert [(key, its.is_leaky) for key, its in kept.items()] == [("source", True)]
+
+
 def test_the_list_says_what_is_missing(data: Path, claims: Path) -> None:
     done = run("reproduce", "--list", "--json", "--recipes", claims, "--data", data)
     rows = {row["name"]: row for row in map(json.loads, done.stdout.splitlines())}
@@ -228,14 +253,31 @@ def test_the_leaky_split_can_be_measured_besides(data: Path, claims: Path, tmp_p
 
 
 def test_epochs_are_summed_up_with_the_share_of_waiting(tmp_path: Path) -> None:
-    logs = {"a": "epoch,seconds,waiting_share\n1,10,0.1\n2,30,0.3\n", "b": "epoch,loss\n1,2\n"}
+    head = "epoch,train_loss,nll,accuracy,seconds,waiting_share\n"
+    log = f"{head}1,2.1,2.2,0.1,10,0.1\n2,1.9,2.0,0.2,30,0.3\n"
+    logs = {"a": log, "b": "epoch,loss\n1,2\n"}
     for name, log in logs.items():
         (tmp_path / name).mkdir()
         (tmp_path / name / "metrics.csv").write_text(log)
     assert results.training(tmp_path / "none") is None
+    curve = results.Curve(train_loss=(2.1, 1.9), nll=(2.2, 2.0), accuracy=(0.1, 0.2))
     assert results.training(tmp_path) == results.Training(
-        n_networks=1, n_epochs=2, seconds=40.0, waiting_share=0.25
+        n_networks=1, n_epochs=2, seconds=40.0, waiting_share=0.25, curves=(curve,)
     )
+
+
+@pytest.mark.parametrize(
+    ("nll", "falls"),
+    [
+        ((2.0, 1.5), True),  # too short to know
+        ((2.0, 1.0, 1.0, 1.1, 1.2), False),
+        ((2.0, 1.0, 0.999, 0.995, 1.2), False),  # by less than a hundredth
+        ((2.0, 1.0, 1.0, 1.1, 0.98), True),
+    ],
+)
+def test_a_validation_loss_that_still_fell_is_marked(nll: tuple[float, ...], falls: bool) -> None:
+    curve = results.Curve(train_loss=nll, nll=nll, accuracy=nll)
+    assert curve.still_falls == falls
 
 
 @pytest.mark.parametrize(

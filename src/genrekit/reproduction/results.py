@@ -17,6 +17,25 @@ from genrekit.training.recipe.claim import Claim
 SOURCE, ARTIST, FAULT_FILTERED = "source", "artist", "fault-filtered"
 TRACK, SEGMENT = "track", "segment"
 METRICS = "metrics.csv"
+STILL_EPOCHS, STILL_SHARE = 3, 0.01
+
+
+class Curve(StrictModel):
+    """The learning curve of one network: a value an epoch."""
+
+    train_loss: tuple[float, ...]
+    nll: tuple[float, ...]
+    accuracy: tuple[float, ...]
+
+    @property
+    def still_falls(self) -> bool:
+        """Whether the validation loss was still falling when training stopped.
+
+        It was where the best of the last STILL_EPOCHS epochs lies more than STILL_SHARE below the
+        best before them, or where there was no epoch before them.
+        """
+        before, last = self.nll[:-STILL_EPOCHS], self.nll[-STILL_EPOCHS:]
+        return not before or min(last) < (1 - STILL_SHARE) * min(before)
 
 
 class Training(StrictModel):
@@ -26,6 +45,21 @@ class Training(StrictModel):
     n_epochs: int
     seconds: float
     waiting_share: float
+    curves: tuple[Curve, ...] = ()
+
+    @property
+    def still_falls(self) -> bool:
+        """Whether a network's validation loss was still falling; as far as curves were kept."""
+        return any(curve.still_falls for curve in self.curves)
+
+
+def key(protocol: str, seed: int) -> str:
+    """Return what a measurement is kept under; the first seed's under the protocol's own name.
+
+    >>> key("artist", 0), key("artist", 1)
+    ('artist', 'artist, seed 1')
+    """
+    return f"{protocol}, seed {seed}" if seed else protocol
 
 
 class Measurement(StrictModel):
@@ -62,6 +96,11 @@ class Result(StrictModel):
     trained_by: str = ""
     measurements: dict[str, Measurement] = Field(default_factory=dict)
 
+    def seeds(self, protocol: str) -> list[Measurement]:
+        """Return the measurements of a protocol, one a seed."""
+        keys = (key(protocol, seed) for seed in range(self.claim.seeds))
+        return [self.measurements[each] for each in keys if each in self.measurements]
+
     @property
     def seconds(self) -> float:
         """The time of all measurements."""
@@ -87,7 +126,13 @@ def training(folder: Path) -> Training | None:
         n_epochs=len(epochs),
         seconds=round(sum(seconds), 1),
         waiting_share=round(waited / sum(seconds), 4),
+        curves=tuple(map(_curve, logs)),
     )
+
+
+def _curve(log: list[dict[str, str]]) -> Curve:
+    values = {key: [round(float(row[key]), 4) for row in log] for key in Curve.model_fields}
+    return Curve.model_validate(values)
 
 
 def measurement(

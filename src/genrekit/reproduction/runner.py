@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from genrekit import datasets
 from genrekit.errors import DatasetError, RecipeError, unknown_name
@@ -110,16 +111,16 @@ def run(recipe: Recipe, runs: Path, folder: Path, report: Report) -> Result:
         about = {"trained_by": twin.name, "commit": twin.commit, "device": twin.device}
         result = result.model_copy(update=about)
     run_folder = runs / f"{recipe.name}-{_digest(fresh)}"
-    for protocol, kind, n_folds in _protocols(recipe):
-        if protocol in result.measurements:
-            report(f"{recipe.name}: {protocol} is there")
+    for protocol in _protocols(recipe):
+        if protocol.key in result.measurements:
+            report(f"{recipe.name}: {protocol.key} is there")
             continue
         is_twins = twin and result.trained_by == twin.name
-        shared = twin.measurements.get(protocol) if twin and is_twins else None
+        shared = twin.measurements.get(protocol.key) if twin and is_twins else None
         if shared is None:
             result = result.model_copy(update={"commit": fresh.commit, "device": fresh.device})
-        measured = shared or _measure(recipe, kind, n_folds, run_folder / protocol, report)
-        kept = {**result.measurements, protocol: measured}
+        measured = shared or _measure(recipe, protocol, run_folder / protocol.key, report)
+        kept = {**result.measurements, protocol.key: measured}
         result = result.model_copy(update={"measurements": kept})
         results.save(result, folder)
         accuracy = measured.levels[recipe.claim.level].accuracy
@@ -127,11 +128,27 @@ def run(recipe: Recipe, runs: Path, folder: Path, report: Report) -> Result:
     return result
 
 
-def _measure(recipe: Recipe, kind: str, n_folds: int, folder: Path, report: Report) -> Measurement:
+class _Protocol(NamedTuple):
+    """A way to divide the data: the key of its measurement, kind of split, folds and seed."""
+
+    key: str
+    kind: str
+    n_folds: int
+    seed: int
+
+
+def _measure(recipe: Recipe, protocol: _Protocol, folder: Path, report: Report) -> Measurement:
     from genrekit.training import experiments
 
     began = time.perf_counter()
-    measured = experiments.evaluate(recipe, kind, folder, report, n_folds=n_folds or None)
+    measured = experiments.evaluate(
+        recipe,
+        protocol.kind,
+        folder,
+        report,
+        n_folds=protocol.n_folds or None,
+        first_seed=protocol.seed,
+    )
     return results.measurement(measured, time.perf_counter() - began, results.training(folder))
 
 
@@ -151,10 +168,21 @@ def _fresh(recipe: Recipe) -> Result:
     )
 
 
-def _protocols(recipe: Recipe) -> Iterator[tuple[str, str, int]]:
-    """Yield (key, kind of split, number of folds): the source's, then from less to more honest."""
+def _protocols(recipe: Recipe) -> Iterator[_Protocol]:
+    """Yield the source's protocol, then from less to more honest, with one seed after the other.
+
+    A recipe that validates on the test tracks is LEAKY, and has its source's protocol only.
+    """
+    for seed in range(recipe.claim.seeds):
+        for protocol, kind, n_folds in _kinds(recipe):
+            yield _Protocol(results.key(protocol, seed), kind, n_folds, seed)
+
+
+def _kinds(recipe: Recipe) -> Iterator[tuple[str, str, int]]:
     claim = recipe.claim
     yield results.SOURCE, claim.split, claim.folds
+    if recipe.data.validation == "test":
+        return
     if claim.split == results.SEGMENT:
         yield results.TRACK, results.TRACK, claim.artist_folds
     if claim.leaky_too:
@@ -202,9 +230,13 @@ def _missing(weights: str, data: Path) -> str:
 
 
 def _continued(fresh: Result, kept: Result | None) -> Result:
-    """Return what was kept if it is of the same recipe on the same data, or a fresh result."""
-    same = (json.loads(json.dumps(fresh.recipe)), fresh.claim, fresh.data)
-    return kept if kept and (kept.recipe, kept.claim, kept.data) == same else fresh
+    """Return what was kept if it is of the same models on the same data, or a fresh result."""
+    if kept is None or (_models(kept), kept.recipe.get("aggregation")) != (
+        _models(fresh),
+        fresh.recipe.get("aggregation"),
+    ):
+        return fresh
+    return kept.model_copy(update={"recipe": fresh.recipe, "claim": fresh.claim})
 
 
 def _models(result: Result) -> str:
@@ -212,9 +244,9 @@ def _models(result: Result) -> str:
     recipe = {key: value for key, value in result.recipe.items() if key not in UNTRAINED_KEYS}
     claim = result.claim
     protocols = (claim.split, claim.folds, claim.artist_folds)
-    return json.dumps([recipe, protocols, result.data, result.seed], sort_keys=True)
+    content = [recipe, protocols, result.data, result.seed]
+    return json.dumps(json.loads(json.dumps(content)), sort_keys=True)
 
 
 def _digest(fresh: Result) -> str:
-    content = json.dumps([fresh.recipe, fresh.data], sort_keys=True)
-    return hashlib.sha256(content.encode()).hexdigest()[:8]
+    return hashlib.sha256(_models(fresh).encode()).hexdigest()[:8]

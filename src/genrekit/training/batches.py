@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
 UNLABELLED = -1
+ANY = -1  # the source draws one of the track's segments
 
 
 class InputSource(Protocol):
@@ -36,6 +38,12 @@ class InputSource(Protocol):
 
     def draw(self, tracks: Integers, rng: np.random.Generator) -> tuple[Floats, Floats]:
         """Draw one segment of each track: inputs (batch, ...) and its start in seconds (batch,)."""
+
+    def take(self, tracks: Integers, indices: Integers) -> tuple[Floats, Floats]:
+        """Return the segment of each track that has this index; shapes as of draw."""
+
+    def n_segments(self, track: int) -> int:
+        """Return how many segments inference would cut."""
 
     def segments(self, track: int) -> Floats:
         """Return every segment that inference would cut. Shape (n_segments, ...)."""
@@ -62,13 +70,26 @@ class SpectrogramSource:
 
     def draw(self, tracks: Integers, rng: np.random.Generator) -> tuple[Floats, Floats]:
         """See Source."""
-        starts = [self._start(int(track), rng) for track in tracks]
-        cut = [self._cut(int(track), start) for track, start in zip(tracks, starts, strict=True)]
-        return np.stack(cut), np.asarray(starts, np.float32) / np.float32(self._frames_per_second)
+        return self._all([(int(track), self._start(int(track), rng)) for track in tracks])
+
+    def take(self, tracks: Integers, indices: Integers) -> tuple[Floats, Floats]:
+        """See Source."""
+        pairs = zip(tracks, indices, strict=True)
+        return self._all([(int(track), self._grid(int(track))[index]) for track, index in pairs])
+
+    def n_segments(self, track: int) -> int:
+        """See Source."""
+        return len(self._grid(track))
 
     def segments(self, track: int) -> Floats:
         """See Source."""
         return np.stack([self._cut(track, start) for start in self._grid(track)])
+
+    def _all(self, places: Sequence[tuple[int, int]]) -> tuple[Floats, Floats]:
+        """Cut a segment at each (track, first frame)."""
+        starts = np.array([start for _, start in places], np.float32)
+        cut = [self._cut(track, start) for track, start in places]
+        return np.stack(cut), starts / np.float32(self._frames_per_second)
 
     def _start(self, track: int, rng: np.random.Generator) -> int:
         if self.random_crops:
@@ -108,9 +129,18 @@ class EmbeddingSource:
 
     def draw(self, tracks: Integers, rng: np.random.Generator) -> tuple[Floats, Floats]:
         """See Source."""
-        chosen = [(int(t), int(rng.integers(len(self.embeddings[t])))) for t in tracks]
+        drawn = [int(rng.integers(len(self.embeddings[t]))) for t in tracks]
+        return self.take(tracks, np.array(drawn))
+
+    def take(self, tracks: Integers, indices: Integers) -> tuple[Floats, Floats]:
+        """See Source."""
+        chosen = list(zip(tracks, indices, strict=True))
         inputs = np.stack([self.embeddings[t][i] for t, i in chosen])
         return inputs, np.array([self.starts_seconds[t][i] for t, i in chosen], np.float32)
+
+    def n_segments(self, track: int) -> int:
+        """See Source."""
+        return len(self.embeddings[track])
 
     def segments(self, track: int) -> Floats:
         """See Source."""
@@ -201,6 +231,8 @@ class TrainingBatches:
         what it costs under any other split.
         """
         sampling = self.recipe.sampling
+        if sampling.every_segment:
+            return len(self._every_segment)
         n_recordings = self.n_recordings or len(self.targets)
         fewest = (sampling.min_steps - 1) * sampling.batch_size + 1
         return n_recordings * max(sampling.segments_per_track, -(-fewest // n_recordings))
@@ -219,7 +251,24 @@ class TrainingBatches:
         """Return one epoch's batches; the same number gives the same ones."""
         return Epoch(self, number)
 
+    @cached_property
+    def _every_segment(self) -> Integers:
+        """Every segment of the tracks as (track, index). Shape (n_segments, 2)."""
+        numbers = [self.source.n_segments(track) for track in range(len(self.targets))]
+        pairs = [(track, index) for track, n in enumerate(numbers) for index in range(n)]
+        return np.array(pairs, np.int64)
+
     def draw(self, rng: np.random.Generator) -> Integers:
+        """Return the segments of one epoch as (track, index). Shape (n_drawn, 2).
+
+        The index is ANY where the source is to draw one.
+        """
+        if self.recipe.sampling.every_segment:
+            return rng.permutation(self._every_segment)
+        tracks = self._tracks(rng)
+        return np.stack([tracks, np.full(len(tracks), ANY)], axis=1)
+
+    def _tracks(self, rng: np.random.Generator) -> Integers:
         """Return the tracks of one epoch, each as often as segments of it are drawn."""
         n_tracks = len(self.targets)
         if np.all(self.weights == 1):
@@ -229,10 +278,13 @@ class TrainingBatches:
         shares = self.weights / self.weights.sum()
         return rng.choice(n_tracks, self.n_drawn, p=shares).astype(np.int64)
 
-    def make(self, tracks: Integers, rng: np.random.Generator) -> Batch:
-        """Cut, augment and mix one batch."""
-        settings = self.recipe.augmentation
-        inputs, starts_seconds = self.source.draw(tracks, rng)
+    def make(self, drawn: Integers, rng: np.random.Generator) -> Batch:
+        """Cut, augment and mix one batch of what draw returned."""
+        settings, (tracks, indices) = self.recipe.augmentation, drawn.T
+        if self.recipe.sampling.every_segment:
+            inputs, starts_seconds = self.source.take(tracks, indices)
+        else:
+            inputs, starts_seconds = self.source.draw(tracks, rng)
         if settings.needs_spectrograms:
             inputs = augment.spectral(inputs, self.spec, settings, rng)
         hard, weight = self._hard(tracks)
@@ -268,9 +320,9 @@ class Epoch:
 
     def __iter__(self) -> Iterator[Batch]:
         rng = np.random.default_rng((self.batches.recipe.seed, self.number))
-        tracks = self.batches.draw(rng)
+        drawn = self.batches.draw(rng)
         # Of almost equal sizes: batch norm cannot learn from a last batch of one.
-        for batch in np.array_split(tracks, self.batches.n_steps):
+        for batch in np.array_split(drawn, self.batches.n_steps):
             yield self.batches.share.of(self.batches.make(batch, rng))
 
 

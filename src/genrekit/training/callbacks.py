@@ -22,6 +22,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO  # isort: skip
 
 if TYPE_CHECKING:
     from genrekit.training.module import GenreModule
+    from genrekit.training.recipe.schema import EarlyStopping
 
 LAST = "checkpoints/last.ckpt"
 BEST = "checkpoints/best.pt"
@@ -55,19 +56,17 @@ class Keeper(pl.Callback):
     """Keeps the best weights, stops early, logs each epoch and writes what resumes the run."""
 
     def __init__(
-        self, folder: Path, monitor: str, patience: int, report: Callable[[str], None]
+        self, folder: Path, stopping: EarlyStopping, report: Callable[[str], None]
     ) -> None:
         """Make it.
 
         Args:
             folder: the run's.
-            monitor: "nll" (smaller is better) or "accuracy" (larger is better).
-            patience: epochs without a better one before training stops; 0 never stops.
+            stopping: when to stop, and whose weights to keep.
             report: called with one line an epoch.
         """
         self.folder = folder
-        self.monitor = monitor
-        self.patience = patience
+        self.stopping = stopping
         self.report = report
         self.best = -math.inf
         self.n_worse = 0
@@ -85,8 +84,10 @@ class Keeper(pl.Callback):
 
     @property
     def gave_up(self) -> bool:
-        """Whether patience has run out."""
-        return bool(self.patience) and self.n_worse >= self.patience
+        """Whether patience has run out, after as many epochs as there are to be."""
+        patience = self.stopping.patience
+        is_long_enough = len(self.rows) >= self.stopping.least_epochs
+        return bool(patience) and self.n_worse >= patience and is_long_enough
 
     def on_train_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Start the epoch's clock."""
@@ -106,10 +107,12 @@ class Keeper(pl.Callback):
         """Rate the epoch; write its row, its weights if they are the best, and the checkpoint."""
         row = self._row(trainer)
         self.rows.append(row)
-        value = row[self.monitor] if self.monitor == "accuracy" else -row[self.monitor]
+        monitor = self.stopping.monitor
+        value = row[monitor] if monitor == "accuracy" else -row[monitor]
         is_best = value > self.best
         self.best, self.n_worse = (value, 0) if is_best else (self.best, self.n_worse + 1)
-        if is_best and trainer.is_global_zero:
+        is_kept = is_best or (self.stopping.keep == "last" and math.isfinite(value))
+        if is_kept and trainer.is_global_zero:
             save(cast("GenreModule", module).kept_network.state_dict(), self.folder / BEST)
         trainer.should_stop = trainer.should_stop or self.gave_up
         if trainer.is_global_zero:

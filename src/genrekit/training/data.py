@@ -19,6 +19,8 @@ from genrekit.training.recipe import Recipe
 
 # Ways to validate that leave no part of the tracks out of training.
 JOINED = ("folds", "none")
+# The way that chooses by the test tracks: LEAKY.
+ON_TEST = "test"
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,8 @@ def prepare(recipe: Recipe, split: Split | SegmentSplit | None = None) -> Traini
     split = _cut(dataset, split or _split(dataset, recipe.data), recipe.data)
     train = tuple(dataset.tracks_of(split, "train"))
     validation = tuple(dataset.tracks_of(split, "validation"))
+    if recipe.data.validation == ON_TEST:
+        train, validation = (*train, *validation), tuple(dataset.tracks_of(split, "test"))
     is_joined = recipe.data.validation in JOINED
     if is_joined:
         train, validation = (*train, *validation), ()
@@ -121,7 +125,7 @@ def _split(dataset: Dataset, data: recipes.Data) -> Split:
 
 def _cut(dataset: Dataset, split: Split, data: recipes.Data) -> Split:
     """Cut validation tracks anew where the recipe requests it or the split has none."""
-    if data.validation in JOINED or (data.validation == "given" and split.validation):
+    if data.validation in (*JOINED, ON_TEST) or (data.validation == "given" and split.validation):
         return split
     pool = [
         track for track in dataset.tracks if split.assignment.get(track.track_id, "test") != "test"

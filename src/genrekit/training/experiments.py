@@ -31,6 +31,7 @@ def evaluate(
     *,
     n_folds: int | None = None,
     n_seeds: int = 1,
+    first_seed: int = 0,
     jobs: int | None = None,
 ) -> EvaluationResult:
     """Train a recipe once for every fold and seed, and pool the predictions of their test tracks.
@@ -43,6 +44,7 @@ def evaluate(
         n_folds: hold out one fold after the other; None divides once.
         n_seeds: with this many seeds, from 0 and from the recipe's own upwards: the first draws
             the split, the second trains.
+        first_seed: added to both.
         jobs: worker processes that predict the test tracks; None is one a core.
 
     Raises:
@@ -52,7 +54,7 @@ def evaluate(
 
     dataset = data.open_source(recipe)
     measured = []
-    for seed in range(n_seeds):
+    for seed in range(first_seed, first_seed + n_seeds):
         seeded = recipe.model_copy(update={"seed": recipe.seed + seed})
         for split in selection.divide(dataset, kind, n_folds, seed):
             report(f"{recipe.name}: {split.title}{f', seed {seed}' if n_seeds > 1 else ''}")
@@ -118,7 +120,7 @@ def train_and_predict(
     """Train a recipe on a split, unless the folder holds the run, and predict its test part.
 
     Under the leaky split of segments the training tracks are test tracks too: only the parts of
-    the test part count.
+    the test part count. A recipe that validates on the test tracks is measured on them, as LEAKY.
 
     Raises:
         GenrekitError: see Run.train and protocol.evaluate.
@@ -129,7 +131,7 @@ def train_and_predict(
     model = TrainingRun(recipe, folder, report, split).train_once()
     classifier = Classifier(model.path, segments="all")
     dataset = data.open_source(recipe)
-    is_leaky = isinstance(split, SegmentSplit)
+    is_leaky = isinstance(split, SegmentSplit) or recipe.data.validation == data.ON_TEST
     chosen = selection.select(model.card, dataset, split, include_training_tracks=is_leaky)
     predicted = predictions.predict_tracks(classifier, dataset, chosen.tracks, jobs)
     return protocol.Measured(model.card, chosen, predicted)

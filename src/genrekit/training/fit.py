@@ -87,8 +87,7 @@ def fit(
 
 def keeper_of(recipe: Recipe, folder: Path, report: Callable[[str], None]) -> callbacks.Keeper:
     """Return what keeps the run's best weights and checkpoints."""
-    stopping = recipe.early_stopping
-    return callbacks.Keeper(folder, stopping.monitor, stopping.patience, report)
+    return callbacks.Keeper(folder, recipe.early_stopping, report)
 
 
 def restore(keeper: callbacks.Keeper, n_epochs: int) -> bool:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
-from torch.optim.lr_scheduler import LRScheduler, OneCycleLR, SequentialLR
+from torch.optim.lr_scheduler import ConstantLR, LRScheduler, OneCycleLR, SequentialLR
 
 from genrekit.networks.heads import GenreNetwork
 
@@ -41,11 +41,15 @@ def make(network: nn.Module, settings: Optimiser, lr: float) -> torch.optim.Opti
 
         optimiser: torch.optim.Optimizer = AdaBound(groups, weight_decouple=True, **common)
         return optimiser
+    if settings.name == "adam":
+        return torch.optim.Adam(groups, **common)
     return torch.optim.AdamW(groups, **common)
 
 
 def cycles(optimiser: torch.optim.Optimizer, schedule: Schedule, n_steps: int) -> LRScheduler:
     """Return one cycle over all epochs, or one over the frozen epochs and one over the others.
+
+    Of the constant shape every step has the highest rates.
 
     Args:
         optimiser: its groups hold their highest rates.
@@ -54,7 +58,9 @@ def cycles(optimiser: torch.optim.Optimizer, schedule: Schedule, n_steps: int) -
     """
     rates = [group["lr"] for group in optimiser.param_groups]
 
-    def cycle(n_epochs: int) -> OneCycleLR:
+    def cycle(n_epochs: int) -> LRScheduler:
+        if schedule.shape == "constant":
+            return ConstantLR(optimiser, factor=1.0)
         return OneCycleLR(
             optimiser,
             max_lr=rates,

@@ -20,6 +20,7 @@ class Claim(StrictModel):
         split: how they divided their data: "segment" is LEAKY, "track" has artists on both sides.
         folds: number of folds; 0 is one division.
         artist_folds: folds of the honest split by artist; 0 is one division, for costly networks.
+        seeds: how many seeds each protocol is measured with, from the recipe's own upwards.
         leaky_too: measure the LEAKY split of segments as well, to show the size of the leak.
         level: which level of evaluation.result their number is.
         accuracy: in %; None where they gave none.
@@ -36,6 +37,7 @@ class Claim(StrictModel):
     split: Literal["segment", "track", "artist", "fault-filtered", "official"] = "track"
     folds: Annotated[int, Field(ge=0)] = 0
     artist_folds: Annotated[int, Field(ge=0)] = 10
+    seeds: Annotated[int, Field(ge=1)] = 1
     leaky_too: bool = False
     level: Literal["segment", "majority_vote", "mean_probability"] = "mean_probability"
     accuracy: Percent | None = None

@@ -51,6 +51,8 @@ class Data(StrictModel):
     ``validation = "folds"`` trains a logistic head on all of both, and validates it by heads that
     saw neither a track nor its artist; so does "folds" with a tabular model.
     ``validation = "none"`` fits a tabular model to both and leaves its probabilities as they are.
+    ``validation = "test"`` trains on both and validates on the test tracks themselves, which is
+    LEAKY: it shows what choosing an epoch by the test part adds.
     ``exclude`` is a list of tracks to leave out; ``genres`` keeps those of these only, if any.
     """
 
@@ -59,7 +61,7 @@ class Data(StrictModel):
     split: str = "auto"
     seed: int = 0
     genres: tuple[str, ...] = ()
-    validation: Literal["given", "cut", "folds", "none"] = "given"
+    validation: Literal["given", "cut", "folds", "none", "test"] = "given"
     validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.15
     cache: str = ""
 
@@ -122,11 +124,14 @@ class Model(StrictModel):
 class Optimiser(StrictModel):
     """How the weights move; ``clip`` bounds the gradient's norm, 0 leaves it alone.
 
+    The weight decay of "adam" is a penalty in the loss, that of "adamw" and "adabound" is apart
+    from it.
+
     ``lr = "find"`` takes what the learning-rate finder suggests. A backbone that learns gets
     ``backbone_lr_ratio`` times the head's rate.
     """
 
-    name: Literal["adamw", "adabound", "sgd"] = "adamw"
+    name: Literal["adamw", "adam", "adabound", "sgd"] = "adamw"
     lr: Positive | Literal["find"] = 2e-3
     backbone_lr_ratio: Positive = 1.0
     weight_decay: NotNegative = 0.02
@@ -134,13 +139,17 @@ class Optimiser(StrictModel):
 
 
 class Schedule(StrictModel):
-    """One cycle: the rate rises over ``warm_up``, a share of all steps, and falls to zero.
+    """How long the weights move, and how fast.
+
+    In "one_cycle" the rate rises over ``warm_up``, a share of all steps, and falls to zero; in
+    "constant" it stays, and early_stopping ends the training.
 
     ``frozen_epochs`` come first, with a cycle of their own, in which the head learns alone (batch
     norms go on, as in fastai). ``ema_decay`` above 0 validates and keeps a running average of the
     weights.
     """
 
+    shape: Literal["one_cycle", "constant"] = "one_cycle"
     epochs: PositiveCount = 40
     frozen_epochs: Count = 0
     warm_up: Annotated[float, Field(gt=0, lt=1)] = 0.15
@@ -197,10 +206,12 @@ class Sampling(StrictModel):
     "class" draws every genre equally often; "artist" draws, within a genre, every artist equally
     often; "none" takes tracks as they come. An epoch has ``segments_per_track`` times as many
     segments as there are tracks, but at least ``min_steps`` batches, so that few tracks are enough.
+    With ``every_segment`` an epoch has each segment of each track once instead.
     """
 
     balance: Literal["none", "class", "artist"] = "class"
     segments_per_track: PositiveCount = 10
+    every_segment: bool = False
     batch_size: PositiveCount = 64
     min_steps: PositiveCount = 50
 
@@ -221,9 +232,14 @@ class Teacher(StrictModel):
 
 
 class EarlyStopping(StrictModel):
-    """Stop after ``patience`` epochs without a better validation; 0 never stops."""
+    """Stop after ``patience`` epochs without a better validation; 0 never stops.
+
+    It never stops before ``least_epochs``. ``keep`` says whose weights the model gets.
+    """
 
     patience: Count = 8
+    least_epochs: Count = 0
+    keep: Literal["best", "last"] = "best"
     monitor: Literal["nll", "accuracy"] = "nll"
 
 
@@ -261,11 +277,24 @@ class Recipe(StrictModel):
                 "[features]"
             )
         self._check_image()
+        self._check_sampling()
         if self.augmentation.gain_db and self.features.level_db is not None:
             raise ValueError("features.level_db undoes what augmentation.gain_db does; give one")
         if self.teacher.unlabelled and not self.teacher.model:
             raise ValueError("teacher.unlabelled needs teacher.model, which gives the labels")
         return self
+
+    def _check_sampling(self) -> None:
+        """Refuse what cannot be where an epoch has every segment once."""
+        sampling = self.sampling
+        if not sampling.every_segment:
+            return
+        useless = {"segments_per_track", "min_steps"} & sampling.model_fields_set
+        if useless or sampling.balance != "none" or self.augmentation.random_crops:
+            raise ValueError(
+                "sampling.every_segment takes each segment once; leave out segments_per_track, "
+                'min_steps and augmentation.random_crops, and write balance = "none"'
+            )
 
     def _check_image(self) -> None:
         """Refuse an image for what takes one channel."""
