@@ -25,7 +25,7 @@ ONE_OF_EACH_KIND = {
     "table-svm-3s": [],  # any other estimator on rows of segments
     "s1-cnn-images": [],  # the published images as input
     "s3-resnet18": ["model.backbone=test_resnet"],  # a whole network of timm, the first seconds
-    "stand-in-frozen": ["model.backbone=test_resnet", "features.segment_seconds=3.0"],  # and a head
+    "s0-lite0": ["model.backbone=test_resnet", "features.segment_seconds=3.0"],  # frozen, a head
 }
 
 

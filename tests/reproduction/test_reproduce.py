@@ -146,7 +146,9 @@ def test_a_second_seed_is_added_to_the_first(data: Path, claims: Path, tmp_path:
 def test_a_recipe_that_validates_on_the_test_tracks_is_leaky(
     data: Path, claims: Path, tmp_path: Path
 ) -> None:
-    chosen = (claims / "near.toml").read_text().replace('validation = "none"', 'validation = "test"')
+    chosen = (
+        (claims / "near.toml").read_text().replace('validation = "none"', 'validation = "test"')
+    )
     chosen = chosen.replace('split = "segment"', 'split = "track"')
     (claims / "near.toml").write_text(chosen)
     done = reproduced(data, claims, tmp_path, "near")

@@ -55,8 +55,8 @@ def shrink(recipe: Recipe, folder: Path) -> Recipe:
         fields["schedule"]["frozen_epochs"] = 1
     if recipe.model.image_pixels:
         fields["model"]["image_pixels"] = SMALL_IMAGE_PIXELS
-    sampling = {"segments_per_track": 1, "batch_size": 4, "min_steps": 1}
-    fields["sampling"] = fields.get("sampling", {}) | sampling
+    few = {} if recipe.sampling.every_segment else {"segments_per_track": 1, "min_steps": 1}
+    fields["sampling"] = fields.get("sampling", {}) | few | {"batch_size": 4}
     return resolve(fields)
 
 

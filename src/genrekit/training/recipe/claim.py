@@ -16,6 +16,9 @@ class Claim(StrictModel):
 
     Attributes:
         source: who reports it; empty where the recipe is nobody's claim.
+        role: what the row is: the source's own system, a stand-in for it with weights that can be
+            had, or its network by a LEAKY protocol that may explain its number.
+        of: the rows that a stand-in or a leaky protocol belongs to; it never replaces them.
         method: what they built and how they measured it, in a sentence.
         split: how they divided their data: "segment" is LEAKY, "track" has artists on both sides.
         folds: number of folds; 0 is one division.
@@ -33,6 +36,8 @@ class Claim(StrictModel):
     """
 
     source: str = ""
+    role: Literal["source", "stand-in", "leaky"] = "source"
+    of: tuple[str, ...] = ()
     method: str = ""
     split: Literal["segment", "track", "artist", "fault-filtered", "official"] = "track"
     folds: Annotated[int, Field(ge=0)] = 0
@@ -56,6 +61,11 @@ class Claim(StrictModel):
             raise ValueError("split = 'segment' is LEAKY already; leave out leaky_too")
         if self.folds and self.split in ("fault-filtered", "official"):
             raise ValueError(f"the {self.split} split is one published split; it has no folds")
+        if (self.role == "source") != (not self.of):
+            raise ValueError(
+                f"role {self.role!r} with of = {list(self.of)}: a stand-in or a leaky "
+                "protocol names the rows that it belongs to, and nothing else does"
+            )
         if not self.source and self.model_dump(exclude_defaults=True):
             raise ValueError("a claim needs its source")
         return self

@@ -289,8 +289,9 @@ class Recipe(StrictModel):
         sampling = self.sampling
         if not sampling.every_segment:
             return
-        useless = {"segments_per_track", "min_steps"} & sampling.model_fields_set
-        if useless or sampling.balance != "none" or self.augmentation.random_crops:
+        drawn, default = (sampling.segments_per_track, sampling.min_steps), Sampling()
+        is_drawn = drawn != (default.segments_per_track, default.min_steps)
+        if is_drawn or sampling.balance != "none" or self.augmentation.random_crops:
             raise ValueError(
                 "sampling.every_segment takes each segment once; leave out segments_per_track, "
                 'min_steps and augmentation.random_crops, and write balance = "none"'
