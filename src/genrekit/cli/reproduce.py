@@ -63,8 +63,8 @@ def command(
 
     What was measured before is kept: run it again to go on where it stopped.
     """
+    from genrekit.reproduction import costs, results, rows, runner
     from genrekit.reproduction import page as pages
-    from genrekit.reproduction import results, runner
     from genrekit.training.recipe import catalogue
 
     claimed = runner.claims(recipes or catalogue.folder() / catalogue.REPRODUCTIONS, data, weights)
@@ -82,9 +82,7 @@ def command(
             continue
         if as_json:
             typer.echo(result.model_dump_json())
-    claims = {name: each.recipe.claim for name, each in claimed.items()}
-    needs = {name: each.needs for name, each in claimed.items()}
-    pages.write(page, claims, results.load(output), needs)
+    pages.write(page, rows.read(claimed, output), costs.load(output))
     console.say(f"wrote {page}")
     if failed:
         console.say("\n".join([f"{len(failed)} could not be measured:", *failed]))

@@ -9,35 +9,33 @@ from pathlib import Path
 from genrekit.evaluation.result import Level, LevelScores
 from genrekit.files import write_beside
 from genrekit.models import readme
-from genrekit.reproduction import results
+from genrekit.reproduction import costs, pictures, results, rows, sources, summary
 from genrekit.reproduction.results import Measurement, Result
+from genrekit.reproduction.rows import Row
 from genrekit.training.recipe.claim import Claim
 
 LINE_LENGTH = 120
+PICTURES = "pictures"
 HEAD = """# Results
 
-*For students and researchers: what published systems claim, and what they reach.*
-
-Written by `genrekit reproduce`; no number here is typed by hand. Each row is a recipe of
-`recipes/reproductions/`; its numbers are in `results/NAME.json`, with the resolved recipe, the
-commit and the cost.
-
-Accuracy in %, with 95 % intervals that resample artist groups. *Claimed* is what the source says;
-*same protocol* is what its way of dividing the data gives here; *by artist* and *fault-filtered*
-are honest: no artist stands on both sides. *Artist split* says how the row's *by artist* was
-measured: by ten folds, or on one part of the artists that was held out, because networks are
-costly; and how many tracks were tested. The *leak* is same protocol minus by artist. All numbers
-of a row are of the level that the source used. LEAKY: segments of one track stand on both sides;
-a *LEAKY* leak is what dividing segments at random gives above by artist.
-
-The sources are student projects: S0 (GTZAN images by ResNet; models from scratch), S1 (GTZAN
-images, mel spectrograms and the feature table), S2 (FMA-small by DenseNet and EfficientNet), S3
-(the first three seconds of GTZAN) and S4 (GTZAN by ResNet18 and XGBoost).
+For readers who want to know what genre classifiers reach, and for students who want to do it again. Written by
+`genrekit reproduce` from `results/*.json`; no number here is typed by hand.
 """
+LEGEND = """Accuracy in %, with 95 % intervals that resample artist groups. *Claimed* is what the source says;
+*same protocol* is what its way of dividing the data gives here; *by artist* and *fault-filtered* are honest: no
+artist stands on both sides. *Artist split* says how the row's *by artist* was measured: by ten folds, or on one
+part of the artists that was held out, because networks are costly; and how many tracks were tested. The *leak* is
+same protocol minus by artist. All numbers of a row are of the level that the source used. LEAKY: parts of the test
+tracks, or the choice of the epoch by them, were part of the training. A second number after a semicolon is that of
+a second seed. A stand-in is named so and never replaces the row. "Not measured with this recipe yet" is what it
+says: what a smaller form of the recipe gave is told below, under its own name."""
+NOT_MEASURED, NOT_THIS = "not measured", "not measured with this recipe yet"
 PROTOCOLS = {
     results.SEGMENT: "Its protocol is LEAKY: segments of one track stand on both sides.",
     results.TRACK: "Its protocol flatters: tracks of one artist stand on both sides.",
 }
+ON_TEST = "Its protocol is LEAKY: the epoch is chosen by the test tracks."
+ROLES = {"source": "", "stand-in": "stand-in: ", "leaky": "LEAKY: "}
 HEADERS = (
     "recipe",
     "source",
@@ -51,60 +49,93 @@ HEADERS = (
 SHARES = ("accuracy", "macro_precision", "macro_recall", "macro_f1")
 
 
-def write(
-    path: Path,
-    claims: Mapping[str, Claim],
-    measured: Mapping[str, Result],
-    needs: Mapping[str, str],
-) -> None:
-    """Write the page with all claims, measured or not.
+def write(path: Path, all_rows: list[Row], counted: costs.Counted | None) -> None:
+    """Write the page with all claims, measured or not, and its pictures beside it.
 
     Args:
         path: the Markdown file.
-        claims: by recipe.
-        measured: the results, by recipe.
-        needs: what a recipe needs to be measured.
+        all_rows: of rows.read.
+        counted: what training each recipe on the full data takes; None where that is not known.
 
     Raises:
-        OSError: the file cannot be written.
+        OSError: the file or a picture cannot be written.
+        GenrekitError: matplotlib is not installed.
     """
-    rows = [_row(name, claim, measured.get(name)) for name, claim in claims.items()]
-    lines = [HEAD, readme.table(HEADERS, rows), "", "## Rows", ""]
-    for name, claim in claims.items():
-        lines += [f"### {name}", "", *_about(claim)]
-        result = measured.get(name)
-        lines += _measured(result) if result else [f"Not measured yet; it needs {needs[name]}."]
-        lines.append("")
+    ordered = rows.grouped(all_rows)
+    lines = [HEAD, *_overview(path, ordered)]
+    for sentence in summary.sentences(all_rows):
+        lines += [f"- {sentence}"]
+    lines += ["", "## The sources", ""]
+    used = {row.claim.source: None for row in ordered}
+    lines += [f"- {sources.described(source)}." for source in used]
+    lines += ["", "## All rows", "", LEGEND, "", readme.table(HEADERS, _table(all_rows)), ""]
+    lines += costs.section(ordered, counted)
+    lines += ["## Row by row", ""]
+    for row in ordered:
+        lines += [f"### {row.name}", "", *_about(row), *_measured(row), *_smoke_size(row)]
+        lines += [*_curves(path, row), ""]
     with write_beside(path, "w") as stream:
         stream.write("\n".join(_wrapped("\n".join(lines).rstrip().split("\n"))) + "\n")
+
+
+def _overview(path: Path, ordered: list[Row]) -> list[str]:
+    pictures.overview(path.parent / PICTURES / pictures.OVERVIEW, ordered)
+    shown = "Claimed, same protocol, by artist and fault-filtered accuracy of every row"
+    return [f"![{shown}]({PICTURES}/{pictures.OVERVIEW})", ""]
+
+
+def _curves(path: Path, row: Row) -> list[str]:
+    if not row.has_curves:
+        return []
+    name = f"{PICTURES}/curves/{row.name}.png"
+    pictures.curves(path.parent / name, row)
+    return ["", f"![Learning curves of {row.name}]({name})"]
 
 
 def _wrapped(lines: Iterable[str]) -> Iterator[str]:
     """Yield the lines, those of the text no longer than a document's lines may be."""
     for line in lines:
-        is_text = len(line) > LINE_LENGTH and not line.startswith("|")
-        yield from textwrap.wrap(line, LINE_LENGTH) if is_text else [line]
+        is_text = len(line) > LINE_LENGTH and not line.startswith(("|", "!"))
+        indent = "  " if line.startswith("- ") else ""
+        yield from (
+            textwrap.wrap(line, LINE_LENGTH, subsequent_indent=indent, break_on_hyphens=False)
+            if is_text
+            else [line]
+        )
 
 
-def _row(name: str, claim: Claim, result: Result | None) -> list[str]:
+def _table(all_rows: list[Row]) -> Iterator[list[str]]:
+    """Yield a line for every row, its stand-ins and LEAKY protocols right below it."""
+    for row in rows.own(all_rows):
+        for each in (row, *rows.below(all_rows, row.name)):
+            yield _row(each)
+
+
+def _row(row: Row) -> list[str]:
+    claim = row.claim
     claimed = f"{claim.accuracy:g}" if claim.accuracy is not None else claim.statement or "-"
-    cells = [f"`{name}`", claim.source, claimed]
-    if result is None:
-        return [*cells, "not measured", "", "", "", ""]
+    claimed = claimed if claim.role == "source" else "-"
+    cells = [f"{ROLES[claim.role]}`{row.name}`", claim.source, claimed]
+    if row.result is None:
+        is_other = row.has_old_result or row.smoke_size is not None
+        return [*cells, NOT_THIS if is_other else NOT_MEASURED, "", "", "", ""]
+    falls = " (loss still falling)" if row.still_falls else ""
     cells += [
-        _accuracy(result, results.SOURCE),
-        _accuracy(result, results.ARTIST),
-        _artist_split(result),
+        _accuracy(row.result, results.SOURCE) + falls,
+        _accuracy(row.result, results.ARTIST),
+        _artist_split(row.result),
     ]
-    return [*cells, _accuracy(result, results.FAULT_FILTERED), _leak(result)]
+    return [*cells, _accuracy(row.result, results.FAULT_FILTERED), _leak(row.result)]
 
 
 def _accuracy(result: Result, protocol: str) -> str:
-    measured = result.measurements.get(protocol)
-    if measured is None:
+    found = result.seeds(protocol)
+    if not found:
         return "-"
-    leaky = " LEAKY" if measured.is_leaky else ""
-    return f"{measured.levels[result.claim.level].accuracy.percent()}{leaky}"
+    level = result.claim.level
+    leaky = " LEAKY" if found[0].is_leaky else ""
+    others = "".join(f"; {100 * its.levels[level].accuracy.value:.1f}" for its in found[1:])
+    return f"{found[0].levels[level].accuracy.percent()}{others}{leaky}"
 
 
 def _leak(result: Result) -> str:
@@ -126,14 +157,26 @@ def _artist_split(result: Result) -> str:
     return f"{f'{n_folds} folds' if n_folds else 'one'}, {measured.n_tracks} tracks"
 
 
-def _about(claim: Claim) -> list[str]:
+def _about(row: Row) -> list[str]:
+    claim = row.claim
     lines = [f"{claim.source}: {claim.method}"]
+    if claim.of:
+        of = ", ".join(f"`{name}`" for name in claim.of)
+        what = (
+            "A stand-in for" if claim.role == "stand-in" else "The network, by another protocol, of"
+        )
+        lines.append(f"{what} {of}.")
     if claim.substitute:
         lines.append(f"Here: {claim.substitute}.")
+    if row.recipe.data.validation == "test":
+        return [*lines, ON_TEST]
     return [*lines, *([PROTOCOLS[claim.split]] if claim.split in PROTOCOLS else [])]
 
 
-def _measured(result: Result) -> list[str]:
+def _measured(row: Row) -> list[str]:
+    result = row.result
+    if result is None:
+        return [f"Not measured with this recipe yet; it needs {row.needs}."]
     lines = [
         "",
         _levels(result.claim, result.measurements.values()),
@@ -143,7 +186,25 @@ def _measured(result: Result) -> list[str]:
     ]
     if result.trained_by:
         lines.append(f"The models are those of `{result.trained_by}`, joined another way.")
+    if row.still_falls:
+        lines.append(
+            "The validation loss of one of its networks was still falling when training stopped: "
+            "its numbers are below what the recipe can reach."
+        )
     return [*lines, *_training(result)]
+
+
+def _smoke_size(row: Row) -> list[str]:
+    """Tell what a smaller form of a row gave that was not measured itself."""
+    smaller = row.smoke_size
+    if row.result or smaller is None:
+        return []
+    return [
+        "",
+        f"**Smoke-size measurement, not this recipe's**: {smaller.claim.substitute or 'fewer'}.",
+        "",
+        _levels(smaller.claim, smaller.measurements.values()),
+    ]
 
 
 def _training(result: Result) -> list[str]:
@@ -161,16 +222,16 @@ def _training(result: Result) -> list[str]:
 
 def _levels(claim: Claim, measurements: Iterable[Measurement]) -> str:
     headers = ("split", "tracks", "level", *(share.replace("_", " ") for share in SHARES))
-    rows = []
+    table = []
     numbers = (claim.accuracy, claim.precision, claim.recall, claim.f1)
     if any(number is not None for number in numbers):
         claimed = [f"{number:g}" if number is not None else "-" for number in numbers]
-        rows.append(["claimed", "", claim.level.replace("_", " "), *claimed])
+        table.append(["claimed", "", claim.level.replace("_", " "), *claimed])
     for measured in measurements:
         for level, scores in _different(measured.levels).items():
             cells = [measured.split, str(measured.n_tracks), level.replace("_", " ")]
-            rows.append([*cells, *(getattr(scores, share).percent() for share in SHARES)])
-    return readme.table([header.replace("f1", "F1") for header in headers], rows)
+            table.append([*cells, *(getattr(scores, share).percent() for share in SHARES)])
+    return readme.table([header.replace("f1", "F1") for header in headers], table)
 
 
 def _different(levels: Mapping[Level, LevelScores]) -> dict[str, LevelScores]:

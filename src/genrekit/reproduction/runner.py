@@ -239,6 +239,22 @@ def _continued(fresh: Result, kept: Result | None) -> Result:
     return kept.model_copy(update={"recipe": fresh.recipe, "claim": fresh.claim})
 
 
+def is_of(result: Result, recipe: Recipe) -> bool:
+    """Whether a result is of the models that a recipe trains now, on whichever data."""
+    now = result.model_copy(
+        update={"recipe": recipes.without_paths(recipe), "claim": recipe.claim, "seed": recipe.seed}
+    )
+    return _models(_without_data(result)) == _models(_without_data(now))
+
+
+def _without_data(result: Result) -> Result:
+    fields = json.loads(json.dumps(result.recipe))
+    fields.get("data", {}).pop("source", None)
+    if not fields.get("data"):
+        fields.pop("data", None)
+    return result.model_copy(update={"recipe": fields})
+
+
 def _models(result: Result) -> str:
     """Return what decides which models are trained, and on which tracks."""
     recipe = {key: value for key, value in result.recipe.items() if key not in UNTRAINED_KEYS}

@@ -1,0 +1,131 @@
+"""What a reader should take away: five sentences, made from the results alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from statistics import median
+
+from genrekit.reproduction import results, rows
+from genrekit.reproduction.rows import Row
+
+CLOSE_POINTS = 5.0
+
+
+def sentences(all_rows: list[Row]) -> list[str]:
+    """Return the sentences; those that nothing was measured for are left out."""
+    own = rows.own(all_rows)
+    found = [
+        _held(own),
+        _not_held(own, all_rows),
+        _leak(own),
+        _fault_filtered(own),
+        _missing(own, all_rows),
+    ]
+    return [sentence for sentence in found if sentence]
+
+
+def difference(row: Row) -> float | None:
+    """Return the same protocol's accuracy minus the claim in points; None without both."""
+    accuracy = row.accuracy(results.SOURCE)
+    if accuracy is None or row.claim.accuracy is None:
+        return None
+    return accuracy - row.claim.accuracy
+
+
+def _held(own: list[Row]) -> str:
+    compared = [row for row in own if difference(row) is not None]
+    if not compared:
+        return ""
+    held = [row for row in compared if abs(difference(row) or 0) <= CLOSE_POINTS]
+    n_claims = sum(row.claim.accuracy is not None for row in own)
+    return (
+        f"**What holds under its own protocol.** Of {n_claims} claims with a number {len(compared)} "
+        f"were measured as their source measured them, and {len(held)} of these lie within "
+        f"{CLOSE_POINTS:g} points of the claim{_names(held)}."
+    )
+
+
+def _not_held(own: list[Row], all_rows: list[Row]) -> str:
+    awry = [row for row in own if abs(difference(row) or 0) > CLOSE_POINTS]
+    parts = []
+    for row in awry:
+        part = f"`{row.name}` claims {row.claim.accuracy:g} and gives "
+        part += f"{row.accuracy(results.SOURCE):.1f} %"
+        leaky = [each for each in rows.below(all_rows, row.name) if each.claim.role == "leaky"]
+        tried = [
+            f"{accuracy:.1f} % by `{each.name}`"
+            for each in leaky
+            if (accuracy := each.accuracy(results.SOURCE)) is not None
+        ]
+        parts.append(part + (f" (LEAKY: {', '.join(tried)})" if tried else ""))
+    return f"**What does not.** {'; '.join(parts)}." if parts else ""
+
+
+def _leak(own: list[Row]) -> str:
+    tracks = _leaks(row for row in own if row.claim.split == results.TRACK)
+    segments = _leaks(row for row in own if row.claim.split == results.SEGMENT)
+    if not tracks:
+        return ""
+    text = (
+        f"**How much is leak.** With tracks of one artist on both sides the {len(tracks)} systems "
+        f"measured both ways reach {_range(tracks)} points more than by artist, in the median "
+        f"{median(tracks):.1f}"
+    )
+    if segments:
+        text += (
+            f"; with segments of one track on both sides (LEAKY) {len(segments)} reach "
+            f"{_range(segments)} points more"
+        )
+    return f"{text}."
+
+
+def _leaks(chosen: Iterable[Row]) -> list[float]:
+    found = []
+    for row in chosen:
+        source, artist = row.accuracy(results.SOURCE), row.accuracy(results.ARTIST)
+        if source is not None and artist is not None and row.recipe.data.genres == ():
+            found.append(source - artist)
+    return found
+
+
+def _fault_filtered(own: list[Row]) -> str:
+    values = [
+        (accuracy, row.name)
+        for row in own
+        if row.recipe.data.genres == ()
+        and (accuracy := row.accuracy(results.FAULT_FILTERED)) is not None
+    ]
+    if not values:
+        return ""
+    (low, worst), (high, best) = min(values), max(values)
+    return (
+        f"**What is left without repetitions and shared artists.** On the published "
+        f"fault-filtered split all ten genres are told apart at {low:.1f} % (`{worst}`) to "
+        f"{high:.1f} % (`{best}`)."
+    )
+
+
+def _missing(own: list[Row], all_rows: list[Row]) -> str:
+    missing = [row for row in own if row.result is None]
+    if not missing:
+        return ""
+    helped = [
+        row
+        for row in missing
+        if any(
+            each.result and each.claim.role == "stand-in" for each in rows.below(all_rows, row.name)
+        )
+    ]
+    return (
+        f"**What is not known.** {len(missing)} rows of the sources are not measured with these "
+        f"recipes yet; for {len(helped)} of them a stand-in was measured, which says how far real "
+        "ImageNet weights come by the row's protocol, not what its own network reaches."
+    )
+
+
+def _names(found: Sequence[Row]) -> str:
+    return f" ({', '.join(f'`{row.name}`' for row in found)})" if found else ""
+
+
+def _range(values: list[float]) -> str:
+    return f"{min(values):.1f} to {max(values):.1f}"
