@@ -19,7 +19,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from genrekit.files import write_beside
 from genrekit.reproduction import costs
-from genrekit.training import fit, network_method, provenance, recipe as recipes
+from genrekit.training import fit, network_method, provenance
+from genrekit.training import recipe as recipes
 from genrekit.training.recipe import Recipe
 
 TRAINING_SHARE, TRACK_SECONDS = 0.7, 30.0

@@ -115,8 +115,12 @@ def test_what_was_measured_is_kept_and_the_page_is_made_of_it(
     assert re.search(r"\| `near` \| Somebody \| 99 \| 12\.3 \[.*\] LEAKY \|", page)
     assert "Its protocol is LEAKY: segments of one track stand on both sides." in page
     assert "| `far` | Somebody | 99 | not measured |" in page
-    assert "Not measured yet; it needs absent.csv." in page
-    assert "| - | - | - | - |" in page.split("`near`")[1].splitlines()[0]  # no artists are known
+    assert "Not measured with this recipe yet; it needs absent.csv." in page
+    assert "`near` claims 99 and gives 12.3 %" in page
+    assert "| `genrekit reproduce far --data DATA` | absent.csv | - | - | - |" in page
+    assert (tmp_path / "pictures/results.png").read_bytes().startswith(b"\x89PNG")
+    row = next(line for line in page.splitlines() if line.startswith("| `near`"))
+    assert row.endswith("| - | - | - | - |")  # no artists are known
 
 
 def test_another_recipe_is_measured_anew(data: Path, claims: Path, tmp_path: Path) -> None:
@@ -155,6 +159,71 @@ def test_a_recipe_that_validates_on_the_test_tracks_is_leaky(
     assert done.exit_code == 0, done.output
     kept = results.load(tmp_path / "results")["near"].measurements
     assert [(key, its.is_leaky) for key, its in kept.items()] == [("source", True)]
+
+
+def stand_in(claims: Path, name: str, role: str, change: tuple[str, str] = ("", "")) -> None:
+    text = (claims / "near.toml").read_text().replace('"near"', f'"{name}"').replace(*change)
+    (claims / f"{name}.toml").write_text(
+        text.replace('source = "Somebody"', f'source = "Somebody"\nrole = "{role}"\nof = ["far"]')
+    )
+
+
+def test_a_stand_in_stands_right_below_its_row_and_never_replaces_it(
+    data: Path, claims: Path, tmp_path: Path
+) -> None:
+    stand_in(claims, "beside", "stand-in", ("n_neighbors = 1", "n_neighbors = 3"))
+    stand_in(claims, "lucky", "leaky", ('validation = "none"', 'validation = "test"'))
+    assert reproduced(data, claims, tmp_path, "beside", "lucky").exit_code == 0
+    lines = (tmp_path / "results.md").read_text(encoding="utf-8").splitlines()
+    at = next(number for number, line in enumerate(lines) if line.startswith("| `far`"))
+    assert "| not measured |" in lines[at]
+    assert lines[at + 1].startswith("| stand-in: `beside` | Somebody | - | 100")
+    assert lines[at + 2].startswith("| LEAKY: `lucky` | Somebody | - |")
+    assert "A stand-in for `far`." in lines
+    assert "for 1 of them a stand-in was measured" in " ".join(lines)
+
+
+@pytest.mark.parametrize("role", ['role = "stand-in"', 'of = ["near"]'])
+def test_a_stand_in_without_its_row_is_refused(data: Path, claims: Path, role: str) -> None:
+    text = (claims / "near.toml").read_text()
+    (claims / "near.toml").write_text(text.replace("[claim]", f"[claim]\n{role}"))
+    with pytest.raises(RecipeError, match="names the rows that it belongs to"):
+        runner.claims(claims, data)
+
+
+def test_the_number_of_another_recipe_does_not_stand_under_this_name(
+    data: Path, claims: Path, tmp_path: Path
+) -> None:
+    assert reproduced(data, claims, tmp_path, "near").exit_code == 0
+    smaller = tmp_path / "results/smoke-size"
+    smaller.mkdir()
+    (smaller / "near.json").write_bytes((tmp_path / "results/near.json").read_bytes())
+    changed = (claims / "near.toml").read_text().replace("n_neighbors = 1", "n_neighbors = 3")
+    (claims / "near.toml").write_text(changed)
+    stand_in(claims, "beside", "stand-in")
+    assert reproduced(data, claims, tmp_path, "beside").exit_code == 0
+    page = (tmp_path / "results.md").read_text(encoding="utf-8")
+    assert "| `near` | Somebody | 99 | not measured with this recipe yet |" in page
+    assert "**Smoke-size measurement, not this recipe's**" in page
+
+
+def test_learning_curves_are_drawn_and_one_that_stopped_early_is_marked(
+    data: Path, claims: Path, tmp_path: Path
+) -> None:
+    assert reproduced(data, claims, tmp_path, "near").exit_code == 0
+    kept = results.load(tmp_path / "results")["near"]
+    curve = results.Curve(train_loss=(2.0, 1.0), nll=(2.0, 1.0), accuracy=(0.5, 0.6))
+    training = results.Training(
+        n_networks=1, n_epochs=2, seconds=4.0, waiting_share=0.01, curves=(curve,)
+    )
+    source = kept.measurements["source"].model_copy(update={"training": training})
+    found = {**kept.measurements, "source": source}
+    results.save(kept.model_copy(update={"measurements": found}), tmp_path / "results")
+    assert reproduced(data, claims, tmp_path, "near").exit_code == 0
+    page = (tmp_path / "results.md").read_text(encoding="utf-8")
+    assert "LEAKY (loss still falling) |" in page
+    assert "![Learning curves of near](pictures/curves/near.png)" in page
+    assert (tmp_path / "pictures/curves/near.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_the_list_says_what_is_missing(data: Path, claims: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -89,6 +90,42 @@ def test_parts_of_a_recording_are_drawn_as_often_as_the_whole() -> None:
     assert len(drawn) == 6
     drawn = np.concatenate([torn.draw(np.random.default_rng(seed)) for seed in range(50)])
     assert np.bincount(drawn[:, 0]).tolist() == pytest.approx([60] * 5, abs=15)
+
+
+def test_every_segment_is_taken_once_an_epoch() -> None:
+    every: dict[str, object] = {"every_segment": True, "balance": "none", "batch_size": 4}
+    made = batches(sampling=every, augmentation={"mixup_alpha": 0})
+    assert (made.n_drawn, made.n_steps) == (20, 5)
+    epochs = [[batch.inputs[:, 0].tolist() for batch in made.epoch(number)] for number in (0, 1)]
+    assert epochs[0] != epochs[1]
+    expected = [track + segment / 10 for track in range(5) for segment in range(4)]
+    for epoch in epochs:
+        assert sorted(value for batch in epoch for value in batch) == pytest.approx(expected)
+
+
+def test_an_epoch_that_is_left_early_leaves_no_thread() -> None:
+    epoch = iter(batches().epoch(0))
+    next(epoch)
+    epoch.close()  # type: ignore[attr-defined]
+    assert not [its for its in threading.enumerate() if its.name.startswith("batches")]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"sampling": {"every_segment": True}},
+        {"sampling": {"every_segment": True, "balance": "none", "segments_per_track": 2}},
+        {
+            "sampling": {"every_segment": True, "balance": "none"},
+            "augmentation": {"random_crops": True},
+        },
+    ],
+)
+def test_what_draws_segments_does_not_go_with_taking_each_once(
+    fields: dict[str, dict[str, object]],
+) -> None:
+    with pytest.raises(RecipeError, match="takes each segment once"):
+        resolve({"model": {"backbone": "cnn"}} | fields)
 
 
 def test_a_track_without_label_has_no_hard_loss() -> None:

@@ -14,7 +14,9 @@ from genrekit.errors import RecipeError
 from genrekit.networks.heads import GenreNetwork, Head
 from genrekit.training import fit, optimisers, smoke
 from genrekit.training import recipe as recipes
+from genrekit.training.callbacks import Keeper
 from genrekit.training.recipe import Optimiser, Schedule
+from genrekit.training.recipe.schema import EarlyStopping
 from genrekit.training.run import TrainingRun
 
 
@@ -22,7 +24,7 @@ def network() -> GenreNetwork:
     return GenreNetwork(nn.Linear(4, 3), Head(3, 2))
 
 
-@pytest.mark.parametrize("name", ["adamw", "adabound", "sgd"])
+@pytest.mark.parametrize("name", ["adamw", "adam", "adabound", "sgd"])
 def test_the_backbone_learns_at_its_own_rate(name: str) -> None:
     settings = Optimiser(name=name, lr=0.1, backbone_lr_ratio=0.01)
     optimiser = optimisers.make(network(), settings, 0.1)
@@ -35,7 +37,7 @@ def test_a_head_alone_is_one_group() -> None:
     assert len(optimisers.make(alone, Optimiser(), 0.1).param_groups) == 1
 
 
-@pytest.mark.parametrize("name", ["adamw", "adabound", "sgd"])
+@pytest.mark.parametrize("name", ["adamw", "adam", "adabound", "sgd"])
 def test_every_optimiser_goes_downhill(name: str) -> None:
     torch.manual_seed(0)
     learner = GenreNetwork(nn.Identity(), Head(2, 2))
@@ -50,6 +52,37 @@ def test_every_optimiser_goes_downhill(name: str) -> None:
         optimiser.step()
         losses.append(loss.item())
     assert losses[-1] < 0.5 * losses[0]
+
+
+@pytest.mark.parametrize("name", ["adamw", "adam"])
+def test_a_fused_step_is_the_same_step(name: str) -> None:
+    learners = []
+    for is_fused in (False, True):
+        torch.manual_seed(0)
+        learner = GenreNetwork(nn.Identity(), Head(2, 2))
+        optimiser = optimisers.make(learner, Optimiser(name=name), 0.05, is_fused)
+        for _ in range(5):
+            optimiser.zero_grad()
+            learner(torch.ones(4, 2))[0].square().sum().backward()
+            optimiser.step()
+        learners.append(torch.cat([weight.flatten() for weight in learner.parameters()]))
+    torch.testing.assert_close(*learners)
+
+
+def test_a_constant_rate_stays() -> None:
+    schedule = Schedule(shape="constant", epochs=2, frozen_epochs=1)
+    assert rates(schedule, 3) == [1.0] * 9
+
+
+def test_patience_waits_for_the_least_epochs(tmp_path: Path) -> None:
+    stopping = EarlyStopping(patience=2, least_epochs=4)
+    keeper = Keeper(tmp_path, stopping, lambda line: None)
+    gave_up = []
+    for epoch in range(5):
+        keeper.rows.append({"epoch": epoch})
+        keeper.n_worse = epoch
+        gave_up.append(keeper.gave_up)
+    assert gave_up == [False, False, False, True, True]
 
 
 def rates(schedule: Schedule, n_steps: int) -> list[float]:

@@ -78,10 +78,11 @@ def section(rows: list[Row], counted: Counted | None) -> list[str]:
         speeds = ", ".join(f"{name} {value:.0f}" for name, value in counted.gflops_a_core.items())
         lines += [
             "",
-            f"CPU and GPU are **estimates** for all networks of a row, from the counted operations "
-            f"of one segment. A core does, in GFLOP/s as measured here: {speeds} (other networks are "
-            f"taken to be as fast as resnet18); {N_CORES} cores are assumed, and {GPU_TFLOPS:g} TFLOP/s assumed of a "
-            "GPU, on which nothing was measured. Decoding and tabular rows are not counted.",
+            f"CPU and GPU are **estimates** for all networks of a row, from the counted "
+            f"operations of one segment. A core does, in GFLOP/s as measured here: {speeds} (other "
+            f"networks are taken to be as fast as resnet18); {N_CORES} cores are assumed, and "
+            f"{GPU_TFLOPS:g} TFLOP/s of a GPU, on which nothing was measured. Decoding and tabular "
+            "rows are not counted.",
         ]
     return [*lines, "", readme.table(headers, table), ""]
 

@@ -18,17 +18,19 @@ LINE_LENGTH = 120
 PICTURES = "pictures"
 HEAD = """# Results
 
-For readers who want to know what genre classifiers reach, and for students who want to do it again. Written by
-`genrekit reproduce` from `results/*.json`; no number here is typed by hand.
+For readers who want to know what genre classifiers reach, and for students who want to do it
+again. Written by `genrekit reproduce` from `results/*.json`; no number here is typed by hand.
 """
-LEGEND = """Accuracy in %, with 95 % intervals that resample artist groups. *Claimed* is what the source says;
-*same protocol* is what its way of dividing the data gives here; *by artist* and *fault-filtered* are honest: no
-artist stands on both sides. *Artist split* says how the row's *by artist* was measured: by ten folds, or on one
-part of the artists that was held out, because networks are costly; and how many tracks were tested. The *leak* is
-same protocol minus by artist. All numbers of a row are of the level that the source used. LEAKY: parts of the test
-tracks, or the choice of the epoch by them, were part of the training. A second number after a semicolon is that of
-a second seed. A stand-in is named so and never replaces the row. "Not measured with this recipe yet" is what it
-says: what a smaller form of the recipe gave is told below, under its own name."""
+LEGEND = """Accuracy in %, with 95 % intervals that resample artist groups. *Claimed* is what the
+source says; *same protocol* is what its way of dividing the data gives here; *by artist* and
+*fault-filtered* are honest: no artist stands on both sides. *Artist split* says how the row's *by
+artist* was measured: by ten folds, or on one part of the artists that was held out, because
+networks are costly; and how many tracks were tested. The *leak* is same protocol minus by artist.
+All numbers of a row are of the level that the source used. LEAKY: parts of the test tracks, or
+the choice of the epoch by them, were part of the training. A second number after a semicolon is
+that of a second seed. A stand-in is named so and never replaces the row. "Not measured with this
+recipe yet" is what it says: what a smaller form of the recipe gave is told below, under its own
+name."""
 NOT_MEASURED, NOT_THIS = "not measured", "not measured with this recipe yet"
 PROTOCOLS = {
     results.SEGMENT: "Its protocol is LEAKY: segments of one track stand on both sides.",

@@ -59,11 +59,12 @@ def _draw_measured(axes: Axes, place: int, row: Row) -> None:
             continue
         found = measured.levels[row.claim.level].accuracy
         value, low, high = (100 * each for each in (found.value, found.low, found.high))
+        beside = [[max(0.0, value - low)], [max(0.0, high - value)]]
         known = axes.get_legend_handles_labels()[1]
         axes.errorbar(
             value,
             place + offset,
-            xerr=[[value - low], [high - value]],
+            xerr=beside,
             fmt=marker,
             markersize=4,
             color=colour,

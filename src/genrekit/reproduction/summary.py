@@ -39,9 +39,9 @@ def _held(own: list[Row]) -> str:
     held = [row for row in compared if abs(difference(row) or 0) <= CLOSE_POINTS]
     n_claims = sum(row.claim.accuracy is not None for row in own)
     return (
-        f"**What holds under its own protocol.** Of {n_claims} claims with a number {len(compared)} "
-        f"were measured as their source measured them, and {len(held)} of these lie within "
-        f"{CLOSE_POINTS:g} points of the claim{_names(held)}."
+        f"**What holds under its own protocol.** Of {n_claims} claims with a number "
+        f"{len(compared)} were measured as their source measured them, and {len(held)} of these "
+        f"lie within {CLOSE_POINTS:g} points of the claim{_names(held)}."
     )
 
 

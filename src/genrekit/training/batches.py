@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -322,8 +323,15 @@ class Epoch:
         rng = np.random.default_rng((self.batches.recipe.seed, self.number))
         drawn = self.batches.draw(rng)
         # Of almost equal sizes: batch norm cannot learn from a last batch of one.
-        for batch in np.array_split(drawn, self.batches.n_steps):
-            yield self.batches.share.of(self.batches.make(batch, rng))
+        parts = np.array_split(drawn, self.batches.n_steps)
+        # One thread makes the next batch while the network learns from the last one, in order.
+        with ThreadPoolExecutor(1, thread_name_prefix="batches") as maker:
+            coming = maker.submit(self.batches.make, parts[0], rng)
+            for part in parts[1:]:
+                made = coming.result()
+                coming = maker.submit(self.batches.make, part, rng)
+                yield self.batches.share.of(made)
+            yield self.batches.share.of(coming.result())
 
 
 class ValidationTrack(NamedTuple):

@@ -85,7 +85,7 @@ class EpochMethod(ABC):
         """Train the network epoch by epoch."""
         placement, folder = self.context.placement, self.context.folder
         validation = ValidationTracks(self.source(data.validation), data.targets(data.validation))
-        module = GenreModule(self.network, self.recipe, self._batches(data), validation)
+        module = GenreModule(self.network, self.recipe, self.batches(data), validation)
         train = fit.train_here
         if placement.n_ranks > 1:
             from genrekit.training import ranks
@@ -134,7 +134,8 @@ class EpochMethod(ABC):
             "own weights; there is no gradient to look at, so use --method occlusion"
         )
 
-    def _batches(self, data: TrainingSet) -> TrainingBatches:
+    def batches(self, data: TrainingSet) -> TrainingBatches:
+        """Return what makes the epochs' batches of a set that was prepared."""
         tracks = [*data.train, *self._unlabelled]
         labelled = data.targets(data.train)
         targets = np.concatenate([labelled, np.full(len(self._unlabelled), UNLABELLED)])

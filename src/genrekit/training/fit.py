@@ -154,7 +154,6 @@ def _find_lr(module: GenreModule, keeper: callbacks.Keeper) -> None:
 def _options(recipe: Recipe) -> dict[str, Any]:
     return {
         "precision": precision(recipe),
-        "gradient_clip_val": recipe.optimiser.clip or None,
         "reload_dataloaders_every_n_epochs": 1,
         "num_sanity_val_steps": 0,
         "enable_checkpointing": False,

@@ -125,10 +125,19 @@ class GenreModule(pl.LightningModule):
 
         Source: Smith & Topin (2018), Super-Convergence, arXiv:1708.07120.
         """
-        optimiser = optimisers.make(self.network, self.recipe.optimiser, self.lr)
+        # A fused optimiser undoes fp16's scale itself, which then cannot be clipped before.
+        is_fused = self.recipe.precision != "fp16"
+        optimiser = optimisers.make(self.network, self.recipe.optimiser, self.lr, is_fused)
         schedule, n_steps = self.recipe.schedule, self.batches.n_steps
         cycle = optimisers.cycles(optimiser, schedule, n_steps)
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": cycle, "interval": "step"}}
+
+    def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
+        """Bound the gradient's norm; lightning's own way refuses fused optimisers."""
+        clip = self.recipe.optimiser.clip
+        if clip:
+            weights = [w for group in optimizer.param_groups for w in group["params"]]
+            nn.utils.clip_grad_norm_(weights, clip, foreach=True)
 
 
 def of_all_ranks(values: list[Any]) -> list[Any]:
