@@ -41,7 +41,8 @@ class Clock(Keeper):
 
     def __init__(self, *settings: Any, module: GenreModule) -> None:
         super().__init__(*settings)
-        self.bare_network = copy.deepcopy(module.network).to(memory_format=torch.channels_last)
+        self.bare_network: Any = copy.deepcopy(module.network)
+        self.bare_network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.steps: list[list[float]] = []
         self.bare: list[list[float]] = []
         self.waits: list[float] = []
@@ -79,7 +80,8 @@ class Clock(Keeper):
         is_bf16 = fit.precision(recipe) == "bf16-mixed"
         with torch.autocast("cpu", torch.bfloat16, enabled=is_bf16):
             logits = network(batch.inputs)[0]
-        distillation_loss(logits.float(), batch, recipe.teacher.temperature).backward()
+        loss: Any = distillation_loss(logits.float(), batch, recipe.teacher.temperature)
+        loss.backward()
         return time.process_time() - began
 
 

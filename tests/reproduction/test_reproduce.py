@@ -180,7 +180,26 @@ def test_a_stand_in_stands_right_below_its_row_and_never_replaces_it(
     assert lines[at + 1].startswith("| stand-in: `beside` | Somebody | - | 100")
     assert lines[at + 2].startswith("| LEAKY: `lucky` | Somebody | - |")
     assert "A stand-in for `far`." in lines
-    assert "for 1 of them a stand-in was measured" in " ".join(lines)
+    assert "for 1 of them a stand-in was measured" in " ".join(" ".join(lines).split())
+
+
+def test_a_row_that_lacks_something_says_what_to_get_and_what_runs_meanwhile(
+    data: Path, claims: Path
+) -> None:
+    stand_in(claims, "beside", "stand-in")
+    found = runner.claims(claims, data)
+    with pytest.raises(RecipeError) as refused:
+        runner.choose(found, ["far"])
+    assert str(refused.value) == (
+        f"far cannot run here: absent.csv not found in {data}; meanwhile measure what stands for "
+        "it: beside"
+    )
+    text = (claims / "near.toml").read_text().replace("artist_folds", "n_genres = 3\nartist_folds")
+    (claims / "near.toml").write_text(text)
+    assert runner.claims(claims, data)["near"].missing == (
+        f"{data / 'table.csv'} holds 2 of the source's 3 genres (calm, wild); get the others, or "
+        "train its recipe on these by genrekit train"
+    )
 
 
 @pytest.mark.parametrize("role", ['role = "stand-in"', 'of = ["near"]'])

@@ -77,7 +77,7 @@ def command(
         try:
             result = runner.run(chosen.recipe, runs, output, console.say)
         except GenrekitError as error:
-            failed.append(f"{name}: {error}")
+            failed.append(f"{name}: {error}{runner.meanwhile(name, claimed)}")
             console.say(failed[-1])
             continue
         if as_json:

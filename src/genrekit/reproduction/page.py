@@ -9,7 +9,7 @@ from pathlib import Path
 from genrekit.evaluation.result import Level, LevelScores
 from genrekit.files import write_beside
 from genrekit.models import readme
-from genrekit.reproduction import costs, pictures, results, rows, sources, summary
+from genrekit.reproduction import costs, lessons, overview, projects, results, rows
 from genrekit.reproduction.results import Measurement, Result
 from genrekit.reproduction.rows import Row
 from genrekit.training.recipe.claim import Claim
@@ -18,8 +18,9 @@ LINE_LENGTH = 120
 PICTURES = "pictures"
 HEAD = """# Results
 
-For readers who want to know what genre classifiers reach, and for students who want to do it
-again. Written by `genrekit reproduce` from `results/*.json`; no number here is typed by hand.
+*For students and researchers: what published systems claim, and what they reach.*
+
+Written by `genrekit reproduce` from `results/*.json`; no number here is typed by hand.
 """
 LEGEND = """Accuracy in %, with 95 % intervals that resample artist groups. *Claimed* is what the
 source says; *same protocol* is what its way of dividing the data gives here; *by artist* and
@@ -29,8 +30,8 @@ networks are costly; and how many tracks were tested. The *leak* is same protoco
 All numbers of a row are of the level that the source used. LEAKY: parts of the test tracks, or
 the choice of the epoch by them, were part of the training. A second number after a semicolon is
 that of a second seed. A stand-in is named so and never replaces the row. "Not measured with this
-recipe yet" is what it says: what a smaller form of the recipe gave is told below, under its own
-name."""
+recipe yet" is what it says: what a smaller form of the recipe gave stands further down, under its
+own name."""
 NOT_MEASURED, NOT_THIS = "not measured", "not measured with this recipe yet"
 PROTOCOLS = {
     results.SEGMENT: "Its protocol is LEAKY: segments of one track stand on both sides.",
@@ -65,11 +66,11 @@ def write(path: Path, all_rows: list[Row], counted: costs.Counted | None) -> Non
     """
     ordered = rows.grouped(all_rows)
     lines = [HEAD, *_overview(path, ordered)]
-    for sentence in summary.sentences(all_rows):
+    for sentence in lessons.sentences(all_rows):
         lines += [f"- {sentence}"]
     lines += ["", "## The sources", ""]
     used = {row.claim.source: None for row in ordered}
-    lines += [f"- {sources.described(source)}." for source in used]
+    lines += [f"- {projects.described(source)}." for source in used]
     lines += ["", "## All rows", "", LEGEND, "", readme.table(HEADERS, _table(all_rows)), ""]
     lines += costs.section(ordered, counted)
     lines += ["## Row by row", ""]
@@ -81,16 +82,16 @@ def write(path: Path, all_rows: list[Row], counted: costs.Counted | None) -> Non
 
 
 def _overview(path: Path, ordered: list[Row]) -> list[str]:
-    pictures.overview(path.parent / PICTURES / pictures.OVERVIEW, ordered)
+    overview.draw(path.parent / PICTURES / overview.FILE, ordered)
     shown = "Claimed, same protocol, by artist and fault-filtered accuracy of every row"
-    return [f"![{shown}]({PICTURES}/{pictures.OVERVIEW})", ""]
+    return [f"![{shown}]({PICTURES}/{overview.FILE})", ""]
 
 
 def _curves(path: Path, row: Row) -> list[str]:
     if not row.has_curves:
         return []
     name = f"{PICTURES}/curves/{row.name}.png"
-    pictures.curves(path.parent / name, row)
+    overview.curves(path.parent / name, row)
     return ["", f"![Learning curves of {row.name}]({name})"]
 
 
@@ -197,7 +198,7 @@ def _measured(row: Row) -> list[str]:
 
 
 def _smoke_size(row: Row) -> list[str]:
-    """Tell what a smaller form of a row gave that was not measured itself."""
+    """Return what a smaller form of a row gave that was not measured itself."""
     smaller = row.smoke_size
     if row.result or smaller is None:
         return []

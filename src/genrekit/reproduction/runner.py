@@ -83,8 +83,22 @@ def choose(all_claims: dict[str, Claimed], names: Sequence[str]) -> dict[str, Cl
         if name not in all_claims:
             raise RecipeError(unknown_name("recipe with a claim", name, [*all_claims, "all"]))
         if not all_claims[name].can_run:
-            raise RecipeError(f"{name} cannot run here: {all_claims[name].missing}")
+            raise RecipeError(
+                f"{name} cannot run here: {all_claims[name].missing}{meanwhile(name, all_claims)}"
+            )
     return {name: all_claims[name] for name in names}
+
+
+def meanwhile(name: str, all_claims: dict[str, Claimed]) -> str:
+    """Return what can be measured while a row lacks something; empty where nothing can.
+
+    >>> meanwhile("s0-resnet34", {})
+    ''
+    """
+    can_run = [
+        other for other, its in all_claims.items() if its.can_run and name in its.recipe.claim.of
+    ]
+    return f"; meanwhile measure what stands for it: {', '.join(can_run)}" if can_run else ""
 
 
 def run(recipe: Recipe, runs: Path, folder: Path, report: Report) -> Result:
@@ -204,7 +218,7 @@ def _claimed(recipe: Recipe, data: Path | None) -> Claimed:
     paths = [data / name for name in names if (data / name).exists()]
     if not paths:
         return Claimed(recipe, needs, f"{' nor '.join(names)} not found in {data}")
-    missing = _missing(weights, paths[0])
+    missing = _missing(weights, paths[0], recipe.claim.n_genres)
     fields = {"data": recipe.data.model_copy(update={"source": str(paths[0])})}
     return Claimed(recipe.model_copy(update=fields), needs, missing, fetches)
 
@@ -218,14 +232,19 @@ def _with_weights(recipe: Recipe, folder: Path | None) -> Recipe:
     return recipe.model_copy(update={"model": model})
 
 
-def _missing(weights: str, data: Path) -> str:
-    """Return what of the weights and the data is not there or cannot be opened."""
+def _missing(weights: str, data: Path, n_genres: int) -> str:
+    """Return what of the weights, data and genres is not there or cannot be opened."""
     if weights not in ("none", *FETCHED) and not Path(weights).is_file():
         return f"the weights {weights} are not there; give their folder: --weights"
     try:
-        datasets.open_dataset(data)
+        labels = datasets.open_dataset(data).labels
     except (DatasetError, OSError) as error:
         return str(error)
+    if len(labels) < n_genres:
+        return (
+            f"{data} holds {len(labels)} of the source's {n_genres} genres ({', '.join(labels)}); "
+            "get the others, or train its recipe on these by genrekit train"
+        )
     return ""
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 TENSORBOARD = "tensorboard"
 ONE_DEVICE = {"devices": 1}
+NO_MEMORY = ("not enough memory", "can't allocate memory", "could not create a memory object")
 
 
 def precision(recipe: Recipe) -> Literal["32-true", "bf16-mixed", "16-mixed"]:
@@ -132,7 +134,25 @@ def train_here(module: GenreModule, keeper: callbacks.Keeper, **placed: Any) -> 
             **(placed or ONE_DEVICE),
         )
         path = str(checkpoint) if checkpoint.exists() else None
-        trainer.fit(module, ckpt_path=path, weights_only=True)
+        with _memory_errors(recipe):
+            trainer.fit(module, ckpt_path=path, weights_only=True)
+
+
+@contextmanager
+def _memory_errors(recipe: Recipe) -> Iterator[None]:
+    """Turn what torch raises where memory runs out into a sentence."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        is_memory = isinstance(error, MemoryError | torch.OutOfMemoryError)
+        if not (is_memory or any(words in str(error) for words in NO_MEMORY)):
+            raise
+        batch_size = recipe.sampling.batch_size
+        raise ModelError(
+            f"a step of {recipe.model.backbone!r} on {batch_size} segments needs more memory than "
+            f"there is; write sampling.batch_size = {max(1, batch_size // 2)} or less, or train "
+            "on a machine with more; what was trained is kept"
+        ) from error
 
 
 def find_lr(module: GenreModule, keeper: callbacks.Keeper) -> None:

@@ -32,6 +32,7 @@ class Claim(StrictModel):
         f1: macro F1 in %, where they gave it.
         statement: what they state where they gave no number.
         data: names below the folder of data; the first that exists is used.
+        n_genres: how many genres the source's data have; 0 where it chose some.
         substitute: what differs from the source because the original is not available, and why.
     """
 
@@ -51,6 +52,7 @@ class Claim(StrictModel):
     f1: Percent | None = None
     statement: str = ""
     data: tuple[str, ...] = (".",)
+    n_genres: Annotated[int, Field(ge=0)] = 0
     substitute: str = ""
 
     @model_validator(mode="after")

@@ -14,7 +14,7 @@ from genrekit.reproduction.rows import Row
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-OVERVIEW = "results.png"
+FILE = "results.png"
 # Protocol, its name in the legend, colour and marker.
 SHOWN = (
     (results.SOURCE, "same protocol", "tab:blue", "o"),
@@ -25,7 +25,7 @@ ROW_INCHES, SPREAD = 0.34, 0.2
 DOTS_PER_INCH = 100
 
 
-def overview(path: Path, rows: list[Row]) -> None:
+def draw(path: Path, rows: list[Row]) -> None:
     """Draw every row: claimed, same protocol, by artist and fault-filtered, with intervals.
 
     Raises:
