@@ -66,7 +66,10 @@ class Lesson:
             [CORRECTION_WEIGHT if track.is_correction else 1.0 for track in tracks]
         )
         numbers = base.calibration
-        self.start = taught.start_from(space.old, space.labels, numbers.temperature, numbers.bias)
+        # As sure as the old model is of whole tracks: the head is fitted to tracks' embeddings, and
+        # would otherwise spend its weights on sharpening the old model.
+        temperature = numbers.temperature * numbers.track_temperature
+        self.start = taught.start_from(space.old, space.labels, temperature, numbers.bias)
         self._starts = self.start(onnx_head.run_head(base.model, self.embeddings))
         self.groups = [track.group for track in tracks]
         self.fold_of = _folds(self.targets.argmax(axis=1), self.groups)

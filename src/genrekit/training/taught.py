@@ -31,7 +31,7 @@ class Start:
     The start is log(softmax((logits + bias) / temperature) @ mapping + floor).
 
     Attributes:
-        temperature: of the old model's segments.
+        temperature: of the old model.
         bias: of the old model. Shape (n_old,).
         mapping: one where an old label counts for a new one. Shape (n_old, n_new).
         floor: a tiny number, and for a label that no old one counts for a small probability.
@@ -63,7 +63,7 @@ def start_from(
     Args:
         old: what each label of the old model is called in the new one; None where it has no place.
         new: the new labels.
-        temperature: of the old model's segments.
+        temperature: of the old model.
         bias: of the old model; empty means zeros.
     """
     mapping = np.array([[name == label for label in new] for name in old], np.float64)
