@@ -128,7 +128,7 @@ def show_review(page: Page) -> None:
     page.locator("#plan-table").focus()
     for key in "aara":
         page.keyboard.press(key)
-    page.locator("#tab-rejected").wait_for()
+    page.locator("#plan-apply", has_text="3 changes").wait_for()
 
 
 def show_teach(page: Page) -> None:

@@ -20,6 +20,7 @@ export class ReviewView {
     Object.assign(this, { onOpen, onPlay, onWritten });
     this.plan = null;
     this.changes = Promise.resolve();
+    this.nPending = 0;
     this.decision = "all";
     this.transactions = new Transactions((job) => this.#written(job));
     this.jobs = element("ul", { className: "plain jobs" });
@@ -143,22 +144,27 @@ export class ReviewView {
     if (names?.length) await this.#change("PATCH", "plan", { decisions: [{ id: line.id, new: names, decision: "accepted" }] });
   }
 
-  /** Change the plan once the changes before have come through. */
+  /** Change the plan once the changes before have come through; show it when none is left. */
   #change(method, path, body) {
+    this.nPending += 1;
     this.changes = this.changes.then(() => this.#send(method, path, body));
     return this.changes;
   }
 
   /** Where another reviewer was quicker, show what is true now and say so. */
   async #send(method, path, body) {
+    let isRefused = false;
     try {
-      await send(method, path, { ...body, revision: this.plan.revision });
+      const { revision } = await send(method, path, { ...body, revision: this.plan.revision });
+      this.plan.revision = revision;
       notify("");
     } catch (error) {
-      notify(error.status === 409 ? "Somebody else changed the plan in the meantime: this is how it is now. Nothing of yours was kept."
+      isRefused = true;
+      notify(error.status === 409 ? "Somebody else changed the plan in the meantime: this is how it is now. Your last decision was not kept."
         : error.message, true);
     }
-    await this.refresh();
+    this.nPending -= 1;
+    if (!this.nPending || isRefused) await this.refresh();
   }
 
   async #drop() {
@@ -189,7 +195,7 @@ export class ReviewView {
 
   /** See what another reviewer does. */
   async #look() {
-    if (byId("review").hidden || document.hidden || !this.plan || this.table.place.contains(document.activeElement?.closest("dialog"))) return;
+    if (byId("review").hidden || document.hidden || !this.plan || this.nPending) return;
     const plan = await get("plan", { offset: 0, limit: 1, decision: this.decision }).catch(() => null);
     if (plan && plan.revision !== this.plan.revision) await this.refresh();
   }
