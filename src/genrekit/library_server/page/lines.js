@@ -62,8 +62,9 @@ export function fillLine(made, line, index, before) {
   title.textContent = titleOf(line);
   artist.replaceChildren(line.artist ?? "", element("span", { className: "on-phone" }, line.album ? ` · ${line.album}` : ""));
   change.replaceChildren(...genreBoxes(line.old, "old"), arrow(), ...genreBoxes(line.new, "new"));
-  const number = line.probability === null ? "" : `${percent(line.probability)} `;
-  why.textContent = [number + line.why, ...line.warnings].join("; ");
+  const number = line.probability === null ? "" : percent(line.probability);
+  const isSaid = !number || line.why.includes(number);
+  why.textContent = [isSaid ? line.why : `${number}, ${line.why}`, ...line.warnings].join("; ");
   why.title = why.textContent;
   for (const [decision, one] of buttons) {
     one.setAttribute("aria-pressed", String(line.decision === decision));
