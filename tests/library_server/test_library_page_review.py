@@ -104,6 +104,7 @@ def test_a_second_reviewer_is_shown_what_the_first_did(
             )
 
 
+@pytest.mark.full
 def test_read_only_shows_no_way_to_write(
     browser: object, eight: Path, serve: Callable[..., LibraryServer]
 ) -> None:
