@@ -49,6 +49,7 @@ def main() -> None:
     parser.add_argument("notebooks", nargs="*", type=Path)
     parser.add_argument("--write", action="store_true", help="keep the outputs in the files")
     options = parser.parse_args()
+    os.environ["HF_HUB_OFFLINE"] = "1"  # no retries for weights: made songs need none
     os.environ["PYTHONPATH"] = f"{NOTEBOOKS}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
     for path in options.notebooks or sorted(NOTEBOOKS.glob("*.ipynb")):
         start = time.perf_counter()
