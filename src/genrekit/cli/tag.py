@@ -38,6 +38,11 @@ PlanFile = Annotated[Path, argument("A plan that `genrekit tag plan` wrote.")]
 Placeholders = Annotated[
     list[str] | None, option("Take this genre for none as well; may be given several times.")
 ]
+MapFile = Annotated[
+    Path | None,
+    option("Your genre names: a TOML file, or id3v1, discogs, ten-genres, beets.", "--map"),
+]
+ProfileName = Annotated[str, option("How your player wants its genres.")]
 DryRun = Annotated[bool, option("Show what would be done; change nothing.", "--dry-run")]
 
 
@@ -72,10 +77,8 @@ class PlanOptions:
         ),
     ] = None
     placeholder: Placeholders = None
-    map_file: Annotated[
-        Path | None, option("Your genre names: a TOML file, or one of MAPS.", "--map")
-    ] = None
-    profile: Annotated[str, option("How your player wants its genres.")] = "standard"
+    map_file: MapFile = None
+    profile: ProfileName = "standard"
     model: Model = None
     jobs: Jobs = None
     nice: Nice = 0
@@ -138,6 +141,38 @@ def plan(options: PlanOptions) -> None:
         console.warn(problem)
     _show_proposal(proposal, options.output, options.as_json)
     console.say(policy.threshold_in_words(card, options.min_precision))
+    for path, reason in proposal.failures.items():
+        console.complain(path, reason)
+    if proposal.failures:
+        raise typer.Exit(1)
+
+
+@app.command()
+def normalise(
+    folders: Annotated[list[Path], argument("Folders, or single files.")],
+    output: Annotated[
+        Path | None, output_option("Write the plan there, to be applied.", ".jsonl")
+    ] = None,
+    map_file: MapFile = None,
+    profile: ProfileName = "standard",
+    as_json: AsJson = False,
+) -> None:
+    """Plan better spellings of the genres that are there; no audio is analysed.
+
+    Examples:
+        genrekit tag normalise Music/ -o plan.jsonl
+        genrekit tag normalise Music/ --map discogs -o plan.jsonl
+    """
+    from genrekit.tagging import genre_map, normalising, plan_files
+    from genrekit.tags import profiles
+
+    form = profiles.find(profile)
+    own = genre_map.read_map(map_file) if map_file else None
+    with console.progress("Reading tags", None) as advance:
+        proposal = normalising.propose(folders, form, own, advance)
+    if output:
+        plan_files.write(output, form.name, proposal.entries)
+    _show_proposal(proposal, output, as_json)
     for path, reason in proposal.failures.items():
         console.complain(path, reason)
     if proposal.failures:

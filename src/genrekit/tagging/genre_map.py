@@ -75,7 +75,7 @@ class GenreMap(BaseModel):
         if labels.meaning(label) in self._dropped:
             return ()
         wider = labels.wider(label) if self.roll_up else []
-        named = [name for genre in (label, *wider) if (name := self._name_of(genre))]
+        named = [name for genre in (label, *wider) if (name := self.spelled(genre))]
         if not named and self.keep_others:
             return (labels.display_name(label),)
         if self.parents and named:
@@ -84,8 +84,8 @@ class GenreMap(BaseModel):
                 named.append(self.parents[named[-1]])
         return tuple(dict.fromkeys(named))
 
-    def _name_of(self, genre: str) -> str | None:
-        """Return the name that a genre has by itself."""
+    def spelled(self, genre: str) -> str | None:
+        """Return the name that a genre has by itself, whatever its wider genres are called."""
         return self._named.get(spelling(genre)) or self._named.get(labels.meaning(genre))
 
     def rolled_up(self, probabilities: Mapping[str, float]) -> dict[str, float]:

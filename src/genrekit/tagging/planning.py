@@ -29,7 +29,14 @@ if TYPE_CHECKING:
     from genrekit.tags.profiles import Profile
 
 Kind = Literal[
-    "agrees", "tagged", "as wanted", "not sure enough", "no place", "silent", "not music"
+    "agrees",
+    "tagged",
+    "untagged",
+    "as wanted",
+    "not sure enough",
+    "no place",
+    "silent",
+    "not music",
 ]
 _PREDICTED = """
     SELECT f.path, f.error, f.album, f.album_artist, a.digest, p.probabilities, p.warnings

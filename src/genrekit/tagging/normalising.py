@@ -1,0 +1,146 @@
+"""Plan better spellings of the genres that files hold, without analysing any audio.
+
+A genre is spelled as the user's list or the label sets spell it, and one text of several genres
+becomes several values. Nothing is added, and no genre becomes another one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from genrekit import __version__, labels
+from genrekit.audio import packets
+from genrekit.errors import GenrekitError, TagError
+from genrekit.library import database
+from genrekit.library.walk import walk
+from genrekit.tagging import plan_files
+from genrekit.tagging.genre_map import GenreMap
+from genrekit.tagging.plan_files import PlanEntry
+from genrekit.tagging.planning import Proposal, Stay
+from genrekit.tags import formats, spelling
+from genrekit.tags.formats.containers import UntaggedError
+
+if TYPE_CHECKING:
+    from genrekit.tags.profiles import Profile
+
+_AND = re.compile(r"\s*(?:&|\+|\bn\b|'n'?)\s*", re.IGNORECASE)
+
+
+def propose(
+    folders: Sequence[Path],
+    profile: Profile,
+    own: GenreMap | None = None,
+    advance: Callable[[], object] = lambda: None,
+) -> Proposal:
+    """Plan better spellings for every file of some folders.
+
+    Args:
+        folders: folders, or single files.
+        profile: the form that the genres will be written in.
+        own: the user's list, whose names and what they stand for are known before all else.
+        advance: called after each file.
+
+    Raises:
+        LibraryError: a folder is not there, or the list names a label that nobody knows.
+    """
+    if own:
+        own.check(())
+    proposal = Proposal()
+    for path in _files(folders, proposal):
+        try:
+            entry = _entry(path, profile, own)
+        except UntaggedError as error:
+            proposal.untagged[str(path)] = error.format
+        except (GenrekitError, OSError) as error:
+            proposal.failures[str(path)] = " ".join(str(error).split())
+        else:
+            if isinstance(entry, PlanEntry):
+                proposal.entries.append(entry)
+            else:
+                proposal.stays[str(path)] = entry
+        advance()
+    return proposal
+
+
+def _files(folders: Sequence[Path], proposal: Proposal) -> Iterator[Path]:
+    """Give each file once, however many links lead to it."""
+    seen: set[Path] = set()
+
+    def on_problem(path: bytes, reason: str) -> None:
+        proposal.failures[os.fsdecode(path)] = f"{os.fsdecode(path)}: left out: {reason}"
+
+    for folder in folders:
+        for found in walk(database.encode_path(folder), on_problem):
+            path = Path(os.path.realpath(database.decode_path(found.path)))
+            if path not in seen:
+                seen.add(path)
+                yield path
+
+
+def _entry(path: Path, profile: Profile, own: GenreMap | None) -> PlanEntry | Stay:
+    status = path.lstat()
+    contents = formats.read(path)
+    if not contents.genres:
+        return Stay("untagged", "has no genre")
+    new = profile.chosen(normalised(contents.genres, own))
+    as_written = (profile.values(new), profile.values(new, is_id3=True))
+    if list(contents.raw_genres) in as_written:
+        return Stay("agrees", f"spelled well: {', '.join(contents.genres)}")
+    if reason := plan_files.unfit(path, status):
+        raise TagError(f"{path}: {reason}")
+    said = {"genrekit": __version__, "normalised": list(contents.raw_genres)}
+    return PlanEntry(
+        path=str(path),
+        audio_sha256=packets.digest(path),
+        size_bytes=status.st_size,
+        mtime_ns=status.st_mtime_ns,
+        old=contents.raw_genres,
+        new=new,
+        why="another spelling",
+        provenance=contents.provenance or json.dumps(said, ensure_ascii=False),
+    )
+
+
+def normalised(genres: Sequence[str], own: GenreMap | None = None) -> tuple[str, ...]:
+    """Return genres as they are best spelled, each once; several in one text become several.
+
+    >>> normalised(["hip hop", "Rock/Pop", "drum n bass", "R&B"])
+    ('Hip-Hop', 'Rock', 'Pop', 'Drum and Bass', 'R&B')
+    >>> normalised(["My Own/Genre", "Alternative", "(17)"])
+    ('My Own/Genre', 'Alternative', 'Rock')
+    """
+    found: dict[str, str] = {}
+    for genre in genres:
+        for name in _spelled(spelling.in_words(genre), own):
+            found.setdefault(labels.spelling(name) or name, name)
+    return tuple(found.values())
+
+
+def _spelled(genre: str, own: GenreMap | None) -> list[str]:
+    """Return a text's genres: several only where each of them is known."""
+    if name := _known(genre, own):
+        return [name]
+    parts = [part.strip() for part in spelling.BETWEEN.split(genre) if part.strip()]
+    names = [_known(part, own) or (part if labels.is_known(part) else "") for part in parts]
+    return names if len(names) > 1 and all(names) else [genre]
+
+
+def _known(genre: str, own: GenreMap | None) -> str | None:
+    """Return the name that a spelling stands for, or None; another genre's name is none."""
+    if own and (name := own.spelled(genre)):
+        return name
+    name = labels.display_name(genre)
+    is_same = labels.is_known(genre) and _key(genre) == _key(name)
+    if not is_same and labels.is_known(_AND.sub(" and ", genre)):
+        name = labels.display_name(_AND.sub(" and ", genre))
+        is_same = _key(genre) == _key(name)
+    return name if is_same else None
+
+
+def _key(name: str) -> str:
+    return labels.spelling(_AND.sub(" and ", name))
