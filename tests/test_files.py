@@ -110,3 +110,24 @@ def _write_half(path: Path) -> None:
     with write_beside(path) as stream:
         stream.write(b"new")
         raise OSError("disk full")
+
+
+def test_a_playlist_gives_its_files(tmp_path: Path) -> None:
+    music = tmp_path / "music"
+    music.mkdir()
+    for name in ("a.mp3", "b c.mp3", "d.mp3"):
+        (music / name).write_bytes(b"1")
+    lines = [
+        b"\xef\xbb\xbf#EXTM3U",
+        b"#EXTINF:12,Ann - A",
+        b"music/a.mp3",
+        b"",
+        b"music\\b c.mp3\r",
+        (music / "d.mp3").as_uri().encode(),
+        os.fsencode(music / "a.mp3"),
+        b"gone\xe9.mp3",
+    ]
+    (tmp_path / "list.m3u8").write_bytes(b"\n".join(lines))
+    expected = [music / "a.mp3", music / "b c.mp3", music / "d.mp3", tmp_path / "gone\udce9.mp3"]
+    assert expand([str(tmp_path / "list.m3u8")]) == expected
+    assert expand([str(tmp_path / "absent.m3u")]) == [tmp_path / "absent.m3u"]

@@ -11,12 +11,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 _SUFFIXES = """
     .aac .ac3 .aif .aifc .aiff .amr .ape .au .caf .dsf .flac .m4a .m4b .mka .mp2 .mp3 .mp4 .mpc
     .oga .ogg .opus .ra .snd .tta .w64 .wav .webm .wma .wv
 """
 AUDIO_SUFFIXES = frozenset(_SUFFIXES.split())
+PLAYLISTS = (".m3u", ".m3u8")
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -24,9 +27,9 @@ def expand(arguments: Iterable[str]) -> list[Path]:
     """Turn what a user named into files, in the order named.
 
     A folder gives the audio files in it and below it (by suffix, sorted, without hidden ones), a
-    pattern with ``*``, ``?`` or ``[`` what it matches (``**`` reaches into folders). A folder
-    without audio, a pattern that matches nothing and a path that is not there stay as they are, so
-    that whoever reads them can say what is wrong with each.
+    pattern with ``*``, ``?`` or ``[`` what it matches (``**`` reaches into folders), a playlist
+    (.m3u, .m3u8) its files. A folder without audio, a pattern that matches nothing and a path that
+    is not there stay as they are, so that whoever reads them can say what is wrong with each.
 
     Args:
         arguments: paths of files or folders, or patterns.
@@ -37,7 +40,9 @@ def expand(arguments: Iterable[str]) -> list[Path]:
     found: dict[Path, None] = {}
     for argument in arguments:
         path = Path(argument)
-        if path.is_dir():
+        if is_playlist(path) and path.is_file():
+            below = playlist(path)
+        elif path.is_dir():
             below = audio_files(path) or [path]
         elif not path.exists() and glob.has_magic(argument):
             below = _matches(argument) or [path]
@@ -45,6 +50,33 @@ def expand(arguments: Iterable[str]) -> list[Path]:
             below = [path]
         found.update(dict.fromkeys(below))
     return list(found)
+
+
+def is_playlist(path: Path) -> bool:
+    """Return whether a name is that of a playlist."""
+    return path.suffix.lower() in PLAYLISTS
+
+
+def playlist(path: Path) -> list[Path]:
+    """Return the files that a playlist names, in its order; lines that begin with # name none.
+
+    Names are relative to the playlist's folder; those that another system wrote with backslashes
+    are found too, as are file:// addresses. A name that is there no more is returned all the same.
+
+    Raises:
+        OSError: the playlist cannot be read.
+    """
+    lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").splitlines()
+    names = [os.fsdecode(line.strip()) for line in lines]
+    return [_listed_file(path.parent, name) for name in names if name and name[0] != "#"]
+
+
+def _listed_file(folder: Path, name: str) -> Path:
+    if name.lower().startswith("file://"):
+        name = url2pathname(urlsplit(name).path)
+    found = folder / name
+    other = folder / name.replace("\\", "/")
+    return other if other != found and not found.exists() else found
 
 
 def _matches(pattern: str) -> list[Path]:

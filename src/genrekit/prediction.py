@@ -27,19 +27,19 @@ _COLUMN_TYPES: dict[Any, str] = {
 def percent(probability: float) -> str:
     """Return a probability as people read it, the same everywhere: per cent with one decimal.
 
-    >>> percent(0.9994), percent(1), percent(0.0301)
-    ('99.9 %', '100.0 %', '3.0 %')
+    >>> percent(0.9994), percent(1), percent(0.0301), percent(0.0001), percent(0.0)
+    ('99.9 %', '100.0 %', '3.0 %', '< 0.1 %', '0.0 %')
     """
-    return f"{100 * probability:.1f} %"
+    return f"{100 * probability:.1f} %" if is_shown(probability) or not probability else "< 0.1 %"
 
 
 def is_shown(probability: float) -> bool:
-    """Return whether a probability, as people read it, is more than zero.
+    """Return whether a probability, in per cent with one decimal, does not read 0.0.
 
     >>> is_shown(0.0004), is_shown(0.0006)
     (False, True)
     """
-    return percent(probability) != percent(0)
+    return f"{100 * probability:.1f}" != "0.0"
 
 
 class SegmentPrediction(StrictModel):

@@ -70,6 +70,7 @@ ARGUMENTS: dict[str, tuple[list[str], set[str]]] = {
     ),
     "reproduce": (["unknown"], set()),
     "spectrogram": (["song.flac"], {".png"}),
+    "tag normalise": (["music"], {".jsonl"}),
     "tag plan": (["music", "--model", str(TINY), "--db", "music.db"], {".jsonl"}),
     "train": (["unknown"], set()),
 }

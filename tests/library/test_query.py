@@ -14,6 +14,7 @@ import pytest
 from pyarrow import parquet
 from typer.testing import CliRunner
 
+from genrekit import files
 from genrekit.cli import main
 from genrekit.errors import LibraryError
 from genrekit.library import database, embeddings, exporting, query, store, summary
@@ -102,7 +103,9 @@ CAFE = os.fsdecode(b"caf\xe9\n.mp3")
         ({"genre": "rock"}, ["1.mp3", "3.mp3"]),
         ({"genre": "rock", "min_probability": 0.85}, ["1.mp3"]),
         ({"missing_tag": True}, ["2.mp3"]),
-        ({"disagrees": True}, ["x.mp3"]),
+        ({"disagrees": True}, ["3.mp3", "x.mp3"]),  # the model knows no Trance
+        ({"disagrees": True, "genre": "jazz"}, ["x.mp3"]),
+        ({"placeholder": True}, []),
         ({"failed": True}, ["bad.mp3", "hang.mp3"]),
         ({"quarantined": True}, ["hang.mp3"]),
         ({"missing": True}, ["gone.mp3"]),
@@ -163,7 +166,8 @@ def agreement(audio: str, genres: Sequence[str], path: str = "/m/a.mp3") -> Agre
         (["ROCK"], "/m/a.mp3", False),
         (["Pop", "rock"], "/m/a.mp3", False),
         (["Pop"], "/m/a.mp3", True),
-        (["Dub Techno"], "/m/a.mp3", False),  # no label of the model
+        (["Dub Techno"], "/m/a.mp3", True),  # no label of the model
+        (["Other"], "/m/a.mp3", False),  # says nothing
         (["Garage Rock"], "/m/a.mp3", False),  # a narrower name of a label
         (["Reggae - Dub"], "/m/a.mp3", True),
         (["Pop/Rock"], "/m/a.mp3", False),
@@ -271,11 +275,19 @@ def test_json_lines_bring_the_names_back(connection: Connection, tmp_path: Path)
     assert os.fsencode(fields[0]["path"]) == b"/m/caf\xe9\n.mp3"
 
 
+def test_a_playlist_is_read_back_as_it_was_written(connection: Connection, tmp_path: Path) -> None:
+    n_written, left_out = export(connection, "playlist", tmp_path / "all.m3u8")
+    assert (n_written, [path.name for path in left_out]) == (4, [CAFE])
+    assert "#EXTINF:30,Ann - x\n" in (tmp_path / "all.m3u8").read_text()
+    names = ["/m/rock/a/1.mp3", "/m/rock/a/2.mp3", "/m/rock/a/3.mp3", "/m/x.mp3"]
+    assert files.playlist(tmp_path / "all.m3u8") == list(map(Path, names))
+
+
 def test_playlists_are_one_for_each_genre(connection: Connection, tmp_path: Path) -> None:
     n_written, left_out = export(connection, "m3u", tmp_path / "lists")
     assert (n_written, [path.name for path in left_out]) == (4, [CAFE])
     assert (tmp_path / "lists" / "rock.m3u8").read_bytes() == (
-        b"#EXTM3U\n/m/rock/a/1.mp3\n/m/rock/a/3.mp3\n"
+        b"#EXTM3U\n#EXTINF:30,1\n/m/rock/a/1.mp3\n#EXTINF:30,3\n/m/rock/a/3.mp3\n"
     )
     assert {path.name for path in (tmp_path / "lists").iterdir()} == {
         "rock.m3u8",

@@ -47,24 +47,6 @@ def bar(probability: float, width: int = BAR_WIDTH) -> str:
     return full * n_full + empty * (width - n_full)
 
 
-def percent(probability: float) -> str:
-    """Return a probability as people read it.
-
-    >>> percent(0.5), percent(0.0001), percent(0.0)
-    ('50.0 %', '< 0.1 %', '0.0 %')
-    """
-    return f"{100 * probability:.1f} %" if is_shown(probability) or not probability else "< 0.1 %"
-
-
-def is_shown(probability: float) -> bool:
-    """Return whether a probability, in per cent with one decimal, does not read 0.0.
-
-    >>> is_shown(0.0004), is_shown(0.0006)
-    (False, True)
-    """
-    return f"{100 * probability:.1f}" != "0.0"
-
-
 def _shows(characters: str) -> bool:
     try:
         characters.encode(sys.stdout.encoding or "ascii")

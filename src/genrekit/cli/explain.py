@@ -89,11 +89,12 @@ def _gradcam(model: str | None) -> tuple[GradCam, Path]:
 def _show(found: Explanation) -> None:
     """Print the explained genre's passages, bands and check."""
     from genrekit.explain.wording import in_words
+    from genrekit.prediction import percent
 
     out = console.stdout()
     label = found.labels.index(found.genre)
     probability = found.prediction.probabilities[found.genre]
-    out.print(f"{found.genre}  {console.percent(probability)}")
+    out.print(f"{found.genre}  {percent(probability)}")
     out.print(found.coverage)
     passages = found.deciding()
     out.print("deciding seconds" if passages else "no seconds support it")

@@ -30,8 +30,13 @@ if TYPE_CHECKING:
     from genrekit.library.query import LibraryEntry
     from genrekit.library.scan import ScanPlan, ScanReport
 
-LEAST_SHOWN = 0.005
-TABLES = {".csv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
+TABLES = {
+    ".csv": "csv",
+    ".jsonl": "jsonl",
+    ".parquet": "parquet",
+    ".m3u8": "playlist",
+    ".m3u": "playlist",
+}
 app = typer.Typer(
     help="Scan a music library, search it, teach it, export it.", no_args_is_help=True
 )
@@ -43,13 +48,16 @@ MinProbability = Annotated[
 ]
 MissingTag = Annotated[bool, option("Only where the tags name no genre.", "--missing-tag")]
 Disagrees = Annotated[bool, option("Only where audio, tag and folder name differ.", "--disagrees")]
+IsPlaceholder = Annotated[
+    bool, option("Only where the tags say Other, Unknown or the like.", "--placeholder")
+]
 
 
 @dataclass(frozen=True)
 class ScanOptions:
     """What ``library scan`` takes."""
 
-    folders: Annotated[list[Path], argument("Folders, or single files.")]
+    folders: Annotated[list[Path], argument("Folders, playlists or single files.")]
     model: Model = None
     db: Db = None
     jobs: Jobs = None
@@ -85,7 +93,8 @@ def scan_command(options: ScanOptions) -> None:
         else options.db
     )
     with database.opened(where) as connection:
-        planned = scan.plan(connection, options.folders, options.model, retry=options.retry)
+        folders = outputs.with_playlists(options.folders)
+        planned = scan.plan(connection, folders, options.model, retry=options.retry)
         for problem in planned.problems:
             console.warn(problem)
         report = None
@@ -154,20 +163,30 @@ def status(db: Db = None, as_json: AsJson = False) -> None:
         console.stdout().print(console.table(["most probable", "files"], rows))
 
 
+@dataclass(frozen=True)
+class ListOptions:
+    """What ``library list`` takes."""
+
+    db: Db = None
+    model: ScannedBy = None
+    genre: Genre = None
+    min_probability: MinProbability = 0.0
+    missing_tag: MissingTag = False
+    placeholder: IsPlaceholder = False
+    disagrees: Disagrees = False
+    failed: Annotated[bool, option("Those that cannot be analysed.")] = False
+    quarantined: Annotated[bool, option("Those that hung or killed a worker.")] = False
+    missing: Annotated[bool, option("Those that are no longer there.")] = False
+    as_json: JsonLines = False
+
+
 @app.command("list")
-def list_files(
-    db: Db = None,
-    model: ScannedBy = None,
-    genre: Genre = None,
-    min_probability: MinProbability = 0.0,
-    missing_tag: MissingTag = False,
-    disagrees: Disagrees = False,
-    failed: Annotated[bool, option("Those that cannot be analysed.")] = False,
-    quarantined: Annotated[bool, option("Those that hung or killed a worker.")] = False,
-    missing: Annotated[bool, option("Those that are no longer there.")] = False,
-    as_json: JsonLines = False,
-) -> None:
+@spread(ListOptions)
+def list_files(options: ListOptions) -> None:
     """List files: the most probable genre, the tag, and a mark where they disagree.
+
+    The mark ≠ says that the tag or the folder names another genre, or one that the model does not
+    know.
 
     Examples:
       genrekit library list --missing-tag --genre jazz --min-probability 0.9
@@ -175,19 +194,22 @@ def list_files(
     """
     from genrekit.library import database, query
 
-    with database.opened(db, must_exist=True) as connection:
-        used = query.used_model(connection, model)
+    with database.opened(options.db, must_exist=True) as connection:
+        used = query.used_model(connection, options.model)
         filters = query.Filters(
-            genre and query.label_of(used, genre),
-            min_probability,
-            missing_tag,
-            disagrees,
-            failed,
-            quarantined,
-            missing,
+            options.genre and query.label_of(used, options.genre),
+            options.min_probability,
+            options.missing_tag,
+            options.disagrees,
+            options.failed,
+            options.quarantined,
+            options.missing,
+            options.placeholder,
         )
-        for entry in query.entries(connection, used, filters):
-            typer.echo(json.dumps(entry.to_dict()) if as_json else line(entry))
+        for number, entry in enumerate(query.entries(connection, used, filters)):
+            if not (number or options.as_json):
+                typer.echo(HEADER)
+            typer.echo(json.dumps(entry.to_dict()) if options.as_json else line(entry))
 
 
 @app.command()
@@ -227,23 +249,27 @@ def show(
 
 
 def _predicted(entry: LibraryEntry) -> str:
-    """Return the three most probable labels of the audio, without those that would read 0 %."""
+    """Return the three most probable labels of the audio, without those that would read 0.0 %."""
+    from genrekit.prediction import is_shown, percent
+
     ordered = sorted((entry.probabilities or {}).items(), key=lambda item: -item[1])[:3]
-    return ", ".join(f"{label} {p:.0%}" for label, p in ordered if p >= LEAST_SHOWN)
+    return ", ".join(f"{label} {percent(p)}" for label, p in ordered if is_shown(p))
 
 
 def _show_agreement(agreement: Agreement) -> None:
+    from genrekit.prediction import percent
+
     fields = agreement.to_dict()
     rows = [
         [
             source,
             f"{its['weight']:g}",
             ", ".join(its["labels"]),
-            console.percent(its["probability"]),
+            percent(its["probability"]),
         ]
         for source, its in fields["sources"].items()
     ]
-    rows.append(["together", "", fields["label"], console.percent(fields["probability"])])
+    rows.append(["together", "", fields["label"], percent(fields["probability"])])
     console.stdout().print(console.table(["source", "weight", "genre", "probability"], rows))
     if agreement.disagrees:
         typer.echo("they disagree")
@@ -357,9 +383,9 @@ def export(
         Path, output_option("The file, or for m3u the folder, to write.", *TABLES, folder=True)
     ],
     kind: Annotated[
-        Literal["csv", "jsonl", "parquet", "m3u"] | None,
+        Literal["csv", "jsonl", "parquet", "playlist", "m3u"] | None,
         option(
-            "m3u is one playlist for each genre.",
+            "playlist is one, m3u one for each genre.",
             "--format",
             show_default="what -o ends in, or csv",
         ),
@@ -370,6 +396,7 @@ def export(
     min_probability: MinProbability = 0.0,
     missing_tag: MissingTag = False,
     disagrees: Disagrees = False,
+    placeholder: IsPlaceholder = False,
 ) -> None:
     """Write the library, or the part that the filters leave, as a table or playlists.
 
@@ -383,7 +410,9 @@ def export(
     with database.opened(db, must_exist=True) as connection:
         used = query.used_model(connection, model)
         label = genre and query.label_of(used, genre)
-        filters = query.Filters(label, min_probability, missing_tag, disagrees)
+        filters = query.Filters(
+            label, min_probability, missing_tag, disagrees, placeholder=placeholder
+        )
         entries = query.entries(connection, used, filters)
         n_written, left_out = exporting.write(chosen, entries, used.labels, output)
     for path in left_out:
@@ -407,10 +436,20 @@ def _export_kind(output: Path, kind: str | None) -> str:
 
 def line(entry: LibraryEntry) -> str:
     """Return one file as a line: its genre, the tag, a mark where they disagree, the path."""
+    from genrekit.prediction import percent
+
     path = str(entry.path)
     if entry.agreement is None or entry.probability is None:
         reason = entry.error or "not analysed by this model"
         return console.local(reason if path in reason else f"{path}: {reason}")
     tag = console.printable("; ".join(entry.genres)) or "-"
     mark = "≠" if entry.agreement.disagrees else " "
-    return f"{entry.label:<12} {entry.probability:6.1%}  {mark} {tag:<20} {console.local(path)}"
+    probability = percent(entry.probability) if entry.label else "-"
+    return _columns(entry.label or "-", probability, mark, tag, console.local(path))
+
+
+def _columns(genre: str, probability: str, mark: str, tag: str, path: str) -> str:
+    return f"{genre:<12} {probability:>8}  {mark} {tag:<20} {path}"
+
+
+HEADER = _columns("genre", "sure", " ", "tag", "file")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path, PurePath
 from typing import Any, TypeVar
 
 import typer
 
+from genrekit.cli import console
 from genrekit.cli.options import option
+from genrekit.files import is_playlist, playlist
 
 Form = TypeVar("Form")
 Output = TypeVar("Output", str, Path)
@@ -73,3 +75,21 @@ def _refuse(output: str, suffixes: Collection[str], folder: bool) -> None:
 def _listed(suffixes: Collection[str]) -> str:
     *first, last = suffixes
     return f"a name that ends in {', '.join(first)}{' or ' * bool(first)}{last}"
+
+
+def with_playlists(paths: Iterable[Path]) -> list[Path]:
+    """Return folders and files with the files of a playlist in its place.
+
+    Those that are not there any more are named on standard error and left out.
+    """
+    found: dict[Path, None] = {}
+    for path in paths:
+        if not (is_playlist(path) and path.is_file()):
+            found[path] = None
+            continue
+        for file in playlist(path):
+            if file.exists():
+                found[file] = None
+            else:
+                console.warn(f"{file}: {path} names it, and it is not there; left out")
+    return list(found)

@@ -56,7 +56,7 @@ class PredictOptions:
 
     paths: Annotated[
         list[str],
-        argument("Files, folders or patterns; - reads a list from standard input."),
+        argument("Files, folders, playlists or patterns; - reads a list from standard input."),
     ]
     model: Model = None
     top: Annotated[
@@ -80,6 +80,12 @@ class PredictOptions:
             ),
             rich_help_panel=FORMAT,
         ),
+    ] = False
+    brief: Annotated[
+        bool, option("Write one line a file: genre, probability, name.", rich_help_panel=FORMAT)
+    ] = False
+    summary: Annotated[
+        bool, option("End with how many files have which genre.", rich_help_panel=FORMAT)
     ] = False
     as_csv: Annotated[
         bool, option("Write one CSV row a file.", "--csv", rich_help_panel=FORMAT)
@@ -105,13 +111,15 @@ def command(options: PredictOptions) -> None:
     Examples:
         genrekit predict song.mp3
         genrekit predict Music/ --json -o genres.jsonl
+        genrekit predict Music/ party.m3u8 --brief --summary
     """
     is_batch_job = batch_options.is_batch_job(options.engine, options.output)
     if options.as_json and options.as_csv:
         raise typer.BadParameter("give --json or --csv, not both")
-    if is_batch_job and (options.timeline or options.as_csv):
+    if is_batch_job and (options.timeline or options.as_csv or options.brief or options.summary):
         raise typer.BadParameter(
-            "a batch job writes JSON lines or Parquet; leave --timeline and --csv out"
+            "a batch job writes JSON lines or Parquet; leave --timeline, --csv, --brief and "
+            "--summary out"
         )
     choice = parse_segments(options.segments)
     engine = batch_options.engine(
@@ -136,6 +144,8 @@ def _show(options: PredictOptions, choice: Choice) -> None:
     output = Path(options.output) if options.output else None
     flag: writers.Kind | None = "jsonl" if options.as_json else "csv" if options.as_csv else None
     kind = writers.kind_of(output, flag, options.timeline)
+    if options.brief and (kind != "text" or options.timeline):
+        raise typer.BadParameter("--brief is a form of its own; leave the others out")
     if kind in writers.OF_ONE_FILE and len(files) != 1:
         raise typer.BadParameter(
             f"got {len(files)} files; expected one for a timeline in {output}; name one file, or "
@@ -151,9 +161,16 @@ def _show(options: PredictOptions, choice: Choice) -> None:
     if options.timeline and choice is None:
         choice = "all"
     classifier = Classifier(options.model, segments=choice, min_precision=options.min_precision)
+    summary = writers.GenreCounts()
     with writers.opened(output, kind) as stream:
-        write = writers.writer(kind, stream, classifier.labels, options.top, options.timeline)
-        failures = _run(classifier, files, options.jobs, write)
+        write = (
+            writers.brief(stream)
+            if options.brief
+            else writers.writer(kind, stream, classifier.labels, options.top, options.timeline)
+        )
+        failures = _run(classifier, files, options.jobs, summary.counting(write))
+    if options.summary:
+        (typer.echo if kind == "text" and not output else console.say)(summary.text())
     for failure in failures:
         console.complain(failure.path, failure.error, as_given=True)
     if failures and len(files) > 1:

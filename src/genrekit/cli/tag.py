@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from genrekit.cli import console
+from genrekit.cli import console, outputs
 from genrekit.cli.options import (
     AsJson,
     Db,
@@ -50,7 +50,7 @@ DryRun = Annotated[bool, option("Show what would be done; change nothing.", "--d
 class PlanOptions:
     """What ``genrekit tag plan`` takes."""
 
-    folders: Annotated[list[Path], argument("Folders, or single files.")]
+    folders: Annotated[list[Path], argument("Folders, playlists or single files.")]
     output: Annotated[
         Path | None, output_option("Write the plan there, to be applied.", ".jsonl")
     ] = None
@@ -117,7 +117,8 @@ def plan(options: PlanOptions) -> None:
     profile = profiles.find(options.profile)
     own = genre_map.read_map(options.map_file) if options.map_file else None
     with database.opened(options.db) as connection:
-        planned = scan.plan(connection, options.folders, options.model)
+        folders = outputs.with_playlists(options.folders)
+        planned = scan.plan(connection, folders, options.model)
         card = planned.model.card
         least_probability = policy.least_probability(card, options.min_precision)
         wanted = policy.Policy(
@@ -134,7 +135,7 @@ def plan(options: PlanOptions) -> None:
         scan.run(
             connection, planned, LocalEngine(options.jobs), limits, console.progress_of("Scanning")
         )
-        proposal = planning.propose(connection, options.folders, card, wanted, profile)
+        proposal = planning.propose(connection, folders, card, wanted, profile)
     if options.output:
         plan_files.write(options.output, profile.name, proposal.entries)
     for problem in planned.problems:
@@ -149,7 +150,7 @@ def plan(options: PlanOptions) -> None:
 
 @app.command()
 def normalise(
-    folders: Annotated[list[Path], argument("Folders, or single files.")],
+    folders: Annotated[list[Path], argument("Folders, playlists or single files.")],
     output: Annotated[
         Path | None, output_option("Write the plan there, to be applied.", ".jsonl")
     ] = None,
@@ -169,7 +170,7 @@ def normalise(
     form = profiles.find(profile)
     own = genre_map.read_map(map_file) if map_file else None
     with console.progress("Reading tags", None) as advance:
-        proposal = normalising.propose(folders, form, own, advance)
+        proposal = normalising.propose(outputs.with_playlists(folders), form, own, advance)
     if output:
         plan_files.write(output, form.name, proposal.entries)
     _show_proposal(proposal, output, as_json)

@@ -8,8 +8,10 @@ from __future__ import annotations
 import io
 import json
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal
 
@@ -186,20 +188,61 @@ def _text(stream: IO[str], top: int, timeline: bool) -> Write:
     return write
 
 
+def brief(stream: IO[str]) -> Write:
+    """Return the function that writes one line a file: genre, probability, name."""
+    from genrekit.prediction import Prediction, percent
+
+    def write(result: Prediction | FailedFile) -> None:
+        if isinstance(result, Prediction):
+            probability = percent(result.probability) if result.segments else "-"
+            name = console.printable(result.path or "")
+            stream.write(f"{result.label or '-':<12} {probability:>8}  {name}\n")
+            stream.flush()
+
+    return write
+
+
+@dataclass
+class GenreCounts:
+    """How many files have which genre."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def counting(self, write: Write) -> Write:
+        """Return a function that writes one result as another does, and counts it."""
+        from genrekit.prediction import Prediction
+
+        def counted(result: Prediction | FailedFile) -> None:
+            write(result)
+            if isinstance(result, Prediction):
+                self.counts[result.label or "no genre"] += 1
+            else:
+                self.counts["failed"] += 1
+
+        return counted
+
+    def text(self) -> str:
+        """Return one line: the number of files, then each genre with its own."""
+        listed = ", ".join(f"{name} {n}" for name, n in self.counts.most_common())
+        return f"{self.counts.total()} files: {listed}" if listed else "no files"
+
+
 def _lines(prediction: Prediction, top: int, timeline: bool) -> Iterator[Text]:
     from rich.text import Text
+
+    from genrekit.prediction import is_shown, percent
 
     yield Text(console.printable(prediction.path or "")).append(
         f"  {clock(prediction.duration_seconds)}", "dim"
     )
     if prediction.segments and prediction.abstained:
-        limit = f"{100 * prediction.threshold:.0f} %"
+        limit = percent(prediction.threshold)
         yield Text(f"  I don't know: no genre reaches {limit}", "yellow")
     width = max(len(label) for label in prediction.probabilities)
     for rank, (label, probability) in enumerate(
         prediction.genres[: top if prediction.segments else 0]
     ):
-        if rank == 0 or console.is_shown(probability):
+        if rank == 0 or is_shown(probability):
             yield _bar_line(f"  {label:<{width}}  ", probability)
     if timeline:
         from genrekit.inference import timeline as timelines
@@ -214,8 +257,10 @@ def _lines(prediction: Prediction, top: int, timeline: bool) -> Iterator[Text]:
 def _bar_line(start: str, probability: float) -> Text:
     from rich.text import Text
 
+    from genrekit.prediction import percent
+
     line = Text(start).append(console.bar(probability), "cyan")
-    return line.append(f" {100 * probability:5.1f} %")
+    return line.append(f" {percent(probability):>7}")
 
 
 def clock(seconds: float) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from genrekit.explain import wording
+from genrekit.prediction import percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,7 +37,7 @@ def draw(explanation: Explanation) -> Figure:
     _bands(axes["bands"], explanation, label)
     _curves(axes["curves"], explanation)
     probability = explanation.prediction.probabilities[explanation.genre]
-    figure.suptitle(f"{explanation.genre}: {100 * probability:.1f} %")
+    figure.suptitle(f"{explanation.genre}: {percent(probability)}")
     return figure
 
 

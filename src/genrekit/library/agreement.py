@@ -30,10 +30,12 @@ class Agreement:
         labels: the model's labels.
         sources: probabilities by source, where there are any. Each of shape (n_labels,). The labels
             of a tag or a folder share a probability of one.
+        outside: genres of the tag, where all that it names lies outside the labels.
     """
 
     labels: tuple[str, ...]
     sources: Mapping[str, Vector]
+    outside: tuple[str, ...] = ()
 
     def mean(self, sources: Iterable[str] = WEIGHTS) -> Vector:
         """Return the weighted mean of some sources. Shape (n_labels,)."""
@@ -53,7 +55,12 @@ class Agreement:
 
     @property
     def disagrees(self) -> bool:
-        """Whether the prediction, the tag and the folder have no label in common."""
+        """Whether the prediction, the tag and the folder have no label in common.
+
+        A tag outside the model's labels has none in common with anything.
+        """
+        if self.outside:
+            return True
         named = [self.labels_of(source) for source in ("tag", "folder")]
         sets = [{self.predicted_label}, *(set(names) for names in named if names)]
         return not set.intersection(*sets)
@@ -71,6 +78,7 @@ class Agreement:
             "label": self.label,
             "probability": round(float(self.mean().max()), 6),
             "disagrees": self.disagrees,
+            "outside": list(self.outside),
             "sources": {
                 source: {
                     "weight": WEIGHTS[source],
@@ -116,18 +124,22 @@ class AgreementBuilder:
         Args:
             audio: the model's probabilities. Shape (n_labels,).
             album: their mean over the album, where there is one.
-            genres: the genres of the tags, in any spelling; names of no label are left out.
+            genres: the genres of the tags, in any spelling; names of no label do not count, but
+                where all are such, and no placeholders, the tag disagrees.
             path: where the track lies; the nearest folder that is named like a label counts.
         """
         folders = (self._certain([parent.name]) for parent in path.parents)
+        genres = tuple(genres)
+        tag = self._certain(genres)
         sources = {
             "audio": audio,
             "album": album,
-            "tag": self._certain(genres),
+            "tag": tag,
             "folder": next((values for values in folders if values is not None), None),
         }
         present = {name: values for name, values in sources.items() if values is not None}
-        return Agreement(self._labels, present)
+        outside = spelling.without_placeholders(genres) if tag is None and genres else ()
+        return Agreement(self._labels, present, outside)
 
     def _certain(self, names: Iterable[str]) -> Vector | None:
         found = set().union(*(spelling.meant(name, self._spellings) for name in names))

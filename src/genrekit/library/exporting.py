@@ -1,4 +1,4 @@
-"""A library as a table (CSV, JSON lines, Parquet) or as one playlist for each genre."""
+"""A library as a table (CSV, JSON lines, Parquet), a playlist, or one playlist for each genre."""
 
 from __future__ import annotations
 
@@ -28,10 +28,11 @@ def write(
     """Write a library; what was there before stays until all is written.
 
     Args:
-        kind: one of FORMATS. "m3u" writes one playlist for each genre into the folder target.
+        kind: one of FORMATS. "m3u" writes one playlist for each genre into the folder target,
+            "playlist" one of all files.
         entries: the files, which were analysed.
         labels: the model's labels: a column each in CSV and Parquet.
-        target: the file or, for m3u, the folder.
+        target: the file or, for "m3u", the folder.
 
     Returns:
         How many files were written, and which were left out: no playlist can hold a name with a
@@ -93,19 +94,37 @@ def _write_playlists(
     entries: Iterable[LibraryEntry], labels: Sequence[str], target: Path
 ) -> Written:
     del labels
-    lists: dict[str, list[bytes]] = {}
+    lists: dict[str, list[LibraryEntry]] = {}
     left_out = []
     for entry in entries:
-        path = os.fsencode(entry.path)
-        if b"\n" in path or b"\r" in path:
-            left_out.append(entry.path)
-        else:
-            lists.setdefault(str(entry.label), []).append(path)
+        lists.setdefault(entry.label or "no genre", []).append(entry)
+    n_written = 0
     for name, label in _playlist_names(lists).items():
-        paths = lists[label]
-        with write_beside(target / f"{name}.m3u8") as stream:
-            stream.write(b"\n".join([b"#EXTM3U", *paths, b""]))
-    return sum(map(len, lists.values())), left_out
+        n_listed, unfit = _write_playlist(lists[label], (), target / f"{name}.m3u8")
+        n_written += n_listed
+        left_out += unfit
+    return n_written, left_out
+
+
+def _write_playlist(
+    entries: Iterable[LibraryEntry], labels: Sequence[str], target: Path
+) -> Written:
+    """Write one playlist: absolute paths, each below its length, artist and title."""
+    del labels
+    n_written, left_out = 0, []
+    with write_beside(target) as stream:
+        stream.write(b"#EXTM3U\n")
+        for entry in entries:
+            path = os.fsencode(entry.path)
+            if b"\n" in path or b"\r" in path:
+                left_out.append(entry.path)
+                continue
+            names = [entry.tags["artist"], entry.tags["title"] or entry.path.stem]
+            shown = " - ".join(" ".join(name.split()) for name in names if name)
+            seconds = round(entry.duration_seconds) if entry.duration_seconds else -1
+            stream.write(f"#EXTINF:{seconds},{shown}\n".encode("utf-8", "replace") + path + b"\n")
+            n_written += 1
+    return n_written, left_out
 
 
 def _playlist_names(labels: Iterable[str]) -> dict[str, str]:
@@ -127,4 +146,5 @@ FORMATS: dict[str, Callable[[Iterable[LibraryEntry], Sequence[str], Path], Writt
     "jsonl": _write_json_lines,
     "parquet": _write_parquet,
     "m3u": _write_playlists,
+    "playlist": _write_playlist,
 }

@@ -74,6 +74,11 @@ class LibraryEntry:
         """The most probable label's probability."""
         return max(self.probabilities.values()) if self.probabilities else None
 
+    @property
+    def is_placeholder(self) -> bool:
+        """Whether the tags hold genres, but such as name none: "Other", "Unknown", "12"."""
+        return bool(self.genres) and not spelling.without_placeholders(self.genres)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
         return {
@@ -83,6 +88,7 @@ class LibraryEntry:
             "probabilities": self.probabilities,
             "agreement": self.agreement.to_dict() if self.agreement else None,
             "genres": list(self.genres),
+            "is_placeholder": self.is_placeholder,
             **self.tags,
             "duration_seconds": self.duration_seconds,
             "warnings": list(self.warnings),
@@ -99,8 +105,9 @@ class Filters:
     Attributes:
         genre: the most probable label is this one.
         min_probability: the most probable label's probability is at least this.
-        missing_tag: its tags name no genre.
+        missing_tag: its tags hold no genre.
         disagrees: the prediction, the tag and the folder's name differ.
+        placeholder: its tags hold nothing but placeholders, such as "Other".
         failed, quarantined, missing: instead of those analysed, those that cannot be, that hung or
             killed a worker, that are no longer there.
     """
@@ -112,6 +119,7 @@ class Filters:
     failed: bool = False
     quarantined: bool = False
     missing: bool = False
+    placeholder: bool = False
 
     def accept(self, entry: LibraryEntry) -> bool:
         """Whether a file meets the conditions."""
@@ -128,6 +136,7 @@ class Filters:
             self.genre in (None, entry.label)
             and entry.probability >= self.min_probability
             and not (self.missing_tag and entry.genres)
+            and (entry.is_placeholder or not self.placeholder)
             and (entry.agreement.disagrees or not self.disagrees)
         )
 

@@ -23,7 +23,7 @@ from genrekit.library import database, query
 from genrekit.library.agreement import Agreement, AgreementBuilder, Albums
 from genrekit.library.query import UsedModel
 
-VERSION = 3  # of the rules below: another one derives every file anew
+VERSION = 4  # of the rules below: another one derives every file anew
 BATCH = 1000
 NOT_MUSIC = frozenset({"notmusic", "nonmusic"})  # how a label of what is no music is spelled
 LAST = "\U0010ffff"  # sorts what has no artist, title, ... behind all that has

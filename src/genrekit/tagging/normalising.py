@@ -87,6 +87,8 @@ def _entry(path: Path, profile: Profile, own: GenreMap | None) -> PlanEntry | St
     contents = formats.read(path)
     if not contents.genres:
         return Stay("untagged", "has no genre")
+    if not spelling.without_placeholders(contents.genres):
+        return Stay("untagged", f"names no genre: {', '.join(contents.genres)}")
     new = profile.chosen(normalised(contents.genres, own))
     as_written = (profile.values(new), profile.values(new, is_id3=True))
     if list(contents.raw_genres) in as_written:
