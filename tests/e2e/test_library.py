@@ -66,7 +66,7 @@ def test_list_show_status_similar_and_export(music: Path, scanned: Path, tmp_pat
     lines = done.stdout.splitlines()
     assert lines.pop(0).split() == ["genre", "sure", "tag", "file"]
     assert len(lines) == 3  # also the one with a line break in its name
-    assert {line[44:] for line in lines} == {
+    assert {line[46:] for line in lines} == {
         "guitar.flac",
         "strings.flac",
         "caf\\udce9 \\n'\"🎵.wav",

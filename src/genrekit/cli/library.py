@@ -206,9 +206,11 @@ def list_files(options: ListOptions) -> None:
             options.missing,
             options.placeholder,
         )
-        for number, entry in enumerate(query.entries(connection, used, filters)):
-            if not (number or options.as_json):
+        n_rows = 0
+        for entry in query.entries(connection, used, filters):
+            if entry.agreement and not (n_rows or options.as_json):
                 typer.echo(HEADER)
+            n_rows += entry.agreement is not None
             typer.echo(json.dumps(entry.to_dict()) if options.as_json else line(entry))
 
 

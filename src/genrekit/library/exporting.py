@@ -97,13 +97,18 @@ def _write_playlists(
     lists: dict[str, list[LibraryEntry]] = {}
     left_out = []
     for entry in entries:
-        lists.setdefault(entry.label or "no genre", []).append(entry)
+        if _is_one_line(entry.path):
+            lists.setdefault(entry.label or "no genre", []).append(entry)
+        else:
+            left_out.append(entry.path)
     n_written = 0
     for name, label in _playlist_names(lists).items():
-        n_listed, unfit = _write_playlist(lists[label], (), target / f"{name}.m3u8")
-        n_written += n_listed
-        left_out += unfit
+        n_written += _write_playlist(lists[label], (), target / f"{name}.m3u8")[0]
     return n_written, left_out
+
+
+def _is_one_line(path: Path) -> bool:
+    return not {b"\n"[0], b"\r"[0]} & set(os.fsencode(path))
 
 
 def _write_playlist(
@@ -116,7 +121,7 @@ def _write_playlist(
         stream.write(b"#EXTM3U\n")
         for entry in entries:
             path = os.fsencode(entry.path)
-            if b"\n" in path or b"\r" in path:
+            if not _is_one_line(entry.path):
                 left_out.append(entry.path)
                 continue
             names = [entry.tags["artist"], entry.tags["title"] or entry.path.stem]
