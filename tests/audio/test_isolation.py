@@ -76,10 +76,10 @@ def test_a_crash_costs_its_file_alone(number: signal.Signals) -> None:
 def test_a_crash_is_reported_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     send = isolation.send
 
-    def crash(stream: Any, name: str, arguments: Any) -> None:
+    def crash(stream: Any, name: str, *arguments: Any) -> None:
         for pid in pids:
             os.kill(pid, signal.SIGSEGV)
-        send(stream, name, arguments)
+        send(stream, name, *arguments)
 
     audio.load(APE)
     pids = isolation.idle_pids()
@@ -103,6 +103,37 @@ def test_what_takes_too_long_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None
     with pytest.raises(DecodeError, match=r"took longer than 0\.2 s and was stopped"):
         reader.read(10)
     reader.close()
+
+
+def test_a_file_that_was_probed_is_still_open(tmp_path: Path) -> None:
+    """The next reader gives what a fresh one gives, and another file what it is."""
+    song, other = tmp_path / "song.m4a", tmp_path / "other.m4a"
+    for path, n_seconds in ((song, 3), (other, 2)):
+        source = f"anoisesrc=d={n_seconds}:r=44100:c=pink:seed=1"
+        subprocess.run(
+            ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", source, "-ac", "2", path], check=True
+        )
+    fresh = PyavReader(song)
+    expected = fresh.read(10 * fresh.sample_rate)
+    fresh.close()
+    for _ in range(2):
+        info = audio.probe(song)
+        np.testing.assert_array_equal(audio.load(info, mono=False), expected[:, : info.n_samples])
+    audio.probe(song)
+    assert audio.probe(other).duration_seconds == pytest.approx(2.0, abs=0.05)
+    audio.probe(song)
+    other.replace(song)
+    assert audio.load(song).shape[1] == pytest.approx(2 * 44100, abs=2200)
+
+
+@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="needs shared memory")
+def test_samples_come_without_shared_memory_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = audio.load(APE, mono=False)
+    monkeypatch.setattr(isolation, "create", lambda: None)
+    busy = [IsolatedReader(APE) for _ in isolation.idle_pids()]  # so that a new process starts
+    np.testing.assert_array_equal(audio.load(APE, mono=False), expected)
+    for reader in busy:
+        reader.close()
 
 
 def test_a_file_that_is_gone(tmp_path: Path) -> None:

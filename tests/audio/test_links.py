@@ -193,6 +193,14 @@ def test_a_long_flac_is_known_for_one_without_searching_it(tmp_path: Path, n_sec
         data = AudioBytes(stream)
         data.find = None  # type: ignore[method-assign,assignment] # a search would fail
         assert list(links.flac_starts(data)) == [0]
+    block = bytearray(path.read_bytes())
+    at = len(block) // 16 + 1000  # what looks like a frame of another block size is none
+    block[at : at + 8] = bytes.fromhex("fff8e96c7329acb5")
+    (tmp_path / "chance.flac").write_bytes(block)
+    with (tmp_path / "chance.flac").open("rb") as stream:
+        data = AudioBytes(stream)
+        data.find = None  # type: ignore[method-assign,assignment]
+        assert list(links.flac_starts(data)) == [0]
     other = tmp_path / "other.flac"
     soundfile.write(other, rng.uniform(-0.4, 0.4, (n_seconds * 44100, 2)), 44100)
     joined = tmp_path / "joined.flac"

@@ -6,12 +6,12 @@ Requests come on standard input, results go to standard output, as process_messa
 from __future__ import annotations
 
 import os
-import queue
+import select
 import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
@@ -19,43 +19,55 @@ from genrekit.audio.byte_range import ByteSpan
 from genrekit.audio.packet_hash import hash_packets
 from genrekit.audio.process_messages import ARRAY, receive, send
 from genrekit.audio.pyav_reader import PyavReader
-from genrekit.audio.readers import DecodeError
+from genrekit.audio.readers import DecodeError, Waveform
+from genrekit.audio.shared_block import SharedBlock
 
 _MEMORY_BYTES = 200 << 20  # what a file may need beside its own size
 ATTRIBUTES = ("sample_rate", "n_channels", "channel_names", "container_name", "claimed_samples")
-METHODS = frozenset({"seek", "read", "read_end", "count_end"})
+METHODS = frozenset({"read_end", "count_end"})
 
 
-def main() -> None:
-    """Live as a decoder process, until the other side closes its end."""
+def main(shared: int | None = None) -> None:
+    """Live as a decoder process, until the other side closes its end.
+
+    Args:
+        shared: the descriptor of the block for samples; None where they go through the pipe.
+    """
     answers = os.fdopen(os.dup(1), "wb")
     nowhere = os.open(os.devnull, os.O_RDWR)
     os.dup2(nowhere, 1)  # what C libraries print must not come between the answers
-    requests: queue.SimpleQueue[tuple[Any, ...]] = queue.SimpleQueue()
-    # A thread waits for requests, so that the end of the parent ends even a busy process.
-    threading.Thread(target=_wait, args=(sys.stdin.buffer, requests), daemon=True).start()
-    worker = _Decoder()
-    while True:
-        send(answers, *worker.answer(requests.get()))
-
-
-def _wait(stream: IO[bytes], requests: queue.SimpleQueue[tuple[Any, ...]]) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    worker = _Decoder(None if shared is None else SharedBlock(shared))
     while True:
         try:
-            requests.put(receive(stream))
+            request = receive(sys.stdin.buffer)
         except (EOFError, OSError):
             os._exit(0)
+        send(answers, *worker.answer(request))
+
+
+def _end_with_parent() -> None:
+    """End this process, however busy it is, as soon as the other side of its input is gone."""
+    if not hasattr(select, "poll"):  # Windows: it ends when it asks for the next request
+        return
+    poll = select.poll()
+    poll.register(0, 0)  # nothing but the end
+    poll.poll()
+    os._exit(0)
 
 
 class _Decoder:
     """Answers requests: about one open file, or for a digest."""
 
-    def __init__(self) -> None:
+    def __init__(self, block: SharedBlock | None) -> None:
         self._reader: Any = None
+        self._block = block
 
     def answer(self, request: tuple[Any, ...]) -> tuple[Any, ...]:
-        name, arguments = request
+        name, arguments, target = request
         try:
+            if target is not None:
+                self._reader.seek(target)
             found = self._do(name, arguments)
         except MemoryError:
             return "memory", "it needs more memory than a file may", 0
@@ -71,18 +83,34 @@ class _Decoder:
     def _do(self, name: str, arguments: list[Any]) -> Any:
         if name in METHODS:
             return getattr(self._reader, name)(*arguments)
+        if name == "read":
+            return self._read(*arguments)
         if self._reader is not None:
             self._reader.close()
             self._reader = None
         if name == "open":
-            path, span = Path(arguments[0]), arguments[1]
-            limit_memory(path)
-            self._reader = PyavReader(path, ByteSpan(*span) if span else None)
-            return {name: getattr(self._reader, name) for name in ATTRIBUTES}
+            return self._open(*arguments)
         if name == "digest":
             limit_memory(Path(arguments[0]))
             return hash_packets(Path(arguments[0]))
         return None
+
+    def _open(self, name: str, span: list[Any] | None, tail_seconds: float | None) -> Any:
+        path = Path(name)
+        limit_memory(path)
+        self._reader = reader = PyavReader(path, ByteSpan(*span) if span else None)
+        about = {name: getattr(reader, name) for name in ATTRIBUTES}
+        claimed, end = reader.claimed_samples, None
+        if claimed and tail_seconds is not None:
+            reader.seek(max(0, claimed - round(tail_seconds * reader.sample_rate)))
+            end = reader.read_end()
+        return about | {"found_end": end}
+
+    def _read(self, n_samples: int) -> int | Waveform:
+        """Decode into the block and return the number of samples, or the samples themselves."""
+        rows = self._block.rows(self._reader.n_channels, n_samples) if self._block else None
+        waveform: Waveform = self._reader.read(n_samples, rows)
+        return waveform if rows is None else waveform.shape[1]
 
 
 def limit_memory(path: Path) -> None:

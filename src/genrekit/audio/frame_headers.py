@@ -23,6 +23,7 @@ _ADTS_RATES = (
     96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350,
 )  # fmt: skip
 MIN_FRAMES = 3  # fewer headers in a row may be chance
+_MAX_METADATA_BLOCKS = 1000
 _MAX_TRIES = 1 << 20  # bytes that look like the beginning of a header and are not: a second's work
 
 
@@ -158,27 +159,65 @@ def find_flac(data: AudioBytes, search_bytes: int) -> int:
     return -1
 
 
-def _syncs(data: AudioBytes | bytes, at: int, stop: int) -> tuple[int, int]:
+def _syncs(data: AudioBytes, at: int, stop: int) -> tuple[int, int]:
     return data.find(b"\xff\xf8", at, stop), data.find(b"\xff\xf9", at, stop)
 
 
-def flac_sample(data: bytes, block_samples: int) -> int | None:
-    """Return the number of the first sample of the first FLAC frame that begins here, or None.
+@dataclass(frozen=True)
+class FlacFrames:
+    """How the frames of a FLAC begin, and how long its beginning says that it is.
 
-    Args:
-        data: a part of a file.
-        block_samples: samples of each frame where the stream counts frames.
-
-    Source: RFC 9639, section 9.1.5 (coded number).
+    Attributes:
+        sync: the first two bytes of each frame.
+        codes: of the rate and the sample size, which do not change either; of the block size where
+            that does not, but in the last frame.
+        block_samples: of each frame, where the stream counts frames.
+        n_samples: of the whole stream.
     """
-    at = 0
-    while (at := min((x for x in _syncs(data, at, len(data)) if x >= 0), default=-1)) >= 0:
-        head = data[at : at + 16]
-        if _is_flac_header(head):
-            number = _coded_number(head)
-            return number if head[1] & 1 else number * block_samples
-        at += 1
-    return None
+
+    sync: bytes
+    codes: tuple[int, int]
+    block_samples: int
+    n_samples: int
+
+    @classmethod
+    def of(cls, data: AudioBytes) -> FlacFrames | None:
+        """Read them from the beginning of a file; None where it begins as no FLAC does.
+
+        Source: RFC 9639, sections 8.1 and 8.2 (metadata blocks, streaminfo).
+        """
+        start = data.read(0, 42)
+        if len(start) < 42 or start[:4] != b"fLaC" or start[4] & 0x7F or start[5:8] != b"\0\0\x22":
+            return None
+        at = 4
+        for _ in range(_MAX_METADATA_BLOCKS):
+            block = data.read(at, 4)
+            at += 4 + int.from_bytes(block[1:], "big")
+            if len(block) < 4 or block[0] & 0x80:
+                break
+        head = data.read(at, 16)
+        if head[:2] not in (b"\xff\xf8", b"\xff\xf9") or not _is_flac_header(head):
+            return None
+        block_samples = int.from_bytes(start[8:10], "big")
+        n_samples = int.from_bytes(start[21:26], "big") & 0xF_FFFF_FFFF
+        return cls(head[:2], _codes(head), block_samples, n_samples)
+
+    def sample_in(self, part: bytes) -> int | None:
+        """Return the number of the first sample of the first frame that begins in a part.
+
+        Source: RFC 9639, section 9.1.5 (coded number).
+        """
+        at = -1
+        while (at := part.find(self.sync, at + 1)) >= 0:
+            head = part[at : at + 16]
+            if len(head) == 16 and _codes(head) == self.codes and _is_flac_header(head):
+                number = _coded_number(head)
+                return number if head[1] & 1 else number * self.block_samples
+        return None
+
+
+def _codes(head: bytes) -> tuple[int, int]:
+    return head[2] & (0x0F if head[1] & 1 else 0xFF), head[3] & 15
 
 
 def _coded_number(head: bytes) -> int:
@@ -209,7 +248,14 @@ def _is_flac_header(head: bytes) -> bool:
 def _crc8(data: bytes) -> int:
     value = 0
     for byte in data:
-        value ^= byte
-        for _ in range(8):
-            value = (value << 1 ^ 0x07) & 0xFF if value & 0x80 else value << 1
+        value = _CRC8[value ^ byte]
     return value
+
+
+def _crc8_of(value: int) -> int:
+    for _ in range(8):
+        value = (value << 1 ^ 0x07) & 0xFF if value & 0x80 else value << 1
+    return value
+
+
+_CRC8 = [_crc8_of(value) for value in range(256)]

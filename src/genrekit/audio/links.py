@@ -25,6 +25,8 @@ _BARE = {".mp3", ".mp2", ".mp1", ".aac", ".flac"}
 _FLAC = b"fLaC\0\0\0\x22"
 _N_PLACES = 16
 _PLACE_BYTES = 1 << 16
+_NEAR_BYTES = 1 << 14  # in most FLACs some frame begins in so many
+_MAGIC_BYTES = 8
 
 
 def find(path: Path) -> list[ByteSpan]:
@@ -34,7 +36,8 @@ def find(path: Path) -> list[ByteSpan]:
         OSError: the file cannot be read.
     """
     with _opened(path) as data:
-        search = next((found for magic, found in _BY_MAGIC if data[: len(magic)] == magic), None)
+        head = data.read(0, _MAGIC_BYTES)  # most files are none of these: no window for them
+        search = next((found for magic, found in _BY_MAGIC if head.startswith(magic)), None)
         return _spans(search(data), len(data)) if search else []
 
 
@@ -135,20 +138,20 @@ def _is_one_flac(data: AudioBytes) -> bool:
     Reading a few places costs a hundredth of searching all of a long file for a second beginning.
     Streams of one length of which one takes a sixteenth of the other's bytes are taken for one.
     """
-    if len(data) < _N_PLACES * _PLACE_BYTES or data[:8] != _FLAC:
+    frames = frame_headers.FlacFrames.of(data)
+    if len(data) < _N_PLACES * _PLACE_BYTES or frames is None:
         return False
-    info = data[8:42]
-    block_samples = int.from_bytes(info[:2], "big")
-    n_samples = int.from_bytes(info[13:18], "big") & 0xF_FFFF_FFFF
     step = (len(data) - _PLACE_BYTES) // _N_PLACES
     places = [step * index for index in range(1, _N_PLACES)] + [len(data) - _PLACE_BYTES]
     numbers = [
-        frame_headers.flac_sample(data.read(place, _PLACE_BYTES), block_samples) for place in places
+        frames.sample_in(data.read(place, _NEAR_BYTES))
+        or frames.sample_in(data.read(place, _PLACE_BYTES))
+        for place in places
     ]
     found = [number for number in numbers if number is not None]
     is_counting = len(found) == len(places) and all(a < b for a, b in itertools.pairwise(found))
     # The last place shows a frame that ends the stream, or one of the few before it.
-    return is_counting and 0 < n_samples - found[-1] <= _PLACE_BYTES
+    return is_counting and 0 < frames.n_samples - found[-1] <= _PLACE_BYTES
 
 
 def _boxes(data: AudioBytes, head: bytes, size_of: Callable[[int], int]) -> Iterator[int]:

@@ -15,6 +15,7 @@ from genrekit.audio.isolation import IsolatedReader
 from genrekit.audio.mixing import CANCELLED, Mixer, weights
 from genrekit.audio.probing import probe
 from genrekit.audio.readers import DecodeError, Reader, SoundfileReader
+from genrekit.audio.shared_block import BLOCK_SAMPLES
 from genrekit.audio.signal import Alignment, StreamResampler, check_finite, resample
 from genrekit.errors import AudioError
 
@@ -204,7 +205,8 @@ class _DecodedTrack:
         self._mixer = Mixer(weights(info.n_channels, info.channel_names))
         self._reader: Reader = _open_reader(info)
         self._position = 0
-        self._piece_samples = max(1, 2 * _PIECE_SAMPLES // max(2, info.n_channels))
+        n_values = 2 * _PIECE_SAMPLES if info.decoder == "soundfile" else BLOCK_SAMPLES
+        self._piece_samples = max(1, n_values // max(2, info.n_channels))
 
     def read(self, first: int, stop: int) -> Waveform:
         """Decode samples [first, stop), fewer where the track ends before."""

@@ -221,11 +221,13 @@ def _cut_short(reader: SoundfileReader) -> tuple[str, ...]:
 
 
 def _probe_pyav(path: Path, by_soundfile: str, span: ByteSpan | None = None) -> AudioInfo:
-    reader = IsolatedReader(path, span)
+    reader = IsolatedReader(path, span, _TAIL_SECONDS)
     try:
         claimed = reader.claimed_samples
-        n_samples = _checked_claim(reader, claimed) if claimed else None
-        if n_samples is None:
+        n_samples = _checked_claim(reader)
+        if n_samples is not None:
+            reader.leave_open()
+        else:
             n_samples = reader.count_end()
         warnings: tuple[str, ...] = ()
         if mpeg.PROMISES in by_soundfile:
@@ -251,11 +253,10 @@ def _falls_short(reader: IsolatedReader, claimed: int, n_samples: int) -> bool:
     return not is_near and reader.container_name not in _GUESSERS
 
 
-def _checked_claim(reader: IsolatedReader, claimed: int) -> int | None:
-    """Decode the end that the container claims; None where the track does not end there."""
-    reader.seek(max(0, claimed - round(_TAIL_SECONDS * reader.sample_rate)))
-    end = reader.read_end()
-    if abs(end - claimed) > _TOLERANCE_SECONDS * reader.sample_rate:
+def _checked_claim(reader: IsolatedReader) -> int | None:
+    """Return the length that the container claims; None where the track does not end there."""
+    claimed, end = reader.claimed_samples, reader.found_end
+    if not claimed or end is None or abs(end - claimed) > _TOLERANCE_SECONDS * reader.sample_rate:
         return None
     # An MP4's edit list cuts the encoder's padding off; FFmpeg's decoder leaves it on.
     return min(end, claimed) if "mp4" in reader.container_name else end

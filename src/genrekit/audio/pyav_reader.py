@@ -167,9 +167,14 @@ class PyavReader:
         if self._pending is not None and self._skip >= self._pending.samples:
             self._pending, self._skip = next(self._frames, None), 0
 
-    def read(self, n_samples: int) -> Waveform:
-        """Decode on: shape (n_channels, n), with n below n_samples only at the end of the file."""
-        waveform = np.empty((self.n_channels, n_samples), np.float32)
+    def read(self, n_samples: int, out: Waveform | None = None) -> Waveform:
+        """Decode on: shape (n_channels, n), with n below n_samples only at the end of the file.
+
+        Args:
+            n_samples: how many.
+            out: where to write them, shape (n_channels, n_samples).
+        """
+        waveform = np.empty((self.n_channels, n_samples), np.float32) if out is None else out
         n_done = 0
         while n_done < n_samples and self._pending is not None:
             frame = self._pending
@@ -234,7 +239,11 @@ class PyavReader:
                 continue
             for frame in decoded:
                 frames.keep_layout(frame)
-                yield from self._at_one_rate(frame)
+                if frame.samples and frame.sample_rate == self.sample_rate:
+                    self._resampler = None
+                    yield frame
+                else:
+                    yield from self._at_one_rate(frame)
 
     def _at_one_rate(self, frame: Any) -> Iterator[Any]:
         """Give a frame; where the stream's rate has changed on the way, at the first one's rate."""

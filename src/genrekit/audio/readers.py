@@ -42,6 +42,8 @@ class Reader(Protocol):
     def read(self, n_samples: int) -> Waveform:
         """Decode on: shape (n_channels, n), with n below n_samples only at the end of the file.
 
+        What is returned holds until the next call.
+
         Raises:
             DecodeError: the file is damaged here.
         """

@@ -113,7 +113,7 @@ def are_loud(waveforms: Waveform) -> list[bool]:
     Args:
         waveforms: shape (n_segments, samples).
     """
-    peaks = np.abs(waveforms).max(axis=1)
+    peaks = np.maximum(waveforms.max(axis=1), -waveforms.min(axis=1))  # no copy for abs
     found: list[bool] = (peaks >= SILENCE_PEAK).tolist()
     return found
 
