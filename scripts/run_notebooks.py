@@ -13,6 +13,7 @@ import os
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import nbformat
 from nbclient import NotebookClient
@@ -21,9 +22,9 @@ NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 LIMIT_SECONDS = 1800
 
 
-def run(path: Path, folder: str) -> nbformat.NotebookNode:
+def run(path: Path, folder: str) -> Any:
     """Execute one notebook in a folder; an error in a cell is raised."""
-    notebook = nbformat.read(path, as_version=4)
+    notebook: Any = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
     client = NotebookClient(
         notebook,
         timeout=LIMIT_SECONDS,
@@ -34,7 +35,7 @@ def run(path: Path, folder: str) -> nbformat.NotebookNode:
     return notebook
 
 
-def without_noise(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+def without_noise(notebook: Any) -> Any:
     """Drop what libraries say on standard error, and when each cell ran."""
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
@@ -57,7 +58,7 @@ def main() -> None:
             notebook = run(path, folder)
         print(f"{path.name}: {time.perf_counter() - start:.0f} s", flush=True)
         if options.write:
-            nbformat.write(without_noise(notebook), path)
+            nbformat.write(without_noise(notebook), path)  # type: ignore[no-untyped-call]
 
 
 if __name__ == "__main__":
