@@ -572,3 +572,16 @@ def test_real_files(shared_data: Path) -> None:
         whole = audio.load(info, 16000)
         segments = audio.read_segments(info, 16000, [25.0, 3.0, 11.0], 3.0)
         np.testing.assert_allclose(segments, cut(whole, 16000, [25.0, 3.0, 11.0], 3.0), atol=1e-4)
+
+
+@pytest.mark.parametrize("rate", [8000, 12000, 16000, 24000])
+def test_opus_that_names_another_rate_is_decoded_at_the_rate_of_the_codec(
+    tmp_path: Path, rate: int
+) -> None:
+    """libsndfile decodes at the rate that the header names, and calls many such files malformed."""
+    path = tmp_path / "song.opus"
+    soundfile.write(path, music(1, rate), rate, format="OGG", subtype="OPUS")
+    info = audio.probe(path)
+    n_samples = round(SECONDS * 48_000)
+    assert (info.decoder, info.sample_rate, info.n_samples) == ("pyav", 48_000, n_samples)
+    assert audio.load(path).shape == (1, n_samples)

@@ -20,6 +20,7 @@ from genrekit.errors import AudioError
 _UNKNOWN_BYTES = 0x7FFFF000
 _END_SAMPLES = 1 << 14  # a block of FLAC has 4,096 or 4,608 samples as a rule
 _UNKNOWN_SAMPLES = 2**62
+_OPUS_HZ = 48_000
 _TAIL_SECONDS = 0.5
 # Containers round a track's length to their packets.
 _TOLERANCE_SECONDS = 0.25
@@ -191,6 +192,10 @@ def _probe_soundfile(path: Path) -> AudioInfo:
             raise DecodeError("its header gives no length")
         if reader.format == "FLAC":
             _check_end(reader)
+        if reader.subtype == "OPUS" and reader.sample_rate != _OPUS_HZ:
+            # libsndfile calls many of these malformed in the middle, and FFmpeg could not go on
+            # from there, because it decodes Opus at the codec's own rate.
+            raise DecodeError(f"Opus at {reader.sample_rate} Hz is left to FFmpeg")
         return AudioInfo(
             path, "soundfile", reader.sample_rate, reader.n_channels, n_samples, _cut_short(reader)
         )

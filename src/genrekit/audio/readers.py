@@ -72,15 +72,15 @@ class SoundfileReader:
         self.sample_rate = int(self._file.samplerate)
         self.n_channels = int(self._file.channels)
         self._name, self._position = name, 0
-        self._is_vorbis = self._file.subtype == "VORBIS"
         self.n_samples_claimed = int(self._file.frames)
         self.format = str(self._file.format)
+        self.subtype = str(self._file.subtype)
         self.header = str(self._file.extra_info)
 
     def seek(self, sample: int) -> None:
         """Go to a sample of the decoded track."""
         try:
-            if self._is_vorbis:
+            if self.subtype == "VORBIS":
                 self._seek_vorbis(sample)
             else:
                 self._file.seek(sample)
