@@ -28,7 +28,7 @@ SOURCE = Path(package.__file__).parent
 WINDOWS = """
 import builtins, os
 
-for name in ("nice", "sched_getaffinity", "getuid"):
+for name in ("nice", "sched_getaffinity", "getuid", "memfd_create"):
     delattr(os, name)
 
 def fork():

@@ -72,6 +72,7 @@ CASES: list[tuple[str, list[str], str | None]] = [
     ("spectrogram", ["song.flac", "-o", "song.png"], "matplotlib"),
     ("tag apply", ["plan.jsonl", *DB], None),
     ("tag plan", ["music", "--model", str(TINY), *DB, "-o", "plan.jsonl"], None),
+    ("tag normalise", ["music", "-o", "normal.jsonl"], None),
     ("tag runs", DB, None),
     ("tag undo", ["--dry-run", *DB], None),
     ("tag verify", ["plan.jsonl"], None),

@@ -110,7 +110,6 @@ def command(options: PredictOptions) -> None:
 
     Examples:
         genrekit predict song.mp3
-        genrekit predict Music/ --json -o genres.jsonl
         genrekit predict Music/ party.m3u8 --brief --summary
     """
     is_batch_job = batch_options.is_batch_job(options.engine, options.output)
