@@ -193,7 +193,7 @@ def _probe_soundfile(path: Path) -> AudioInfo:
         if reader.format == "FLAC":
             _check_end(reader)
         if reader.subtype == "OPUS" and reader.sample_rate != _OPUS_HZ:
-            # libsndfile calls many of these malformed in the middle, and FFmpeg could not go on
+            # libsndfile stops where a page's granule position goes back, and FFmpeg could not go on
             # from there, because it decodes Opus at the codec's own rate.
             raise DecodeError(f"Opus at {reader.sample_rate} Hz is left to FFmpeg")
         return AudioInfo(
