@@ -19,7 +19,7 @@ export function send(method, path, body = undefined) {
 }
 
 /** Return the address of a path with those parameters that have a value. */
-export function withQuery(path, parameters) {
+function withQuery(path, parameters) {
   const pairs = Object.entries(parameters).filter(([, value]) => value !== null && value !== undefined && value !== "");
   const query = new URLSearchParams(pairs).toString();
   return query ? `${path}?${query}` : path;

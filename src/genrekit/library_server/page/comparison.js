@@ -1,7 +1,6 @@
 // What a trained model reaches beside the one in use, with the interval of the difference.
 
-import { button, counted, element } from "./elements.js";
-import { percent } from "./common/words.js";
+import { bar, button, counted, element } from "./elements.js";
 
 const NAMESPACE = "http://www.w3.org/2000/svg";
 const WIDTH = 360;
@@ -12,7 +11,7 @@ export function comparison(result, onAccept) {
   const { accuracy, old_accuracy: old, low, high, n_tracks: count, model } = result;
   return element("div", { className: "comparison" },
     element("h3", {}, "The trained model beside the one in use"),
-    bars([["New", accuracy, "new"], ["In use", old, ""]]),
+    element("ul", { className: "bars", "aria-label": "Accuracy" }, bar("New", accuracy, { kind: "new" }), bar("In use", old)),
     element("p", {}, `${verdict(result)} Difference ${points(result.difference)}, 95 % interval ${points(low)} to ${points(high)}, on ${
       counted(count, "track")} of artists that it was not trained on.`),
     interval(result),
@@ -29,15 +28,6 @@ function verdict({ low, high }) {
 function points(share) {
   const value = (100 * share).toFixed(1);
   return `${share > 0 ? "+" : ""}${value.replace("-", "−")} points`;
-}
-
-function bars(rows) {
-  return element("ul", { className: "bars", "aria-label": "Accuracy" }, ...rows.map(([name, value, kind]) => {
-    const fill = element("div", { className: `fill ${kind}` });
-    fill.style.width = `${100 * value}%`;
-    return element("li", {}, element("span", {}, name), element("span", { className: "track", "aria-hidden": "true" }, fill),
-      element("span", { className: "number" }, percent(value)));
-  }));
 }
 
 /** The interval on a line, with no difference marked. */

@@ -1,7 +1,7 @@
 // Cover pictures: one request an album, and none while the table is scrolled.
 
 import { addressOf } from "./api.js";
-import { titleOf } from "./elements.js";
+import { folderOf, titleOf } from "./elements.js";
 
 const known = new Map(); // of albums that have a picture: its address
 const without = new Set(); // ids of tracks that have none
@@ -46,8 +46,7 @@ function load(place, key, id) {
 }
 
 function albumOf(row) {
-  const folder = row.path.replace(/[^/\\]*$/, "");
-  return row.album ? `${folder}\n${row.album}` : row.path;
+  return row.album ? `${folderOf(row.path)}\n${row.album}` : row.path;
 }
 
 function hueOf(text) {

@@ -1,5 +1,7 @@
 // Elements, made of text that stays text.
 
+import { percent } from "./common/words.js";
+
 export const byId = (id) => document.getElementById(id);
 
 /** Make an element: properties are set, those with a dash or "role" as attributes, data may be text or nodes. */
@@ -32,6 +34,22 @@ export function genreBoxes(names, kind = "") {
   return names.map((name) => element("span", { className: `box ${kind}` }, name));
 }
 
+/** What genres were and what they become, with an arrow between that is read as "becomes". */
+export function genreChange(before, after) {
+  const arrow = element("span", { className: "arrow" }, element("span", { "aria-hidden": "true" }, "→"),
+    element("span", { className: "unseen" }, "becomes"));
+  return [...genreBoxes(before, "old"), arrow, ...genreBoxes(after, "new")];
+}
+
+/** One line of a list of bars: a name, its share as a bar of a class and a colour, and in percent. */
+export function bar(name, share, { kind = "", colour = "" } = {}) {
+  const fill = element("div", { className: `fill ${kind}` });
+  fill.style.width = `${100 * share}%`;
+  fill.style.background = colour;
+  return element("li", {}, element("span", {}, name), element("span", { className: "track", "aria-hidden": "true" }, fill),
+    element("span", { className: "number" }, percent(share)));
+}
+
 /** A number with its noun: "1 track", "2 tracks". */
 export function counted(count, one, many = `${one}s`) {
   return `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
@@ -40,6 +58,11 @@ export function counted(count, one, many = `${one}s`) {
 /** The last part of a path, whatever the system. */
 export function nameOf(path) {
   return path.split(/[/\\]/).pop();
+}
+
+/** What stands before a path's last part, with the separator. */
+export function folderOf(path) {
+  return path.slice(0, path.length - nameOf(path).length);
 }
 
 export function titleOf(row) {

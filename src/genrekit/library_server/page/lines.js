@@ -1,15 +1,13 @@
 // The lines of a plan: the album where it begins, the track, old and new, the reason, the decision.
 
 import { showCover } from "./covers.js";
-import { button, element, genreBoxes, nameOf, titleOf } from "./elements.js";
-import { arrow } from "./track.js";
+import { button, element, folderOf, genreChange, titleOf } from "./elements.js";
 import { percent } from "./common/words.js";
 
 const OUTCOMES = { changed: "written", unchanged: "unchanged", failed: "failed" };
 
 export function albumOf(line) {
-  const folder = line.path.slice(0, line.path.length - nameOf(line.path).length);
-  return line.album ? `${line.album_artist ?? folder}\n${line.album}` : line.path;
+  return line.album ? `${line.album_artist ?? folderOf(line.path)}\n${line.album}` : line.path;
 }
 
 export function reviewHead() {
@@ -31,15 +29,9 @@ export function makeLine(actions) {
   const change = cell("change");
   const why = cell("why");
   const buttons = [["accepted", "✓", "Accept"], ["rejected", "✕", "Reject"]].map(([decision, sign, text]) => {
-    const made = button(sign, () => {}, { className: `decide ${decision}`, title: text, tabIndex: -1, "aria-label": text });
-    return [decision, made];
+    const decide = () => actions.decide(made.line, made.line.decision === decision ? "open" : decision);
+    return [decision, button(sign, decide, { className: `decide ${decision}`, title: text, tabIndex: -1, "aria-label": text })];
   });
-  for (const [decision, made] of buttons) {
-    made.addEventListener("click", () => {
-      const { line } = made.closest(".line");
-      actions.decide(line, line.decision === decision ? "open" : decision);
-    });
-  }
   const edit = button("✎", act("edit"), { className: "decide", title: "Edit", tabIndex: -1, "aria-label": "Edit the genres" });
   const outcome = element("span", { className: "note" });
   made.append(cell("album", cover, element("span", { className: "two-lines" }, album, whole)),
@@ -61,7 +53,7 @@ export function fillLine(made, line, index, before) {
   whole.hidden = !line.album || !isOpen() || !isFirst;
   title.textContent = titleOf(line);
   artist.replaceChildren(line.artist ?? "", element("span", { className: "on-phone" }, line.album ? ` · ${line.album}` : ""));
-  change.replaceChildren(...genreBoxes(line.old, "old"), arrow(), ...genreBoxes(line.new, "new"));
+  change.replaceChildren(...genreChange(line.old, line.new));
   const number = line.probability === null ? "" : percent(line.probability);
   const isSaid = !number || line.why.includes(number);
   why.textContent = [isSaid ? line.why : `${number}, ${line.why}`, ...line.warnings].join("; ");

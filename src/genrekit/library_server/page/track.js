@@ -3,7 +3,7 @@
 import { get, send } from "./api.js";
 import { showCover } from "./covers.js";
 import { genreField } from "./dialogs.js";
-import { button, byId, counted, element, genreBoxes, genreTag, titleOf, when } from "./elements.js";
+import { bar, button, byId, counted, element, genreBoxes, genreChange, genreTag, titleOf, when } from "./elements.js";
 import { attempt, notify, session } from "./session.js";
 import { sound } from "./sound.js";
 import { StageView } from "./stage.js";
@@ -92,7 +92,7 @@ export class TrackPanel {
     const section = block("history-title", "Changes");
     const list = element("ol", { className: "plain" });
     for (const change of track.history) {
-      list.append(element("li", { className: "change" }, ...genreBoxes(change.old, "old"), arrow(), ...genreBoxes(change.new, "new"),
+      list.append(element("li", { className: "change" }, ...genreChange(change.old, change.new),
         element("span", { className: "note" }, `${when(change.time)}, ${change.state}`)));
     }
     section.append(list);
@@ -122,12 +122,6 @@ export class TrackPanel {
   }
 }
 
-/** An arrow that is read as "becomes". */
-export function arrow() {
-  return element("span", { className: "arrow" }, element("span", { "aria-hidden": "true" }, "→"),
-    element("span", { className: "unseen" }, "becomes"));
-}
-
 function block(id, title) {
   return element("section", { "aria-labelledby": id }, element("h3", { id }, title));
 }
@@ -139,13 +133,8 @@ function answer(track) {
   if (track.warnings.length) {
     shown.push(element("ul", { className: "warnings" }, ...track.warnings.map((text) => element("li", {}, text))));
   }
-  const bars = track.probabilities.slice(0, N_SHOWN).map(({ label, display_name: name, probability }) => {
-    const fill = element("div", { className: "fill" });
-    fill.style.width = `${100 * probability}%`;
-    fill.style.background = session.colour(label);
-    return element("li", {}, element("span", {}, name), element("span", { className: "track", "aria-hidden": "true" }, fill),
-      element("span", { className: "number" }, percent(probability)));
-  });
+  const bars = track.probabilities.slice(0, N_SHOWN).map(({ label, display_name: name, probability }) =>
+    bar(name, probability, { colour: session.colour(label) }));
   const others = track.probabilities.length - bars.length;
   shown.push(element("ul", { className: "bars", "aria-label": "Probabilities" }, ...bars));
   if (others > 0) shown.push(element("p", { className: "note" }, `${counted(others, "other genre")} below.`));
