@@ -29,7 +29,7 @@ export class MapView {
 
   async show() {
     if (this.isStale) await this.refresh();
-    else this.points.draw();
+    else await this.#highlight();
   }
 
   /** Fetch the map; where the view is not seen, when it is shown next. */
@@ -47,11 +47,9 @@ export class MapView {
     }
   }
 
+  /** Dim what the query leaves out; where the view is not seen, when it is shown next. */
   async #highlight() {
-    if (this.isStale || byId("map").hidden) {
-      this.isStale ||= !query.isWhole;
-      return;
-    }
+    if (this.isStale || byId("map").hidden) return;
     this.points.lit = query.isWhole ? null : new Set((await get("tracks/ids", query.parameters)).ids);
     const total = this.points.ids.length;
     byId("map-note").textContent = total
