@@ -51,7 +51,7 @@ async function changed(row) {
   views.tracks.table.update(new Map([[row.id, row]]));
   await session.load();
   views.teach.recount();
-  if (panel.row?.id === row.id && viewName() !== "tracks") await panel.refresh();
+  if (panel.row?.id === row.id) await panel.refresh();
 }
 
 /** The library has changed: fetch what is shown once more. */

@@ -13,7 +13,7 @@ const SOURCES = { audio: "Sound", album: "Album", artist: "Artist", folder: "Fol
 const N_SHOWN = 5;
 
 export class TrackPanel {
-  /** onChange gets the row of a track that was changed; onUndo runs the undo of a track. */
+  /** onChange gets the row of a track that was changed, and refreshes the panel; onUndo runs the undo of a track. */
   constructor(onChange, onUndo) {
     this.onChange = onChange;
     this.onUndo = onUndo;
@@ -81,8 +81,7 @@ export class TrackPanel {
   async #change(track, method, body) {
     await attempt(async () => {
       const row = await send(method, `tracks/${track.id}/correction`, body);
-      this.onChange(row);
-      await this.refresh();
+      await this.onChange(row);
       byId("track-genre")?.focus();
     });
   }
