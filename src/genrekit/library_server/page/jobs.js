@@ -2,7 +2,7 @@
 
 import { get, send } from "./api.js";
 import { button, byId, counted, element } from "./elements.js";
-import { attempt, session } from "./session.js";
+import { attempt, notify, session } from "./session.js";
 
 const BUSY_MS = 700;
 const IDLE_MS = 5000;
@@ -66,6 +66,16 @@ class Jobs extends EventTarget {
 
 export const jobs = new Jobs();
 
+/** Whether a job runs, is paused, or was interrupted and may go on. */
+export function isUnfinished(job) {
+  return OPEN.has(job.state) || job.state === "interrupted";
+}
+
+/** Show what a job that has ended said last. */
+export function notifyOf(job) {
+  notify(job.messages.at(-1) ?? `${job.title}: ${job.state}`, job.state === "failed");
+}
+
 /** Keep the header's line about what is going on. */
 export function startJobs() {
   jobs.addEventListener("change", () => {
@@ -123,7 +133,7 @@ function fillCard(card, job) {
   const canWrite = !session.isReadOnly;
   buttons.pause.hidden = !(canWrite && job.state === "running" && job.can_pause);
   buttons.resume.hidden = !(canWrite && ["paused", "interrupted"].includes(job.state));
-  buttons.cancel.hidden = !(canWrite && [...OPEN, "interrupted"].includes(job.state));
+  buttons.cancel.hidden = !(canWrite && isUnfinished(job));
   details.hidden = !job.messages.length;
   details.firstChild.textContent = counted(job.messages.length, "message");
   if (messages.childElementCount !== job.messages.length || messages.lastChild?.textContent !== job.messages.at(-1)) {

@@ -2,6 +2,7 @@
 
 import { ask } from "./dialogs.js";
 import { byId, element } from "./elements.js";
+import { sound } from "./sound.js";
 
 const HELP = [
   ["Everywhere", [["?", "this help"], ["/", "search"], ["g, then 1 … 5", "Tracks, Map, Review, Teach, Scan"], ["p", "play or pause"],
@@ -14,11 +15,16 @@ const HELP = [
 ];
 const VIEWS = ["#tracks", "#map", "#review", "#teach", "#scan"];
 
+/** Whether a key belongs to the browser or the system, not to the page. */
+export function hasModifier(event) {
+  return event.ctrlKey || event.metaKey || event.altKey;
+}
+
 export function startKeys() {
   let isGoing = false;
   byId("keys").addEventListener("click", help);
   document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select, textarea, dialog")) return;
+    if (hasModifier(event) || event.target.closest("input, select, textarea, dialog")) return;
     if (isGoing && VIEWS[Number(event.key) - 1]) {
       location.hash = VIEWS[Number(event.key) - 1];
       event.stopPropagation();
@@ -28,11 +34,7 @@ export function startKeys() {
       event.preventDefault();
       location.hash = byId("map").hidden ? "#tracks" : "#map";
       byId("search").focus();
-    } else if (event.key === "p" && !byId("sound").hidden) {
-      const player = byId("player");
-      if (player.paused) player.play();
-      else player.pause();
-    }
+    } else if (event.key === "p" && sound.row) sound.toggle(sound.row);
     isGoing = event.key === "g";
   }, { capture: true });
 }

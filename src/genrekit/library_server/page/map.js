@@ -2,6 +2,7 @@
 
 import { get } from "./api.js";
 import { byId, counted, element, genreTag, titleOf, whenQuiet } from "./elements.js";
+import { hasModifier } from "./keys.js";
 import { Points } from "./points.js";
 import { query } from "./query.js";
 import { notify, session } from "./session.js";
@@ -140,7 +141,7 @@ export class MapView {
   }
 
   #press(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (hasModifier(event)) return;
     const canvas = byId("map-canvas");
     const moves = { ArrowLeft: [STEP, 0], ArrowRight: [-STEP, 0], ArrowUp: [0, STEP], ArrowDown: [0, -STEP] };
     if (event.key in moves) this.points.move(...moves[event.key]);

@@ -3,7 +3,8 @@
 import { get, send } from "./api.js";
 import { ask, askGenres } from "./dialogs.js";
 import { button, byId, counted, element, titleOf } from "./elements.js";
-import { jobs, showJobs } from "./jobs.js";
+import { isUnfinished, jobs, notifyOf, showJobs } from "./jobs.js";
+import { hasModifier } from "./keys.js";
 import { albumOf, fillLine, makeLine, reviewHead } from "./lines.js";
 import { planForm } from "./plan_form.js";
 import { notify, session } from "./session.js";
@@ -25,7 +26,7 @@ export class ReviewView {
     this.transactions = new Transactions((job) => this.#written(job));
     this.jobs = element("ul", { className: "plain jobs" });
     jobs.addEventListener("change", () => showJobs(this.jobs, jobs.list.filter((job) =>
-      ["plan", "apply", "undo"].includes(job.kind) && ["running", "paused", "interrupted"].includes(job.state))));
+      ["plan", "apply", "undo"].includes(job.kind) && isUnfinished(job))));
     setInterval(() => this.#look(), LOOK_MS);
   }
 
@@ -56,7 +57,6 @@ export class ReviewView {
       fetch: (offset, limit, signal) => this.#fetch(offset, limit, signal),
       make: () => makeLine(this.#actions()),
       fill: fillLine,
-      open: () => {},
     });
     table.addEventListener("keydown", (event) => this.#press(event));
   }
@@ -69,8 +69,8 @@ export class ReviewView {
 
   #use(plan) {
     const hadPlan = this.plan !== null && this.plan.state !== "none";
-    this.plan = { ...this.plan, ...plan };
-    const hasPlan = this.plan.state !== "none";
+    this.plan = plan;
+    const hasPlan = plan.state !== "none";
     this.reviewing.hidden = !hasPlan;
     this.form.hidden = hasPlan;
     if (!hasPlan && (hadPlan || !this.form.childElementCount)) this.#showForm();
@@ -121,8 +121,12 @@ export class ReviewView {
     return {
       decide: (line, decision) => this.#decide([line], decision), edit: (line) => this.#edit(line),
       album: (line, decision) => this.#decideAlbum(line, decision), open: (line) => this.onOpen(rowOf(line)),
-      isOpen: () => this.plan.state === "review" && !session.isReadOnly,
+      isOpen: () => this.#isOpen(),
     };
+  }
+
+  #isOpen() {
+    return this.plan.state === "review" && !session.isReadOnly;
   }
 
   #decide(lines, decision) {
@@ -186,7 +190,7 @@ export class ReviewView {
   }
 
   async #written(job) {
-    notify(job.messages.at(-1) ?? `${job.title}: ${job.state}`, job.state === "failed");
+    notifyOf(job);
     await this.refresh();
     await this.transactions.refresh();
     this.transactions.section.open = true;
@@ -200,16 +204,17 @@ export class ReviewView {
     if (plan && plan.revision !== this.plan.revision) await this.refresh();
   }
 
-  async #press(event) {
+  #press(event) {
     const line = this.table.activeRow;
-    if (event.ctrlKey || event.metaKey || event.altKey || event.target !== this.table.place || !line) return;
+    if (hasModifier(event) || event.target !== this.table.place || !line) return;
     const decision = { a: "accepted", r: "rejected", o: "open" }[event.key];
-    if (decision && this.#actions().isOpen()) {
+    const isOpen = this.#isOpen();
+    if (decision && isOpen) {
       this.#decide([line], decision);
       this.table.update(new Map([[line.id, { ...line, decision }]]));
       this.table.activate(this.table.active + 1);
-    } else if (event.key === "e" && this.#actions().isOpen()) this.#edit(line);
-    else if (event.key === "A" && this.#actions().isOpen()) this.#decideAlbum(line, "accepted");
+    } else if (event.key === "e" && isOpen) this.#edit(line);
+    else if (event.key === "A" && isOpen) this.#decideAlbum(line, "accepted");
     else if (event.key === "Enter") this.onOpen(rowOf(line));
     else if (event.key === " ") this.onPlay(rowOf(line));
     else if (!this.table.press(event.key)) return;

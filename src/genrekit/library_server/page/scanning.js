@@ -1,6 +1,6 @@
 // Scan and watch folders, and see how far it is.
 
-import { byId, element } from "./elements.js";
+import { button, byId, element } from "./elements.js";
 import { jobs, showJobs } from "./jobs.js";
 import { session } from "./session.js";
 
@@ -31,8 +31,8 @@ export class ScanView {
 
   #fill() {
     if (byId("scan").childElementCount) return;
-    const again = element("button", { className: "writes", type: "button" }, "Scan the whole library again");
-    again.addEventListener("click", () => jobs.start("scan", { folders: session.fields.folders, retry: this.retry.checked }));
+    const scan = () => jobs.start("scan", { folders: session.fields.folders, retry: this.retry.checked });
+    const again = button("Scan the whole library again", scan, { className: "writes" });
     byId("scan").append(
       element("div", { className: "card writes" }, element("h2", {}, "Scan a folder"),
         element("p", {}, "Every track in it is analysed on this computer. What was analysed before is not analysed again, "

@@ -1,6 +1,7 @@
 // What all views share: the session, the names and colours of genres, and who wants to know of changes.
 
 import { get } from "./api.js";
+import { byId } from "./elements.js";
 
 class Session extends EventTarget {
   constructor() {
@@ -37,7 +38,7 @@ export const session = new Session();
 
 /** Show one sentence above the page until the next one; an empty one hides it. */
 export function notify(sentence, isError = false) {
-  const notice = document.getElementById("notice");
+  const notice = byId("notice");
   notice.textContent = sentence ? sentence[0].toUpperCase() + sentence.slice(1) : "";
   notice.classList.toggle("error", isError);
   notice.hidden = !sentence;

@@ -4,9 +4,9 @@ import { get, send } from "./api.js";
 import { showCover } from "./covers.js";
 import { genreField } from "./dialogs.js";
 import { button, byId, counted, element, genreTag, titleOf } from "./elements.js";
-import { jobs, showJobs } from "./jobs.js";
+import { isUnfinished, jobs, notifyOf, showJobs } from "./jobs.js";
 import { comparison } from "./comparison.js";
-import { attempt, notify, session } from "./session.js";
+import { attempt, session } from "./session.js";
 import { sound } from "./sound.js";
 import { percent } from "./common/words.js";
 
@@ -103,8 +103,8 @@ export class TeachView {
   }
 
   #count() {
-    const before = session.fields.counts.corrected;
-    this.progress.textContent = `${this.kept.size} of ${this.total} corrected here, ${counted(before, "correction")} in all.`;
+    const all = counted(session.fields.counts.corrected, "correction");
+    this.progress.textContent = `${this.kept.size} of ${this.total} corrected here, ${all} in all.`;
     this.progress.hidden = !this.total;
   }
 
@@ -120,12 +120,12 @@ export class TeachView {
 
   async #train() {
     const job = await jobs.run("train", {});
-    if (job && job.state !== "done") notify(job.messages.at(-1) ?? `${job.title}: ${job.state}`, job.state === "failed");
+    if (job && job.state !== "done") notifyOf(job);
   }
 
   #showJob() {
     const job = jobs.newest("train");
-    const isOpen = job !== undefined && ["running", "paused", "interrupted"].includes(job.state);
+    const isOpen = job !== undefined && isUnfinished(job);
     showJobs(this.jobs, isOpen ? [job] : []);
     this.train.disabled = isOpen;
     if (job?.result && this.shown !== job.id) {

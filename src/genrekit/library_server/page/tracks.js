@@ -3,6 +3,7 @@
 import { get } from "./api.js";
 import { showCover } from "./covers.js";
 import { button, byId, counted, element, genreTag, titleOf } from "./elements.js";
+import { hasModifier } from "./keys.js";
 import { query } from "./query.js";
 import { scanForm } from "./scanning.js";
 import { notify, session } from "./session.js";
@@ -91,8 +92,7 @@ export class TracksView {
     const row = element("div", { className: "cells", role: "row", "aria-rowindex": "1" });
     row.append(element("span", { role: "columnheader", className: "c-cover", "aria-label": "Cover" }));
     for (const [key, text] of COLUMNS) {
-      const head = element("span", { role: "columnheader", className: `c-${key}` }, button(text, () =>
-        query.set({ sort: key, descending: query.sort === key && !query.descending }), { tabIndex: -1 }));
+      const head = element("span", { role: "columnheader", className: `c-${key}` }, button(text, () => sortBy(key), { tabIndex: -1 }));
       this.heads.set(key, head);
       row.append(head);
     }
@@ -108,16 +108,20 @@ export class TracksView {
   }
 
   #press(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (hasModifier(event)) return;
     const row = this.table.activeRow;
     const column = COLUMNS[Number(event.key) - 1];
-    if (column && event.target === byId("table")) {
-      query.set({ sort: column[0], descending: query.sort === column[0] && !query.descending });
-    } else if (event.key === "Enter" && row && event.target === byId("table")) this.onOpen(row);
+    if (column && event.target === byId("table")) sortBy(column[0]);
+    else if (event.key === "Enter" && row && event.target === byId("table")) this.onOpen(row);
     else if (event.key === " " && row && event.target === byId("table")) this.onPlay(row);
     else if (!this.table.press(event.key)) return;
     event.preventDefault();
   }
+}
+
+/** Sort by a column, or in the other direction where the table is sorted by it. */
+function sortBy(key) {
+  query.set({ sort: key, descending: query.sort === key && !query.descending });
 }
 
 function makeRow() {
