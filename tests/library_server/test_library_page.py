@@ -106,6 +106,8 @@ def test_a_lasso_on_the_map_chooses_tracks(browser: object, page_server: Library
         page.keyboard.press("Escape")
         page.locator("#clear").click()
         expect(page.locator("#track-count")).to_have_text("8 tracks")
+        page.goto(f"{page_server.url}/#map")
+        expect(page.locator("#map-note")).to_have_text("8 tracks")
 
 
 def test_a_correction_is_asked_for_kept_and_taken_back(
