@@ -43,6 +43,22 @@ class Seen:
         assert self.hosts <= {self.host, ""}  # "" are blob: and data:
 
 
+def expect(thing: object) -> object:
+    from playwright.sync_api import expect as of_playwright
+
+    return of_playwright(thing)
+
+
+def check_with_axe(page: object, width: int, view: str) -> None:
+    """No serious finding, and nothing reaches over the edge."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    results = axe.Axe().run(page).response
+    assert results["passes"], "axe looked at something"
+    bad = [found for found in results["violations"] if found["impact"] in ("serious", "critical")]
+    assert [(view, found["id"], found["nodes"][0]["html"]) for found in bad] == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width, view
+
+
 def ask_why(page: object) -> None:
     """Open the evidence, if it is not."""
     if page.locator("#why").get_attribute("aria-expanded") == "false":

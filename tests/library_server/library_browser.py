@@ -23,12 +23,6 @@ def library_page(
         seen.check()
 
 
-def expect(thing: object) -> object:
-    from playwright.sync_api import expect as of_playwright
-
-    return of_playwright(thing)
-
-
 def rows(page: object) -> object:
     """Return the shown rows of the table of tracks."""
     return page.locator("#table .row-of-table:not([hidden])")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import subprocess
@@ -76,6 +77,14 @@ def start(path: Path, *arguments: str, **environment: str) -> LibraryServer:
     line = process.stderr.readline()
     assert line.startswith("genrekit: the library is at http://"), line + process.stderr.read()
     return LibraryServer(process, line.split()[5])
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of each file of a folder's music."""
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted((folder / "music").iterdir())
+    }
 
 
 def wait_for(condition: Callable[[], object], seconds: float = WAIT_SECONDS) -> None:

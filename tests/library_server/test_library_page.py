@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 from eight_formats import FILES, SCRIPT
-from library_browser import expect, library_page, rows, wait_for_player
+from library_browser import library_page, rows, wait_for_player
 from library_serving import LibraryServer
 
+from browser import check_with_axe, expect
 from genrekit import library_server
 
 pytestmark = pytest.mark.flaky(reruns=2)  # Chromium itself may crash or hang
@@ -159,16 +160,6 @@ def test_axe_finds_nothing_serious_in_the_table(
         rows(page).first.click()
         expect(page.locator("#track-facts")).to_contain_text("Who says what")
         check_with_axe(page, 1280, "track")
-
-
-def check_with_axe(page: object, width: int, view: str) -> None:
-    """No serious finding, and nothing reaches over the edge."""
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
-    results = axe.Axe().run(page).response
-    assert results["passes"], "axe looked at something"
-    bad = [found for found in results["violations"] if found["impact"] in ("serious", "critical")]
-    assert [(view, found["id"], found["nodes"][0]["html"]) for found in bad] == []
-    assert page.evaluate("document.documentElement.scrollWidth") <= width, view
 
 
 def test_every_module_is_fetched_at_once() -> None:

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from library_browser import expect, library_page, lines
-from library_serving import LibraryServer
+from library_browser import library_page, lines
+from library_serving import LibraryServer, hashes
 
+from browser import expect
 from genrekit.tags import formats
 
 pytestmark = pytest.mark.flaky(reruns=2)  # Chromium itself may crash or hang
-
-
-def hashes(folder: Path) -> dict[str, str]:
-    return {
-        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted((folder / "music").iterdir())
-    }
 
 
 def genres(folder: Path, name: str) -> tuple[str, ...]:

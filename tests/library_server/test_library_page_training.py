@@ -7,10 +7,11 @@ from pathlib import Path
 
 import mutagen
 import pytest
-from library_browser import expect, library_page
+from library_browser import library_page
 from library_serving import LibraryServer, scanned, wait_for
 
 import made_music
+from browser import expect
 
 pytestmark = [pytest.mark.flaky(reruns=2), pytest.mark.full]
 N_TRACKS = 24

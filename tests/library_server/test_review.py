@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import signal
 from collections.abc import Callable, Iterator
@@ -12,7 +11,7 @@ import httpx
 import numpy as np
 import pytest
 import soundfile
-from library_serving import LibraryServer, problem, scanned, start, wait_for
+from library_serving import LibraryServer, hashes, problem, scanned, start, wait_for
 
 from genrekit import demo
 from genrekit.tags import formats
@@ -34,13 +33,6 @@ def server(folder: Path) -> Iterator[LibraryServer]:
     running = start(folder / "library.sqlite3")
     yield running
     running.stop()
-
-
-def hashes(folder: Path) -> dict[str, str]:
-    return {
-        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted((folder / "music").iterdir())
-    }
 
 
 def genres(folder: Path) -> dict[str, tuple[str, ...]]:

@@ -15,7 +15,7 @@ import soundfile
 from matplotlib.image import imread
 from serving import Server, start
 
-from browser import WAIT_MS, ask_why, opened
+from browser import WAIT_MS, ask_why, check_with_axe, expect, opened
 
 pytestmark = pytest.mark.flaky(reruns=2)  # Chromium itself may crash or hang
 
@@ -28,12 +28,6 @@ def page(browser: object, server: Server) -> Iterator[object]:
     ):
         yield page
         seen.check()
-
-
-def expect(thing: object) -> object:
-    from playwright.sync_api import expect as of_playwright
-
-    return of_playwright(thing)
 
 
 def upload(page: object, *paths: Path) -> None:
@@ -209,16 +203,10 @@ def test_unknown_below_the_threshold(page: object, tracks: list[Path]) -> None:
 def test_no_serious_finding_of_axe(
     browser: object, server: Server, tracks: list[Path], width: int, scheme: str
 ) -> None:
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
     options = {"viewport": {"width": width, "height": 900}, "color_scheme": scheme}
     with opened(browser, server.url + "/", **options) as (page, seen):
         upload(page, *tracks[:2])
-        results = axe.Axe().run(page).response
-        assert results["passes"], "axe looked at something"
-        bad = [v for v in results["violations"] if v["impact"] in ("serious", "critical")]
-        assert [(v["id"], v["nodes"][0]["html"]) for v in bad] == []
-        wide = page.evaluate("document.documentElement.scrollWidth")
-        assert wide <= width, "nothing reaches over the edge"
+        check_with_axe(page, width, "result")
         seen.check()
 
 

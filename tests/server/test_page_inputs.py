@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import soundfile
 from serving import Server, start
-from test_page import expect, upload
+from test_page import upload
 
-from browser import ask_why, chromium, opened
+from browser import ask_why, chromium, expect, opened
 
 pytestmark = pytest.mark.flaky(reruns=2)  # Chromium itself may crash or hang
 # Keeps the page's recorder where the test can ask what it has got so far.

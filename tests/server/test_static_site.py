@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import genrekit
-from browser import ask_why, opened
+from browser import ask_why, expect, opened
 from genrekit import Classifier, audio, demo, features
 from genrekit.errors import GenrekitError, ModelError
 from genrekit.explain import evidence, explain
@@ -303,8 +303,6 @@ def test_the_whole_page_predicts_what_genrekit_predicts(
 def test_the_whole_page_explains_what_genrekit_explains(
     browser: object, tmp_path: Path, model: str
 ) -> None:
-    from playwright.sync_api import expect
-
     static_site.build(tmp_path / "site", model)
     path = demo.write(tmp_path)[0]
     found = explain(Classifier(model, segments="all"), path)
