@@ -146,7 +146,6 @@ def check_service(stage: Stage, root: Path) -> dict[str, object]:
     if user not in users or user == "root":
         raise SystemExit(f"USER {user} is no user that the image makes")
     port = free_port()
-    exposed = stage.last("EXPOSE")
     environment = {"HOME": "/nonexistent", "LANG": "C.UTF-8"}
     for name, _, value in (pair.partition("=") for pair in shlex.split(stage.last("ENV"))):
         placed = value.replace("/opt/", f"{root}/opt/")
@@ -155,12 +154,16 @@ def check_service(stage: Stage, root: Path) -> dict[str, object]:
     command = [str(root / "opt/genrekit/bin" / program), *arguments, "--port", str(port)]
     before = listing(root)
     with running(command, environment, root) as process:
-        seconds = wait_until_healthy(stage, environment, process, exposed, port)
-        found = {"user": user, "port": int(exposed), "healthy after": f"{seconds:.1f} s"}
+        seconds = wait_until_healthy(stage, environment, process, port)
+        found = {
+            "user": user,
+            "port": int(stage.last("EXPOSE")),
+            "healthy after": f"{seconds:.1f} s",
+        }
         process.send_signal(signal.SIGTERM)
         if process.wait(timeout=30) not in (0, -signal.SIGTERM):
             raise SystemExit(f"the service ended with {process.returncode}")
-    if health(stage, environment, exposed, port) == 0:
+    if health(stage, environment, port) == 0:
         raise SystemExit("the health check passes where no service is")
     if changed := listing(root) ^ before:
         raise SystemExit(f"the service wrote into its image: {sorted(changed)[:3]}")
@@ -177,7 +180,6 @@ def wait_until_healthy(
     stage: Stage,
     environment: dict[str, str],
     process: subprocess.Popen[bytes],
-    exposed: str,
     port: int,
 ) -> float:
     """Ask by the image's health check until it passes; return the seconds that it took."""
@@ -185,18 +187,18 @@ def wait_until_healthy(
     while time.monotonic() < began + READY_SECONDS:
         if process.poll() is not None:
             raise SystemExit(f"the service ended at once with {process.returncode}")
-        if health(stage, environment, exposed, port) == 0:
+        if health(stage, environment, port) == 0:
             return time.monotonic() - began
         time.sleep(0.5)
     process.kill()
     raise SystemExit(f"the service was not healthy within {READY_SECONDS:.0f} s")
 
 
-def health(stage: Stage, environment: dict[str, str], exposed: str, port: int) -> int:
+def health(stage: Stage, environment: dict[str, str], port: int) -> int:
     """Run the image's health check, on the port that the service has here."""
     text = stage.last("HEALTHCHECK").partition("CMD ")[2]
     program, *arguments = json.loads(text)
-    arguments = [its.replace(f":{exposed}/", f":{port}/") for its in arguments]
+    arguments = [its.replace(f":{stage.last('EXPOSE')}/", f":{port}/") for its in arguments]
     path = shutil.which(program, path=environment["PATH"]) or program
     command = [path, *arguments]
     return subprocess.run(command, env=environment, capture_output=True, check=False).returncode

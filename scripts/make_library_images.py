@@ -12,8 +12,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 from typing import Literal
@@ -22,14 +21,12 @@ import mutagen
 import numpy as np
 from mutagen.flac import Picture
 from PIL import Image, ImageDraw
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
 from genrekit import demo
-from genrekit.files import write_beside
+from screenshots import PICTURES, chromium, save, served
 
-PICTURES = Path(__file__).resolve().parents[1] / "docs" / "pictures"
-CHROMIUM = "/usr/bin/chromium"
-GENREKIT = [sys.executable, "-m", "genrekit.cli.main", "library"]
+SCAN = [sys.executable, "-m", "genrekit.cli.main", "library", "scan"]
 WORDS = [
     *("Amber", "Birch", "Copper", "Delta", "Ember", "Fern", "Granite", "Harbour", "Indigo"),
     *("Juniper", "Kestrel", "Lantern", "Meadow", "Nimbus", "Orchard", "Pebble", "Quartz"),
@@ -92,19 +89,6 @@ def _add_cover(path: Path, content: bytes) -> None:
     track.save()
 
 
-@contextmanager
-def served(folder: Path) -> Iterator[str]:
-    """Scan the music and serve its library on a free port; give the printed address."""
-    database = ["--db", str(folder / "library.sqlite3")]
-    subprocess.run([*GENREKIT, "scan", str(folder / "music"), *database], check=True)
-    command = [*GENREKIT, "serve", "--port", "0", *database]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            yield process.stderr.readline().split()[5] if process.stderr else ""
-        finally:
-            process.terminate()
-
-
 def show_track(page: Page) -> None:
     """Open a track beside the table, with its evidence."""
     page.locator("#table .row-of-table").nth(4).click()
@@ -151,8 +135,9 @@ def main() -> None:
     """Write the pictures."""
     with tempfile.TemporaryDirectory() as name:
         make_music(Path(name))
-        with served(Path(name)) as address, sync_playwright() as driver:
-            browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        database = ("--db", f"{name}/library.sqlite3")
+        subprocess.run([*SCAN, f"{name}/music", *database], check=True)
+        with served("library", "serve", *database) as address, chromium() as browser:
             for picture, (show, width, scheme) in SHOTS.items():
                 page = browser.new_page(viewport={"width": width, "height": 800})
                 page.emulate_media(color_scheme=scheme)
@@ -160,11 +145,8 @@ def main() -> None:
                 page.locator("#table .row-of-table").first.wait_for()
                 show(page)
                 page.wait_for_load_state("networkidle")
-                image = Image.open(BytesIO(page.screenshot()))
-                with write_beside(PICTURES / f"{picture}.png") as stream:
-                    image.quantize(256).save(stream, format="PNG", optimize=True)
+                save(page.screenshot(), PICTURES / f"{picture}.png")
                 page.close()
-            browser.close()
 
 
 if __name__ == "__main__":
