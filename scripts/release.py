@@ -2,10 +2,11 @@
 
     python scripts/release.py [--out dist]
 
-Only what is committed is built. In order: the version stands in one place and the changelog and
-CITATION.cff name it; sdist and wheel are built in two folders and are equal to the byte; twine
-finds nothing; the wheel holds what it must and nothing else; in a fresh environment the wheel
-predicts. Uploading is left to a person: ``twine upload dist/*``. It needs git and the registry.
+Only what is committed is built. In order: the version stands in one place, and the changelog,
+CITATION.cff and the Kubernetes manifest name it; sdist and wheel are built in two folders and are
+equal to the byte; twine finds nothing; the wheel holds what it must and nothing else; in a fresh
+environment the wheel predicts. Uploading is left to a person: ``twine upload dist/*``. It needs git
+and the registry.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ def metadata_problems(tree: Path, version: str) -> list[str]:
     project = tomllib.loads((tree / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     changelog = (tree / "CHANGELOG.md").read_text(encoding="utf-8")
     citation = (tree / "CITATION.cff").read_text(encoding="utf-8")
+    manifest = (tree / "deploy" / "kubernetes.yaml").read_text(encoding="utf-8")
     checks = {
         "pyproject.toml repeats the version": "version" not in project,
         f"CHANGELOG.md has no dated section {version}": re.search(
@@ -49,6 +51,9 @@ def metadata_problems(tree: Path, version: str) -> list[str]:
         ),
         f"CITATION.cff is not of version {version}": re.search(
             rf"^version: {re.escape(version)}$", citation, re.MULTILINE
+        ),
+        f"deploy/kubernetes.yaml names no image of version {version}": re.search(
+            rf"^ +image: genrekit:{re.escape(version)}$", manifest, re.MULTILINE
         ),
     }
     return [problem for problem, holds in checks.items() if not holds]

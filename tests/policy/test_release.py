@@ -43,7 +43,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_version_stands_in_one_place() -> None:
     assert release.version_of(ROOT) == genrekit.__version__
     assert release.metadata_problems(ROOT, genrekit.__version__) == []
-    assert len(release.metadata_problems(ROOT, "9.9")) == 2
+    assert len(release.metadata_problems(ROOT, "9.9")) == 3
 
 
 def test_the_wheel_holds_what_is_committed_and_nothing_else(wheel: Path, tmp_path: Path) -> None:
@@ -74,10 +74,7 @@ def test_the_classifiers_are_true() -> None:
     trove = pytest.importorskip("trove_classifiers")
     assert set(PROJECT["classifiers"]) <= trove.classifiers
     named = {c.rpartition(" ")[2] for c in PROJECT["classifiers"] if re.search(r":: 3\.\d", c)}
-    running = f"{sys.version_info.major}.{sys.version_info.minor}"
     assert named == {"3.11"}, "only versions that the checks run with"
-    if running == "3.11":
-        assert running in named
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.stem)
