@@ -6,20 +6,20 @@ label file's, and the notebooks are those of notebooks/: all are written for eac
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-import tomllib
 from pathlib import Path
 from typing import Any
 
-from genrekit import __version__
+import typer.main
+from typer.testing import CliRunner
+
+from genrekit import __version__, labels
+from genrekit.cli import main
+from genrekit.labels import LabelSet
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 GENERATED = HERE / "generated"
-LABEL_SETS = ROOT / "src/genrekit/labels"
-HELP = {**os.environ, "COLUMNS": "100"}
+HELP_WIDTH = 98
 
 project = "genrekit"
 author = copyright = "The genrekit developers"
@@ -54,23 +54,21 @@ def write_reference(_: object) -> None:
 
 def command_line() -> str:
     """Return the help of every verb as a page."""
-    from genrekit.cli import main
-
     parts = ["# Command line", "*For everybody who types commands: what `--help` prints.*"]
     parts += ["## genrekit", help_of()]
-    for verb, module in main.verbs().items():
+    group = typer.main.get_group(main.build())
+    for verb in main.verbs():
         parts += [f"## genrekit {verb}", help_of(verb)]
-        if hasattr(module, "app"):
-            for command in module.app.registered_commands:
-                name = command.name or command.callback.__name__.replace("_", "-")
-                parts += [f"### genrekit {verb} {name}", help_of(verb, name)]
+        for name in getattr(group.get_command(typer.Context(group), verb), "commands", ()):
+            parts += [f"### genrekit {verb} {name}", help_of(verb, name)]
     return "\n\n".join(parts) + "\n"
 
 
 def help_of(*verb: str) -> str:
-    """Run the program with --help; return what it prints, fenced."""
-    command = [sys.executable, "-m", "genrekit.cli.main", *verb, "--help"]
-    found = subprocess.run(command, capture_output=True, text=True, check=True, env=HELP)
+    """Return what a verb prints with --help, fenced."""
+    found = CliRunner().invoke(
+        main.build(), [*verb, "--help"], prog_name="genrekit", terminal_width=HELP_WIDTH
+    )
     return f"```text\n{found.stdout.strip()}\n```"
 
 
@@ -81,22 +79,18 @@ def label_sets() -> str:
         "*For everybody who maps genres: every label that genrekit knows, and its other names.*",
         "A set is a TOML file of `src/genrekit/labels/`. A label stands under its wider genre.",
     ]
-    for path in sorted(LABEL_SETS.glob("*.toml")):
-        with path.open("rb") as file:
-            found = tomllib.load(file)
-        if "aliases" in found:
-            labels = tree(found["aliases"], found.get("parents", {}))
-            parts += [f"## {path.stem}", "\n".join(labels)]
+    for name in labels.names():
+        parts += [f"## {name}", "\n".join(tree(labels.label_set(name)))]
     return "\n\n".join(parts) + "\n"
 
 
-def tree(aliases: dict[str, Any], parents: dict[str, str], above: str | None = None) -> list[str]:
+def tree(known: LabelSet, above: str | None = None) -> list[str]:
     """Return the labels below one as the lines of a nested list."""
     lines = []
-    for label in sorted(label for label in aliases if parents.get(label) == above):
-        others = aliases[label]
+    for label in sorted(label for label in known.labels if known.parents.get(label) == above):
+        others = known.aliases[label]
         lines.append(f"- {label}" + (f" ({', '.join(others)})" if others else ""))
-        lines += [f"  {line}" for line in tree(aliases, parents, label)]
+        lines += [f"  {line}" for line in tree(known, label)]
     return lines
 
 
