@@ -109,6 +109,35 @@ def test_every_change_is_seen_whoever_makes_it(connection: sqlite3.Connection) -
     assert track_index.n_stale(connection) == 0
 
 
+def test_an_album_that_two_files_spell_differently_is_one(connection: sqlite3.Connection) -> None:
+    first = add(connection, "1.mp3", [0.4, 0.3, 0.3], ("Jazz",), album="Über", album_artist="y")
+    assert agreements(connection) == {first: "agrees"}
+    second = add(connection, "2.mp3", [0.1, 0.1, 0.8], ("Rock",), album="über", album_artist="Y")
+    assert agreements(connection) == {first: "disagrees", second: "agrees"}
+    model = query.used_model(connection)
+    assert [e.agreement.disagrees for e in query.entries(connection, model)] == [True, False]
+
+
+def test_a_number_and_a_placeholder_are_what_the_list_takes_them_for(
+    connection: sqlite3.Connection,
+) -> None:
+    rock = add(connection, "1.mp3", [0.1, 0.1, 0.8], ("(17)",))  # ID3's number of Rock
+    other = add(connection, "2.mp3", [0.1, 0.1, 0.8], ("(12)",))  # of Other
+    model = query.used_model(connection)
+    listed = [entry.is_placeholder for entry in query.entries(connection, model)]
+    assert listed == [False, True]
+    assert found(connection, filter="placeholder") == [other]
+    assert agreements(connection) == {rock: "disagrees", other: "untagged"}
+
+
+def test_what_is_no_music_is_found(connection: sqlite3.Connection) -> None:
+    names = json.dumps(["jazz", "rock", "speech"])
+    connection.execute("UPDATE models SET labels = ?", (names,))
+    add(connection, "song.mp3", [0.1, 0.8, 0.1])
+    talk = add(connection, "talk.mp3", [0.1, 0.1, 0.8])
+    assert found(connection, filter="not_music") == [talk]
+
+
 def test_what_the_index_says_is_what_the_query_says(connection: sqlite3.Connection) -> None:
     random = np.random.default_rng(0)
     for number in range(60):

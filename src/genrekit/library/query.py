@@ -14,7 +14,7 @@ import numpy as np
 from genrekit import labels
 from genrekit.errors import LibraryError, unknown_name
 from genrekit.library import database
-from genrekit.library.agreement import Agreement, AgreementBuilder, Albums
+from genrekit.library.agreement import Agreement, AgreementBuilder, Albums, Vector
 from genrekit.tags import spelling
 
 _ENTRIES = """
@@ -216,21 +216,39 @@ def entries_of(
 
 
 def albums(connection: sqlite3.Connection, model_id: int) -> Albums:
-    """Return the mean over each album's recordings; album_of names the albums.
+    """Return the mean over each album's recordings; album_of names the albums."""
+    query = _ENTRIES + (
+        "WHERE files.album IS NOT NULL AND NOT files.is_missing AND p.probabilities IS NOT NULL"
+    )
+    return albums_of(connection.execute(query, {"model": model_id}))
+
+
+def albums_of(rows: Iterable[sqlite3.Row]) -> Albums:
+    """Return the mean over each album's recordings among some rows of files and predictions.
 
     A file that is gone and a second copy of the same audio do not count.
     """
     means, seen = Albums(), set()
-    query = _ENTRIES + (
-        "WHERE files.album IS NOT NULL AND NOT files.is_missing AND p.probabilities IS NOT NULL"
-    )
-    for row in connection.execute(query, {"model": model_id}):
-        recording = (album_of(row), row["audio_id"])
-        if recording in seen:
+    for row in rows:
+        if row["album"] is None or row["is_missing"] or row["probabilities"] is None:
             continue
-        seen.add(recording)
-        means.add(album_of(row), np.frombuffer(row["probabilities"], "<f4").astype(np.float64))
+        recording = (album_of(row), row["audio_id"])
+        if recording not in seen:
+            seen.add(recording)
+            means.add(recording[0], vector_of(row))
     return means
+
+
+def vector_of(row: sqlite3.Row) -> Vector:
+    """Return a prediction's probabilities. Shape (n_labels,)."""
+    return np.frombuffer(row["probabilities"], "<f4").astype(np.float64)
+
+
+def agreement_of(row: sqlite3.Row, means: Albums, agreements: AgreementBuilder) -> Agreement:
+    """Return what the sources of a file name that was analysed."""
+    album = means.mean(album_of(row)) if row["album"] is not None else None
+    path = database.decode_path(row["path"])
+    return agreements.build(vector_of(row), album, json.loads(row["genres"]), path)
 
 
 def album_of(row: sqlite3.Row) -> Hashable:
@@ -243,17 +261,14 @@ def album_of(row: sqlite3.Row) -> Hashable:
 def _entry(
     row: sqlite3.Row, model: UsedModel, means: Albums, agreements: AgreementBuilder
 ) -> LibraryEntry:
-    path = database.decode_path(row["path"])
-    genres = tuple(json.loads(row["genres"]))
     probabilities, agreement = None, None
     if row["probabilities"] is not None:
-        vector = np.frombuffer(row["probabilities"], "<f4").astype(np.float64)
-        probabilities = dict(zip(model.labels, vector.round(6).tolist(), strict=True))
-        album = means.mean(album_of(row)) if row["album"] is not None else None
-        agreement = agreements.build(vector, album, genres, path)
+        values = vector_of(row).round(6).tolist()
+        probabilities = dict(zip(model.labels, values, strict=True))
+        agreement = agreement_of(row, means, agreements)
     return LibraryEntry(
-        path=path,
-        genres=genres,
+        path=database.decode_path(row["path"]),
+        genres=tuple(json.loads(row["genres"])),
         tags={name: row[name] for name in database.TAGS},
         probabilities=probabilities,
         agreement=agreement,

@@ -13,25 +13,31 @@ import json
 import sqlite3
 import unicodedata
 from collections.abc import Iterator, Sequence
-from typing import Any
-
-import numpy as np
 
 from genrekit import labels
 from genrekit.errors import LibraryError
 from genrekit.library import database, query
 from genrekit.library.agreement import Agreement, AgreementBuilder, Albums
 from genrekit.library.query import UsedModel
+from genrekit.tags import spelling
 
-VERSION = 4  # of the rules below: another one derives every file anew
+VERSION = 5  # of the rules below: another one derives every file anew
 BATCH = 1000
-NOT_MUSIC = frozenset({"notmusic", "nonmusic"})  # how a label of what is no music is spelled
 LAST = "\U0010ffff"  # sorts what has no artist, title, ... behind all that has
 _ROWS = """
     SELECT files.*, p.probabilities, p.duration_seconds,
         EXISTS (SELECT 1 FROM corrections AS c WHERE c.audio_id = files.audio_id) AS is_corrected
     FROM files LEFT JOIN predictions AS p ON p.audio_id = files.audio_id AND p.model_id = :model
     WHERE files.id IN (SELECT value FROM json_each(:ids))
+"""
+_ALBUMS = """
+    SELECT DISTINCT album FROM files
+    WHERE album IS NOT NULL AND id IN (SELECT value FROM json_each(:ids))
+"""
+_ON_ALBUMS = """
+    SELECT id FROM files WHERE album IN (SELECT value FROM json_each(:albums))
+    UNION SELECT file_id FROM track_index
+    WHERE album_key IN (SELECT value FROM json_each(:keys))
 """
 _SAVE = """
     INSERT OR REPLACE INTO track_index (file_id, label, probability, agreement, flags, path_key,
@@ -115,7 +121,7 @@ def sources(connection: sqlite3.Connection, model: UsedModel, file_id: int) -> A
     row = next((row for row in rows if row["id"] == file_id), None)
     if row is None or row["probabilities"] is None:
         return None
-    return _built(row, _albums(rows), AgreementBuilder(model.labels))
+    return query.agreement_of(row, query.albums_of(rows), AgreementBuilder(model.labels))
 
 
 def text(value: str) -> str:
@@ -143,13 +149,13 @@ def _note_another_model(connection: sqlite3.Connection, model: UsedModel) -> Non
 
 
 def _with_albums(connection: sqlite3.Connection, ids: Sequence[int]) -> list[int]:
-    """Add the other files of the albums: their mean is another one now."""
-    mates = connection.execute(
-        "SELECT id FROM files WHERE album IN (SELECT album FROM files WHERE id IN "
-        "(SELECT value FROM json_each(?)))",
-        (json.dumps(ids),),
-    )
-    return sorted({*ids, *(row[0] for row in mates)})
+    """Add the other files of the albums, in any spelling: their mean is another one now."""
+    albums = [row[0] for row in connection.execute(_ALBUMS, {"ids": json.dumps(ids)})]
+    values = {
+        "albums": json.dumps(albums),
+        "keys": json.dumps([key(album) for album in albums if album]),
+    }
+    return sorted({*ids, *(row[0] for row in connection.execute(_ON_ALBUMS, values))})
 
 
 def _derive(connection: sqlite3.Connection, model: UsedModel, ids: Sequence[int]) -> None:
@@ -157,26 +163,10 @@ def _derive(connection: sqlite3.Connection, model: UsedModel, ids: Sequence[int]
     agreements = AgreementBuilder(model.labels)
     values = {"model": model.id, "ids": json.dumps(ids)}
     rows = connection.execute(_ROWS, values).fetchall()
-    means = _albums(rows)
+    means = query.albums_of(rows)
     derived = list(_derived(rows, model, means, agreements))
     connection.executemany(_SAVE, derived)
     connection.executemany("INSERT OR REPLACE INTO track_words VALUES (:file_id, :words)", derived)
-
-
-def _albums(rows: Sequence[sqlite3.Row]) -> Albums:
-    means, seen = Albums(), set()
-    for row in rows:
-        if row["album"] is None or row["is_missing"] or row["probabilities"] is None:
-            continue
-        recording = (query.album_of(row), row["audio_id"])
-        if recording not in seen:
-            seen.add(recording)
-            means.add(recording[0], _vector(row))
-    return means
-
-
-def _vector(row: sqlite3.Row) -> Any:
-    return np.frombuffer(row["probabilities"], "<f4").astype(np.float64)
 
 
 def _derived(
@@ -184,10 +174,11 @@ def _derived(
 ) -> Iterator[dict[str, object]]:
     for row in rows:
         genres = json.loads(row["genres"])
+        named = spelling.without_placeholders(genres)
         found, label, probability = None, None, None
         if row["probabilities"] is not None:
-            vector = _vector(row)
-            found = _built(row, means, agreements)
+            vector = query.vector_of(row)
+            found = query.agreement_of(row, means, agreements)
             is_silent = vector.min() == vector.max()
             label = None if is_silent else model.labels[int(vector.argmax())]
             probability = float(vector.max())
@@ -196,8 +187,8 @@ def _derived(
             "file_id": row["id"],
             "label": label,
             "probability": probability,
-            "agreement": _agreement(found, genres),
-            "flags": int(_flags(row, found, genres, label)),
+            "agreement": _agreement(found, named),
+            "flags": int(_flags(row, found, label) | _tag_flags(genres, named)),
             "path_key": key(shown),
             **{f"{name}_key": key(row[name]) for name in ("artist", "title", "album")},
             "tag_key": key("; ".join(genres)),
@@ -206,34 +197,30 @@ def _derived(
         }
 
 
-def _built(row: sqlite3.Row, means: Albums, agreements: AgreementBuilder) -> Agreement:
-    album = means.mean(query.album_of(row)) if row["album"] is not None else None
-    path = database.decode_path(row["path"])
-    return agreements.build(_vector(row), album, json.loads(row["genres"]), path)
-
-
 def _words(parts: Sequence[str | None]) -> str:
     return "\n".join(key(part) for part in parts if part)
 
 
-def _agreement(found: Agreement | None, genres: Sequence[str]) -> str:
+def _agreement(found: Agreement | None, named: Sequence[str]) -> str:
     if found is None:
         return "none"
     if found.disagrees:
         return "disagrees"
-    return "untagged" if all(map(labels.is_placeholder, genres)) else "agrees"
+    return "agrees" if named else "untagged"
 
 
-def _flags(
-    row: sqlite3.Row, found: Agreement | None, genres: Sequence[str], label: str | None
-) -> Flag:
+def _tag_flags(genres: Sequence[str], named: Sequence[str]) -> Flag:
+    if not genres:
+        return Flag.UNTAGGED
+    return Flag(0) if named else Flag.PLACEHOLDER
+
+
+def _flags(row: sqlite3.Row, found: Agreement | None, label: str | None) -> Flag:
     conditions = {
         Flag.ANALYSED: found is not None,
         Flag.FAILED: row["error"] is not None,
         Flag.GONE: bool(row["is_missing"]),
-        Flag.UNTAGGED: not genres,
-        Flag.PLACEHOLDER: bool(genres) and all(map(labels.is_placeholder, genres)),
-        Flag.NOT_MUSIC: label is not None and labels.spelling(label) in NOT_MUSIC,
+        Flag.NOT_MUSIC: label is not None and labels.is_not_music(label),
         Flag.DISAGREES: found is not None and found.disagrees,
         Flag.CORRECTED: bool(row["is_corrected"]),
     }

@@ -176,7 +176,7 @@ def _by_album(connection: sqlite3.Connection, model: UsedModel) -> dict[Hashable
 
 def _candidate(row: sqlite3.Row, model: UsedModel, tagged: set[str]) -> _Candidate | None:
     """Return a track with what its label would be worth; None where nothing."""
-    vector = np.frombuffer(row["probabilities"], "<f4").astype(np.float64)
+    vector = query.vector_of(row)
     second, first = np.argsort(vector)[-2:].tolist()
     label = model.labels[first]
     if vector.min() == vector.max() or label in tagged:

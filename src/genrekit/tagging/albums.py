@@ -58,7 +58,7 @@ def means(
     """
     found: dict[Hashable, AlbumTracks] = defaultdict(AlbumTracks)
     for row in connection.execute(_TRACKS, {"model": model_id}):
-        vector = np.frombuffer(row["probabilities"], "<f4").astype(np.float64)
+        vector = query.vector_of(row)
         if vector.min() == vector.max():
             continue
         album = found[query.album_of(row)]
