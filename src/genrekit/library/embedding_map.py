@@ -7,15 +7,15 @@ have none yet, so that a scan adds only what is new.
 
 from __future__ import annotations
 
-import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from genrekit.library import database
+from genrekit.library import database, embeddings
+from genrekit.library.embeddings import unit, vectors_of
 from genrekit.library.query import UsedModel
 
 N_COMPONENTS = 32  # the first two are the map; with all of them candidates are found
@@ -105,7 +105,7 @@ def update(connection: sqlite3.Connection, model: UsedModel) -> int:
         embedded = [row for row in rows if row["embedding"] is not None]
         with database.transaction(connection):
             if projection and embedded:
-                points = projection.points(_vectors(embedded)).astype("<f2")
+                points = projection.points(vectors_of(embedded)).astype("<f2")
                 connection.executemany(
                     "INSERT OR REPLACE INTO map_points VALUES (?, ?, ?)",
                     [
@@ -159,16 +159,16 @@ def similar(
         return []
     own = found.audio_ids[position[0]]
     vectors = found.points.astype(np.float32)
-    cosines = _unit(vectors) @ _unit(vectors[position])[0]
+    cosines = unit(vectors) @ unit(vectors[position])[0]
     cosines[found.audio_ids == own] = -2
     n_candidates = min(len(cosines), max(_N_CANDIDATES, 4 * top))
     nearest = np.argpartition(-cosines, n_candidates - 1)[:n_candidates]
     first = {int(found.audio_ids[i]): int(found.file_ids[i]) for i in nearest if cosines[i] > -2}
-    embeddings = dict(_embeddings(connection, model.id, [int(own), *first]))
-    target = _unit(projection.standardised(embeddings.pop(int(own))[None]))[0]
+    wholes = embeddings.read(connection, model, [int(own), *first])
+    target = unit(projection.standardised(wholes.pop(int(own))[None]))[0]
     pairs = [
-        (first[audio], float(_unit(projection.standardised(vector[None]))[0] @ target))
-        for audio, vector in embeddings.items()
+        (first[audio], float(unit(projection.standardised(vector[None]))[0] @ target))
+        for audio, vector in wholes.items()
     ]
     return sorted(pairs, key=lambda pair: -pair[1])[:top]
 
@@ -205,7 +205,7 @@ def _fit(
     )
     total, products, n_rows = np.zeros(1), np.zeros((1, 1)), 0
     while batch := rows.fetchmany(BATCH):
-        vectors = _vectors(batch).astype(np.float64)
+        vectors = vectors_of(batch).astype(np.float64)
         total, products = total + vectors.sum(axis=0), products + vectors.T @ vectors
         n_rows += len(batch)
     if not n_rows:
@@ -249,26 +249,3 @@ def _read(connection: sqlite3.Connection, model_id: int) -> Projection | None:
         return None
     mean, scale, components = (np.frombuffer(values, "<f4") for values in row)
     return Projection(mean, scale, components.reshape(-1, len(mean)))
-
-
-def _embeddings(
-    connection: sqlite3.Connection, model_id: int, audio_ids: Sequence[int]
-) -> Iterator[tuple[int, Matrix]]:
-    rows = connection.execute(
-        "SELECT audio_id, embedding FROM predictions WHERE model_id = ? AND embedding IS NOT NULL "
-        "AND audio_id IN (SELECT value FROM json_each(?))",
-        (model_id, json.dumps(audio_ids)),
-    )
-    for row in rows:
-        yield row["audio_id"], _vectors([row])[0]
-
-
-def _vectors(rows: Sequence[sqlite3.Row]) -> Matrix:
-    """Return embeddings of shape (n_rows, d)."""
-    return np.stack([np.frombuffer(row["embedding"], "<f2") for row in rows]).astype(np.float32)
-
-
-def _unit(vectors: Matrix) -> Matrix:
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    unit: Matrix = vectors / np.maximum(lengths, np.finfo(np.float32).tiny)
-    return unit

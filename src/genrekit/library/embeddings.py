@@ -63,11 +63,11 @@ def similar(
     """
     mean, std = _mean_std(connection, model)
     own, vector = _own(connection, model, path)
-    target = _unit((vector[None] - mean) / std)[0]
+    target = unit((vector[None] - mean) / std)[0]
     best: list[tuple[float, bytes]] = []
     for rows in _batches(connection, model):
         others = [row for row in rows if row["audio_id"] != own]
-        cosines = _unit((_vectors(others) - mean) / std) @ target if others else []
+        cosines = unit((vectors_of(others) - mean) / std) @ target if others else []
         pairs = zip(map(float, cosines), (row["path"] for row in others), strict=True)
         best = heapq.nlargest(top, [*best, *pairs])
     return [(database.decode_path(encoded), cosine) for cosine, encoded in best]
@@ -153,14 +153,11 @@ def _group(path: Path) -> str:
 def _mean_std(connection: sqlite3.Connection, model: UsedModel) -> tuple[Vectors, Vectors]:
     total, squares, n_rows = np.zeros(1), np.zeros(1), 0
     for rows in _batches(connection, model):
-        vectors = _vectors(rows).astype(np.float64)
+        vectors = vectors_of(rows).astype(np.float64)
         total, squares = total + vectors.sum(axis=0), squares + (vectors**2).sum(axis=0)
         n_rows += len(rows)
     if not n_rows:
-        raise LibraryError(
-            f"this library holds no embeddings by model {model.name!r}; scan it with a model that "
-            "gives some, such as the default one"
-        )
+        raise no_embeddings(model)
     mean = total / n_rows
     std = np.sqrt(np.maximum(squares / n_rows - mean**2, 0))
     std[std <= _CONSTANT * (1 + np.abs(mean))] = np.inf  # a constant value does not count
@@ -174,7 +171,7 @@ def _own(
     query = f"SELECT files.audio_id, p.embedding {_EMBEDDED} AND files.path = :path"
     row = connection.execute(query, values).fetchone()
     if row:
-        return row["audio_id"], _vectors([row])[0]
+        return row["audio_id"], vectors_of([row])[0]
     from genrekit.inference.classifier import Classifier
 
     _, embedding = Classifier(model.path).analyse_file(path)
@@ -191,12 +188,39 @@ def _batches(connection: sqlite3.Connection, model: UsedModel) -> Iterator[list[
         yield batch
 
 
-def _vectors(rows: list[sqlite3.Row]) -> Vectors:
+def is_embedded(connection: sqlite3.Connection, model: UsedModel) -> bool:
+    """Return whether a library holds embeddings by a model."""
+    query = "SELECT 1 FROM predictions WHERE model_id = ? AND embedding IS NOT NULL LIMIT 1"
+    return connection.execute(query, (model.id,)).fetchone() is not None
+
+
+def no_embeddings(model: UsedModel) -> LibraryError:
+    """Return the error for a library that holds no embeddings by a model."""
+    return LibraryError(
+        f"this library holds no embeddings by model {model.name!r}; scan it with a model that "
+        "gives some, such as the default one"
+    )
+
+
+def read(
+    connection: sqlite3.Connection, model: UsedModel, audio_ids: Sequence[int]
+) -> dict[int, Vectors]:
+    """Return the mean embeddings of recordings by their ids. Each of shape (d,)."""
+    rows = connection.execute(
+        "SELECT audio_id, embedding FROM predictions WHERE model_id = ? AND embedding IS NOT NULL "
+        "AND audio_id IN (SELECT value FROM json_each(?))",
+        (model.id, json.dumps(audio_ids)),
+    )
+    return {row["audio_id"]: vectors_of([row])[0] for row in rows}
+
+
+def vectors_of(rows: Sequence[sqlite3.Row]) -> Vectors:
     """Return embeddings of shape (n_rows, d)."""
     return np.stack([np.frombuffer(row["embedding"], "<f2") for row in rows]).astype(np.float32)
 
 
-def _unit(vectors: Vectors) -> Vectors:
+def unit(vectors: Vectors) -> Vectors:
+    """Return vectors of length 1, and zeros as they are. Shape (n, d)."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    unit: Vectors = vectors / np.maximum(lengths, np.finfo(np.float32).tiny)
-    return unit
+    scaled: Vectors = vectors / np.maximum(lengths, np.finfo(np.float32).tiny)
+    return scaled

@@ -23,8 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrekit import labels
-from genrekit.errors import LibraryError
-from genrekit.library import database, query
+from genrekit.library import database, embeddings, query
 from genrekit.library.query import UsedModel
 from genrekit.prediction import percent
 from genrekit.tags import spelling
@@ -44,10 +43,6 @@ _ROWS = """
 _CORRECTED = """
     SELECT audio_id FROM corrections JOIN predictions AS p USING (audio_id)
     WHERE p.model_id = :model AND p.embedding IS NOT NULL ORDER BY corrected DESC LIMIT :limit
-"""
-_EMBEDDINGS = """
-    SELECT audio_id, embedding FROM predictions
-    WHERE model_id = :model AND audio_id IN (SELECT value FROM json_each(:ids))
 """
 
 
@@ -94,7 +89,8 @@ def uncertain(connection: sqlite3.Connection, model: UsedModel, top: int = 14) -
     """
     candidates = heapq.nlargest(N_CANDIDATES, _by_album(connection, model).values())
     if not candidates:
-        _check_embeddings(connection, model)
+        if not embeddings.is_embedded(connection, model):
+            raise embeddings.no_embeddings(model)
         return []
     values = {"model": model.id, "limit": N_CORRECTED}
     corrected = [row["audio_id"] for row in connection.execute(_CORRECTED, values)]
@@ -205,16 +201,5 @@ def _album(row: sqlite3.Row) -> Hashable:
 
 def _vectors(connection: sqlite3.Connection, model: UsedModel, ids: list[int]) -> Floats:
     """Return the mean embeddings of recordings. Shape (len(ids), d)."""
-    values = {"model": model.id, "ids": json.dumps(ids)}
-    rows = connection.execute(_EMBEDDINGS, values)
-    found = {row["audio_id"]: np.frombuffer(row["embedding"], "<f2") for row in rows}
+    found = embeddings.read(connection, model, ids)
     return np.stack([found[audio_id] for audio_id in ids]).astype(np.float64)
-
-
-def _check_embeddings(connection: sqlite3.Connection, model: UsedModel) -> None:
-    query = "SELECT 1 FROM predictions WHERE model_id = ? AND embedding IS NOT NULL LIMIT 1"
-    if not connection.execute(query, (model.id,)).fetchone():
-        raise LibraryError(
-            f"this library holds no embeddings by model {model.name!r}; scan it with a model that "
-            "gives some, such as the default one"
-        )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from genrekit import __version__, labels
 from genrekit.inference import timeline
-from genrekit.library import database, track_index
+from genrekit.library import database, embeddings, track_index
 from genrekit.library.query import UsedModel
 from genrekit.library_server.documents import (
     IndexingDocument,
@@ -121,11 +121,8 @@ def _indexing(connection: sqlite3.Connection, n_stale: int) -> IndexingDocument:
 
 
 def _model(connection: sqlite3.Connection, model: UsedModel) -> LibraryModelDocument:
-    embedded = connection.execute(
-        "SELECT 1 FROM predictions WHERE model_id = ? AND embedding IS NOT NULL LIMIT 1",
-        (model.id,),
-    ).fetchone()
-    return LibraryModelDocument(name=model.name, has_embedding=embedded is not None)
+    has_embedding = embeddings.is_embedded(connection, model)
+    return LibraryModelDocument(name=model.name, has_embedding=has_embedding)
 
 
 def _labels(
