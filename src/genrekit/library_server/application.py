@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from fastapi import FastAPI, Request
-from fastapi.responses import FileResponse, Response
+from fastapi.responses import Response
 
 from genrekit import __version__, server
 from genrekit.errors import GenrekitError
@@ -16,7 +16,7 @@ from genrekit.library_server.access import AccessCheck, BodyLimit, Secret
 from genrekit.library_server.analysing import TrackAnalyser
 from genrekit.library_server.job_board import JobBoard
 from genrekit.library_server.library_handle import LibraryHandle
-from genrekit.server import problems
+from genrekit.server import page_files, problems
 from genrekit.server.middleware import Middleware
 from genrekit.server.origins import OriginCheck
 
@@ -97,18 +97,5 @@ def _add_routes(
 
 def _add_page(application: FastAPI) -> None:
     """Serve exactly the files of the page, each by its name, and the other page's modules."""
-    own = {f"/{path.relative_to(PAGE).as_posix()}": path for path in _files(PAGE)}
-    common = {f"/common/{path.relative_to(COMMON).as_posix()}": path for path in _files(COMMON)}
-    for address, path in {**common, **own, "/": PAGE / "index.html"}.items():
-        application.add_api_route(address, _sender(path), include_in_schema=False)
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file())
-
-
-def _sender(path: Path) -> Callable[[], FileResponse]:
-    def send() -> FileResponse:
-        return FileResponse(path)
-
-    return send
+    files = page_files.below(COMMON, "/common") | page_files.below(PAGE)
+    page_files.add(application, {**files, "/": PAGE / "index.html"})

@@ -13,11 +13,11 @@ from typing import Annotated
 import jinja2
 from fastapi import Depends, FastAPI, Security
 from fastapi.middleware.cors import CORSMiddleware
-from fastapi.responses import FileResponse, HTMLResponse, Response
+from fastapi.responses import HTMLResponse, Response
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
 from genrekit import __version__, demo
-from genrekit.server import problems, routes
+from genrekit.server import page_files, problems, routes
 from genrekit.server.middleware import Middleware, ServerMetrics
 from genrekit.server.origins import OriginCheck
 from genrekit.server.problems import ProblemError
@@ -103,11 +103,8 @@ def _add_pages(application: FastAPI) -> None:
     async def documentation() -> HTMLResponse:
         return HTMLResponse(template.render(application.openapi()))
 
-    found = sorted(path for path in PAGE.rglob("*") if path.is_file())
-    files = {f"/{path.relative_to(PAGE).as_posix()}": path for path in found}
-    files |= {"/": PAGE / "index.html", "/docs.css": _HERE / "docs.css"}
-    for address, path in files.items():
-        application.add_api_route(address, _sender(path), include_in_schema=False)
+    named = {"/": PAGE / "index.html", "/docs.css": _HERE / "docs.css"}
+    page_files.add(application, page_files.below(PAGE) | named)
     for name in demo.NAMES:
         application.add_api_route(f"/demo/{name}.flac", _demo(name), include_in_schema=False)
 
@@ -118,12 +115,5 @@ def _demo(name: str) -> Callable[[], Response]:
 
     def send() -> Response:
         return Response(made(), media_type="audio/flac")
-
-    return send
-
-
-def _sender(path: Path) -> Callable[[], FileResponse]:
-    def send() -> FileResponse:
-        return FileResponse(path)
 
     return send
