@@ -83,3 +83,12 @@ def unknown_name(kind: str, name: str, allowed: Iterable[str]) -> str:
         return f"unknown {kind} {name!r}; allowed: {listed}."
     nearest = " or ".join(repr(match) for match in near)
     return f"unknown {kind} {name!r}; did you mean {nearest}? Allowed: {listed}."
+
+
+def naming(path: str, reason: str) -> str:
+    """Return what is wrong with a file as a sentence that names it, once.
+
+    >>> naming("a.mp3", "no audio"), naming("a.mp3", "a.mp3: no audio")
+    ('a.mp3: no audio', 'a.mp3: no audio')
+    """
+    return reason if path in reason else f"{path}: {reason}"

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from genrekit.errors import naming
 from genrekit.progress import progress as progress  # noqa: PLC0414 - the verbs show it, too
 from genrekit.progress import progress_of as progress_of  # noqa: PLC0414
 
@@ -92,7 +93,7 @@ def complain(path: str, reason: str, *, as_given: bool = False) -> None:
         reason: what is wrong; it may name the file itself.
         as_given: show a path as the user gave it, not from the current folder on.
     """
-    sentence = reason if path in reason else f"{path}: {reason}"
+    sentence = naming(path, reason)
     say(f"genrekit: {printable(sentence) if as_given else local(sentence)}")
 
 

@@ -24,6 +24,7 @@ from genrekit.cli.options import (
     spread,
 )
 from genrekit.cli.outputs import output_option
+from genrekit.errors import naming
 
 if TYPE_CHECKING:
     from genrekit.library.agreement import Agreement
@@ -443,7 +444,7 @@ def line(entry: LibraryEntry) -> str:
     path = str(entry.path)
     if entry.agreement is None or entry.probability is None:
         reason = entry.error or "not analysed by this model"
-        return console.local(reason if path in reason else f"{path}: {reason}")
+        return console.local(naming(path, reason))
     tag = console.printable("; ".join(entry.genres)) or "-"
     mark = "≠" if entry.agreement.disagrees else " "
     probability = percent(entry.probability) if entry.label else "-"

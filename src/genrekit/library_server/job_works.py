@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import sqlite3
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genrekit.errors import LibraryError
+from genrekit.errors import LibraryError, naming
 from genrekit.library import database, query, settings_table, track_index
 from genrekit.library.track_query import TrackQuery
 from genrekit.library_server import review, training_job
@@ -20,8 +19,6 @@ from genrekit.models import registry
 if TYPE_CHECKING:
     from genrekit.library_server.job_board import RunningJob, Work
     from genrekit.tagging.outcomes import FileOutcome
-
-_STOP_SECONDS = 0.2  # at most until a watch that waits notices that it is to end
 
 
 def works(n_jobs: int | None = None) -> Mapping[str, Work]:
@@ -56,7 +53,7 @@ def _scan(connection: sqlite3.Connection, job: RunningJob, n_jobs: int | None) -
         job.say(problem)
     report = scan.run(connection, planned, LocalEngine(n_jobs), progress=job.progress)
     for path, reason in report.failures.items():
-        job.say(reason if path in reason else f"{path}: {reason}")
+        job.say(naming(path, reason))
     return {key: value for key, value in report.to_dict().items() if isinstance(value, int | float)}
 
 
@@ -76,10 +73,8 @@ def _watch(connection: sqlite3.Connection, job: RunningJob, n_jobs: int | None) 
     from genrekit.tagging import watching
 
     def wait(seconds: float) -> None:
-        end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0:
-            job.check()
-            job.is_ending.wait(min(left, _STOP_SECONDS))
+        job.is_ending.wait(seconds)
+        job.check()
 
     model = _model(connection)
     found = watching.watch(
@@ -117,7 +112,7 @@ def _plan(connection: sqlite3.Connection, job: RunningJob) -> dict[str, Any]:
     kinds.update(f"no tags are written in {name}" for name in proposal.untagged.values())
     review.save(connection, profile.name, proposal.entries, dict(kinds.most_common()))
     for path, reason in proposal.failures.items():
-        job.say(track_index.text(reason if path in reason else f"{path}: {reason}"))
+        job.say(track_index.text(naming(path, reason)))
     job.done = job.total = len(proposal.entries)
     n_failed = len(proposal.failures)
     return {"n_lines": len(proposal.entries), "n_stay": kinds.total(), "n_failed": n_failed}
