@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from genrekit.library_server.library_handle import LibraryHandle
 
 States = Literal["all", "open", "accepted", "rejected", "applied", "failed"]
-_UNDOABLE = ("written", "done", "undoing")
 
 
 def job_routes(library: LibraryHandle, board: JobBoard) -> APIRouter:
@@ -97,8 +97,6 @@ def starting_routes(library: LibraryHandle, board: JobBoard) -> APIRouter:
         with library.reading() as opened:
             opened.scanned  # noqa: B018 - refuses where nothing was scanned
             threshold = opened.threshold
-            if board.is_active(opened.connection, "apply"):
-                raise ProblemError(409, "a plan is being applied; wait until it is done")
         folders = [_folder(each) for each in request.folders]
         arguments = request.model_dump() | {"folders": folders, "threshold": threshold}
         if request.filter:
@@ -189,7 +187,7 @@ def tag_routes(library: LibraryHandle, board: JobBoard) -> APIRouter:
                 id=run.id,
                 started=run.started,
                 n_files=run.n_files,
-                is_undoable=any(state in run.n_files for state in _UNDOABLE),
+                is_undoable=run.is_undoable,
             )
             for run in found
         ]
@@ -216,7 +214,7 @@ def tag_routes(library: LibraryHandle, board: JobBoard) -> APIRouter:
     return router
 
 
-def _check_reviewable(board: JobBoard, connection: Any) -> None:
+def _check_reviewable(board: JobBoard, connection: sqlite3.Connection) -> None:
     if board.is_active(connection, "apply"):
         raise ProblemError(409, "the plan is being applied; wait until it is done, or cancel that")
 

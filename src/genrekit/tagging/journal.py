@@ -30,7 +30,8 @@ from genrekit.tagging.plan_files import PlanEntry, TagPlan
 from genrekit.tags import formats
 
 OPEN_STATES = ("planned", "written", "undoing")
-_UNDOABLE = "state IN ('written', 'done', 'undoing')"
+UNDOABLE_STATES = ("written", "done", "undoing")
+_UNDOABLE = f"state IN {UNDOABLE_STATES}"
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,11 @@ class Transaction:
     id: int
     started: str
     n_files: dict[str, int]
+
+    @property
+    def is_undoable(self) -> bool:
+        """Whether a file holds what it has written, or may do so."""
+        return any(state in self.n_files for state in UNDOABLE_STATES)
 
 
 @contextmanager
