@@ -64,10 +64,27 @@ def path_of(connection: sqlite3.Connection, file_id: int) -> bytes:
     Raises:
         ProblemError: 404 there is none of this id.
     """
-    found = connection.execute("SELECT path FROM files WHERE id = ?", (file_id,)).fetchone()
+    return bytes(_file(connection, file_id)["path"])
+
+
+def audio_of(connection: sqlite3.Connection, file_id: int) -> int:
+    """Return the id of the audio that a file holds.
+
+    Raises:
+        ProblemError: 404 there is no file of this id; 409 its audio cannot be read.
+    """
+    audio_id = _file(connection, file_id)["audio_id"]
+    if audio_id is None:
+        raise ProblemError(409, "its audio cannot be read, so no genre can be kept with it")
+    return int(audio_id)
+
+
+def _file(connection: sqlite3.Connection, file_id: int) -> sqlite3.Row:
+    query = "SELECT path, audio_id FROM files WHERE id = ?"
+    found: sqlite3.Row | None = connection.execute(query, (file_id,)).fetchone()
     if found is None:
         raise ProblemError(404, f"no track of this library has the id {file_id}")
-    return bytes(found["path"])
+    return found
 
 
 def session(opened: Opened, path: str, *, read_only: bool) -> SessionDocument:
@@ -88,11 +105,6 @@ def session(opened: Opened, path: str, *, read_only: bool) -> SessionDocument:
     )
 
 
-def display_name(label: str) -> str:
-    """Return how people write a label."""
-    return labels.display_name(label)
-
-
 def _fields(found: sqlite3.Row) -> dict[str, object]:
     text = {name: found[name] for name in database.TAGS}
     label, probability = found["label"], found["probability"]
@@ -102,7 +114,7 @@ def _fields(found: sqlite3.Row) -> dict[str, object]:
         **text,
         "tags": json.loads(found["genres"]),
         "label": label,
-        "display_name": None if label is None else display_name(label),
+        "display_name": None if label is None else labels.display_name(label),
         "probability": None if probability is None else round(probability, 6),
         "agreement": found["agreement"],
         "is_placeholder": bool(found["flags"] & track_index.Flag.PLACEHOLDER),
@@ -132,7 +144,7 @@ def _labels(
     return [
         LabelDocument(
             label=label,
-            display_name=display_name(label),
+            display_name=labels.display_name(label),
             parent=next(iter(labels.wider(label)), None),
             colour=timeline.colour(index),
             n_tracks=n_tracks.get(label, 0),

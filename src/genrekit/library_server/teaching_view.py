@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,6 @@ from genrekit import labels
 from genrekit.library import corrections, uncertainty
 from genrekit.library_server import table_view
 from genrekit.library_server.documents import RowDocument, TeachDocument, TeachList
-from genrekit.server.problems import ProblemError
 
 if TYPE_CHECKING:
     from genrekit.library_server.library_handle import Opened
@@ -40,7 +38,7 @@ def correct(opened: Opened, file_id: int, genres: Sequence[str] | None) -> RowDo
         ProblemError: 404 there is no track of this id; 409 its audio cannot be read.
         LibraryError: what came are no names of genres.
     """
-    audio_id = _audio_of(opened.connection, file_id)
+    audio_id = table_view.audio_of(opened.connection, file_id)
     if genres is None:
         corrections.remove(opened.connection, audio_id)
     else:
@@ -53,7 +51,7 @@ def genre_names(opened: Opened) -> list[str]:
 
     Of several spellings of one name the first one counts.
     """
-    names = [table_view.display_name(each) for each in opened.model.labels] if opened.model else []
+    names = [labels.display_name(each) for each in opened.model.labels] if opened.model else []
     used = opened.connection.execute(
         "SELECT value, count(*) AS n FROM (SELECT genres FROM files WHERE genres <> '[]' UNION ALL "
         "SELECT genres FROM corrections) AS every, json_each(every.genres) "
@@ -66,12 +64,3 @@ def genre_names(opened: Opened) -> list[str]:
         found.setdefault(labels.spelling(name), name)
     found.pop("", None)
     return sorted(found.values(), key=str.casefold)
-
-
-def _audio_of(connection: sqlite3.Connection, file_id: int) -> int:
-    row = connection.execute("SELECT audio_id FROM files WHERE id = ?", (file_id,)).fetchone()
-    if row is None:
-        raise ProblemError(404, f"no track of this library has the id {file_id}")
-    if row["audio_id"] is None:
-        raise ProblemError(409, "its audio cannot be read, so no genre can be kept with it")
-    return int(row["audio_id"])

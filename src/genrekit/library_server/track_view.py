@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from genrekit import labels
 from genrekit.library import database, embedding_map, track_index
 from genrekit.library_server import table_view
 from genrekit.library_server.documents import (
@@ -52,7 +53,7 @@ def details(connection: sqlite3.Connection, model: UsedModel | None, file_id: in
         folder=track_index.text(str(path.parent)),
         probabilities=[
             ProbabilityDocument(
-                label=label, display_name=table_view.display_name(label), probability=round(p, 6)
+                label=label, display_name=labels.display_name(label), probability=round(p, 6)
             )
             for label, p in sorted(named, key=lambda pair: -pair[1])
         ],
@@ -62,7 +63,7 @@ def details(connection: sqlite3.Connection, model: UsedModel | None, file_id: in
         ],
         together=ProbabilityDocument(
             label=together["label"],
-            display_name=table_view.display_name(together["label"]),
+            display_name=labels.display_name(together["label"]),
             probability=together["probability"],
         )
         if together
@@ -135,7 +136,7 @@ def map_of(library: LibraryHandle) -> MapDocument:
         names = opened.model.labels
         index = {label: number for number, label in enumerate(names)}
         rows = opened.connection.execute("SELECT file_id, label FROM track_index")
-        labels = {row[0]: index.get(row[1], -1) for row in rows}
+        label_of = {row[0]: index.get(row[1], -1) for row in rows}
         revision = track_index.revision(opened.connection)
     ids = found.file_ids.tolist()
     places = found.places().astype(np.float64).round(4)
@@ -145,5 +146,5 @@ def map_of(library: LibraryHandle) -> MapDocument:
         ids=ids,
         x=places[:, 0].tolist(),
         y=places[:, 1].tolist(),
-        labels=[labels.get(id, -1) for id in ids],
+        labels=[label_of.get(id, -1) for id in ids],
     )
