@@ -37,6 +37,7 @@ def test_a_scan_is_paused_and_goes_on(many: Path, serve: Callable[..., LibrarySe
         assert "wait until it is done" in problem(second, 409)
         client.post(f"{path}/pause")
         wait_for(lambda: client.get(path).json()["state"] == "paused")
+        wait_for(lambda: client.get("/api/session").json()["indexing"] is None)
         analysed = client.get("/api/tracks", params={"min_probability": 0}).json()["total"]
         assert 3 < analysed < 3 + N_FILES
         assert problem(client.post(f"{path}/pause"), 409)
