@@ -9,7 +9,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 import tag_files
+from browser import chromium
 
 # Scripts that make golden files: they need librosa and hold no tests.
 collect_ignore_glob = ["golden/make_*.py", "e2e/picard_driver.py"]  # of another environment
@@ -51,6 +52,18 @@ def every_format(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("every_format")
     tag_files.make(folder)
     return folder
+
+
+@pytest.fixture(scope="module")
+def running_browser() -> Iterator[Callable[[], object]]:
+    """What starts Debian's Chromium, or gives the one that runs."""
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture
+def browser(running_browser: Callable[[], object]) -> object:
+    return running_browser()
 
 
 @pytest.fixture

@@ -4,27 +4,15 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from made_library import add_file, add_model
 
 from genrekit.library import database, embedding_map, query, track_index
 from genrekit.library.track_query import TrackQuery
 from genrekit.library.track_search import CONDITIONS, TrackTable
-
-LABELS = ("jazz", "metal", "rock")
-
-
-@pytest.fixture
-def connection(tmp_path: Path) -> Iterator[sqlite3.Connection]:
-    with database.opened(tmp_path / "library.sqlite3") as opened:
-        opened.execute(
-            "INSERT INTO models VALUES (1, 'sha', 'made', '1', ?, ?, 1)",
-            (json.dumps(LABELS), b"/models/made"),
-        )
-        yield opened
 
 
 def add(
@@ -43,13 +31,7 @@ def add(
             "INSERT INTO predictions VALUES (?, 1, ?, ?, 30.0, '[]')",
             (audio_id, np.array(probabilities, "<f4").tobytes(), embedding),
         )
-    values = {"path": f"/music/{name}".encode(), "audio_id": audio_id, "genres": json.dumps(genres)}
-    values |= {"size_bytes": 1, "mtime_ns": 1, **columns}
-    names = ", ".join(values)
-    return connection.execute(
-        f"INSERT INTO files ({names}) VALUES ({', '.join('?' * len(values))}) RETURNING id",  # noqa: S608
-        tuple(values.values()),
-    ).fetchone()[0]
+    return add_file(connection, name, audio_id, genres, **columns)
 
 
 def found(connection: sqlite3.Connection, **wanted: object) -> list[int]:
@@ -160,10 +142,7 @@ def test_an_older_database_gets_its_index(tmp_path: Path) -> None:
         old.executescript(database.SCHEMA[0] + database.SCHEMA[1])
         old.execute(f"PRAGMA application_id = {database.APPLICATION_ID}")
         old.execute("PRAGMA user_version = 2")
-        old.execute(
-            "INSERT INTO models VALUES (1, 'sha', 'made', '1', ?, ?, 1)",
-            (json.dumps(LABELS), b"/models/made"),
-        )
+        add_model(old)
         add(old, "1.mp3", [0.4, 0.3, 0.3])
     old.close()
     with database.opened(path) as connection:

@@ -4,29 +4,18 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from made_library import add_file
 from typer.testing import CliRunner
 
 from genrekit.cli import main
 from genrekit.errors import LibraryError
-from genrekit.library import corrections, database, query, uncertainty
+from genrekit.library import corrections, query, uncertainty
 
-LABELS = ("jazz", "metal", "rock")
 EAST, NORTH, WEST = ([1.0, 0.0], [0.0, 1.0], [-1.0, 0.0])
-
-
-@pytest.fixture
-def connection(tmp_path: Path) -> Iterator[sqlite3.Connection]:
-    with database.opened(tmp_path / "library.sqlite3") as opened:
-        opened.execute(
-            "INSERT INTO models VALUES (1, 'sha', 'made', '1', ?, ?, 1)",
-            (json.dumps(LABELS), b"/models/made"),
-        )
-        yield opened
 
 
 def add(
@@ -45,12 +34,7 @@ def add(
         "INSERT INTO predictions VALUES (?, 1, ?, ?, 30.0, '[]')",
         (audio_id, np.array(probabilities, "<f4").tobytes(), vector),
     )
-    values = {"path": f"/music/{name}".encode(), "audio_id": audio_id, "genres": json.dumps(genres)}
-    values |= {"size_bytes": 1, "mtime_ns": 1, **columns}
-    connection.execute(
-        f"INSERT INTO files ({', '.join(values)}) VALUES ({', '.join('?' * len(values))})",  # noqa: S608
-        tuple(values.values()),
-    )
+    add_file(connection, name, audio_id, genres, **columns)
     return audio_id
 
 

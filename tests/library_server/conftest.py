@@ -8,9 +8,8 @@ from pathlib import Path
 
 import eight_formats
 import pytest
-from library_serving import LibraryServer, scanned, start
+from library_serving import LibraryServer, running, scanned, start
 
-from browser import chromium
 from genrekit import demo
 
 
@@ -33,9 +32,8 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def reading(scanned_music: Path) -> Iterator[LibraryServer]:
     """One server for all tests that leave the library as they find it."""
-    server = start(scanned_music / "library.sqlite3")
-    yield server
-    server.stop()
+    with running(scanned_music / "library.sqlite3") as server:
+        yield server
 
 
 @pytest.fixture
@@ -65,17 +63,5 @@ def eight(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def page_server(eight: Path) -> Iterator[LibraryServer]:
     """One server for the tests of the page."""
-    server = start(eight / "library.sqlite3")
-    yield server
-    server.stop()
-
-
-@pytest.fixture(scope="module")
-def running_browser() -> Iterator[Callable[[], object]]:
-    with chromium() as running:
-        yield running
-
-
-@pytest.fixture
-def browser(running_browser: Callable[[], object]) -> object:
-    return running_browser()
+    with running(eight / "library.sqlite3") as server:
+        yield server

@@ -8,7 +8,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,6 +86,16 @@ def hashes(folder: Path) -> dict[str, str]:
         path.name: hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted((folder / "music").iterdir())
     }
+
+
+@contextmanager
+def running(path: Path) -> Iterator[LibraryServer]:
+    """Serve a library while the block runs."""
+    server = start(path)
+    try:
+        yield server
+    finally:
+        server.stop()
 
 
 def wait_for(condition: Callable[[], object], seconds: float = WAIT_SECONDS) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from library_serving import LibraryServer, scanned, start
+from library_serving import LibraryServer, running, scanned
 
 from browser import chromium
 
@@ -47,9 +47,8 @@ def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LibraryServer
     folder = tmp_path_factory.mktemp("attacked")
     demo.write(folder / "music")
     (folder / "music" / "cover.png").write_bytes((HERE / "cover.png").read_bytes())
-    server = start(scanned(folder))
-    yield server
-    server.stop()
+    with running(scanned(folder)) as server:
+        yield server
 
 
 @pytest.fixture

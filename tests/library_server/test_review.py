@@ -11,7 +11,7 @@ import httpx
 import numpy as np
 import pytest
 import soundfile
-from library_serving import LibraryServer, hashes, problem, scanned, start, wait_for
+from library_serving import LibraryServer, hashes, problem, running, scanned, wait_for
 
 from genrekit import demo
 from genrekit.tags import formats
@@ -30,9 +30,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(folder: Path) -> Iterator[LibraryServer]:
-    running = start(folder / "library.sqlite3")
-    yield running
-    running.stop()
+    with running(folder / "library.sqlite3") as server:
+        yield server
 
 
 def genres(folder: Path) -> dict[str, tuple[str, ...]]:

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from serving import Server, start, wait_for
 
-from browser import chromium
 from genrekit import demo
 
 
@@ -33,17 +32,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     wait_for(lambda: running.metric("genrekit_workers_ready") == 2)
     yield running
     running.check_left_nothing()
-
-
-@pytest.fixture(scope="module")
-def running_browser() -> Iterator[Callable[[], object]]:
-    with chromium() as running:
-        yield running
-
-
-@pytest.fixture
-def browser(running_browser: Callable[[], object]) -> object:
-    return running_browser()
 
 
 @pytest.fixture(scope="session")
