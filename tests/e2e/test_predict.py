@@ -273,5 +273,7 @@ def test_ctrl_c_ends_quietly(tmp_path: Path) -> None:
             time.sleep(0.02)
         process.send_signal(signal.SIGINT)
         _, printed = process.communicate(timeout=30)
-    assert (process.returncode, printed) == (130, b"")
+    # CPython ends by the signal itself where Ctrl-C met an exec of text (a dataclass imported).
+    assert process.returncode in {130, -signal.SIGINT}
+    assert printed == b""
     assert [path.name for path in tmp_path.iterdir()] == ["long.wav"]
