@@ -4,8 +4,21 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from genrekit.library import database
 
 LABELS = ("jazz", "metal", "rock")
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open a new library with the model, in which nothing was scanned yet."""
+    with database.opened(path) as connection:
+        add_model(connection)
+        yield connection
 
 
 def add_model(connection: sqlite3.Connection) -> None:

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
+import made_library
 import numpy as np
 import pytest
-from made_library import add_file, add_model
 
 from genrekit.library import database, embedding_map, query, track_index
 from genrekit.library.track_query import TrackQuery
 from genrekit.library.track_search import CONDITIONS, TrackTable
+
+
+@pytest.fixture
+def connection(tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    with made_library.opened(tmp_path / "library.sqlite3") as opened:
+        yield opened
 
 
 def add(
@@ -31,7 +38,7 @@ def add(
             "INSERT INTO predictions VALUES (?, 1, ?, ?, 30.0, '[]')",
             (audio_id, np.array(probabilities, "<f4").tobytes(), embedding),
         )
-    return add_file(connection, name, audio_id, genres, **columns)
+    return made_library.add_file(connection, name, audio_id, genres, **columns)
 
 
 def found(connection: sqlite3.Connection, **wanted: object) -> list[int]:
@@ -142,7 +149,7 @@ def test_an_older_database_gets_its_index(tmp_path: Path) -> None:
         old.executescript(database.SCHEMA[0] + database.SCHEMA[1])
         old.execute(f"PRAGMA application_id = {database.APPLICATION_ID}")
         old.execute("PRAGMA user_version = 2")
-        add_model(old)
+        made_library.add_model(old)
         add(old, "1.mp3", [0.4, 0.3, 0.3])
     old.close()
     with database.opened(path) as connection:

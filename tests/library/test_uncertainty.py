@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
+import made_library
 import numpy as np
 import pytest
-from made_library import add_file
 from typer.testing import CliRunner
 
 from genrekit.cli import main
@@ -16,6 +17,12 @@ from genrekit.errors import LibraryError
 from genrekit.library import corrections, query, uncertainty
 
 EAST, NORTH, WEST = ([1.0, 0.0], [0.0, 1.0], [-1.0, 0.0])
+
+
+@pytest.fixture
+def connection(tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    with made_library.opened(tmp_path / "library.sqlite3") as opened:
+        yield opened
 
 
 def add(
@@ -34,7 +41,7 @@ def add(
         "INSERT INTO predictions VALUES (?, 1, ?, ?, 30.0, '[]')",
         (audio_id, np.array(probabilities, "<f4").tobytes(), vector),
     )
-    add_file(connection, name, audio_id, genres, **columns)
+    made_library.add_file(connection, name, audio_id, genres, **columns)
     return audio_id
 
 
