@@ -19,8 +19,13 @@ import pytest
 import tag_files
 from browser import chromium
 
-# Scripts that make golden files: they need librosa and hold no tests.
-collect_ignore_glob = ["golden/make_*.py", "e2e/picard_driver.py"]  # of another environment
+# Scripts that make golden files: they need librosa and hold no tests. A second conftest.py would be
+# taken for the first one where doctests are looked for.
+collect_ignore_glob = [
+    "golden/make_*.py",
+    "e2e/picard_driver.py",  # of another environment
+    "*/conftest.py",
+]
 
 FULL = os.environ.get("GENREKIT_FULL") == "1"
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"

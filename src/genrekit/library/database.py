@@ -347,6 +347,11 @@ def decode_path(encoded: bytes) -> Path:
     return Path(os.fsdecode(encoded))
 
 
+def text(value: str) -> str:
+    """Return text that JSON and SQLite can hold: bytes of a name that are none are escaped."""
+    return value.encode("utf-8", "backslashreplace").decode()
+
+
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.row_factory = sqlite3.Row
     connection.execute("PRAGMA foreign_keys = ON")

@@ -169,7 +169,8 @@ def delete_moved(connection: sqlite3.Connection, absent: Sequence[bytes]) -> int
 def save_identity(connection: sqlite3.Connection, identity: Identity) -> None:
     """Save which audio a file holds, and its tags."""
     connection.execute("INSERT OR IGNORE INTO audio (digest) VALUES (?)", (identity.digest,))
-    tags = {name: _text(getattr(identity.tags, name)) for name in database.TAGS}
+    found = {name: getattr(identity.tags, name) for name in database.TAGS}
+    tags = {name: value and database.text(value) for name, value in found.items()}
     found = {"digest": identity.digest, "genres": json.dumps(identity.tags.genres)}
     connection.execute(_IDENTIFY, _columns(identity.file) | tags | found)
 
@@ -204,7 +205,7 @@ def save_file_error(
     connection: sqlite3.Connection, file: Found, error: str, is_quarantined: bool
 ) -> None:
     """Save why a file's audio cannot be found."""
-    columns = _columns(file) | {"error": _text(error), "is_quarantined": is_quarantined}
+    columns = _columns(file) | {"error": database.text(error), "is_quarantined": is_quarantined}
     connection.execute(_IDENTIFY, columns)
 
 
@@ -239,7 +240,7 @@ def save_audio_error(
     """Save why audio cannot be analysed, with every file that holds it; return their paths."""
     rows = connection.execute(
         "UPDATE files SET error = ?, is_quarantined = ? WHERE audio_id = ? RETURNING path",
-        (_text(error), is_quarantined, audio),
+        (database.text(error), is_quarantined, audio),
     )
     return [row["path"] for row in rows.fetchall()]
 
@@ -253,8 +254,3 @@ def below(folder: bytes) -> dict[str, bytes]:
 def _columns(file: Found) -> dict[str, object]:
     nothing = dict.fromkeys(("digest", "error", *database.TAGS))
     return asdict(file) | nothing | {"genres": "[]", "is_quarantined": False}
-
-
-def _text(text: str | None) -> str | None:
-    """Return text that SQLite can hold: what is no Unicode (bytes of a name) is escaped."""
-    return None if text is None else text.encode("utf-8", "backslashreplace").decode()

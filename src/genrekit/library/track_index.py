@@ -124,14 +124,9 @@ def sources(connection: sqlite3.Connection, model: UsedModel, file_id: int) -> A
     return query.agreement_of(row, query.albums_of(rows), AgreementBuilder(model.labels))
 
 
-def text(value: str) -> str:
-    """Return text that JSON and SQLite can hold: bytes of a name that are none are escaped."""
-    return value.encode("utf-8", "backslashreplace").decode()
-
-
 def key(value: str | None) -> str:
     """Return what text is sorted and found by: without case, with composed letters."""
-    return unicodedata.normalize("NFC", text(value)).casefold() if value else LAST
+    return unicodedata.normalize("NFC", database.text(value)).casefold() if value else LAST
 
 
 def _note_another_model(connection: sqlite3.Connection, model: UsedModel) -> None:
@@ -182,7 +177,7 @@ def _derived(
             is_silent = vector.min() == vector.max()
             label = None if is_silent else model.labels[int(vector.argmax())]
             probability = float(vector.max())
-        shown = text(str(database.decode_path(row["path"])))
+        shown = database.text(str(database.decode_path(row["path"])))
         yield {
             "file_id": row["id"],
             "label": label,

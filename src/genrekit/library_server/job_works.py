@@ -86,7 +86,7 @@ def _watch(connection: sqlite3.Connection, job: RunningJob, n_jobs: int | None) 
     )
     for entry in found:
         what = entry.error or f"{entry.path.name}: {entry.label or 'no genre'}"
-        job.say(track_index.text(what))
+        job.say(database.text(what))
         job.advance()
     return {}
 
@@ -112,7 +112,7 @@ def _plan(connection: sqlite3.Connection, job: RunningJob) -> dict[str, Any]:
     kinds.update(f"no tags are written in {name}" for name in proposal.untagged.values())
     review.save(connection, profile.name, proposal.entries, dict(kinds.most_common()))
     for path, reason in proposal.failures.items():
-        job.say(track_index.text(naming(path, reason)))
+        job.say(database.text(naming(path, reason)))
     job.done = job.total = len(proposal.entries)
     n_failed = len(proposal.failures)
     return {"n_lines": len(proposal.entries), "n_stay": kinds.total(), "n_failed": n_failed}
@@ -178,7 +178,7 @@ def _undo(connection: sqlite3.Connection, job: RunningJob) -> dict[str, Any]:
 
 def _say_failure(job: RunningJob, outcome: FileOutcome) -> None:
     if outcome.state == "failed":
-        job.say(track_index.text(outcome.reason))
+        job.say(database.text(outcome.reason))
 
 
 def _counts(changed: Sequence[str], unchanged: Sequence[str], failures: Any) -> dict[str, Any]:

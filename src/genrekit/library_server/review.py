@@ -263,11 +263,11 @@ def _line(row: sqlite3.Row) -> LineDocument:
     return LineDocument(
         id=row["id"],
         track_id=row["file_id"],
-        path=track_index.text(entry["path"]),
+        path=database.text(entry["path"]),
         old=entry["old"],
         new=json.loads(row["new"]),
-        why=track_index.text(entry["why"]),
-        reason=row["reason"] and track_index.text(row["reason"]),
+        why=database.text(entry["why"]),
+        reason=row["reason"] and database.text(row["reason"]),
         warnings=json.loads(row["warnings"] or "[]"),
         **{name: row[name] for name in names},
     )

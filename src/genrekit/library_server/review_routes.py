@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
-from genrekit.library import track_index
+from genrekit.library import database
 from genrekit.library_server import review, table_view
 from genrekit.library_server.parameters import JobId, corners
 from genrekit.library_server.review_documents import (
@@ -75,7 +75,7 @@ def starting_routes(library: LibraryHandle, board: JobBoard) -> APIRouter:
 
     def start(kind: str, title: str, arguments: dict[str, Any]) -> LibraryJobDocument:
         with library.writing() as connection:
-            job_id = board.start(connection, kind, track_index.text(title), arguments)
+            job_id = board.start(connection, kind, database.text(title), arguments)
             return LibraryJobDocument(**board.document(connection, job_id))
 
     @router.post("/scan", status_code=202)
@@ -208,7 +208,7 @@ def tag_routes(library: LibraryHandle, board: JobBoard) -> APIRouter:
             else:
                 what, title = str(request.transaction), f"undo transaction {request.transaction}"
             journal.chosen(connection, what)  # refuses where there is nothing to undo
-            job_id = board.start(connection, "undo", track_index.text(title), {"what": what})
+            job_id = board.start(connection, "undo", database.text(title), {"what": what})
             return LibraryJobDocument(**board.document(connection, job_id))
 
     return router

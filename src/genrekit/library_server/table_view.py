@@ -94,7 +94,7 @@ def session(opened: Opened, path: str, *, read_only: bool) -> SessionDocument:
     return SessionDocument(
         version=__version__,
         read_only=read_only,
-        database=track_index.text(path),
+        database=database.text(path),
         model=_model(connection, model) if model else None,
         threshold=round(opened.threshold, 6),
         labels=_labels(connection, model, table) if model and table else [],
@@ -110,7 +110,7 @@ def _fields(found: sqlite3.Row) -> dict[str, object]:
     label, probability = found["label"], found["probability"]
     return {
         "id": found["id"],
-        "path": track_index.text(str(database.decode_path(found["path"]))),
+        "path": database.text(str(database.decode_path(found["path"]))),
         **text,
         "tags": json.loads(found["genres"]),
         "label": label,
@@ -161,4 +161,4 @@ def _folders(connection: sqlite3.Connection) -> list[str]:
     if least is None:
         return []
     folders = [os.path.dirname(row["path"]) for row in (least, most)]  # noqa: PTH120
-    return [track_index.text(os.fsdecode(os.path.commonpath(folders)))]
+    return [database.text(os.fsdecode(os.path.commonpath(folders)))]

@@ -50,7 +50,7 @@ def details(connection: sqlite3.Connection, model: UsedModel | None, file_id: in
     together = found.to_dict() if found else None
     return TrackDocument(
         **row.model_dump(),
-        folder=track_index.text(str(path.parent)),
+        folder=database.text(str(path.parent)),
         probabilities=[
             ProbabilityDocument(
                 label=label, display_name=labels.display_name(label), probability=round(p, 6)
@@ -78,7 +78,7 @@ def with_file(found: TrackDocument, path: Path) -> TrackDocument:
     """Return a track with what its file says, which takes reading it: the library is not held."""
     if not path.is_file():  # it is gone, or a pipe now
         return found
-    conflicts = [track_index.text(each) for each in formats.conflicts(path)]
+    conflicts = [database.text(each) for each in formats.conflicts(path)]
     has_cover = pictures.cover(path) is not None
     return found.model_copy(update={"has_cover": has_cover, "conflicts": conflicts})
 
