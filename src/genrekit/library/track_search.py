@@ -76,16 +76,17 @@ class TrackTable:
             threshold: probabilities below count as "below".
         """
         self._model, self._threshold = model, threshold
+        self._revision = 0  # of the index that all of the following was read from
         self._kept: OrderedDict[Hashable, Ids] = OrderedDict()
-        self._orders: tuple[int, dict[Sort, Orders]] = (0, {})
-        self._map: tuple[int, LibraryMap] | None = None
-        self._counts: tuple[int, dict[str, int]] | None = None
-        self._n_by_label: tuple[int, dict[str, int]] | None = None
+        self._orders: dict[Sort, Orders] = {}
+        self._map: LibraryMap | None = None
+        self._counts: dict[str, int] | None = None
+        self._n_by_label: dict[str, int] | None = None
 
     def ids(self, connection: sqlite3.Connection, wanted: TrackQuery) -> Ids:
         """Return the ids of all files of a query, in order."""
-        revision = track_index.revision(connection)
-        return self._keep((revision, wanted), lambda: self._found(connection, revision, wanted))
+        self._forget_old(connection)
+        return self._keep(wanted, lambda: self._found(connection, wanted))
 
     def window(
         self, connection: sqlite3.Connection, wanted: TrackQuery, offset: int, limit: int
@@ -93,52 +94,62 @@ class TrackTable:
         """Return a part of a query's files."""
         found = self.ids(connection, wanted)
         ids = found[offset : offset + limit].tolist()
-        return Window(ids, len(found), track_index.revision(connection))
+        return Window(ids, len(found), self._revision)
 
     def prepare(self, connection: sqlite3.Connection) -> bool:
         """Sort by one more column, so that nobody has to wait for it; return whether one was left.
 
         Until the index changes.
         """
-        revision = track_index.revision(connection)
-        done = self._orders[1] if self._orders[0] == revision else {}
+        self._forget_old(connection)
         for sort in ("path", *_COLUMNS):
-            if sort not in done:
-                self._order(connection, revision, sort)
+            if sort not in self._orders:
+                self._order(connection, sort)
                 return True
         return False
 
     def map(self, connection: sqlite3.Connection) -> LibraryMap:
         """Return the points of the library's files, read again after every change."""
-        revision = track_index.revision(connection)
-        if self._map is None or self._map[0] != revision:
-            self._map = revision, embedding_map.points(connection, self._model)
-        return self._map[1]
+        self._forget_old(connection)
+        return self._points(connection)
 
     def counts(self, connection: sqlite3.Connection) -> dict[str, int]:
         """Return how many files each filter gives."""
-        revision = track_index.revision(connection)
-        if self._counts is None or self._counts[0] != revision:
-            self._counts = revision, _counts(connection, self._threshold)
-        return self._counts[1]
+        self._forget_old(connection)
+        if self._counts is None:
+            self._counts = _counts(connection, self._threshold)
+        return self._counts
 
     def n_by_label(self, connection: sqlite3.Connection) -> dict[str, int]:
         """Return of how many files that are there each label is the most probable one."""
-        revision = track_index.revision(connection)
-        if self._n_by_label is None or self._n_by_label[0] != revision:
+        self._forget_old(connection)
+        if self._n_by_label is None:
             statement = f"SELECT label, count(*) FROM {_FACTS} WHERE {_HERE} GROUP BY label"  # noqa: S608
-            self._n_by_label = revision, dict(connection.execute(statement).fetchall())
-        return self._n_by_label[1]
+            self._n_by_label = dict(connection.execute(statement).fetchall())
+        return self._n_by_label
 
-    def _found(self, connection: sqlite3.Connection, revision: int, wanted: TrackQuery) -> Ids:
-        order = self._order(connection, revision, wanted.sort)[wanted.descending]
+    def _forget_old(self, connection: sqlite3.Connection) -> None:
+        """Forget what was read from the index before its last change."""
+        revision = track_index.revision(connection)
+        if revision != self._revision:
+            self._revision = revision
+            self._kept.clear()
+            self._orders.clear()
+            self._map = self._counts = self._n_by_label = None
+
+    def _points(self, connection: sqlite3.Connection) -> LibraryMap:
+        if self._map is None:
+            self._map = embedding_map.points(connection, self._model)
+        return self._map
+
+    def _found(self, connection: sqlite3.Connection, wanted: TrackQuery) -> Ids:
+        order = self._order(connection, wanted.sort)[wanted.descending]
         conditions, values = self._conditions(wanted)
-        kept = [self._matching(connection, revision, conditions, values)]
+        kept = [self._matching(connection, conditions, values)]
         if words := tuple(map(track_index.key, wanted.search.split())):
-            key = (revision, "words", words)
-            kept.append(self._keep(key, partial(_with_words, connection, words)))
+            kept.append(self._keep(("words", words), partial(_with_words, connection, words)))
         if wanted.lasso:
-            kept.append(self.map(connection).inside(wanted.lasso).astype(_ID))
+            kept.append(self._points(connection).inside(wanted.lasso).astype(_ID))
         for chosen in kept:
             if not len(order) or not len(chosen):
                 return order[:0]
@@ -147,11 +158,9 @@ class TrackTable:
             order = order[is_chosen[order]]
         return order
 
-    def _order(self, connection: sqlite3.Connection, revision: int, sort: Sort) -> Orders:
+    def _order(self, connection: sqlite3.Connection, sort: Sort) -> Orders:
         """Return all files in an order, and in the other direction."""
-        if self._orders[0] != revision:
-            self._orders = revision, {}
-        orders = self._orders[1]
+        orders = self._orders
         if "path" not in orders:
             found = _ids(connection, "SELECT file_id FROM track_index ORDER BY path_key", {})
             orders["path"] = found, found[::-1]
@@ -162,13 +171,12 @@ class TrackTable:
     def _matching(
         self,
         connection: sqlite3.Connection,
-        revision: int,
         conditions: Sequence[str],
         values: dict[str, Any],
     ) -> Ids:
         where = " AND ".join(conditions)
         statement = f"SELECT file_id FROM {_FACTS} WHERE {where}"  # noqa: S608 - constants
-        key = (revision, where, *sorted(values.items()))
+        key = (where, *sorted(values.items()))
         return self._keep(key, lambda: _ids(connection, statement, values))
 
     def _keep(self, key: Hashable, make: Any) -> Ids:
