@@ -179,30 +179,23 @@ def queries(random: np.random.Generator, n_tracks: int) -> dict[str, list[dict[s
     }
 
 
+def timed(client: httpx.Client, path: str, parameters: dict[str, Any] | None = None) -> float:
+    """Return how many seconds a request takes with its whole answer."""
+    began = time.perf_counter()
+    client.get(path, params=parameters).raise_for_status()
+    return time.perf_counter() - began
+
+
 def measure_routes(client: httpx.Client, n_tracks: int) -> None:
     random = np.random.default_rng(2)
     for name, asked in queries(random, n_tracks).items():
-        seconds = []
-        for parameters in asked:
-            began = time.perf_counter()
-            client.get("/api/tracks", params=parameters).raise_for_status()
-            seconds.append(time.perf_counter() - began)
-        show(f"/api/tracks, {name}", seconds)
+        show(f"/api/tracks, {name}", [timed(client, "/api/tracks", each) for each in asked])
     ids = random.integers(1, n_tracks, 20).tolist()
     for name, path in (("a track", "/api/tracks/{}"), ("similar", "/api/tracks/{}/similar")):
-        seconds = []
-        for id in ids:
-            began = time.perf_counter()
-            client.get(path.format(id)).raise_for_status()
-            seconds.append(time.perf_counter() - began)
-        show(name, seconds)
+        show(name, [timed(client, path.format(id)) for id in ids])
     for name, path in (("session", "/api/session"), ("map", "/api/map")):
-        seconds = []
-        for _ in range(5):
-            began = time.perf_counter()
-            n_bytes = len(client.get(path).content)
-            seconds.append(time.perf_counter() - began)
-        show(f"{name} ({n_bytes / 1e6:.2f} MB)", seconds)
+        seconds = [timed(client, path) for _ in range(5)]
+        show(f"{name} ({len(client.get(path).content) / 1e6:.2f} MB)", seconds)
 
 
 # The row that was scrolled to, with its title; rows out of sight are recycled, or wait for theirs.
@@ -302,9 +295,7 @@ def main() -> None:
             headers = {"Authorization": f"Bearer {token}"}
             with httpx.Client(base_url=url, headers=headers, timeout=120) as client:
                 for path_ in ("/", "/api/session", "/api/tracks"):
-                    began = time.perf_counter()
-                    client.get(path_).raise_for_status()
-                    print(f"first {path_}: {1000 * (time.perf_counter() - began):.0f} ms")
+                    print(f"first {path_}: {1000 * timed(client, path_):.0f} ms")
                 measure_routes(client, options.tracks)
             if options.browser:
                 measure_page(address, options.tracks)

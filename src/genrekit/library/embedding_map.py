@@ -213,9 +213,8 @@ def _fit(
     mean = total / n_rows
     covariance = products / n_rows - np.outer(mean, mean)
     std = np.sqrt(np.maximum(covariance.diagonal(), 0))
-    scale = np.where(
-        std > _CONSTANT, 1 / np.maximum(std, _CONSTANT), 0
-    )  # a constant does not count
+    # A constant does not count.
+    scale = np.where(std > _CONSTANT, 1 / np.maximum(std, _CONSTANT), 0)
     _, vectors = np.linalg.eigh(covariance * np.outer(scale, scale))
     components = vectors.T[::-1][:N_COMPONENTS]  # (n_components, d), the largest variance first
     signs = np.sign(components[np.arange(len(components)), np.abs(components).argmax(axis=1)])

@@ -134,10 +134,7 @@ class LibraryHandle:
             try:
                 with database.opened(self.path) as connection:
                     self._derive(connection)
-            except (
-                GenrekitError,
-                ProblemError,
-            ) as error:  # such as a full disk, or one that is read-only
+            except (GenrekitError, ProblemError) as error:  # such as a full or read-only disk
                 problems.LOG.error("the index of the library waits: %s", error)
                 self._is_closing.wait(_RETRY_SECONDS)
 
