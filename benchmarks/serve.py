@@ -1,4 +1,4 @@
-"""How the server bears load: many clients at once on loopback, then slow clients beside them.
+"""How the server bears load: many clients at once on loopback, then hostile ones beside one.
 
     python benchmarks/serve.py [song.mp3 ...] [--requests 2000] [--clients 32] [--workers 2]
 
@@ -10,6 +10,7 @@ other work on the machine changes. Songs given are sent in turn; without any, ma
 from __future__ import annotations
 
 import argparse
+import contextlib
 import http.client
 import itertools
 import os
@@ -21,6 +22,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -112,6 +114,34 @@ class SlowClients:
                     self._connections[index] = self._connect(self._heads[index])
 
 
+TINY_CHUNKS = """
+import socket, sys, time
+head = b"POST /v1/predict HTTP/1.1\\r\\nHost: localhost\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n"
+while True:
+    try:
+        with socket.create_connection((sys.argv[1], int(sys.argv[2])), 10) as connection:
+            connection.sendall(head)
+            while True:
+                connection.sendall(b"1\\r\\nx\\r\\n" * 20_000)
+    except OSError:
+        time.sleep(0.02)
+"""
+
+
+@contextlib.contextmanager
+def tiny_chunk_clients(address: tuple[str, int], n_clients: int) -> Iterator[None]:
+    """Let processes send chunks of one byte as fast as they can, and come back when thrown out."""
+    command = [sys.executable, "-c", TINY_CHUNKS, address[0], str(address[1])]
+    clients = [subprocess.Popen(command) for _ in range(n_clients)]
+    try:
+        time.sleep(1)
+        yield
+    finally:
+        for client in clients:
+            client.kill()
+            client.wait()
+
+
 def resident_mb(pid: int) -> float:
     """Return the resident memory of a process and of its children, in MB."""
     children = Path(f"/proc/{pid}/task").glob("*/children")
@@ -149,6 +179,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--slow", type=int, default=500, help="slow clients (default: 500)")
+    parser.add_argument("--tiny", type=int, default=4, help="clients of tiny chunks (default: 4)")
     parser.add_argument("--batch", type=int, default=120, help="files of the batch (default: 120)")
     return parser.parse_args()
 
@@ -171,6 +202,8 @@ def main() -> None:
             alone = put_load(address, songs, few, 1)
             with SlowClients(address, options.slow) as slow:
                 beside = put_load(address, songs, few, 1)
+            with tiny_chunk_clients(address, options.tiny):
+                attacked = put_load(address, songs, few, 1)
         finally:
             process.terminate()
             process.wait()
@@ -178,6 +211,7 @@ def main() -> None:
     load.tell(f"{options.clients} clients")
     alone.tell("1 client")
     beside.tell(f"1 client beside {options.slow} slow ones")
+    attacked.tell(f"1 client beside {options.tiny} that send chunks of one byte")
     batch = statistics.mean(rates)
     ratio = options.requests / load.wall_seconds / batch
     print(
