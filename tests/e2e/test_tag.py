@@ -212,6 +212,13 @@ def test_genres_that_are_there_are_kept_added_to_or_replaced(
         done = quickly(home, monkeypatch, *options, *mode, "--json")
         entries = json.loads(done.stdout)["entries"]
         assert sorted(entry["new"] for entry in entries) == sorted(genres), option
+    as_missing = [*options, "--as-missing", "folk", "--as-missing", "Live", "--json"]
+    filled = json.loads(quickly(home, monkeypatch, *as_missing).stdout)["entries"]
+    assert sorted((entry["old"], entry["new"]) for entry in filled) == [
+        ([], ["Müsic"]),
+        (["Folk", "Live"], ["Müsic"]),
+        (["Folk", "Live"], ["Müsic"]),
+    ]
     table = quickly(home, monkeypatch, *options, "--replace").stdout
     assert "  - Folk; Live\n  + Müsic\n" in table
     assert "music/a.flac\n  - Folk; Live\n" in table

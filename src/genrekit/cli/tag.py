@@ -35,8 +35,9 @@ app = typer.Typer(help="Write genres into files: plan, apply, verify, undo.", no
 
 N_SHOWN = 20  # files that stay as they are, by name
 PlanFile = Annotated[Path, argument("A plan that `genrekit tag plan` wrote.")]
-Placeholders = Annotated[
-    list[str] | None, option("Take this genre for none as well; may be given several times.")
+AsMissing = Annotated[
+    list[str] | None,
+    option("Take this genre for none, as Other and Unknown are; may be given several times."),
 ]
 MapFile = Annotated[
     Path | None,
@@ -76,7 +77,7 @@ class PlanOptions:
             show_default="0.9",
         ),
     ] = None
-    placeholder: Placeholders = None
+    as_missing: AsMissing = None
     map_file: MapFile = None
     profile: ProfileName = "standard"
     model: Model = None
@@ -129,7 +130,7 @@ def plan(options: PlanOptions) -> None:
             options.by_album,
             depth=None if options.depth == "all" else int(options.depth),
             with_parents=options.parents,
-            placeholders=tuple(options.placeholder or ()),
+            placeholders=tuple(options.as_missing or ()),
         )
         limits = replace(scan.LIMITS, niceness=options.nice)
         scan.run(
