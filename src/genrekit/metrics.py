@@ -279,9 +279,10 @@ def bootstrap(
     return Resamples(items, groups, n_resamples, seed).estimate(statistic)
 
 
-def caution(n_tracks: int, n_groups: int, accuracy: float) -> str | None:
+def caution(n_tracks: int, n_groups: int, accuracy: float | None = None) -> str | None:
     """Say that an interval of few artist groups means little; None where there are enough.
 
+    Without an accuracy the interval is of something else, such as a difference of accuracies.
     Where all or none was right, every resample is the same and the interval has no width; then
     the exact bound is named: the accuracy at which so many groups all come out so in 2.5 of 100
     samples (Clopper and Pearson 1934, with each group one trial).

@@ -297,9 +297,11 @@ def test_compare_two_evaluations(
     assert (found["n_tracks"], found["n_only_first"], found["n_only_second"]) == (12, 6, 0)
     assert (found["p_value"], found["is_noise"]) == (0.03125, False)
     assert found["difference"]["value"] == pytest.approx(6 / 12)
+    assert found["caution"].startswith("an interval from 12 tracks of 6 artist groups means")
     shown = compare(tmp_path / "first", model, "--data", data, "--split", "official")
     assert shown.returncode == 0, shown.stderr
     assert f"{tmp_path / 'first'} is better than {model} by more than noise: +50.0" in shown.stdout
+    assert "FEW TRACKS: an interval from 12 tracks of 6 artist groups means" in shown.stdout
 
 
 def compare(*arguments: str | Path) -> Done:

@@ -72,6 +72,7 @@ def test_a_library_teaches_a_model_that_is_used_when_it_is_accepted(
     assert found["accuracy"] >= 0.9
     assert found["old_accuracy"] == 0.0, "the old model has neither genre"
     assert found["low"] <= found["difference"] == found["accuracy"] <= found["high"]
+    assert found["caution"].startswith("an interval from 22 tracks of ")
     assert "tiny-taught" not in registry.names()
     assert genrekit("models", "install", found["model"]).exit_code == 0
     labels = [Classifier("tiny-taught").predict_file(library / "music" / name).label

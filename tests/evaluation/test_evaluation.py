@@ -20,6 +20,7 @@ from genrekit.evaluation.comparison import compare, compare_all, difference
 from genrekit.evaluation.predictions import TrackPredictions, predict_tracks
 from genrekit.evaluation.result import EvaluationResult, to_card_metrics
 from genrekit.evaluation.selection import Selection, select
+from genrekit.metrics import FEW_GROUPS
 from genrekit.models import readme, registry
 from genrekit.models.card import Calibration, Interval, ModelCard, PrecisionPoint, TrainingData
 from genrekit.prediction import FailedFile, ModelReference, Prediction, SegmentPrediction
@@ -357,6 +358,17 @@ def test_the_difference_is_paired_by_hand() -> None:
     assert found.sentence.startswith("The difference between one and two is within the noise")
     same = compare(first, first)
     assert same.difference == Interval(value=0.0, low=0.0, high=0.0)
+
+
+def test_a_difference_of_few_artist_groups_comes_with_a_caution() -> None:
+    first = measured()
+    assert "from 5 tracks of 4 artist groups means little" in str(compare(first, first).caution)
+    tracks = [
+        first.tracks[0].model_copy(update={"track_id": f"t{n}", "group": f"g{n}"})
+        for n in range(FEW_GROUPS)
+    ]
+    enough = first.model_copy(update={"tracks": tuple(tracks)})
+    assert compare(enough, enough).caution is None
 
 
 def test_a_difference_beyond_noise_is_reported() -> None:

@@ -10,6 +10,7 @@ import pytest
 import soundfile
 from test_evaluation import CARD, TINY, dataset, measured
 
+from genrekit.cli import tables
 from genrekit.evaluation import html_report, report
 from genrekit.evaluation.result import EvaluationResult
 from genrekit.models import registry
@@ -50,6 +51,9 @@ CHANGES = Robustness(
     split="track test",
     changes=(AudioChange(name="MP3 32 kbit/s", n_tracks=5, accuracy=HALF, agreement=HALF),),
 )
+FEW = (
+    "an interval from 5 tracks of 4 artist groups means little, below 30 groups it is mostly chance"
+)
 EPOCHS = [
     {"epoch": n, "train_loss": 2 / n, "nll": 1 + 1 / n, "accuracy": 1 - 1 / n} for n in (1, 2, 3)
 ]
@@ -81,6 +85,7 @@ def test_the_page_shows_what_was_measured(whole: EvaluationResult) -> None:
         "Learning curves",
         "All 2 misclassified tracks",
         "file is not here",
+        f"Few tracks, segment (LEAKY): {FEW}.",
         "&lt;b&gt;2",
     ):
         assert words in text, words
@@ -94,8 +99,16 @@ def test_what_was_not_measured_is_left_out() -> None:
     text = html_report.write(measured())
     for words in ("Leak meter", "Changed audio", "Learning curves", "LEAKY"):
         assert words not in text
+    assert text.count("Few tracks") == 1
     leaky = measured().model_copy(update={"split_is_leaky": True})
     assert "LEAKY: parts of the test tracks were trained on" in html_report.write(leaky)
+
+
+def test_the_terminal_shows_a_caution_for_each_split_of_few_artist_groups(
+    whole: EvaluationResult, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tables.show(whole)
+    assert f"FEW TRACKS, segment (LEAKY): {FEW}\n" in capsys.readouterr().out
 
 
 def test_the_models_readme_shows_it_too(whole: EvaluationResult, tmp_path: Path) -> None:
@@ -115,6 +128,7 @@ def test_the_models_readme_shows_it_too(whole: EvaluationResult, tmp_path: Path)
         "| 90 % | 0.65 | 100.0 % [100.0, 100.0] | 40.0 % [",
         "| segment (LEAKY) | 5 of 4 artist groups | 50.0 % [25.0, 75.0] | 50.0 % [25.0, 75.0] | "
         "+50.0 points [+25.0, +75.0] |",
+        f"segment (LEAKY): {FEW}.",
         "| MP3 32 kbit/s | 50.0 % [25.0, 75.0] | 50.0 % [25.0, 75.0] |",
     ):
         assert words in text, words

@@ -44,6 +44,9 @@ def test_a_model_is_trained_compared_and_used(
         expect(page.locator("#teach .job")).to_be_visible()
         expect(page.locator("#teach .comparison")).to_contain_text("95 % interval")
         expect(page.locator("#teach .comparison")).to_contain_text("on 24 tracks")
+        expect(page.locator("#teach .comparison")).to_contain_text(
+            "Few tracks: an interval from 24"
+        )
         assert server.json("/api/session")["model"] == used, "it is used only when accepted"
         page.locator("#accept-model").click()
         expect(page.locator("#teach")).to_contain_text("is used from the next scan on")

@@ -42,7 +42,9 @@ def command(
     results = [(name, _result(name, data, split)) for name in names]
     found = comparison.compare_all(results)
     if as_json:
-        rows = [its.model_dump() | {"is_noise": its.is_noise} for its in found]
+        rows = [
+            its.model_dump() | {"is_noise": its.is_noise, "caution": its.caution} for its in found
+        ]
         typer.echo(json.dumps(rows))
         return
     for name, result in results:
@@ -51,6 +53,8 @@ def command(
     console.stdout().print(tables.comparisons(found))
     for its in found:
         typer.echo(its.sentence)
+        if its.caution:
+            typer.echo(f"FEW TRACKS: {its.caution}")
 
 
 def _result(name: str, data: str | None, split: str | None) -> EvaluationResult:

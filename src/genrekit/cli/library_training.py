@@ -106,6 +106,8 @@ def _show_result(model: TaughtModel, target: Path, as_json: bool) -> None:
     ]
     title = f"{model.n_tracks} tracks of {model.n_artist_groups} artists, each held out"
     console.stdout().print(console.table(["model", "accuracy %"], rows, title))
+    if model.caution:
+        console.say(f"note: {model.caution}")
     if model.new_labels:
         console.say(f"genres that {model.old_name} lacks: {', '.join(model.new_labels)}")
     console.say(f"to use it: genrekit models install {target}; it is not used before")

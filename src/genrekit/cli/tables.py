@@ -42,6 +42,9 @@ def show(result: EvaluationResult) -> None:
         if table:
             out.print()
             out.print(table)
+    for row in result.leak_meter.rows if result.leak_meter else ():
+        if row.caution:
+            out.print(f"FEW TRACKS, {row.split}: {row.caution}", markup=False)
     before = result.uncalibrated
     out.print()
     out.print(

@@ -44,6 +44,11 @@ class Comparison(StrictModel):
         return holds_zero or self.p_value >= SIGNIFICANT
 
     @property
+    def caution(self) -> str | None:
+        """Say that the interval means little, where it comes of few artist groups."""
+        return metrics.caution(self.n_tracks, self.n_artist_groups)
+
+    @property
     def sentence(self) -> str:
         """Return what was found in words."""
         points, low, high = (100 * value for value in self.difference.model_dump().values())

@@ -24,7 +24,7 @@ _STOP_SECONDS = 0.2  # at most until a training that is cancelled ends
 _END_SECONDS = 10.0
 _MAX_RESULT_BYTES = 10_000_000
 _MEASURED = re.compile(r"(\d+) of (\d+) tracks measured")
-_RESULT = ("accuracy", "old_accuracy", "difference", "low", "high", "n_tracks", "model")
+_RESULT = ("accuracy", "old_accuracy", "difference", "low", "high", "n_tracks", "caution", "model")
 
 
 def train(connection: sqlite3.Connection, job: RunningJob) -> dict[str, Any]:

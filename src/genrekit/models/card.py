@@ -15,6 +15,7 @@ from pydantic import Field, model_validator
 
 from genrekit.errors import ModelError
 from genrekit.features.spec import FeatureSpec
+from genrekit.metrics import caution
 from genrekit.strict import StrictModel
 
 SEAL = "seal"
@@ -123,6 +124,13 @@ class Metrics(StrictModel):
     uncalibrated_error: Interval | None = None
     abstention: tuple[Abstention, ...] = ()
 
+    @property
+    def caution(self) -> str | None:
+        """Say that the intervals mean little, where they come of few artist groups."""
+        if self.n_artist_groups is None:
+            return None
+        return caution(self.n_tracks, self.n_artist_groups, self.accuracy.value)
+
 
 class LeakRow(StrictModel):
     """The same recipe under one split; ``split`` is LEAKY where segments of a track are torn.
@@ -136,6 +144,11 @@ class LeakRow(StrictModel):
     segment_accuracy: Interval
     accuracy: Interval
     difference: Interval | None
+
+    @property
+    def caution(self) -> str | None:
+        """Say that the intervals mean little, where they come of few artist groups."""
+        return caution(self.n_tracks, self.n_artist_groups, self.accuracy.value)
 
 
 class LeakMeter(StrictModel):

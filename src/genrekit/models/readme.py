@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from genrekit.metrics import caution
-from genrekit.models.card import LeakMeter, Metrics, ModelCard, Robustness, View
+from genrekit.models.card import LeakMeter, LeakRow, Metrics, ModelCard, Robustness, View
 
 N_WEAKEST = 3
 
@@ -42,7 +41,7 @@ def _measured(card: ModelCard) -> str:
     measured = table(headers, [_metrics_row(metrics) for metrics in card.metrics])
     note = "Brackets: 95 % intervals. ECE: expected calibration error."
     classes = [_per_class(metrics) for metrics in card.metrics]
-    return "\n\n".join(["## Measured", measured, note, *_cautions(card), *classes])
+    return "\n\n".join(["## Measured", measured, note, *_cautions(card.metrics), *classes])
 
 
 def _metrics_row(metrics: Metrics) -> list[str]:
@@ -71,14 +70,9 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join([first, "|" + "---|" * len(headers), *others])
 
 
-def _cautions(card: ModelCard) -> list[str]:
+def _cautions(measured: Iterable[Metrics | LeakRow]) -> list[str]:
     """Return a sentence for each measurement on few artist groups, where they were counted."""
-    found = [
-        (m.split, caution(m.n_tracks, m.n_artist_groups, m.accuracy.value))
-        for m in card.metrics
-        if m.n_artist_groups
-    ]
-    return [f"{split}: {sentence}." for split, sentence in found if sentence]
+    return [f"{its.split}: {its.caution}." for its in measured if its.caution]
 
 
 def _per_class(metrics: Metrics) -> str:
@@ -137,7 +131,7 @@ def _leak_meter(meter: LeakMeter | None) -> str:
         f"The recipe {meter.recipe}, trained anew on {meter.data} under each split: only the split "
         "differs. LEAKY: parts of the test tracks were trained on."
     )
-    return "\n\n".join(["## Leak meter", text, table(headers, rows)])
+    return "\n\n".join(["## Leak meter", text, table(headers, rows), *_cautions(meter.rows)])
 
 
 def _robustness(robustness: Robustness | None) -> str:

@@ -72,6 +72,11 @@ class TaughtModel:
     failures: dict[str, str]
 
     @property
+    def caution(self) -> str | None:
+        """Say that the difference means little, where it comes of few artist groups."""
+        return metrics.caution(self.n_tracks, self.n_artist_groups)
+
+    @property
     def summary(self) -> str:
         """Return what was found in one sentence."""
         return (
@@ -98,6 +103,7 @@ class TaughtModel:
             "new_labels": list(self.new_labels),
             "failures": self.failures,
             "summary": self.summary,
+            "caution": self.caution,
         }
 
 

@@ -8,13 +8,14 @@ const HEIGHT = 64;
 
 /** A card; onAccept is null where nothing can be accepted. */
 export function comparison(result, onAccept) {
-  const { accuracy, old_accuracy: old, low, high, n_tracks: count, model } = result;
+  const { accuracy, old_accuracy: old, low, high, n_tracks: count, caution, model } = result;
   return element("div", { className: "comparison" },
     element("h3", {}, "The trained model beside the one in use"),
     element("ul", { className: "bars", "aria-label": "Accuracy" }, bar("New", accuracy, { kind: "new" }), bar("In use", old)),
     element("p", {}, `${verdict(result)} Difference ${points(result.difference)}, 95 % interval ${points(low)} to ${points(high)}, on ${
       counted(count, "track")} of artists that it was not trained on.`),
     interval(result),
+    caution ? element("p", { className: "note" }, `Few tracks: ${caution}.`) : "",
     element("p", { className: "row" }, onAccept ? button("Use the trained model", onAccept, { className: "primary", id: "accept-model" }) : "",
       element("span", { className: "note" }, `${model} is used only when you accept it.`)));
 }
