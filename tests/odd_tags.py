@@ -1,6 +1,7 @@
 """Tags with odd contents, built by hand and taken apart by hand again, for the tests of tags.
 
-Nothing here uses genrekit: what ``*_rest`` returns is all of a tag but the genre and GENREKIT.
+Nothing here uses genrekit: what ``*_rest`` returns is all of a tag but the genre and GENREKIT, and
+but the items in which the name of a field for the style stands, where one is given.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import zlib
 
 from mutagen.ogg import OggPage
 
+NO_STYLE = b"\0no style"
 GUIDS = {
     "extended": bytes.fromhex("40a4d0d207e3d21197f000a0c95ea850"),
     "extension": bytes.fromhex("b503bf5f2ea9cf118ee300c00c205365"),
@@ -58,7 +60,7 @@ def id3(
     return b"ID3" + head + body + (b"3DI" + head if has_footer else b"")
 
 
-def id3_rest(tag: bytes) -> tuple[list[bytes], int]:
+def id3_rest(tag: bytes, style: bytes = NO_STYLE) -> tuple[list[bytes], int]:
     """Return the flags and frames of the tag that begins some bytes, and its length."""
     version, flags, length = tag[3], tag[5], int.from_bytes(tag[6:10], "big")
     length = sum((length >> 8 * place & 0x7F) << 7 * place for place in range(4))
@@ -79,7 +81,7 @@ def id3_rest(tag: bytes) -> tuple[list[bytes], int]:
             bits = 7 if version == 4 else 8
             end = here + 10 + sum(d << bits * p for p, d in enumerate(reversed(digits)))
         frame = body[here:end]
-        if frame[:3] != b"TCO" and b"GENREKIT" not in frame:
+        if frame[:3] != b"TCO" and b"GENREKIT" not in frame and style not in frame:
             found.append(frame)
         here = end
     if flags & 0x40:
@@ -115,7 +117,7 @@ def ape(
     return head + body + b"APETAGEX" + numbers + struct.pack("<I", header << 31) + bytes(8)
 
 
-def ape_rest(tag: bytes) -> list[bytes]:
+def ape_rest(tag: bytes, style: bytes = NO_STYLE) -> list[bytes]:
     version, size, n_items, flags = struct.unpack("<IIII", tag[-24:-8])
     if flags >> 31:
         assert tag[:8] == b"APETAGEX"
@@ -126,7 +128,7 @@ def ape_rest(tag: bytes) -> list[bytes]:
     for _ in range(n_items):
         key_end = body.index(b"\0", here + 8)
         end = key_end + 1 + int.from_bytes(body[here : here + 4], "little")
-        if body[here + 8 : key_end].lower() not in (b"genre", b"genrekit"):
+        if body[here + 8 : key_end].lower() not in (b"genre", b"genrekit", style):
             found.append(body[here:end])
         here = end
     assert here == len(body)
@@ -138,14 +140,14 @@ def vorbis(comments: list[bytes], vendor: bytes = b"v") -> bytes:
     return struct.pack("<I", len(vendor)) + vendor + struct.pack("<I", len(parts)) + b"".join(parts)
 
 
-def vorbis_rest(block: bytes) -> list[bytes]:
+def vorbis_rest(block: bytes, style: bytes = NO_STYLE) -> list[bytes]:
     here = 4 + int.from_bytes(block[:4], "little")
     found, n_comments = [block[4:here]], int.from_bytes(block[here : here + 4], "little")
     here += 4
     for _ in range(n_comments):
         end = here + 4 + int.from_bytes(block[here : here + 4], "little")
         comment = block[here + 4 : end]
-        if comment.lower().split(b"=")[0] not in (b"genre", b"genrekit"):
+        if comment.lower().split(b"=")[0] not in (b"genre", b"genrekit", style):
             found.append(comment)
         here = end
     return [*found, block[here:]]
@@ -174,11 +176,11 @@ def flac_blocks(data: bytes) -> tuple[list[tuple[int, bytes]], bytes]:
     return blocks, data[here:]
 
 
-def flac_rest(data: bytes) -> list[bytes]:
+def flac_rest(data: bytes, style: bytes = NO_STYLE) -> list[bytes]:
     blocks, audio = flac_blocks(data)
     found = [bytes([code]) + content for code, content in blocks if code not in (1, 4)]
     for code, content in blocks:
-        found += vorbis_rest(content) if code == 4 else []
+        found += vorbis_rest(content, style) if code == 4 else []
     return [*found, audio]
 
 
@@ -262,7 +264,7 @@ def mp4(data: bytes, items: list[bytes], n_free: int | None) -> bytes:
     return made
 
 
-def mp4_rest(data: bytes) -> list[bytes]:
+def mp4_rest(data: bytes, style: bytes = NO_STYLE) -> list[bytes]:
     """Return the items, the other atoms, and the audio that the table of chunks leads to."""
     top = dict(atoms(data))
     moov = dict(atoms(top[b"moov"]))
@@ -270,7 +272,8 @@ def mp4_rest(data: bytes) -> list[bytes]:
     found = [
         name + content
         for name, content in atoms(items)
-        if name not in (b"\xa9gen", b"gnre") and not (name == b"----" and b"GENRE" in content)
+        if name not in (b"\xa9gen", b"gnre", style)
+        and not (name == b"----" and (b"GENRE" in content or style in content))
     ]
     table = moov[b"trak"]
     place = table.index(b"stco") + 12
@@ -368,7 +371,7 @@ def asf(data: bytes, attributes: list[tuple[str, int, bytes]], n_padding: int | 
     return data[:16] + numbers + data[28:30] + body + data[length:]
 
 
-def asf_rest(data: bytes) -> list[bytes]:
+def asf_rest(data: bytes, style: bytes = NO_STYLE) -> list[bytes]:
     length = int.from_bytes(data[16:24], "little")
     objects = asf_objects(data[30:length])
     assert len(objects) == int.from_bytes(data[24:28], "little")
@@ -378,7 +381,7 @@ def asf_rest(data: bytes) -> list[bytes]:
             objects += asf_objects(content[22:])
         elif guid in (GUIDS["extended"], GUIDS["library"], GUIDS["metadata"]):
             named = asf_attributes(guid, content)
-            ours = ("wm/genre", "wm/genreid", "genrekit")
+            ours = ("wm/genre", "wm/genreid", "genrekit", style.decode())
             found += [guid + value for name, value in named if name.lower() not in ours]
         elif guid == GUIDS["file"]:
             found.append(content[:16] + content[24:])

@@ -15,8 +15,9 @@ from genrekit import demo
 from genrekit.audio import packets
 from genrekit.library import database
 from genrekit.tagging import applying, journal, plan_files
-from genrekit.tagging.plan_files import PlanEntry, TagPlan
+from genrekit.tagging.plan_files import PlanEntry, StyleChange, TagPlan
 from genrekit.tags import formats
+from genrekit.tags.formats.base import StyleValues
 
 FORMATS = [
     "id3v23.mp3",
@@ -166,20 +167,25 @@ def add_picture(path: Path) -> None:
 
 
 def there_and_back(
-    path: Path, new: list[str], compare: Callable[[bytes], None] | None = None
+    path: Path,
+    new: list[str],
+    compare: Callable[[bytes], None] | None = None,
+    style: StyleValues | None = None,
 ) -> None:
     """Plan, apply and undo one file; ``compare`` is called with what it is between."""
     before, status = path.read_bytes(), path.stat()
     copy = Path(shutil.copy(path, path.with_name(f"before-{path.name}")))
-    entry = plan_entry(path, *new)
+    entry = plan_entry(path, *new, style=style)
     plan_files.write(path.parent / "plan.jsonl", "standard", [entry])
     planned = plan_files.read(path.parent / "plan.jsonl")
     assert planned == TagPlan("standard", (entry,), planned.sha256)
     with database.opened(path.parent / "library.sqlite3") as connection:
         failures = applying.apply(connection, planned).failures
         assert not failures, failures
-        assert formats.read(path).genres == tuple(new)
-        assert formats.difference(copy, path) is None
+        field = style.field if style else None
+        contents = formats.read(path, style_field=field)
+        assert (contents.genres, contents.styles) == (tuple(new), style.values if style else ())
+        assert formats.difference(copy, path, field) is None
         if compare:
             compare(path.read_bytes())
         failures = applying.undo(connection, journal.chosen(connection)).failures
@@ -188,9 +194,12 @@ def there_and_back(
     assert path.stat().st_mtime_ns == status.st_mtime_ns
 
 
-def plan_entry(path: Path, *new: str) -> PlanEntry:
-    """Return the line of a plan that gives a file as it is now other genres."""
-    status = path.stat()
+def plan_entry(path: Path, *new: str, style: StyleValues | None = None) -> PlanEntry:
+    """Return the line of a plan that gives a file as it is now other genres, and a style."""
+    status, change = path.stat(), None
+    if style:
+        old = formats.read(path, style_field=style.field).raw_styles
+        change = StyleChange(field=style.field, old=old, new=style.values)
     return PlanEntry(
         path=str(path),
         audio_sha256=packets.digest(path),
@@ -200,4 +209,5 @@ def plan_entry(path: Path, *new: str) -> PlanEntry:
         new=new or ("Jazz", "Ambient Dub"),
         why="",
         provenance='{"model": "x"}',
+        style=change,
     )

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import mutagen
 import pytest
 from click.testing import Result
 from typer.testing import CliRunner
@@ -366,3 +367,35 @@ def test_kill_nine_at_two_hundred_moments(every_format: Path, tmp_path: Path) ->
     told = crashes(every_format, tmp_path, tag_files.FORMATS, 200)
     assert told["died"] >= 150
     assert min(told["files"].values()) > 0
+
+
+STYLED = f'{EVERYTHING}"Wörld" = []\n[parents]\n"Müsic" = "Wörld"\n'
+
+
+def test_a_style_in_a_field_of_its_own(
+    home: Path, every_format: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "mapping.toml").write_text(STYLED)
+    shutil.rmtree(home / "music")
+    (home / "music").mkdir()
+    tag_files.tag(Path(shutil.copy(every_format / "a.flac", home / "music")), ["Wörld"])
+    for name in ("a.m4a", "id3v24.mp3"):
+        shutil.copy(every_format / name, home / "music")
+    before = content(home / "music")
+    options = ["plan", "music", "--model", TINY, "--map", "mapping.toml", "-o", "plan.jsonl"]
+    table = quickly(home, monkeypatch, *options, "--style-field", "STYLE").stdout
+    assert "music/a.flac\n  + STYLE: Müsic\n" in table
+    assert "music/a.m4a\n  + Wörld\n  + STYLE: Müsic\n" in table
+    sums = "genres to write: Wörld (2)\nstyles to write: Müsic (3)\n3 to change, 0 failed\n"
+    assert table.endswith(sums)
+    assert quickly(home, monkeypatch, "apply", "plan.jsonl").exit_code == 0
+    assert mutagen.File(home / "music/a.flac")["style"] == ["Müsic"]
+    assert quickly(home, monkeypatch, "verify", "plan.jsonl").exit_code == 0
+    again = quickly(home, monkeypatch, *options[:-2], "--style-field", "STYLE", "--json")
+    assert json.loads(again.stdout)["counts"] == {"to change": 0, "agrees": 3, "failed": 0}
+    assert quickly(home, monkeypatch, "undo").exit_code == 0
+    assert content(home / "music") == before
+    for other in (["--depth", "1"], ["--parents"]):
+        refused = quickly(home, monkeypatch, *options, "--style-field", "STYLE", *other)
+        assert refused.exit_code == 2
+        assert "--style-field cannot be had with" in refused.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sqlite3
@@ -21,6 +22,7 @@ from genrekit.tagging import applying, journal, plan_files
 from genrekit.tagging.outcomes import ApplyReport
 from genrekit.tagging.plan_files import TagPlan
 from genrekit.tags import formats, rewriting
+from genrekit.tags.formats.base import StyleValues
 from tag_files import plan_entry
 
 Content = dict[str, tuple[bytes, int]]
@@ -326,3 +328,48 @@ def test_plans_are_read_as_written_and_wrong_lines_are_named(music: Path, tmp_pa
 def test_an_unknown_profile_stops(library: sqlite3.Connection) -> None:
     with pytest.raises(TagError, match="unknown profile 'standart'; did you mean 'standard'"):
         applying.apply(library, TagPlan("standart", (), "0" * 64))
+
+
+def test_a_style_that_somebody_wrote_meanwhile_is_respected(
+    music: Path, library: sqlite3.Connection
+) -> None:
+    path = music / "a.flac"
+    entry = plan_entry(path, "Rock", style=StyleValues("STYLE", ("Metal",)))
+    file = mutagen.File(path)
+    file["style"] = ["Punk"]
+    file.save()
+    status = path.stat()
+    entry = entry.model_copy(update={"size_bytes": status.st_size, "mtime_ns": status.st_mtime_ns})
+    before = content(music)
+    report = applying.apply(library, TagPlan("standard", (entry,), "0" * 64))
+    assert "has changed since the plan was made" in report.failures[str(path)]
+    assert content(music) == before
+
+
+def test_verify_says_which_style_is_missing(music: Path, library: sqlite3.Connection) -> None:
+    path = music / "a.m4a"
+    entry = plan_entry(path, "Rock", style=StyleValues("GROUPING", ("Metal",)))
+    planned = TagPlan("standard", (entry,), "0" * 64)
+    assert applying.apply(library, planned).failures == {}
+    file = mutagen.File(path)
+    file["\xa9grp"] = ["Punk"]
+    file.save()
+    report = applying.verify(planned)
+    assert report.failures == {str(path): f"{path}: holds in GROUPING Punk, not Metal"}
+
+
+def test_a_plan_with_and_one_without_styles_are_read(music: Path, tmp_path: Path) -> None:
+    entry = plan_entry(music / "a.flac", "Rock", style=StyleValues("STYLE", ("Metal", "日本")))
+    plain = plan_entry(music / "a.m4a", "Rock")
+    plan_files.write(tmp_path / "plan.jsonl", "standard", [entry, plain])
+    assert plan_files.read(tmp_path / "plan.jsonl").entries == (entry, plain)
+    _, first, second = (tmp_path / "plan.jsonl").read_text().splitlines()
+    assert json.loads(first)["style"] == {"field": "STYLE", "old": [], "new": ["Metal", "日本"]}
+    assert "style" not in json.loads(second), "as before there were styles"
+    for field, new in (("ARTIST", '["x"]'), ("STYLE", '["a\\nb"]'), ("STYLE", '[""]')):
+        line = json.loads(second) | {"style": {"field": field, "old": [], "new": json.loads(new)}}
+        (tmp_path / "plan.jsonl").write_text(
+            f'{{"genrekit_plan": 1, "profile": "standard"}}\n{json.dumps(line)}\n'
+        )
+        with pytest.raises(LibraryError, match="line 2: is not what a plan holds"):
+            plan_files.read(tmp_path / "plan.jsonl")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import sqlite3
 from pathlib import Path
 
+import mutagen
 import numpy as np
 import soundfile
 
@@ -14,6 +17,7 @@ from genrekit.library.analysis import Analysis, Identity
 from genrekit.library.walk import Found
 from genrekit.models import registry
 from genrekit.tagging import planning
+from genrekit.tagging.plan_files import StyleChange
 from genrekit.tagging.policy import Policy
 from genrekit.tags import profiles
 from genrekit.tags.formats.contents import TagContents
@@ -26,7 +30,7 @@ def add(connection: sqlite3.Connection, path: Path, album: str | None, **heard: 
     soundfile.write(path, np.zeros(100), 8000)
     model = store.save_model(connection, registry.read(Path(__file__).parents[1] / "golden/tiny"))
     found = Found(os.fsencode(path), path.stat().st_size, path.stat().st_mtime_ns)
-    digest = path.stem.ljust(64, "0")
+    digest = hashlib.sha256(path.stem.encode()).hexdigest()
     store.save_identity(connection, Identity(found, digest, TagContents(album=album)))
     audio = connection.execute("SELECT id FROM audio WHERE digest = ?", (digest,)).fetchone()["id"]
     probabilities = np.array([heard.get(label, 0) for label in CARD.labels], "<f4").tobytes()
@@ -72,3 +76,43 @@ def test_formats_without_tags_are_no_failures(tmp_path: Path) -> None:
     assert (plan.entries, plan.stays, plan.failures) == ([], {}, {})
     assert sorted(plan.untagged.values()) == ["Matroska or WebM", "raw AAC"]
     assert plan.to_dict()["untagged"] == plan.untagged
+
+
+def test_styles_in_a_field_of_their_own(tmp_path: Path) -> None:
+    rules = Policy(style_field="STYLE", min_probability=0.5)
+    with database.opened(":memory:") as connection:
+        for name, genres, styles, heard in STYLED:
+            add(connection, tmp_path / f"{name}.flac", None, **heard)
+            file = mutagen.File(tmp_path / f"{name}.flac")
+            file["genre"], file["style"] = genres, styles
+            file.save()
+        profile = profiles.find("standard")
+        plan = planning.propose(connection, [tmp_path], CARD, rules, profile)
+    found = {Path(entry.path).stem: entry for entry in plan.entries}
+    assert {name: (entry.new, entry.style) for name, entry in found.items()} == {
+        "empty": (("Rock",), StyleChange(field="STYLE", old=(), new=("Metal",))),
+        "jazz": (("Jazz",), None),
+        "rock": (("Rock",), StyleChange(field="STYLE", old=(), new=("Metal",))),
+        "styled": (("Rock",), None),
+    }
+    assert json.loads(found["empty"].provenance)["genres"] == {"Rock": 0.95, "Metal": 0.9}
+    assert {Path(path).stem: stay.kind for path, stay in plan.stays.items()} == {
+        "both": "agrees",
+        "narrower": "agrees",
+        "other": "tagged",
+        "punk": "tagged",
+    }
+    assert "has another style: Rock, Punk" in plan.stays[str(tmp_path / "punk.flac")].reason
+
+
+METAL = {"metal": 0.9, "rock": 0.05, "jazz": 0.05}
+STYLED: list[tuple[str, list[str], list[str], dict[str, float]]] = [
+    ("empty", [], [], METAL),
+    ("jazz", [], [], {"jazz": 1.0}),
+    ("rock", ["Rock"], [], METAL),
+    ("both", ["rock"], ["Thrash Metal"], METAL),
+    ("narrower", ["Thrash Metal"], [], METAL),
+    ("other", ["Jazz"], [], METAL),
+    ("punk", ["Rock"], ["Punk"], METAL),
+    ("styled", [], ["Punk"], METAL),
+]

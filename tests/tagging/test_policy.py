@@ -169,3 +169,54 @@ def test_provenance_says_who_and_how_sure() -> None:
         "sha256": "abababababab",
         "genres": {"Rock & Pöp": 0.835},
     }
+
+
+def test_a_style_with_a_field_of_its_own_goes_there_and_its_widest_genre_is_the_genre() -> None:
+    tree = {"thrash metal": 0.6, "disco": 0.3, "rock": 0.1}
+    by_depth = {}
+    for depth in (2, None):
+        rules = Policy(depth=depth, min_probability=0.2, top=2, style_field="STYLE")
+        chosen = rules.chosen(tree)
+        by_depth[depth] = rules.divided(chosen)
+        assert chosen["Rock"] == pytest.approx(0.7)
+    assert by_depth[2] == (("Rock", "Electronic"), ("Metal", "Disco"))
+    assert by_depth[None] == (("Rock", "Electronic"), ("Thrash Metal", "Disco"))
+    plain = Policy(style_field="STYLE")
+    assert plain.divided(plain.chosen({"jazz": 1.0})) == (("Jazz",), ())
+
+
+@pytest.mark.parametrize(
+    ("mode", "genres", "styles", "expected"),
+    [
+        ("fill-missing", (), (), (("Rock",), ("Metal",))),
+        ("fill-missing", ("Other",), (), (("Rock",), ("Metal",))),
+        ("fill-missing", (), ("Mine",), (("Rock",), ("Mine",))),
+        ("fill-missing", ("rock",), (), (("rock",), ("Metal",))),
+        ("fill-missing", ("Rock", "Other"), (), (("Rock", "Other"), ("Metal",))),
+        ("fill-missing", ("Indie Rock",), (), (("Indie Rock",), ())),
+        ("fill-missing", ("Thrash Metal",), (), (("Thrash Metal",), ())),
+        ("fill-missing", ("Rock",), ("Punk",), (("Rock",), ("Punk",))),
+        ("fill-missing", ("Jazz",), (), (("Jazz",), ())),
+        ("append", ("Jazz",), ("Bop",), (("Jazz", "Rock"), ("Bop", "Metal"))),
+        ("append", ("Thrash Metal",), (), (("Thrash Metal",), ())),
+        ("append", ("Rock",), ("metal",), (("Rock",), ("metal",))),
+        ("replace", ("Jazz",), ("Bop",), (("Rock",), ("Metal",))),
+        ("replace", ("Thrash Metal",), (), (("Rock",), ("Thrash Metal",))),
+        ("replace", ("rock",), ("heavy metal",), (("rock",), ("heavy metal",))),
+    ],
+)
+def test_what_becomes_of_genres_and_styles_that_are_there(
+    mode: policy.Mode,
+    genres: tuple[str, ...],
+    styles: tuple[str, ...],
+    expected: tuple[tuple[str, ...], tuple[str, ...]],
+) -> None:
+    rules = Policy(mode, style_field="STYLE")
+    chosen = rules.chosen({"metal": 0.9, "jazz": 0.1})
+    assert rules.wanted_with_styles(genres, styles, chosen) == expected
+
+
+def test_a_field_for_styles_is_never_emptied() -> None:
+    rules = Policy("replace", style_field="GROUPING")
+    chosen = rules.chosen({"jazz": 1.0})
+    assert rules.wanted_with_styles(("Rock",), ("Wedding",), chosen) == (("Jazz",), ("Wedding",))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,6 +28,7 @@ from genrekit.cli.outputs import output_option
 
 if TYPE_CHECKING:
     from genrekit.tagging.outcomes import ApplyReport, FileOutcome, OnFile
+    from genrekit.tagging.plan_files import PlanEntry
     from genrekit.tagging.planning import Proposal
     from genrekit.tagging.policy import Mode
 
@@ -69,6 +70,10 @@ class PlanOptions:
         option("Write the widest genres (1), also their styles (2), or whatever is predicted."),
     ] = "all"
     parents: Annotated[bool, option("Write a style's wider genres before it.")] = False
+    style_field: Annotated[
+        Literal["STYLE", "GROUPING", "SUBGENRE"] | None,
+        option("Write a style into this field, and its widest genre as the genre."),
+    ] = None
     min_precision: Annotated[
         float | None,
         option(
@@ -99,6 +104,16 @@ class PlanOptions:
             raise typer.BadParameter(f"only one of --{' and --'.join(chosen)} can be had")
         return chosen[0] if chosen else "fill-missing"
 
+    def check_style(self) -> None:
+        """Refuse a field for styles where none is written.
+
+        Raises:
+            typer.BadParameter: with --depth 1, or with --parents.
+        """
+        if self.style_field and (self.parents or self.depth == "1"):
+            other = "--parents" if self.parents else "--depth 1, which writes no style"
+            raise typer.BadParameter(f"--style-field cannot be had with {other}")
+
 
 @app.command()
 @spread(PlanOptions)
@@ -107,9 +122,10 @@ def plan(options: PlanOptions) -> None:
 
     Examples:
         genrekit tag plan Music/ -o plan.jsonl
-        genrekit tag plan Music/ --append --min-precision 0.9 -o plan.jsonl
+        genrekit tag plan Music/ --depth 2 --style-field STYLE -o plan.jsonl
     """
     mode = options.mode
+    options.check_style()
     from genrekit.batch.engines import LocalEngine
     from genrekit.library import database, scan
     from genrekit.tagging import genre_map, plan_files, planning, policy
@@ -131,6 +147,7 @@ def plan(options: PlanOptions) -> None:
             depth=None if options.depth == "all" else int(options.depth),
             with_parents=options.parents,
             placeholders=tuple(options.as_missing or ()),
+            style_field=options.style_field,
         )
         limits = replace(scan.LIMITS, niceness=options.nice)
         scan.run(
@@ -187,9 +204,8 @@ def _show_proposal(proposal: Proposal, output: Path | None, as_json: bool) -> No
         return
     for entry in proposal.entries:
         typer.echo(console.local(entry.path))
-        for sign, genres in (("-", entry.old), ("+", entry.new)):
-            if genres:
-                typer.echo(f"  {sign} {console.printable('; '.join(genres))}")
+        for line in _changes(entry):
+            typer.echo(f"  {console.printable(line)}")
         typer.echo(f"    {entry.why}")
         for warning in entry.warnings:
             typer.echo(f"    warning: {console.printable(warning)}")
@@ -197,13 +213,31 @@ def _show_proposal(proposal: Proposal, output: Path | None, as_json: bool) -> No
     if formats := Counter(proposal.untagged.values()):
         listed = ", ".join(f"{name} ({n_files})" for name, n_files in formats.most_common())
         typer.echo(f"no tags are written in: {console.printable(listed)}; docs/tagging.md says why")
-    added = Counter(g for entry in proposal.entries for g in entry.new if g not in entry.old)
-    if len(proposal.entries) > 1:
-        said = ", ".join(f"{genre} ({n})" for genre, n in added.most_common())
-        typer.echo(f"genres to write: {console.printable(said)}")
+    _show_sums(proposal.entries)
     typer.echo(", ".join(f"{n} {kind}" for kind, n in proposal.counts.items()))
     if output and proposal.entries:
         console.say(f"review {output}, then: genrekit tag apply {output}")
+
+
+def _changes(entry: PlanEntry) -> Iterator[str]:
+    """Give what goes and what comes: the genres where they change, and the style."""
+    for sign, genres in (("-", entry.old), ("+", entry.new)):
+        if genres and entry.old != entry.new:
+            yield f"{sign} {'; '.join(genres)}"
+    if style := entry.style:
+        for sign, styles in (("-", style.old), ("+", style.new)):
+            if styles:
+                yield f"{sign} {style.field}: {'; '.join(styles)}"
+
+
+def _show_sums(entries: Sequence[PlanEntry]) -> None:
+    """Count the genres and the styles that several files would get."""
+    styles = [entry.style for entry in entries if entry.style]
+    for kind, changes in (("genres", entries), ("styles", styles)):
+        added = Counter(g for change in changes for g in change.new if g not in change.old)
+        if added and len(entries) > 1:
+            said = ", ".join(f"{genre} ({n})" for genre, n in added.most_common())
+            typer.echo(f"{kind} to write: {console.printable(said)}")
 
 
 def _show_stays(proposal: Proposal) -> None:

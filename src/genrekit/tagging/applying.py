@@ -27,6 +27,7 @@ from genrekit.tagging.plan_files import PlanEntry, TagPlan
 from genrekit.tags import delta, formats, profiles, rewriting
 
 if TYPE_CHECKING:
+    from genrekit.tags.formats.contents import TagContents
     from genrekit.tags.profiles import Profile
 
 
@@ -84,9 +85,15 @@ def is_written(entry: PlanEntry, profile: Profile) -> bool:
     Raises:
         TagError: the file is not there, or its tags cannot be read.
     """
-    contents = formats.read(Path(entry.path))
-    wanted = (profile.chosen(entry.new), entry.provenance)
-    return (contents.genres, contents.provenance) == wanted
+    contents = _contents(entry)
+    styles = profile.chosen(entry.style.new) if entry.style else ()
+    wanted = (profile.chosen(entry.new), styles, entry.provenance)
+    return (contents.genres, contents.styles, contents.provenance) == wanted
+
+
+def _contents(entry: PlanEntry) -> TagContents:
+    style_field = entry.style.field if entry.style else None
+    return formats.read(Path(entry.path), style_field=style_field)
 
 
 def check(entry: PlanEntry) -> os.stat_result:
@@ -101,8 +108,9 @@ def check(entry: PlanEntry) -> os.stat_result:
     status = path.lstat()
     if reason := plan_files.unfit(path, status):
         raise TagError(f"{path}: {reason}")
-    seen = (status.st_size, status.st_mtime_ns, formats.read(path).raw_genres)
-    is_as_planned = seen == (entry.size_bytes, entry.mtime_ns, entry.old)
+    contents, old_styles = _contents(entry), entry.style.old if entry.style else ()
+    seen = (status.st_size, status.st_mtime_ns, contents.raw_genres, contents.raw_styles)
+    is_as_planned = seen == (entry.size_bytes, entry.mtime_ns, entry.old, old_styles)
     if not is_as_planned or packets.digest(path) != entry.audio_sha256:
         raise TagError(f"{path}: has changed since the plan was made; plan it again")
     return status
@@ -120,7 +128,13 @@ def _change(
     change = journal.enter(connection, run_id, entry)
     with _settled(connection, change):
         rewriting.rewrite(
-            path, change.temporary, entry.new, entry.provenance, profile, entry.audio_sha256
+            path,
+            change.temporary,
+            entry.new,
+            entry.provenance,
+            profile,
+            entry.audio_sha256,
+            entry.style.written() if entry.style else None,
         )
         mtime_ns = status.st_mtime_ns if keep_mtime else time.time_ns()
         os.utime(change.temporary, ns=(status.st_atime_ns, mtime_ns))
@@ -170,11 +184,21 @@ def verify(plan: TagPlan, *, on_file: OnFile = outcomes.ignore) -> ApplyReport:
 
 def _verified(entry: PlanEntry, profile: Profile) -> State:
     if not is_written(entry, profile):
-        found = ", ".join(formats.read(Path(entry.path)).genres) or "no genre"
-        raise TagError(f"{entry.path}: holds {found}, not {', '.join(entry.new)}")
+        raise TagError(f"{entry.path}: {_misses(entry, profile)}")
     if packets.digest(entry.path) != entry.audio_sha256:
         raise TagError(f"{entry.path}: holds other audio than when the plan was made")
     return "unchanged"
+
+
+def _misses(entry: PlanEntry, profile: Profile) -> str:
+    """Say what a file holds instead of what a plan wants it to hold."""
+    contents = _contents(entry)
+    if entry.style and contents.genres == profile.chosen(entry.new):
+        field, found, wanted = f"in {entry.style.field} ", contents.styles, entry.style.new
+    else:
+        field, found, wanted = "", contents.genres, entry.new
+    listed, other = (", ".join(names) or "no genre" for names in (found, wanted))
+    return f"holds {field}{listed}, not {other}"
 
 
 def undo(

@@ -20,6 +20,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from genrekit import files
 from genrekit.errors import LibraryError
+from genrekit.tags.formats.base import StyleField, StyleValues
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -59,13 +60,28 @@ class PlanHeader(_Line):
     profile: str
 
 
+class StyleChange(_Line):
+    """A field beside the genre, its raw values as the file holds them, and what it is to hold.
+
+    Without new values the field goes.
+    """
+
+    field: StyleField
+    old: Annotated[tuple[str, ...], Field(strict=False)]
+    new: Annotated[tuple[_Genre, ...], Field(strict=False, max_length=MAX_GENRES)]
+
+    def written(self) -> StyleValues:
+        """Return what is written."""
+        return StyleValues(self.field, self.new)
+
+
 class PlanEntry(_Line):
     """One file of a plan.
 
     ``old`` are the raw genre values that the file holds, ``new`` the genres to write. ``why`` is
     for people, as ``warnings`` of the analysis are; ``provenance`` is written into a field of its
-    own beside the genre. A file whose size, time of change, audio or old values are others when the
-    plan is applied is left alone.
+    own beside the genre. ``style`` is another field that is written, if there is one. A file whose
+    size, time of change, audio or old values are others when the plan is applied is left alone.
     """
 
     path: Annotated[str, AfterValidator(_without_nul)]
@@ -77,6 +93,7 @@ class PlanEntry(_Line):
     why: str
     provenance: _Provenance
     warnings: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    style: StyleChange | None = None
 
     def to_json(self) -> str:
         """Return one line of JSON; a name that is no valid text has backslashes."""
@@ -137,7 +154,10 @@ def read(path: Path) -> TagPlan:
 
 
 def _to_json(line: _Line) -> str:
-    return json.dumps(dict(line))  # plain ASCII: a path may hold what UTF-8 cannot
+    fields = dict(line)
+    if style := fields.pop("style", None):
+        fields["style"] = dict(style)
+    return json.dumps(fields)  # plain ASCII: a path may hold what UTF-8 cannot
 
 
 def _parsed(model: type[_Model], line: str, place: str) -> _Model:

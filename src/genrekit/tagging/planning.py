@@ -20,12 +20,13 @@ from genrekit.library import database, query, store
 from genrekit.models.card import ModelCard
 from genrekit.prediction import ModelReference, is_shown, percent
 from genrekit.tagging import albums, plan_files, policy
-from genrekit.tagging.plan_files import PlanEntry
+from genrekit.tagging.plan_files import PlanEntry, StyleChange
 from genrekit.tagging.policy import Policy
 from genrekit.tags import formats
 from genrekit.tags.formats.containers import UntaggedError
 
 if TYPE_CHECKING:
+    from genrekit.tags.formats.contents import TagContents
     from genrekit.tags.profiles import Profile
 
 Kind = Literal[
@@ -201,15 +202,14 @@ def _entry(
         OSError: it is gone.
     """
     status = track.path.lstat()
-    contents = formats.read(track.path)
+    contents = formats.read(track.path, style_field=wanted.style_field)
     if said := _without_genre(track):
         return said
     chosen = wanted.chosen(track.album or track.probabilities)
-    if stay := _stay(track, contents.genres, chosen, wanted):
-        return stay
-    new = profile.chosen(wanted.wanted(contents.genres, chosen))
-    if not new or new == contents.genres:
-        return Stay("as wanted", f"as wanted: {', '.join(contents.genres)}")
+    decided = _decided(track, contents, chosen, wanted, profile)
+    if isinstance(decided, Stay):
+        return decided
+    new, style = decided
     if reason := plan_files.unfit(track.path, status):
         raise TagError(f"{track.path}: {reason}")
     return PlanEntry(
@@ -222,7 +222,45 @@ def _entry(
         why=_predicted(track),
         provenance=policy.provenance(model, chosen),
         warnings=track.warnings,
+        style=style,
     )
+
+
+def _decided(
+    track: _TaggedTrack,
+    contents: TagContents,
+    chosen: Mapping[str, float],
+    wanted: Policy,
+    profile: Profile,
+) -> tuple[tuple[str, ...], StyleChange | None] | Stay:
+    """Return the genres that a file should hold and how its style changes, or why it stays."""
+    if wanted.style_field and chosen:
+        genres, styles = wanted.wanted_with_styles(contents.genres, contents.styles, chosen)
+        if (genres, styles) == (contents.genres, contents.styles):
+            return _style_stay(track, contents, chosen, wanted)
+        styles = profile.chosen(styles)
+        style = StyleChange(field=wanted.style_field, old=contents.raw_styles, new=styles)
+        return profile.chosen(genres), (style if styles != contents.styles else None)
+    if stay := _stay(track, contents.genres, chosen, wanted):
+        return stay
+    new = profile.chosen(wanted.wanted(contents.genres, chosen))
+    if not new or new == contents.genres:
+        return Stay("as wanted", f"as wanted: {', '.join(contents.genres)}")
+    return new, None
+
+
+def _style_stay(
+    track: _TaggedTrack, contents: TagContents, chosen: Mapping[str, float], wanted: Policy
+) -> Stay:
+    """Say why neither the genre nor the style of a file changes."""
+    present, styles = wanted.present(contents.genres), contents.styles
+    listed = ", ".join((*present, *styles))
+    wider, narrow = wanted.divided(chosen)
+    if not any(wanted.says(genre, name) for genre in present for name in wider):
+        return Stay("tagged", f"has another genre: {listed}; {_predicted(track)}")
+    if not all(any(wanted.says(said, name) for said in (*present, *styles)) for name in narrow):
+        return Stay("tagged", f"has another style: {listed}; {_predicted(track)}")
+    return Stay("agrees", f"agrees: {listed}; {_predicted(track)}")
 
 
 def _without_genre(track: _TaggedTrack) -> Stay | None:

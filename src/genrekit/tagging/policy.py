@@ -13,6 +13,7 @@ from genrekit.models.card import ModelCard, threshold_for
 from genrekit.prediction import ModelReference, percent
 from genrekit.tagging.genre_map import GenreMap
 from genrekit.tags import spelling
+from genrekit.tags.formats.base import StyleField
 
 Mode = Literal["fill-missing", "append", "replace"]
 MIN_PROBABILITY = 0.3
@@ -33,6 +34,7 @@ class Policy:
         depth: 1 writes the widest genres only, 2 their styles, ...; None whatever is predicted.
         with_parents: write a style's wider genres before it.
         placeholders: more names of no genre, besides "Other", "Unknown" and their kind.
+        style_field: the widest genre of a style is the genre, and the style stands in this field.
     """
 
     mode: Mode = "fill-missing"
@@ -43,6 +45,7 @@ class Policy:
     depth: int | None = None
     with_parents: bool = False
     placeholders: tuple[str, ...] = ()
+    style_field: StyleField | None = None
     _chains: dict[str, tuple[str, ...]] = field(default_factory=dict, compare=False, repr=False)
 
     def chain(self, label: str) -> tuple[str, ...]:
@@ -54,6 +57,16 @@ class Policy:
                 names = tuple(map(labels.display_name, (label, *labels.wider(label))))
             self._chains[label] = names[-self.depth :] if self.depth else names
         return self._chains[label]
+
+    def divided(self, chosen: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return which of the chosen names are genres, and which are styles with a field of theirs.
+
+        A name is a style where a label that was chosen from has it below a wider one.
+        """
+        below = {name for names in self._chains.values() for name in names[:-1]}
+        styles = below if self.style_field else set()
+        genres = tuple(name for name in chosen if name not in styles)
+        return genres, tuple(name for name in chosen if name in styles)
 
     def chosen(self, probabilities: Mapping[str, float]) -> dict[str, float]:
         """Return the genres to write, the most probable first; none means "I don't know".
@@ -76,12 +89,15 @@ class Policy:
                 n_used += 1
         if not n_used and (wider := mass.narrowest(self.min_probability)):
             taken = {wider: mass.total[wider]}
-        return dict(self._with_parents(taken, mass)) if self.with_parents else taken
+        if self.with_parents or self.style_field:
+            return dict(self._with_parents(taken, mass))
+        return taken
 
     def _with_parents(self, taken: Mapping[str, float], mass: _Mass) -> Iterator[tuple[str, float]]:
         for name, probability in taken.items():
-            for wider in reversed(mass.tails[name][1:]):
-                yield wider, mass.total[wider]
+            wider = mass.tails[name][1:]
+            for other in reversed(wider[-1:] if self.style_field else wider):
+                yield other, mass.total[other]
             yield name, probability
 
     def present(self, genres: Sequence[str]) -> tuple[str, ...]:
@@ -119,6 +135,38 @@ class Policy:
             if name not in new
         }
         return tuple(dict.fromkeys(kept.get(name, name) for name in chosen))
+
+    def means(self, genre: str, name: str) -> bool:
+        """Return whether a file's genre is a name, and no narrower one."""
+        return self.says(genre, name) and self.says(name, genre)
+
+    def wanted_with_styles(
+        self, genres: tuple[str, ...], styles: tuple[str, ...], chosen: Iterable[str]
+    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return the genres and the styles that a file should hold; the field is never emptied.
+
+        A file whose genre is that of the predicted style, and which has no style, misses the style.
+
+        Args:
+            genres: what it holds, placeholders included.
+            styles: what the field for styles holds.
+            chosen: the names to write, some of which are styles.
+        """
+        wider, narrow = self.divided(chosen)
+        present = self.present(genres)
+        said = (*present, *styles)
+        new_genres = tuple(n for n in wider if not any(self.says(s, n) for s in present))
+        new_styles = tuple(n for n in narrow if not any(self.says(s, n) for s in said))
+        if self.mode == "append":
+            return ((*present, *new_genres) if new_genres else genres), (*styles, *new_styles)
+        if self.mode == "fill-missing":
+            if not present:
+                return wider, styles or narrow
+            is_wider = any(self.means(s, n) for s in present for n in wider)
+            return genres, styles or (new_styles if is_wider else ())
+        kept = tuple(next((s for s in present if self.means(s, n)), n) for n in wider)
+        moved = tuple(next((s for s in said if self.says(s, n)), n) for n in narrow)
+        return kept, tuple(dict.fromkeys(moved)) or styles
 
     def _has_wider(self, present: Sequence[str], name: str) -> bool:
         """Return whether a file holds a wider genre of a style."""

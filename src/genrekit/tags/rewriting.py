@@ -1,4 +1,4 @@
-"""Make a copy of an audio file in which nothing but the genre differs, and prove it."""
+"""Make a copy of an audio file in which nothing but what is written differs, and prove it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING
 from genrekit.audio import packets
 from genrekit.errors import GenrekitError, TagError
 from genrekit.tags import formats, second_reader
-from genrekit.tags.formats.base import PROVENANCE
+from genrekit.tags.formats.base import PROVENANCE, StyleValues
 
 if TYPE_CHECKING:
     from genrekit.tags.profiles import Profile
@@ -26,12 +26,13 @@ def rewrite(
     provenance: str,
     profile: Profile,
     audio_sha256: str | None = None,
+    style: StyleValues | None = None,
 ) -> None:
     """Write a copy of a file with other genres.
 
     The copy has the file's mode, owner and extended attributes. It is read again: every other tag,
-    every picture and every packet of encoded audio is as before, and the genres that are read are
-    those given.
+    every picture and every packet of encoded audio is as before, and the genres and the style that
+    are read are those given.
 
     Args:
         source: the file; it stays as it is.
@@ -40,6 +41,7 @@ def rewrite(
         provenance: where they came from.
         profile: the form to write them in.
         audio_sha256: packets.digest of the file, where it is known.
+        style: what a field beside the genre is to hold; None leaves all of them as they are.
 
     Raises:
         TagError: something else would change, or the tags cannot be read or written.
@@ -47,10 +49,11 @@ def rewrite(
         OSError: the copy cannot be written, such as on a full disk.
     """
     with beside(source, target) as stream:
-        formats.write(source, stream, genres, provenance, profile)
+        formats.write(source, stream, genres, provenance, profile, style)
     copy_status(source, target)
     try:
-        _compare(source, target, profile.chosen(genres), provenance)
+        chosen = style and StyleValues(style.field, profile.chosen(style.values))
+        _compare(source, target, profile.chosen(genres), provenance, chosen)
         if packets.digest(target) != (audio_sha256 or packets.digest(source)):
             raise TagError(f"{source}: writing the genre would change its audio; it is left alone")
     except GenrekitError as error:  # the copy is nothing that its reader knows
@@ -104,25 +107,35 @@ def flush_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
-def _compare(source: Path, target: Path, genres: tuple[str, ...], provenance: str) -> None:
-    written = formats.read(target)
+def _compare(
+    source: Path,
+    target: Path,
+    genres: tuple[str, ...],
+    provenance: str,
+    style: StyleValues | None,
+) -> None:
+    field = style.field if style else None
+    written = formats.read(target, style_field=field)
     if written.genres != genres:
         raise TagError(f"{source}: {_misread(genres, written.genres)}")
+    if style and written.styles != style.values:
+        raise TagError(f"{source}: {_misread(style.values, written.styles, style.field)}")
     if written.provenance != provenance:
         raise TagError(
             f"{source}: {PROVENANCE} was written as {provenance!r} and reads "
             f"{written.provenance!r}, so the file is left alone"
         )
-    changed = formats.difference(source, target) or second_reader.difference(source, target)
-    if changed:
-        raise TagError(
-            f"{source}: writing the genre would change {changed} as well, so it is left alone"
-        )
+    readers = formats.difference, second_reader.difference
+    for changed in (difference(source, target, field) for difference in readers):
+        if changed:
+            raise TagError(
+                f"{source}: writing the genre would change {changed} as well, so it is left alone"
+            )
 
 
-def _misread(genres: Sequence[str], written: Sequence[str]) -> str:
+def _misread(genres: Sequence[str], written: Sequence[str], field: str = "genre") -> str:
     """Say which genre is read back as something else, and why."""
-    name = next((name for name in genres if name not in written), genres[-1])
+    name = next((name for name in genres if name not in written), (*genres, "")[-1])
     if ";" in name:
         reason = "a semicolon stands between genres; leave it out"
     elif name != name.strip():
@@ -131,5 +144,5 @@ def _misread(genres: Sequence[str], written: Sequence[str]) -> str:
         reason = "it stands there twice; leave one out"
     else:
         reason = "ID3 takes numbers and what is in brackets for its own genres; spell it in words"
-    read_back = ", ".join(written) or "no genre"
-    return f"the genre {name!r} was written and {read_back} read back: {reason}"
+    read_back = ", ".join(written) or f"no {field}"
+    return f"the {field} {name!r} was written and {read_back} read back: {reason}"

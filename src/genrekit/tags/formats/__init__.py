@@ -1,12 +1,12 @@
 """Tags of audio files: what they say, in every format by its own rules.
 
 A file is taken apart to the byte. A genre is written by changing the bytes of the genre alone, and
-all others are compared afterwards.
+of the field for the style where one is asked for; all others are compared afterwards.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import zip_longest
 from pathlib import Path
@@ -16,19 +16,22 @@ from mutagen.id3 import TCON
 
 from genrekit.errors import AudioError, GenrekitError, TagError
 from genrekit.tags.formats import base, containers, id3_versions, id3v2
-from genrekit.tags.formats.base import FileBytes, Named, Place, Tag
+from genrekit.tags.formats.base import FileBytes, Named, Place, StyleField, StyleValues, Tag
 from genrekit.tags.formats.contents import TagContents, separate
 
 if TYPE_CHECKING:
     from genrekit.tags.profiles import Profile
 
 
-def read(path: Path, *, is_whole: bool = False) -> TagContents:
+def read(
+    path: Path, *, is_whole: bool = False, style_field: StyleField | None = None
+) -> TagContents:
     """Read the tags that genrekit uses.
 
     Args:
         path: a file in one of the formats of docs/tagging.md.
         is_whole: look at chained Ogg streams as well, which takes reading all of the file.
+        style_field: the field to read styles of; None reads none.
 
     Raises:
         TagError: the file is not there or damaged, or holds no tags that genrekit knows.
@@ -39,14 +42,22 @@ def read(path: Path, *, is_whole: bool = False) -> TagContents:
             for place in containers.opened(FileBytes(stream), path, is_whole=is_whole).places
         ]
         first = {field: _first(tags, field) for field in base.FIELDS[1:]}
-        raw = next((values for tag in tags if any(values := tag.values("genre"))), [])
+        raw = _raw(tags, "genre")
+        styles = _raw(tags, style_field) if style_field else ()
         genres = next((genres for tag in tags if (genres := _genres(tag))), [])
         conflicts = [
             f"{tag.kind}: {'; '.join(others)}"
             for tag in tags
             if (others := _genres(tag)) and not _agrees(tag, others, genres)
         ]
-    return TagContents(tuple(genres), tuple(filter(None, raw)), **first, conflicts=tuple(conflicts))
+    return TagContents(
+        tuple(genres),
+        raw,
+        **first,
+        conflicts=tuple(conflicts),
+        styles=tuple(separate(styles)),
+        raw_styles=styles,
+    )
 
 
 def conflicts(path: Path) -> tuple[str, ...]:
@@ -58,6 +69,12 @@ def conflicts(path: Path) -> tuple[str, ...]:
         return read(path, is_whole=True).conflicts
     except (TagError, OSError):
         return ()
+
+
+def _raw(tags: Sequence[Tag], field: str) -> tuple[str, ...]:
+    """Return the values of the first tag that has some, without empty ones."""
+    values = next((values for tag in tags if any(values := tag.values(field))), [])
+    return tuple(filter(None, values))
 
 
 def _first(tags: Sequence[Tag], field: str) -> str | None:
@@ -82,29 +99,37 @@ def _agrees(tag: Tag, some: Sequence[str], others: Sequence[str]) -> bool:
 
 
 def write(
-    path: Path, target: IO[bytes], genres: Sequence[str], provenance: str, profile: Profile
+    path: Path,
+    target: IO[bytes],
+    genres: Sequence[str],
+    provenance: str,
+    profile: Profile,
+    style: StyleValues | None = None,
 ) -> None:
     """Write a file's bytes with other genres, and where they came from, to another one.
 
     They stand in the tag that counts first, in every other that has a place for one, be it empty,
-    and in ID3v1, which
-    always has room for one.
+    and in ID3v1, which always has room for one. A style stands beside them; ID3v1 and an INFO list
+    have no place for it.
 
     Raises:
         TagError: the file's tags cannot be read, or cannot be written without a loss.
         OSError: the target cannot be written.
     """
-    chosen = profile.chosen(genres)
+    new: dict[str, Sequence[str]] = {"genre": profile.chosen(genres)}
+    if style:
+        new[style.field] = profile.chosen(style.values)
+    new["provenance"] = [provenance]
     with _understood(path), path.open("rb") as stream:
         container = containers.opened(data := FileBytes(stream), path)
         first, *others = container.places
-        others = [p for p in others if p.tag.values("genre") or p.tag.kind == "ID3v1"]
-        places = [first, *others]
-        new = {
-            place: _in_version(place.tag, profile).rewritten(chosen, provenance, profile)
-            for place in places
+        fields = ["genre", style.field] if style else ["genre"]
+        others = [p for p in others if p.tag.kind == "ID3v1" or any(map(p.tag.values, fields))]
+        contents = {
+            place: _in_version(place.tag, profile).rewritten(new, profile)
+            for place in [first, *others]
         }
-        for part in base.changed(data, container.edits(new)):
+        for part in base.changed(data, container.edits(contents)):
             target.write(part)
 
 
@@ -115,8 +140,10 @@ def _in_version(tag: Tag, profile: Profile) -> Tag:
     return id3_versions.converted(tag, profile.id3_version)
 
 
-def difference(before: Path, after: Path) -> str | None:
+def difference(before: Path, after: Path, style_field: StyleField | None = None) -> str | None:
     """Say what differs between two files besides the genre and where it came from: a name, or None.
+
+    A field for the style may be another one as well, where one is named.
 
     Both are taken apart to the byte. Counted are all frames, comments, items, atoms, chunks and the
     audio; not counted are sizes, padding, checksums and places that follow from the genre's length.
@@ -124,6 +151,7 @@ def difference(before: Path, after: Path) -> str | None:
     Raises:
         TagError: the tags of one cannot be read.
     """
+    fields = (*base.OURS, style_field) if style_field else base.OURS
     with _understood(before), before.open("rb") as one_stream, after.open("rb") as other_stream:
         old = containers.opened(FileBytes(one_stream), before)
         new = containers.opened(FileBytes(other_stream), after)
@@ -131,7 +159,7 @@ def difference(before: Path, after: Path) -> str | None:
         for one, other in pairs:
             if one is None or other is None:
                 return (one or other).tag.kind
-            for left, right in zip_longest(*_said(one, other), fillvalue=("", b"")):
+            for left, right in zip_longest(*_said(one, other, fields), fillvalue=("", b"")):
                 if left != right:
                     return left[0] or right[0]
         for left, right in zip_longest(old.rest(), new.rest(), fillvalue=("", b"")):
@@ -140,13 +168,14 @@ def difference(before: Path, after: Path) -> str | None:
     return None
 
 
-def _said(one: Place, other: Place) -> tuple[list[Named], list[Named]]:
-    """Return what two tags hold besides the genre, comparable where ID3's version changed."""
+def _said(one: Place, other: Place, fields: Collection[str]) -> tuple[list[Named], list[Named]]:
+    """Return what two tags hold besides some fields, comparable where ID3's version changed."""
     tags = one.tag, other.tag
     if all(isinstance(tag, id3v2.Id3v2Tag) for tag in tags) and tags[0].kind != tags[1].kind:
-        left, right = (id3_versions.meaning(tag) for tag in tags if isinstance(tag, id3v2.Id3v2Tag))
+        known = (tag for tag in tags if isinstance(tag, id3v2.Id3v2Tag))
+        left, right = (id3_versions.meaning(tag, fields) for tag in known)
         return left, right
-    return tags[0].others(), tags[1].others()
+    return tags[0].others(fields), tags[1].others(fields)
 
 
 @contextmanager

@@ -6,11 +6,20 @@ Source: APE Tags specification 2.0, Hydrogenaudio Knowledgebase.
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from genrekit.errors import TagError
-from genrekit.tags.formats.base import PROVENANCE, Bytes, Named, decoded
+from genrekit.tags.formats.base import (
+    OURS,
+    PROVENANCE,
+    STYLE_FIELDS,
+    Bytes,
+    Named,
+    Values,
+    decoded,
+    raw_values,
+)
 
 if TYPE_CHECKING:
     from genrekit.tags.profiles import Profile
@@ -18,13 +27,14 @@ if TYPE_CHECKING:
 N_HEADER = 32
 _MAGIC = b"APETAGEX"
 _HAS_HEADER, _IS_HEADER, _KIND = 1 << 31, 1 << 29, 3 << 1
-_KEYS = {
+_KEYS: dict[str, bytes] = {
     "genre": b"genre",
     "artist": b"artist",
     "album": b"album",
     "album_artist": b"album artist",
     "title": b"title",
     "provenance": PROVENANCE.lower().encode(),
+    **{field: field.lower().encode() for field in STYLE_FIELDS},
 }
 
 
@@ -88,18 +98,20 @@ class Apev2Tag:
                 found += decoded(item[8 + len(key) + 1 :]).split("\0")
         return found
 
-    def others(self) -> list[Named]:
-        """Return every item but ours."""
-        items = [(f"APEv2 {decoded(key)}", item) for key, item in self._items if not _is_ours(key)]
+    def others(self, fields: Collection[str] = OURS) -> list[Named]:
+        """Return every item but those of some fields."""
+        keys = [_KEYS[field] for field in fields]
+        items = [(f"APEv2 {decoded(key)}", item) for key, item in self._items if key not in keys]
         return [*items, ("APEv2 remainder", self._behind)]
 
-    def rewritten(self, genres: Sequence[str], provenance: str, profile: Profile) -> bytes:
-        """Return the tag with other genres, where the first of our items stood or at the end."""
-        new = [_item("Genre", profile.values(genres)), _item(PROVENANCE, [provenance])]
-        places = [number for number, (key, _) in enumerate(self._items) if _is_ours(key)]
+    def rewritten(self, new: Values, profile: Profile) -> bytes:
+        """Return the tag with others of our items, where the first stood or at the end."""
+        keys = [_KEYS[field] for field in new]
+        ours = [_item(_shown(f), values) for f, values in raw_values(new, profile).items()]
+        places = [number for number, (key, _) in enumerate(self._items) if key in keys]
         place = places[0] if places else len(self._items)
-        items = [item for key, item in self._items[:place]] + new
-        items += [item for key, item in self._items[place:] if not _is_ours(key)]
+        items = [item for key, item in self._items[:place]] + ours
+        items += [item for key, item in self._items[place:] if key not in keys]
         body = b"".join(items) + self._behind
         numbers = struct.pack("<II", len(body) + N_HEADER, len(items))
         foot = self._foot[:12] + numbers + self._foot[20:]
@@ -109,8 +121,9 @@ class Apev2Tag:
         return foot[:20] + flags.to_bytes(4, "little") + foot[24:] + body + foot
 
 
-def _is_ours(key: bytes) -> bool:
-    return key in (_KEYS["genre"], _KEYS["provenance"])
+def _shown(field: str) -> str:
+    """Return a field's key as it is written: "Genre", "Style"."""
+    return PROVENANCE if field == "provenance" else field.title()
 
 
 def _item(key: str, values: Sequence[str]) -> bytes:

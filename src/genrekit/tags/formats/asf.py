@@ -7,11 +7,21 @@ from __future__ import annotations
 
 import struct
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from genrekit.errors import TagError
-from genrekit.tags.formats.base import PROVENANCE, Bytes, Edit, Named, Place, pieces
+from genrekit.tags.formats.base import (
+    OURS,
+    PROVENANCE,
+    Bytes,
+    Edit,
+    Named,
+    Place,
+    Values,
+    pieces,
+    raw_values,
+)
 
 if TYPE_CHECKING:
     from genrekit.tags.profiles import Profile
@@ -31,15 +41,18 @@ _LIBRARY = _guid("44231C94-9498-49D1-A141-1D134E457054")
 _PADDING = _guid("1806D474-CADF-4509-A4BA-9AABCB96AAE8")
 _N_OBJECT, _N_HEADER, _N_EXTENSION = 24, 30, 22
 _TAGS = (_EXTENDED, _METADATA, _LIBRARY)
-_KEYS = {
-    "genre": "wm/genre",
-    "artist": "author",
-    "album": "wm/albumtitle",
-    "album_artist": "wm/albumartist",
-    "title": "title",
-    "provenance": PROVENANCE.lower(),
+_NAMES = {
+    "genre": "WM/Genre",
+    "artist": "Author",
+    "album": "WM/AlbumTitle",
+    "album_artist": "WM/AlbumArtist",
+    "title": "Title",
+    "provenance": PROVENANCE,
+    "STYLE": "STYLE",
+    "GROUPING": "WM/ContentGroupDescription",
+    "SUBGENRE": "SUBGENRE",
 }
-_OURS = {_KEYS["genre"], _KEYS["provenance"], "wm/genreid"}
+_KEYS = {field: name.lower() for field, name in _NAMES.items()}
 _DESCRIBED = ("title", "artist")  # the first fields of the Content Description Object
 
 
@@ -87,12 +100,13 @@ class AsfTag:
                 found += [a.text for a in _attributes(guid, content) if a.name == _KEYS[field]]
         return [value.decode("utf-16-le", "replace").rstrip("\0") for value in found]
 
-    def others(self) -> list[Named]:
-        """Return every attribute but ours, and every other object."""
+    def others(self, fields: Collection[str] = OURS) -> list[Named]:
+        """Return every attribute but those of some fields, and every other object."""
+        ours = _keys(fields)
         found = [("ASF header", self._head[:16] + self._head[28:] + self._extension[:18])]
         for guid, content in self._objects + self._inner:
             if guid in _TAGS:
-                kept = [a for a in _attributes(guid, content) if a.name not in _OURS]
+                kept = [a for a in _attributes(guid, content) if a.name not in ours]
                 found += [(f"ASF {a.name}", guid + a.content) for a in kept]
             elif guid == _FILE:
                 found.append(("ASF file properties", content[:16] + content[24:]))
@@ -100,15 +114,17 @@ class AsfTag:
                 found.append((f"ASF object {uuid.UUID(bytes_le=guid)}", content))
         return found
 
-    def rewritten(self, genres: Sequence[str], provenance: str, profile: Profile) -> bytes:
-        """Return the header with other genres, as long as before where its padding allows.
+    def rewritten(self, new: Values, profile: Profile) -> bytes:
+        """Return the header with other values of ours, as long as before where padding allows.
 
-        The first genre stands in the Extended Content Description, further ones in the Metadata
-        Library, since a name should stand in the former once.
+        The first value of a field stands in the Extended Content Description, further ones in the
+        Metadata Library, since a name should stand in the former once.
         """
-        first, *more = profile.values(genres)
-        outer = _with(self._objects, _EXTENDED, [("WM/Genre", first), (PROVENANCE, provenance)])
-        inner = _with(self._inner, _LIBRARY, [("WM/Genre", value) for value in more])
+        raw, ours = raw_values(new, profile), _keys(new)
+        first = [(_NAMES[field], values[0]) for field, values in raw.items()]
+        more = [(_NAMES[field], value) for field, values in raw.items() for value in values[1:]]
+        outer = _with(self._objects, _EXTENDED, first, ours)
+        inner = _with(self._inner, _LIBRARY, more, ours)
         objects = b"".join(map(bytes, inner))
         extension = self._extension[:18] + len(objects).to_bytes(4, "little") + objects
         outer = [_Object(o.guid, extension) if o.guid == _EXTENSION else o for o in outer]
@@ -118,6 +134,11 @@ class AsfTag:
         body = b"".join(map(bytes, outer))
         numbers = (_N_HEADER + len(body)).to_bytes(8, "little") + len(outer).to_bytes(4, "little")
         return self._head[:16] + numbers + self._head[28:] + body
+
+
+def _keys(fields: Collection[str]) -> set[str]:
+    """Return the names of fields' attributes; that of the genre has a number beside it."""
+    return {_KEYS[field] for field in fields} | {"wm/genreid"}
 
 
 def _objects(content: bytes) -> Iterator[_Object]:
@@ -130,14 +151,16 @@ def _objects(content: bytes) -> Iterator[_Object]:
         here += size
 
 
-def _with(objects: Sequence[_Object], guid: bytes, new: Sequence[tuple[str, str]]) -> list[_Object]:
+def _with(
+    objects: Sequence[_Object], guid: bytes, new: Sequence[tuple[str, str]], ours: Collection[str]
+) -> list[_Object]:
     """Return objects without our attributes, and with new ones in the first object of a kind."""
     found, added = [], [_attribute(guid, name, value) for name, value in new]
     for item in objects:
         if item.guid not in _TAGS:
             found.append(item)
             continue
-        kept = [a.content for a in _attributes(item.guid, item.content) if a.name not in _OURS]
+        kept = [a.content for a in _attributes(item.guid, item.content) if a.name not in ours]
         if item.guid == guid:
             kept, added = kept + added, []
         found.append(_Object(item.guid, len(kept).to_bytes(2, "little") + b"".join(kept)))

@@ -6,9 +6,9 @@ A tag is rewritten by edits that name the few bytes that differ; the file is cop
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, NamedTuple, Protocol, overload
+from typing import IO, TYPE_CHECKING, Literal, NamedTuple, Protocol, get_args, overload
 
 from genrekit.errors import TagError
 
@@ -18,6 +18,17 @@ if TYPE_CHECKING:
 Named = tuple[str, bytes]
 PROVENANCE = "GENREKIT"  # the name of the field that says where a genre came from
 FIELDS = ("genre", "artist", "album", "album_artist", "title", "provenance")
+OURS = ("genre", "provenance")  # the fields that are always written
+StyleField = Literal["STYLE", "GROUPING", "SUBGENRE"]
+STYLE_FIELDS: tuple[StyleField, ...] = get_args(StyleField)
+Values = Mapping[str, Sequence[str]]  # what is written, by field
+
+
+class StyleValues(NamedTuple):
+    """A field beside the genre and what it is to hold; no values take it away."""
+
+    field: StyleField
+    values: tuple[str, ...]
 
 
 class Tag(Protocol):
@@ -31,13 +42,19 @@ class Tag(Protocol):
     is_numbered: bool
 
     def values(self, field: str) -> list[str]:
-        """Return the raw values of one of FIELDS, in the order of the tag; an empty one is ""."""
+        """Return the raw values of one of FIELDS or STYLE_FIELDS, in the order of the tag.
 
-    def others(self) -> list[Named]:
-        """Return the name and bytes of every item but the genre and where it came from."""
+        An empty one is "". A field for which the tag has no place has none.
+        """
 
-    def rewritten(self, genres: Sequence[str], provenance: str, profile: Profile) -> bytes:
-        """Return the tag's bytes with other genres; every other item's bytes are as before."""
+    def others(self, fields: Collection[str] = OURS) -> list[Named]:
+        """Return the name and bytes of every item but those of some fields."""
+
+    def rewritten(self, new: Values, profile: Profile) -> bytes:
+        """Return the tag's bytes with other values of fields; every other item's are as before.
+
+        A field without values goes, and one for which the tag has no place is not written.
+        """
 
 
 class Edit(NamedTuple):
@@ -122,6 +139,15 @@ class FileBytes:
 
 
 Bytes = bytes | FileBytes
+
+
+def raw_values(new: Values, profile: Profile, *, is_id3: bool = False) -> dict[str, list[str]]:
+    """Return the raw values of each field that has some, in the form that a profile asks for."""
+    return {
+        field: list(values) if field == "provenance" else profile.values(values, is_id3=is_id3)
+        for field, values in new.items()
+        if values
+    }
 
 
 def changed(data: Bytes, edits: Sequence[Edit]) -> Iterator[bytes]:

@@ -6,22 +6,31 @@ Source: Ogg Vorbis I format specification: comment field and header specificatio
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from genrekit.errors import TagError
-from genrekit.tags.formats.base import PROVENANCE, Named, decoded
+from genrekit.tags.formats.base import (
+    OURS,
+    PROVENANCE,
+    STYLE_FIELDS,
+    Named,
+    Values,
+    decoded,
+    raw_values,
+)
 
 if TYPE_CHECKING:
     from genrekit.tags.profiles import Profile
 
-_KEYS = {
+_KEYS: dict[str, bytes] = {
     "genre": b"genre",
     "artist": b"artist",
     "album": b"album",
     "album_artist": b"albumartist",
     "title": b"title",
     "provenance": PROVENANCE.lower().encode(),
+    **{field: field.lower().encode() for field in STYLE_FIELDS},
 }
 
 
@@ -54,24 +63,27 @@ class VorbisComments:
         found = (comment.partition(b"=") for comment in self._comments)
         return [decoded(value) for key, _, value in found if key.lower() == _KEYS[field]]
 
-    def others(self) -> list[Named]:
-        """Return every comment but ours, the vendor and what follows."""
+    def others(self, fields: Collection[str] = OURS) -> list[Named]:
+        """Return every comment but those of some fields, the vendor and what follows."""
         comments = [
             (f"comment {decoded(c.partition(b'=')[0])}", c)
             for c in self._comments
-            if not _is_ours(c)
+            if not _is_of(c, fields)
         ]
         vendor = ("comments' vendor", self._vendor)
         return [vendor, *comments, ("comments' remainder", self._behind)]
 
-    def rewritten(self, genres: Sequence[str], provenance: str, profile: Profile) -> bytes:
-        """Return the comments with other genres, where the first of ours stood or at the end."""
-        new = [b"genre=" + value.encode() for value in profile.values(genres)]
-        new.append(PROVENANCE.lower().encode() + b"=" + provenance.encode())
-        places = [number for number, c in enumerate(self._comments) if _is_ours(c)]
+    def rewritten(self, new: Values, profile: Profile) -> bytes:
+        """Return the comments with others of ours, where the first stood or at the end."""
+        ours = [
+            _KEYS[field] + b"=" + value.encode()
+            for field, values in raw_values(new, profile).items()
+            for value in values
+        ]
+        places = [number for number, c in enumerate(self._comments) if _is_of(c, new)]
         place = places[0] if places else len(self._comments)
-        comments = self._comments[:place] + new
-        comments += [c for c in self._comments[place:] if not _is_ours(c)]
+        comments = self._comments[:place] + ours
+        comments += [c for c in self._comments[place:] if not _is_of(c, new)]
         head = self._vendor + struct.pack("<I", len(comments))
         return head + b"".join(struct.pack("<I", len(c)) + c for c in comments) + self._behind
 
@@ -89,8 +101,8 @@ def _end(content: bytes, start: int) -> int:
     return end
 
 
-def _is_ours(comment: bytes) -> bool:
-    return comment.partition(b"=")[0].lower() in (_KEYS["genre"], _KEYS["provenance"])
+def _is_of(comment: bytes, fields: Collection[str]) -> bool:
+    return comment.partition(b"=")[0].lower() in [_KEYS[field] for field in fields]
 
 
 def made() -> bytes:

@@ -13,7 +13,8 @@ class TagContents:
 
     ``genres`` are names, each once: ID3's numbers are looked up and "Rock; Pop" is two of them.
     ``raw_genres`` are the values as the file holds them, of the tag that counts first. Tags that
-    say otherwise are ``conflicts``, such as "APEv2: Rock". A field that is absent is None.
+    say otherwise are ``conflicts``, such as "APEv2: Rock". ``styles`` and ``raw_styles`` are the
+    same of the field that was asked for. A field that is absent is None.
     """
 
     genres: tuple[str, ...] = ()
@@ -24,6 +25,8 @@ class TagContents:
     title: str | None = None
     provenance: str | None = None
     conflicts: tuple[str, ...] = ()
+    styles: tuple[str, ...] = ()
+    raw_styles: tuple[str, ...] = ()
 
 
 def separate(values: Iterable[str]) -> list[str]:

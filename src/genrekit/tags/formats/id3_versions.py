@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Collection
 from io import BytesIO
 from typing import Literal
 
@@ -11,7 +12,7 @@ from mutagen.id3 import ID3
 
 from genrekit.errors import TagError
 from genrekit.tags.formats import id3v2
-from genrekit.tags.formats.base import PROVENANCE, Named
+from genrekit.tags.formats.base import OURS, PROVENANCE, Named
 
 # Frames that ID3v2.4 defines and that players read in ID3v2.3 as well.
 _KEPT_IN_V23 = ["RVA2", "TDEN", "TDRL", "TDTG", "TMOO", "TPRO", "TSOA", "TSOP", "TSOT", "TSST"]
@@ -61,25 +62,27 @@ def _read(tag: id3v2.Id3v2Tag, *, translate: bool) -> ID3:
     return ID3(BytesIO(bytes(tag))) if tag.frames and translate else frames
 
 
-def meaning(tag: id3v2.Id3v2Tag) -> list[Named]:
-    """Return what a tag says, whatever its version: two with equal answers say the same.
+def meaning(tag: id3v2.Id3v2Tag, fields: Collection[str] = OURS) -> list[Named]:
+    """Return what a tag says but in some fields: two with equal answers say the same.
 
     Texts are as the file holds them, since mutagen drops what it does not understand.
     """
     texts: Counter[str] = Counter()
     dates: dict[str, str] = {}
+    ours = tag.of(fields)
     for frame in tag.frames:
         name = frame.id.decode()
         if name in _DATES:
             dates[name[:3]] = "\0".join(tag.texts(frame))
-        elif name[0] == "T" and not tag.is_ours(frame) and name not in _PEOPLE:
+        elif name[0] == "T" and frame not in ours and name not in _PEOPLE:
             texts["\0".join(tag.texts(frame))] += 1
     texts.pop("", None)
     frames = _read(tag, translate=True)
     others = {
         key: _ENCODING.sub("", repr(frame)) for key, frame in frames.items() if key not in _OURS
     }
-    said = {key: value for key, value in others.items() if not key.startswith("T")}
+    grouping = {"GRP1" for frame in ours if frame.id in (b"GP1", b"GRP1")}
+    said = {key: value for key, value in others.items() if key[0] != "T" and key not in grouping}
     return [
         ("date", _date(dates).encode()),
         ("texts", repr(sorted(texts.items())).encode()),

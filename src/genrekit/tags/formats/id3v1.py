@@ -5,13 +5,13 @@ Source: ID3v1 (Eric Kemp, 1996) and its extension (birdcagesoft.com, about 2000)
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from mutagen.id3 import TCON
 
 from genrekit.labels import spelling
-from genrekit.tags.formats.base import Bytes, Named
+from genrekit.tags.formats.base import OURS, Bytes, Named, Values
 
 if TYPE_CHECKING:
     from genrekit.tags.profiles import Profile
@@ -52,14 +52,16 @@ class Id3v1Tag:
             text = _text(self._content[_FIELDS[field]]) if field in _FIELDS else ""
         return [text] if text else []
 
-    def others(self) -> list[Named]:
-        """Return all but the genre."""
+    def others(self, fields: Collection[str] = OURS) -> list[Named]:
+        """Return all but the genre; there is no place for the other fields."""
+        del fields
         extended = self._extended[: _GENRE.start] + self._extended[_GENRE.stop :]
         return [("ID3v1", self._content[:-1]), ("ID3v1 TAG+", extended)]
 
-    def rewritten(self, genres: Sequence[str], provenance: str, profile: Profile) -> bytes:
+    def rewritten(self, new: Values, profile: Profile) -> bytes:
         """Return the tag with the first genre that has a number, or "unknown"."""
-        del provenance, profile
+        del profile
+        genres = new["genre"]
         known = [_NUMBERS[spelling(genre)] for genre in genres if spelling(genre) in _NUMBERS]
         extended = self._extended
         if extended:

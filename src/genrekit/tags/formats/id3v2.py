@@ -8,12 +8,12 @@ from __future__ import annotations
 import re
 import zlib
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from genrekit.errors import TagError
-from genrekit.tags.formats.base import PROVENANCE, Bytes, Named
+from genrekit.tags.formats.base import OURS, PROVENANCE, Bytes, Named, Values, raw_values
 
 if TYPE_CHECKING:
     from genrekit.tags.profiles import Profile
@@ -26,8 +26,11 @@ _KEYS = {
     "album": (b"TAL", b"TALB"),
     "album_artist": (b"TP2", b"TPE2"),
     "title": (b"TT2", b"TIT2"),
-    "provenance": (b"TXX", b"TXXX"),
+    "GROUPING": (b"TT1", b"TIT1"),
 }
+_ITUNES_GROUPING = (b"GP1", b"GRP1")  # beside which TIT1 is the work
+_USER_TEXT = (b"TXX", b"TXXX")
+_DESCRIPTIONS = {"provenance": PROVENANCE, "STYLE": "STYLE", "SUBGENRE": "SUBGENRE"}
 _ENCODINGS = ("latin-1", "utf-16", "utf-16-be", "utf-8")
 _MAX_TEXT = 1 << 20  # bytes of a compressed text
 _TO_ESCAPE = re.compile(rb"\xff(?=[\x00\xe0-\xff])|\xff\Z")
@@ -191,23 +194,38 @@ class Id3v2Tag:
 
     def values(self, field: str) -> list[str]:
         """Return the texts of a field; that of an empty frame is empty."""
-        frames = [frame for frame in self.frames if frame.id in _KEYS[field]]
-        if field == "provenance":
-            return [text for f in frames if self.is_ours(f) for text in self.texts(f)[1:]]
+        frames = self.of([field])
+        if field in _DESCRIPTIONS:
+            return [text for frame in frames for text in self.texts(frame)[1:]]
         return [text for frame in frames for text in self.texts(frame) or [""]]
 
-    def is_ours(self, frame: Frame) -> bool:
-        """Whether a frame holds the genre or where it came from."""
-        if frame.id in _KEYS["genre"]:
-            return True
-        return frame.id in _KEYS["provenance"] and self.texts(frame)[:1] == [PROVENANCE]
+    def of(self, fields: Collection[str]) -> list[Frame]:
+        """Return the frames of some fields, in the order of the tag."""
+        names = {name for field in fields for name in self._names(field)}
+        described = [_DESCRIPTIONS[field] for field in fields if field in _DESCRIPTIONS]
+        return [
+            frame
+            for frame in self.frames
+            if frame.id in names
+            or (described and frame.id in _USER_TEXT and self._description(frame) in described)
+        ]
 
-    def others(self) -> list[Named]:
-        """Return every frame but ours, the header's flags and what follows the frames."""
+    def _names(self, field: str) -> tuple[bytes, ...]:
+        """Return a field's frames by version; a tag with GRP1 has its grouping there."""
+        if field == "GROUPING" and any(frame.id in _ITUNES_GROUPING for frame in self.frames):
+            return _ITUNES_GROUPING
+        return _KEYS.get(field, ())
+
+    def _description(self, frame: Frame) -> str:
+        return "".join(self.texts(frame)[:1]).upper()
+
+    def others(self, fields: Collection[str] = OURS) -> list[Named]:
+        """Return every frame but those of fields, the header's flags and what follows."""
+        ours = self.of(fields)
         frames = [
             (f"{self.kind} {frame.id.decode()}", self._body[frame.start : frame.end])
             for frame in self.frames
-            if not self.is_ours(frame)
+            if frame not in ours
         ]
         flags = bytes([self._head[4], self._head[5]]) + self._body[4:6] * bool(self._first)
         return [
@@ -216,27 +234,28 @@ class Id3v2Tag:
             (f"{self.kind} remainder", self._body[self._end :].rstrip(b"\0")),
         ]
 
-    def rewritten(self, genres: Sequence[str], provenance: str, profile: Profile) -> bytes:
-        """Return the tag with other genres, in the version that it has.
+    def rewritten(self, new: Values, profile: Profile) -> bytes:
+        """Return the tag with other values of ours, in the version that it has.
 
         Raises:
             TagError: it would be longer than ID3v2 allows.
         """
-        values = profile.values(genres, is_id3=True)
-        return self._joined(self._frame("genre", values), self._frame("provenance", [provenance]))
+        raw = raw_values(new, profile, is_id3=True)
+        frames = b"".join(self._frame(field, values) for field, values in raw.items())
+        return self._joined(frames, self.of(new))
 
     def _frame(self, field: str, values: Sequence[str]) -> bytes:
-        name = _KEYS[field][self.version > 2]
-        texts = [PROVENANCE, *values] if field == "provenance" else list(values)
-        return frame(self.version, name, texts, self._n_size_bits)
+        description = [_DESCRIPTIONS[field]] if field in _DESCRIPTIONS else []
+        names = _USER_TEXT if description else self._names(field)
+        texts = [*description, *values]
+        return frame(self.version, names[self.version > 2], texts, self._n_size_bits)
 
-    def _joined(self, *ours: bytes) -> bytes:
-        """Return the tag with our frames where the first of them stood, or behind the others."""
+    def _joined(self, new: bytes, ours: Sequence[Frame]) -> bytes:
+        """Return the tag with new frames where the first of ours stood, or behind the others."""
         kept: list[bytes] = []
-        here, new = self._first, b"".join(ours)
+        here = self._first
         new = _TO_ESCAPE.sub(b"\xff\x00", new) if self._is_unsynchronised else new
-        mine = [frame for frame in self.frames if self.is_ours(frame)]
-        for old in mine or [Frame(b"", self._end, self._end)]:
+        for old in ours or [Frame(b"", self._end, self._end)]:
             kept += [self._bytes(here, old.start), new]
             here, new = old.end, b""
         kept.append(self._bytes(here, self._end))

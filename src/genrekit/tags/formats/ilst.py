@@ -5,26 +5,28 @@ Source: as AtomicParsley and FFmpeg read it; the numbers of gnre are ID3v1's and
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from mutagen.id3 import TCON
 
 from genrekit.errors import TagError
-from genrekit.tags.formats.base import PROVENANCE, Named, decoded
+from genrekit.tags.formats.base import OURS, PROVENANCE, Named, Values, decoded, raw_values
 
 if TYPE_CHECKING:
     from genrekit.tags.profiles import Profile
 
-_KEYS = {
+_KEYS: dict[str, tuple[bytes | str, ...]] = {
     "genre": (b"\xa9gen", b"gnre", "genre"),
     "artist": (b"\xa9ART",),
     "album": (b"\xa9alb",),
     "album_artist": (b"aART",),
     "title": (b"\xa9nam",),
     "provenance": (PROVENANCE.lower(),),
+    "STYLE": ("style",),
+    "GROUPING": (b"\xa9grp",),
+    "SUBGENRE": ("subgenre",),
 }
-_OURS = {*_KEYS["genre"], *_KEYS["provenance"]}
 _UTF8 = 1
 _N_DATA = 16  # size, "data", type and locale
 
@@ -54,21 +56,25 @@ class IlstTag:
                 return values
         return [""] * bool(found)
 
-    def others(self) -> list[Named]:
-        """Return every item but ours."""
-        return [(f"MP4 {_shown(key)}", item) for key, item in self._items if key not in _OURS]
+    def others(self, fields: Collection[str] = OURS) -> list[Named]:
+        """Return every item but those of some fields."""
+        ours = _keys(fields)
+        return [(f"MP4 {_shown(key)}", item) for key, item in self._items if key not in ours]
 
-    def rewritten(self, genres: Sequence[str], provenance: str, profile: Profile) -> bytes:
-        """Return the list with other genres, where the first of our items stood or at the end."""
-        values = profile.values(genres)
-        new = [_atom(b"\xa9gen", b"".join(map(_data, values)))]
+    def rewritten(self, new: Values, profile: Profile) -> bytes:
+        """Return the list with others of our items, where the first stood or at the end."""
+        raw, ours = raw_values(new, profile), _keys(new)
+        made = [_item(_KEYS[field][0], values) for field, values in raw.items()]
         if any(key == "genre" for key, _ in self._items):
-            new.append(_freeform("GENRE", values))
-        new.append(_freeform(PROVENANCE, [provenance]))
-        places = [number for number, (key, _) in enumerate(self._items) if key in _OURS]
+            made.insert(1, _item("genre", raw["genre"]))
+        places = [number for number, (key, _) in enumerate(self._items) if key in ours]
         place = places[0] if places else len(self._items)
-        items = [item for _, item in self._items[:place]] + new
-        return b"".join(items + [i for key, i in self._items[place:] if key not in _OURS])
+        items = [item for _, item in self._items[:place]] + made
+        return b"".join(items + [i for key, i in self._items[place:] if key not in ours])
+
+
+def _keys(fields: Collection[str]) -> set[bytes | str]:
+    return {key for field in fields for key in _KEYS[field]}
 
 
 def _atoms(content: bytes, here: int = 0) -> list[tuple[int, int]]:
@@ -113,7 +119,11 @@ def _data(value: str) -> bytes:
     return _atom(b"data", _UTF8.to_bytes(4, "big") + bytes(4) + value.encode("utf-8"))
 
 
-def _freeform(name: str, values: Sequence[str]) -> bytes:
+def _item(key: bytes | str, values: Sequence[str]) -> bytes:
+    """Return an item of iTunes' own, or a freeform one, whose name is upper case as others do."""
+    texts = b"".join(map(_data, values))
+    if isinstance(key, bytes):
+        return _atom(key, texts)
     mean = _atom(b"mean", bytes(4) + b"com.apple.iTunes")
-    named = _atom(b"name", bytes(4) + name.encode())
-    return _atom(b"----", mean + named + b"".join(map(_data, values)))
+    named = _atom(b"name", bytes(4) + key.upper().encode())
+    return _atom(b"----", mean + named + texts)

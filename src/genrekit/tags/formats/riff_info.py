@@ -6,10 +6,10 @@ Source: Multimedia Programming Interface and Data Specifications 1.0 (IBM and Mi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from genrekit.tags.formats.base import Named, decoded
+from genrekit.tags.formats.base import OURS, Named, Values, decoded
 
 if TYPE_CHECKING:
     from genrekit.tags.profiles import Profile
@@ -43,8 +43,9 @@ class InfoTag:
         values = [value for name, value, _ in self._items if name == _KEYS.get(field)]
         return [decoded(value.rstrip(b"\0")) for value in values]
 
-    def others(self) -> list[Named]:
-        """Return every item but the genre."""
+    def others(self, fields: Collection[str] = OURS) -> list[Named]:
+        """Return every item but the genre; there is no place for the other fields."""
+        del fields
         items = [
             (f"INFO {name.decode('latin-1')}", item)
             for name, _, item in self._items
@@ -52,16 +53,16 @@ class InfoTag:
         ]
         return [*items, ("INFO remainder", self._behind)]
 
-    def rewritten(self, genres: Sequence[str], provenance: str, profile: Profile) -> bytes:
+    def rewritten(self, new: Values, profile: Profile) -> bytes:
         """Return the list with other genres in one text, and its other items as they are."""
-        del provenance, profile
-        value = "; ".join(genres).encode("utf-8") + b"\0"
-        new = _KEYS["genre"] + len(value).to_bytes(4, "little") + value + bytes(len(value) % 2)
+        del profile
+        value = "; ".join(new["genre"]).encode("utf-8") + b"\0"
+        item = _KEYS["genre"] + len(value).to_bytes(4, "little") + value + bytes(len(value) % 2)
         parts, is_written = [b"INFO"], False
-        for name, _, item in self._items:
+        for name, _, old in self._items:
             if name != _KEYS["genre"]:
-                parts.append(item)
+                parts.append(old)
             elif not is_written:
-                parts.append(new)
+                parts.append(item)
                 is_written = True
         return b"".join(parts) + self._behind
