@@ -34,11 +34,11 @@ class Counts(NamedTuple):
 def kind_of(output: str) -> Kind:
     """Return how an output is written: by its suffix JSON lines or CSV, otherwise Parquet.
 
-    >>> kind_of("genres.jsonl"), kind_of("features.csv"), kind_of("s3://bucket/genres/")
+    >>> kind_of("genres.jsonl"), kind_of("features.CSV"), kind_of("s3://bucket/genres/")
     ('jsonl', 'csv', 'parquet')
     """
     suffixes: dict[str, Kind] = {".jsonl": "jsonl", ".csv": "csv"}
-    return suffixes.get(Path(output).suffix, "parquet")
+    return suffixes.get(Path(output).suffix.lower(), "parquet")
 
 
 def check_parquet() -> None:

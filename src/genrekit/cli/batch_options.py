@@ -84,11 +84,11 @@ def is_batch_job(name: str | None, output: str | None) -> bool:
 
     >>> is_batch_job("local", "a.jsonl"), is_batch_job(None, "s3://b/c/")
     (True, True)
-    >>> is_batch_job(None, "out.parquet"), is_batch_job(None, "a.json")
+    >>> is_batch_job(None, "out.PARQUET"), is_batch_job(None, "a.json")
     (True, False)
     """
     return name is not None or (
-        output is not None and ("://" in output or output.rstrip("/").endswith(".parquet"))
+        output is not None and ("://" in output or output.rstrip("/").lower().endswith(".parquet"))
     )
 
 
@@ -101,7 +101,7 @@ def run(task: JobTask, paths: list[str], output: str | None, engine: Engine, as_
     """
     if output is None:
         raise typer.BadParameter("give -o: NAME.jsonl, or a folder or URL for Parquet")
-    outputs.form(output, dict.fromkeys((".jsonl", ".csv", ".parquet")), None)
+    outputs.check(output, (".jsonl", ".csv", ".parquet"))
     from genrekit.batch import job
 
     progress = console.progress_of("Processing")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from genrekit.cli import console, tables
-from genrekit.cli.options import Exclude, Jobs, argument, option, spread
+from genrekit.cli.options import AsJson, Exclude, Jobs, argument, option, spread
 from genrekit.cli.outputs import output_option
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class EvaluateOptions:
     include_training_tracks: Annotated[
         bool, option("Keep tracks the model was fitted to: LEAKY numbers.")
     ] = False
-    as_json: Annotated[bool, option("Write JSON.", "--json")] = False
+    as_json: AsJson = False
     output: Annotated[
         Path | None,
         output_option(

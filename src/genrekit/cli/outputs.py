@@ -32,12 +32,12 @@ def output_option(text: str, *suffixes: str, folder: bool = False, **settings: A
         settings: of typer.Option.
     """
 
-    def check(output: Output | None) -> Output | None:
+    def checked(output: Output | None) -> Output | None:
         if output is not None:
-            _refuse(str(output), suffixes, folder)
+            check(output, suffixes, folder=folder)
         return output
 
-    return option(text, "--output", "-o", callback=check, **settings)
+    return option(text, "--output", "-o", callback=checked, **settings)
 
 
 def form(output: str | Path | None, forms: Mapping[str, Form], default: Form) -> Form:
@@ -53,7 +53,7 @@ def form(output: str | Path | None, forms: Mapping[str, Form], default: Form) ->
     """
     if output is None or not (suffix := _suffix(str(output))):
         return default
-    _refuse(str(output), forms, folder=False)
+    check(output, forms)
     return forms[suffix]
 
 
@@ -62,8 +62,18 @@ def _suffix(output: str) -> str:
     return "" if output.endswith("/") else PurePath(output).suffix.lower()
 
 
-def _refuse(output: str, suffixes: Collection[str], folder: bool) -> None:
-    suffix = _suffix(output)
+def check(output: str | Path, suffixes: Collection[str], *, folder: bool = False) -> None:
+    """Refuse a name whose suffix is none of those allowed; one without a suffix is good.
+
+    Args:
+        output: the name.
+        suffixes: what it may end in.
+        folder: it may be that of a folder, too.
+
+    Raises:
+        typer.BadParameter: it ends in another.
+    """
+    suffix = _suffix(str(output))
     if not suffix or suffix in suffixes:
         return
     if folder and (suffix not in FILE_SUFFIXES or Path(output).is_dir()):

@@ -46,7 +46,7 @@ def command(
     from genrekit.batch import rendering
 
     if Path(path).is_file():
-        outputs.form(output, {".png": None}, None)
+        outputs.check(output, (".png",))
     style = rendering.Style(segment_seconds, plain, _size(size))
     targets = rendering.targets(path, output)
     if dry_run:

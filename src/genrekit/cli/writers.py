@@ -89,7 +89,7 @@ def kind_of(path: Path | None, flag: Kind | None, timeline: bool) -> Kind:
     chosen = outputs.form(path, _TIMELINE_KINDS if timeline else _KINDS, flag or "text")
     if flag and chosen != flag and not (flag == "jsonl" and chosen == "json"):
         raise typer.BadParameter(
-            f"--output is {path}, and --{flag[:4].rstrip('l')} is another form"
+            f"--output is {path}, and --{flag.removesuffix('l')} is another form"
         )
     return chosen
 
