@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -65,13 +65,11 @@ class GenreMap(BaseModel):
                 self._named.setdefault(key(label), genre)
         self._dropped = frozenset(map(labels.meaning, self.drop))
 
-    def name(self, label: str) -> str | None:
-        """Return what a label is called in the user's list, or None where it has no place."""
-        found = self.chain(label)
-        return found[0] if found else None
-
     def chain(self, label: str) -> tuple[str, ...]:
-        """Return what a label is called in the list, then the list's names of its wider genres."""
+        """Return what a label is called in the list, then the list's names of its wider genres.
+
+        Nothing where the label has no place.
+        """
         if labels.meaning(label) in self._dropped:
             return ()
         wider = labels.wider(label) if self.roll_up else []
@@ -87,14 +85,6 @@ class GenreMap(BaseModel):
     def spelled(self, genre: str) -> str | None:
         """Return the name that a genre has by itself, whatever its wider genres are called."""
         return self._named.get(spelling(genre)) or self._named.get(labels.meaning(genre))
-
-    def rolled_up(self, probabilities: Mapping[str, float]) -> dict[str, float]:
-        """Return the probability of each of the user's names: the sum over its labels."""
-        found: dict[str, float] = {}
-        for label, probability in probabilities.items():
-            if name := self.name(label):
-                found[name] = found.get(name, 0.0) + probability
-        return found
 
     def check(self, known: Iterable[str]) -> None:
         """Refuse labels that neither the model nor any label set knows: they are misspelled.
