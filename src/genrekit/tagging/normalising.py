@@ -10,12 +10,13 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from genrekit import __version__, labels
 from genrekit.audio import packets
-from genrekit.errors import GenrekitError, TagError
+from genrekit.errors import TagError
 from genrekit.library import database
 from genrekit.library.walk import walk
 from genrekit.tagging import plan_files
@@ -23,7 +24,6 @@ from genrekit.tagging.genre_map import GenreMap
 from genrekit.tagging.plan_files import PlanEntry
 from genrekit.tagging.planning import Proposal, Stay
 from genrekit.tags import formats, spelling
-from genrekit.tags.formats.containers import UntaggedError
 
 if TYPE_CHECKING:
     from genrekit.tags.profiles import Profile
@@ -52,17 +52,7 @@ def propose(
         own.check(())
     proposal = Proposal()
     for path in _files(folders, proposal):
-        try:
-            entry = _entry(path, profile, own)
-        except UntaggedError as error:
-            proposal.untagged[str(path)] = error.format
-        except (GenrekitError, OSError) as error:
-            proposal.failures[str(path)] = " ".join(str(error).split())
-        else:
-            if isinstance(entry, PlanEntry):
-                proposal.entries.append(entry)
-            else:
-                proposal.stays[str(path)] = entry
+        proposal.add(path, partial(_entry, path, profile, own))
         advance()
     return proposal
 

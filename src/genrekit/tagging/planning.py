@@ -6,8 +6,9 @@ import json
 import os
 import sqlite3
 from collections import Counter
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrekit import labels
-from genrekit.errors import TagError
+from genrekit.errors import GenrekitError, TagError
 from genrekit.library import database, query, store
 from genrekit.models.card import ModelCard
 from genrekit.prediction import ModelReference, is_shown, percent
@@ -69,10 +70,19 @@ class Proposal:
     failures: dict[str, str] = field(default_factory=dict)
     untagged: dict[str, str] = field(default_factory=dict)
 
-    @property
-    def skipped(self) -> dict[str, str]:
-        """The reason of each file that stays, as a sentence."""
-        return {path: stay.reason for path, stay in self.stays.items()}
+    def add(self, path: Path, decide: Callable[[], PlanEntry | Stay]) -> None:
+        """Add what is decided for a file: its line, why it stays, or why it cannot be planned."""
+        try:
+            entry = decide()
+        except UntaggedError as error:
+            self.untagged[str(path)] = error.format
+        except (GenrekitError, OSError) as error:
+            self.failures[str(path)] = " ".join(str(error).split())
+        else:
+            if isinstance(entry, PlanEntry):
+                self.entries.append(entry)
+            else:
+                self.stays[str(path)] = entry
 
     @property
     def counts(self) -> dict[str, int]:
@@ -135,18 +145,7 @@ def propose(
     proposal = Proposal()
     model = ModelReference(name=card.name, version=card.version, sha256=card.onnx_sha256)
     for track in _tracks(connection, folders, card, wanted, proposal):
-        try:
-            entry = _entry(track, model, wanted, profile)
-        except UntaggedError as error:
-            proposal.untagged[str(track.path)] = error.format
-            continue
-        except (TagError, OSError) as error:
-            proposal.failures[str(track.path)] = " ".join(str(error).split())
-            continue
-        if isinstance(entry, PlanEntry):
-            proposal.entries.append(entry)
-        else:
-            proposal.stays[str(track.path)] = entry
+        proposal.add(track.path, partial(_entry, track, model, wanted, profile))
     return proposal
 
 
