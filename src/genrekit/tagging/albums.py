@@ -1,8 +1,8 @@
 """Albums as one: the mean over an album's tracks, where the tracks agree.
 
-An album agrees when its tracks are by one artist, or of one album artist, and the mean's most
-probable genre is that of more than half of them. Compilations and albums of various artists never
-do: their tracks are judged one by one, as those of other albums that do not agree.
+An album agrees when it has an album artist, or tracks of fewer than three artists, and the mean's
+most probable genre is that of more than half of them. Compilations and albums of various artists
+never do: their tracks are judged one by one, as those of other albums that do not agree.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ def _embedded(path: Path) -> list[bytes]:
     try:
         opened = mutagen.File(path)
         found = list(_pictures(opened)) if opened is not None else []
-    except Exception:
+    except Exception:  # it raises whatever damaged bytes make of its code
         return []
     found.sort(key=lambda pair: pair[0] != _FRONT)
     return [content for _, content in found if len(content) <= MAX_BYTES]
