@@ -31,8 +31,7 @@ def _is_table(path: Path, separator: str = ",") -> bool:
 
 
 def _is_text(path: Path) -> bool:
-    content = path.read_text(encoding="utf-8")
-    return content.isprintable() or not content.startswith(("{", "[", "<"))
+    return path.read_text(encoding="utf-8")[0] not in "{[<"
 
 
 HOLDS: dict[str, Callable[[Path], object]] = {

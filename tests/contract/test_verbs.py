@@ -135,6 +135,13 @@ def test_an_unknown_option_is_wrong_usage(name: str) -> None:
     assert run(name, "--no-such-option")[0] == 2
 
 
+@pytest.mark.parametrize("name", sorted(OPTIONS["--api-key"]))
+def test_an_empty_key_is_refused(name: str) -> None:
+    code, output = run(*name.split(), "--api-key", "")
+    assert code == 2
+    assert "the API key is empty" in " ".join(output.split())
+
+
 @pytest.mark.parametrize("name", VERBS)
 def test_every_command_has_a_docstring(name: str) -> None:
     module = VERBS[name]

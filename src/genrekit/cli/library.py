@@ -352,8 +352,6 @@ def serve(options: LibraryServeOptions) -> None:
     """
     import ipaddress
 
-    if options.api_key == "":
-        raise typer.BadParameter("the API key is empty; give one, or leave it out")
     if options.host != "localhost" and not options.api_key:
         try:
             is_own = ipaddress.ip_address(options.host).is_loopback

@@ -31,9 +31,16 @@ def argument(text: str, **settings: Any) -> Any:
 
 def api_key_option(without: str) -> Any:
     """Return --api-key, which every verb that serves has; without it the default holds."""
+
+    def checked(key: str | None) -> str | None:
+        if key == "":
+            raise typer.BadParameter("the API key is empty; give one, or leave it out")
+        return key
+
     return option(
         "Require this key of every caller; the variable keeps it out of process lists.",
         envvar="GENREKIT_API_KEY",
+        callback=checked,
         show_default=without,
     )
 

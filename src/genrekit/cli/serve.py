@@ -54,8 +54,6 @@ def command(
     if static:
         _write_static(static, model or [])
         return
-    if api_key == "":
-        raise typer.BadParameter("the API key is empty; give one, or leave it out")
     from genrekit.server import app, http_server
     from genrekit.server.settings import Settings, parse_limits
     from genrekit.workers import n_cores
