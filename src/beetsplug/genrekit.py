@@ -11,8 +11,8 @@ In beets' configuration:
         force: no             # also where there is a genre: replace it
         keep: no              # with force: add to it instead
         top: 1                # how many genres at most
-        min_precision: null   # write only where this share of such predictions was right
-        map: null             # your own genre names, a TOML file
+        min_precision: null   # write only where this share of such predictions was right; 0.9
+        map: null             # your own genre names: a TOML file, or id3v1, discogs, ...
         model: null           # a model's name or folder
 """
 

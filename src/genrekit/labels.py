@@ -164,9 +164,7 @@ def display_name(label: str) -> str:
     >>> display_name("doo-wop"), display_name("my own"), display_name("EBM")
     ('Doo-Wop', 'My Own', 'EBM')
     """
-    if known := _display_names().get(spelling(label)):
-        return known
-    return label if label != label.casefold() else _capitals(label)
+    return _display_names().get(spelling(label)) or _with_capitals(label)
 
 
 def meaning(name: str) -> str:
@@ -179,7 +177,10 @@ def meaning(name: str) -> str:
     return _meanings().get(spelled, spelled)
 
 
-def _capitals(label: str) -> str:
+def _with_capitals(label: str) -> str:
+    """Return a label with capitals, as it is where it has one already."""
+    if label != label.casefold():
+        return label
     small = {"a", "and", "in", "of", "the"}
     words = re.split(r"(?<=[\s/&-])", label)
     return "".join(
@@ -194,8 +195,7 @@ def _display_names() -> dict[str, str]:
     found: dict[str, str] = {}
     for known in _sets():
         for label, others in known.aliases.items():
-            name = known.display_names.get(label)
-            name = name or (label if label != label.casefold() else _capitals(label))
+            name = known.display_names.get(label) or _with_capitals(label)
             for spelled in (label, *others):
                 found.setdefault(spelling(spelled), name)
     return found
