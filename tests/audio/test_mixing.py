@@ -134,13 +134,15 @@ def test_music_that_turns_over_on_the_way_is_kept(tmp_path: Path) -> None:
     stereo[3 * RATE :, 1] *= -1
     soundfile.write(tmp_path / "a.flac", stereo, RATE)
     mixed = audio.load(tmp_path / "a.flac")[0]
-    for first in range(0, 6, 1):
-        part = slice(first * RATE, (first + 1) * RATE)
-        if first != 3:  # the window in which it turns is half lost
-            assert np.std(mixed[part]) > 0.9 * np.std(music[part])
+    turning = 3 * RATE // mixing.WINDOW_SAMPLES * mixing.WINDOW_SAMPLES
+    after = turning + mixing.WINDOW_SAMPLES
+    for part in (slice(turning), slice(after, None)):
+        np.testing.assert_allclose(np.abs(mixed[part]), np.abs(music[part, 0]), atol=1e-4)
+    part = slice(turning, after)  # the window in which it turns keeps the louder half
+    assert np.std(mixed[part]) > 0.7 * np.std(music[part])
 
 
-@pytest.mark.parametrize("gains", [(1, 1), (1, 0), (1, 0.5), (1, -0.3), (0, 0)])
+@pytest.mark.parametrize("gains", [(1, 1), (1, 0), (1, 0.5), (1, -0.1), (0, 0)])
 def test_ordinary_stereo_is_the_plain_mean_to_the_bit(gains: tuple[float, float]) -> None:
     stereo = (noise(1) * np.array(gains) + 0.3 * noise(2)).astype(np.float32).T
     wanted = np.add(stereo[:1], stereo[1:]) * np.float32(0.5)
