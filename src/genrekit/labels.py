@@ -17,7 +17,10 @@ from pathlib import Path
 from genrekit.errors import DatasetError, unknown_name
 
 FOLDER = Path(__file__).parent / "labels"
-_NO_ARTIST = {"", "?", "-", "na", "unknown", "unknownartist", "various", "variousartists", "va"}
+# Names that stand for nobody or for many, by their spelling.
+_NO_ARTIST = {"", "?", "-", "na", "none", "noartist", "unknown", "unknownartist"} | {
+    "va", "various", "variousartists", "compilation", "compilations"
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

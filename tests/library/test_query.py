@@ -142,21 +142,21 @@ def test_the_tracks_of_an_album_count_together(connection: Connection) -> None:
 
 def test_files_that_are_gone_and_second_copies_do_not_count(connection: Connection) -> None:
     used = query.used_model(connection)
-    before = query.albums(connection, used.id)
+    before = query.votes(connection, used.id).albums
     gone = b"/m/rock/a/gone.mp3"
     add(connection, used.id, gone, "disco", 0.9, TagContents(album="A"))
-    with_guest = query.albums(connection, used.id)
+    with_guest = query.votes(connection, used.id).albums
     store.mark_missing(connection, [gone])
     copy = Found(b"/m/rock/a/copy.mp3", 1, 1)
     of_second = b"/m/rock/a/2.mp3".hex()
     store.save_identity(connection, Identity(copy, of_second, TagContents(album="A")))
     album = ("a", Path("/m/rock/a"))
     assert not np.allclose(with_guest.mean(album), before.mean(album))
-    assert np.allclose(query.albums(connection, used.id).mean(album), before.mean(album))
+    assert np.allclose(query.votes(connection, used.id).albums.mean(album), before.mean(album))
 
 
 def agreement(audio: str, genres: Sequence[str], path: str = "/m/a.mp3") -> Agreement:
-    return AgreementBuilder(LABELS).build(vector(audio, 0.8), None, genres, Path(path))
+    return AgreementBuilder(LABELS).build(vector(audio, 0.8), None, None, genres, Path(path))
 
 
 @pytest.mark.parametrize(

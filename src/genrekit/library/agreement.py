@@ -1,6 +1,6 @@
-"""Which genre the sources of a track name: its audio, its album, its tag and its folder.
+"""Which genre the sources of a track name: its audio, album, artist, tag and folder.
 
-Most albums keep to one genre, and a mean over an album's tracks errs less than one track does.
+Most albums and artists keep to one genre, and a mean over their tracks errs less than one track.
 """
 
 from __future__ import annotations
@@ -18,8 +18,14 @@ from genrekit.tags import spelling
 Vector = NDArray[np.float64]
 
 # The weight of each source that names a label. A folder may be named after anything.
-WEIGHTS: Mapping[str, float] = {"audio": 1.0, "album": 1.0, "tag": 1.0, "folder": 0.5}
-_PREDICTED = ("audio", "album")
+WEIGHTS: Mapping[str, float] = {
+    "audio": 1.0,
+    "album": 1.0,
+    "artist": 1.0,
+    "tag": 1.0,
+    "folder": 0.5,
+}
+_PREDICTED = ("audio", "album", "artist")
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,7 @@ class Agreement:
 
     @property
     def predicted_label(self) -> str:
-        """The most probable label of the predictions of the track and of its album together."""
+        """The most probable label by the predictions of the track, its album and its artist."""
         return self.labels[int(self.mean(_PREDICTED).argmax())]
 
     @property
@@ -117,13 +123,19 @@ class AgreementBuilder:
         self._spellings = spelling.spellings(model_labels)
 
     def build(
-        self, audio: Vector, album: Vector | None, genres: Iterable[str], path: Path
+        self,
+        audio: Vector,
+        album: Vector | None,
+        artist: Vector | None,
+        genres: Iterable[str],
+        path: Path,
     ) -> Agreement:
         """Compare the sources of a track.
 
         Args:
             audio: the model's probabilities. Shape (n_labels,).
             album: their mean over the album, where there is one.
+            artist: their mean over the artist's tracks that are not on the album.
             genres: the genres of the tags, in any spelling; names of no label do not count, but
                 where all are such, and no placeholders, the tag disagrees.
             path: where the track lies; the nearest folder that is named like a label counts.
@@ -134,6 +146,7 @@ class AgreementBuilder:
         sources = {
             "audio": audio,
             "album": album,
+            "artist": artist,
             "tag": tag,
             "folder": next((values for values in folders if values is not None), None),
         }

@@ -225,6 +225,19 @@ SCHEMA = (
         value TEXT NOT NULL
     ) STRICT;
     """,
+    """
+    CREATE INDEX files_by_artist ON files (artist);
+    -- One of the artist's other files leads to all of them, see genrekit.library.mates.
+    CREATE TRIGGER files_deleted_of_artist BEFORE DELETE ON files BEGIN
+        INSERT INTO track_index_stale SELECT id FROM files
+        WHERE artist = old.artist AND id <> old.id ORDER BY id LIMIT 1
+        ON CONFLICT DO NOTHING;
+        INSERT INTO track_index_stale SELECT file_id FROM track_index
+        WHERE artist_key = (SELECT artist_key FROM track_index WHERE file_id = old.id)
+            AND file_id <> old.id ORDER BY file_id LIMIT 1
+        ON CONFLICT DO NOTHING;
+    END;
+    """,
 )
 
 

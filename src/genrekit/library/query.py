@@ -13,13 +13,19 @@ import numpy as np
 
 from genrekit import labels
 from genrekit.errors import LibraryError, unknown_name
-from genrekit.library import database
+from genrekit.library import database, keys
 from genrekit.library.agreement import Agreement, AgreementBuilder, Albums, Vector
+from genrekit.library.artists import ArtistVotes
 from genrekit.tags import spelling
 
 _ENTRIES = """
     SELECT files.*, p.probabilities, p.duration_seconds, p.warnings
     FROM files LEFT JOIN predictions AS p ON p.audio_id = files.audio_id AND p.model_id = :model
+"""
+_VOTERS = """
+    SELECT path, album, album_artist, artist, is_missing, p.audio_id, p.probabilities
+    FROM files JOIN predictions AS p ON p.audio_id = files.audio_id AND p.model_id = :model
+    WHERE NOT is_missing ORDER BY files.id
 """
 
 
@@ -43,7 +49,7 @@ class LibraryEntry:
         tags: artist, album_artist, album and title of its tags, each None where absent.
         probabilities: the model's, by label; None where it has not analysed the file, as
             agreement and duration_seconds are then.
-        agreement: which labels audio, album, tag and folder give.
+        agreement: which labels audio, album, artist, tag and folder give.
         warnings: those of the prediction.
         error: why it cannot be analysed.
         is_missing: it is no longer there.
@@ -96,6 +102,14 @@ class LibraryEntry:
             "is_missing": self.is_missing,
             "is_quarantined": self.is_quarantined,
         }
+
+
+@dataclass(frozen=True)
+class Votes:
+    """What other tracks say: the means of albums, and of artists without a track's own album."""
+
+    albums: Albums
+    artists: ArtistVotes
 
 
 @dataclass(frozen=True)
@@ -183,10 +197,9 @@ def entries(
         model: whose predictions to give.
         filters: which files; None gives all.
     """
-    means = albums(connection, model.id)
-    agreements = AgreementBuilder(model.labels)
+    found, agreements = votes(connection, model.id), AgreementBuilder(model.labels)
     for row in connection.execute(_ENTRIES + "ORDER BY files.path", {"model": model.id}):
-        entry = _entry(row, model, means, agreements)
+        entry = _entry(row, model, found, agreements)
         if filters is None or filters.accept(entry):
             yield entry
 
@@ -208,35 +221,34 @@ def entries_of(
     connection: sqlite3.Connection, model: UsedModel, paths: Iterable[Path]
 ) -> Iterator[LibraryEntry]:
     """Give those of some files that a scan has seen, in their order."""
-    means, agreements = albums(connection, model.id), AgreementBuilder(model.labels)
+    found, agreements = votes(connection, model.id), AgreementBuilder(model.labels)
     for path in paths:
         values = {"model": model.id, "path": database.encode_path(path)}
         for row in connection.execute(_ENTRIES + "WHERE files.path = :path", values):
-            yield _entry(row, model, means, agreements)
+            yield _entry(row, model, found, agreements)
 
 
-def albums(connection: sqlite3.Connection, model_id: int) -> Albums:
-    """Return the mean over each album's recordings; album_of names the albums."""
-    query = _ENTRIES + (
-        "WHERE files.album IS NOT NULL AND NOT files.is_missing AND p.probabilities IS NOT NULL"
-    )
-    return albums_of(connection.execute(query, {"model": model_id}))
+def votes(connection: sqlite3.Connection, model_id: int) -> Votes:
+    """Return what the tracks of a whole library say about each other."""
+    return votes_of(connection.execute(_VOTERS, {"model": model_id}))
 
 
-def albums_of(rows: Iterable[sqlite3.Row]) -> Albums:
-    """Return the mean over each album's recordings among some rows of files and predictions.
+def votes_of(rows: Iterable[sqlite3.Row]) -> Votes:
+    """Return what some rows of files and predictions say, sorted by the files' ids.
 
     A file that is gone and a second copy of the same audio do not count.
     """
-    means, seen = Albums(), set()
+    found, seen = Votes(Albums(), ArtistVotes()), set()
     for row in rows:
-        if row["album"] is None or row["is_missing"] or row["probabilities"] is None:
+        if row["is_missing"] or row["probabilities"] is None:
             continue
-        recording = (album_of(row), row["audio_id"])
-        if recording not in seen:
+        album, vector = _album(row), vector_of(row)
+        found.artists.add(keys.artist(row["artist"]), album, row["audio_id"], vector)
+        recording = (album, row["audio_id"])
+        if album is not None and recording not in seen:
             seen.add(recording)
-            means.add(recording[0], vector_of(row))
-    return means
+            found.albums.add(album, vector)
+    return found
 
 
 def vector_of(row: sqlite3.Row) -> Vector:
@@ -244,11 +256,16 @@ def vector_of(row: sqlite3.Row) -> Vector:
     return np.frombuffer(row["probabilities"], "<f4").astype(np.float64)
 
 
-def agreement_of(row: sqlite3.Row, means: Albums, agreements: AgreementBuilder) -> Agreement:
+def agreement_of(row: sqlite3.Row, found: Votes, agreements: AgreementBuilder) -> Agreement:
     """Return what the sources of a file name that was analysed."""
-    album = means.mean(album_of(row)) if row["album"] is not None else None
-    path = database.decode_path(row["path"])
-    return agreements.build(vector_of(row), album, json.loads(row["genres"]), path)
+    album = _album(row)
+    return agreements.build(
+        vector_of(row),
+        found.albums.mean(album) if album is not None else None,
+        found.artists.mean(keys.artist(row["artist"]), album, row["audio_id"]),
+        json.loads(row["genres"]),
+        database.decode_path(row["path"]),
+    )
 
 
 def album_of(row: sqlite3.Row) -> Hashable:
@@ -258,14 +275,18 @@ def album_of(row: sqlite3.Row) -> Hashable:
     return row["album"].casefold(), owner
 
 
+def _album(row: sqlite3.Row) -> Hashable | None:
+    return album_of(row) if row["album"] is not None else None
+
+
 def _entry(
-    row: sqlite3.Row, model: UsedModel, means: Albums, agreements: AgreementBuilder
+    row: sqlite3.Row, model: UsedModel, found: Votes, agreements: AgreementBuilder
 ) -> LibraryEntry:
     probabilities, agreement = None, None
     if row["probabilities"] is not None:
         values = vector_of(row).round(6).tolist()
         probabilities = dict(zip(model.labels, values, strict=True))
-        agreement = agreement_of(row, means, agreements)
+        agreement = agreement_of(row, found, agreements)
     return LibraryEntry(
         path=database.decode_path(row["path"]),
         genres=tuple(json.loads(row["genres"])),

@@ -1,9 +1,9 @@
 """What a table of the whole library shows of each file, kept ready so that it is quick.
 
-Whether a file's sources agree follows from its audio, its album, its tags and its folder, which
-takes too long to find out for 100,000 files at each look. So it is kept in a table of the database.
+Whether a file's sources agree follows from its audio, album, artist, tags and folder, which takes
+too long to find out for 100,000 files at each look. So it is kept in a table of the database.
 Triggers note which files have changed, whoever changed them; ``refresh`` derives those anew, with
-the rest of their albums.
+the rest of their albums and artists (``mates``).
 """
 
 from __future__ import annotations
@@ -11,33 +11,23 @@ from __future__ import annotations
 import enum
 import json
 import sqlite3
-import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from genrekit import labels
 from genrekit.errors import LibraryError
-from genrekit.library import database, query
-from genrekit.library.agreement import Agreement, AgreementBuilder, Albums
-from genrekit.library.query import UsedModel
+from genrekit.library import database, mates, query
+from genrekit.library.agreement import Agreement, AgreementBuilder
+from genrekit.library.keys import key
+from genrekit.library.query import UsedModel, Votes
 from genrekit.tags import spelling
 
-VERSION = 5  # of the rules below: another one derives every file anew
+VERSION = 6  # of the rules below: another one derives every file anew
 BATCH = 1000
-LAST = "\U0010ffff"  # sorts what has no artist, title, ... behind all that has
 _ROWS = """
     SELECT files.*, p.probabilities, p.duration_seconds,
         EXISTS (SELECT 1 FROM corrections AS c WHERE c.audio_id = files.audio_id) AS is_corrected
     FROM files LEFT JOIN predictions AS p ON p.audio_id = files.audio_id AND p.model_id = :model
-    WHERE files.id IN (SELECT value FROM json_each(:ids))
-"""
-_ALBUMS = """
-    SELECT DISTINCT album FROM files
-    WHERE album IS NOT NULL AND id IN (SELECT value FROM json_each(:ids))
-"""
-_ON_ALBUMS = """
-    SELECT id FROM files WHERE album IN (SELECT value FROM json_each(:albums))
-    UNION SELECT file_id FROM track_index
-    WHERE album_key IN (SELECT value FROM json_each(:keys))
+    WHERE files.id IN (SELECT value FROM json_each(:ids)) ORDER BY files.id
 """
 _SAVE = """
     INSERT OR REPLACE INTO track_index (file_id, label, probability, agreement, flags, path_key,
@@ -76,7 +66,7 @@ def refresh(connection: sqlite3.Connection, n_files: int = BATCH) -> int:
 
     Args:
         connection: the library's database.
-        n_files: how many at most, but for those of their albums.
+        n_files: how many at most, but for those of their albums and artists.
 
     Returns:
         How many are left.
@@ -94,10 +84,10 @@ def refresh(connection: sqlite3.Connection, n_files: int = BATCH) -> int:
     if not ids:
         return 0
     with database.transaction(connection):
-        ids = _with_albums(connection, ids)
-        _derive(connection, model, ids)
+        every = mates.affected(connection, model.id, ids)
+        _derive(connection, model, every)
         connection.executemany(
-            "DELETE FROM track_index_stale WHERE file_id = ?", [(id,) for id in ids]
+            "DELETE FROM track_index_stale WHERE file_id = ?", [(id,) for id in every]
         )
         note_change(connection)
     return n_stale(connection)
@@ -116,17 +106,11 @@ def note_change(connection: sqlite3.Connection) -> None:
 
 def sources(connection: sqlite3.Connection, model: UsedModel, file_id: int) -> Agreement | None:
     """Return what the sources of one file name; None where it was not analysed."""
-    values = {"model": model.id, "ids": json.dumps(_with_albums(connection, [file_id]))}
-    rows = connection.execute(_ROWS, values).fetchall()
+    rows = _read(connection, model, [file_id])
     row = next((row for row in rows if row["id"] == file_id), None)
     if row is None or row["probabilities"] is None:
         return None
-    return query.agreement_of(row, query.albums_of(rows), AgreementBuilder(model.labels))
-
-
-def key(value: str | None) -> str:
-    """Return what text is sorted and found by: without case, with composed letters."""
-    return unicodedata.normalize("NFC", database.text(value)).casefold() if value else LAST
+    return query.agreement_of(row, query.votes_of(rows), AgreementBuilder(model.labels))
 
 
 def _note_another_model(connection: sqlite3.Connection, model: UsedModel) -> None:
@@ -143,29 +127,28 @@ def _note_another_model(connection: sqlite3.Connection, model: UsedModel) -> Non
         )
 
 
-def _with_albums(connection: sqlite3.Connection, ids: Sequence[int]) -> list[int]:
-    """Add the other files of the albums, in any spelling: their mean is another one now."""
-    albums = [row[0] for row in connection.execute(_ALBUMS, {"ids": json.dumps(ids)})]
-    values = {
-        "albums": json.dumps(albums),
-        "keys": json.dumps([key(album) for album in albums if album]),
-    }
-    return sorted({*ids, *(row[0] for row in connection.execute(_ON_ALBUMS, values))})
-
-
-def _derive(connection: sqlite3.Connection, model: UsedModel, ids: Sequence[int]) -> None:
-    """Derive some files, among them all of their albums."""
+def _derive(connection: sqlite3.Connection, model: UsedModel, ids: Collection[int]) -> None:
+    """Derive some files."""
     agreements = AgreementBuilder(model.labels)
-    values = {"model": model.id, "ids": json.dumps(ids)}
-    rows = connection.execute(_ROWS, values).fetchall()
-    means = query.albums_of(rows)
-    derived = list(_derived(rows, model, means, agreements))
+    rows = _read(connection, model, ids)
+    found = query.votes_of(rows)
+    derived = list(_derived([r for r in rows if r["id"] in ids], model, found, agreements))
     connection.executemany(_SAVE, derived)
     connection.executemany("INSERT OR REPLACE INTO track_words VALUES (:file_id, :words)", derived)
 
 
+def _read(
+    connection: sqlite3.Connection, model: UsedModel, ids: Collection[int]
+) -> list[sqlite3.Row]:
+    """Return some files and what their sources follow from."""
+    every = mates.needed(connection, model.id, sorted(ids))
+    return connection.execute(
+        _ROWS, {"model": model.id, "ids": json.dumps(sorted(every))}
+    ).fetchall()
+
+
 def _derived(
-    rows: Sequence[sqlite3.Row], model: UsedModel, means: Albums, agreements: AgreementBuilder
+    rows: Sequence[sqlite3.Row], model: UsedModel, votes: Votes, agreements: AgreementBuilder
 ) -> Iterator[dict[str, object]]:
     for row in rows:
         genres = json.loads(row["genres"])
@@ -173,7 +156,7 @@ def _derived(
         found, label, probability = None, None, None
         if row["probabilities"] is not None:
             vector = query.vector_of(row)
-            found = query.agreement_of(row, means, agreements)
+            found = query.agreement_of(row, votes, agreements)
             is_silent = vector.min() == vector.max()
             label = None if is_silent else model.labels[int(vector.argmax())]
             probability = float(vector.max())

@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from genrekit import labels
 from genrekit.library import embedding_map, track_index
 from genrekit.library.embedding_map import LibraryMap
+from genrekit.library.keys import LAST, key
 from genrekit.library.query import UsedModel
-from genrekit.library.track_index import LAST, Flag
+from genrekit.library.track_index import Flag
 from genrekit.library.track_query import Filter, Sort, TrackQuery
 
 Ids = NDArray[np.int32]
@@ -146,7 +147,7 @@ class TrackTable:
         order = self._order(connection, wanted.sort)[wanted.descending]
         conditions, values = self._conditions(wanted)
         kept = [self._matching(connection, conditions, values)]
-        if words := tuple(map(track_index.key, wanted.search.split())):
+        if words := tuple(map(key, wanted.search.split())):
             kept.append(self._keep(("words", words), partial(_with_words, connection, words)))
         if wanted.lasso:
             kept.append(self._points(connection).inside(wanted.lasso).astype(_ID))

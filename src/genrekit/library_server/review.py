@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from genrekit.library import database, track_index
+from genrekit.library import database, keys
 from genrekit.library_server.review_documents import (
     LineDecision,
     LineDocument,
@@ -239,9 +239,9 @@ def _placed(connection: sqlite3.Connection, entry: PlanEntry) -> tuple[Any, tupl
     file = connection.execute(
         "SELECT f.id, f.album, f.album_artist FROM files AS f WHERE f.path = ?", (path,)
     ).fetchone()
-    folder = track_index.key(os.fsdecode(os.path.dirname(path)))  # noqa: PTH120
+    folder = keys.key(os.fsdecode(os.path.dirname(path)))  # noqa: PTH120
     album = (file["album_artist"], file["album"]) if file else (None, None)
-    place = (folder, *map(track_index.key, album), track_index.key(entry.path))
+    place = (folder, *map(keys.key, album), keys.key(entry.path))
     new = json.dumps(entry.new)
     row = (file["id"] if file else None, path, entry.to_json(), new, _probability(entry))
     return place, row
