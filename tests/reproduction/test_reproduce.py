@@ -202,6 +202,18 @@ def test_a_row_that_lacks_something_says_what_to_get_and_what_runs_meanwhile(
     )
 
 
+def test_data_that_are_not_there_are_named_in_a_sentence(
+    data: Path, claims: Path, tmp_path: Path
+) -> None:
+    found = {folder: runner.claims(claims, folder) for folder in (data, tmp_path, data / "absent")}
+    near = {folder: its["near"].missing for folder, its in found.items()}
+    assert near == {
+        data: "",
+        tmp_path: f"neither absent.csv nor table.csv found in {tmp_path}",
+        data / "absent": f"there is no folder {data / 'absent'}",
+    }
+
+
 @pytest.mark.parametrize("role", ['role = "stand-in"', 'of = ["near"]'])
 def test_a_stand_in_without_its_row_is_refused(data: Path, claims: Path, role: str) -> None:
     text = (claims / "near.toml").read_text()

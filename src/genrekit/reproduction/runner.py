@@ -215,12 +215,18 @@ def _claimed(recipe: Recipe, data: Path | None) -> Claimed:
         needs += f"; {fetches or f'the weights {Path(weights).name}'}"
     if data is None:
         return Claimed(recipe, needs, NO_DATA)
+    if not data.is_dir():
+        return Claimed(recipe, needs, f"there is no folder {data}")
     paths = [data / name for name in names if (data / name).exists()]
     if not paths:
-        return Claimed(recipe, needs, f"{' nor '.join(names)} not found in {data}")
+        return Claimed(recipe, needs, f"{_none_of(names)} found in {data}")
     missing = _missing(weights, paths[0], recipe.claim.n_genres)
     fields = {"data": recipe.data.model_copy(update={"source": str(paths[0])})}
     return Claimed(recipe.model_copy(update=fields), needs, missing, fetches)
+
+
+def _none_of(names: Sequence[str]) -> str:
+    return f"neither {' nor '.join(names)}" if len(names) > 1 else f"{names[0]} not"
 
 
 def _with_weights(recipe: Recipe, folder: Path | None) -> Recipe:
