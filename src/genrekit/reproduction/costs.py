@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from genrekit.errors import RecipeError
 from genrekit.models import readme
+from genrekit.reproduction import runner
 from genrekit.reproduction.rows import Row
 from genrekit.strict import StrictModel
 
@@ -88,9 +89,8 @@ def section(rows: list[Row], counted: Counted | None) -> list[str]:
 
 
 def _command(row: Row) -> str:
-    weights = row.recipe.model.weights
-    is_file = weights not in ("none", "imagenet", "msd")
-    return f"genrekit reproduce {row.name} --data DATA" + (" --weights WEIGHTS" if is_file else "")
+    has_file = runner.is_weight_file(row.recipe.model.weights)
+    return f"genrekit reproduce {row.name} --data DATA" + (" --weights WEIGHTS" if has_file else "")
 
 
 def _measured(row: Row) -> str:

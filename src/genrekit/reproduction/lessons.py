@@ -80,12 +80,8 @@ def _leak(own: list[Row]) -> str:
 
 
 def _leaks(chosen: Iterable[Row]) -> list[float]:
-    found = []
-    for row in chosen:
-        source, artist = row.accuracy(results.SOURCE), row.accuracy(results.ARTIST)
-        if source is not None and artist is not None and row.recipe.data.genres == ():
-            found.append(source - artist)
-    return found
+    leaks = (row.leak(results.SOURCE) for row in chosen if row.recipe.data.genres == ())
+    return [leak for leak in leaks if leak is not None]
 
 
 def _fault_filtered(own: list[Row]) -> str:

@@ -75,7 +75,7 @@ def _draw_measured(axes: Axes, place: int, row: Row) -> None:
 
 
 def _title(row: Row) -> str:
-    mark = {"stand-in": "    stand-in: ", "leaky": "    LEAKY: "}.get(row.claim.role, "")
+    mark = f"    {row.mark}" if row.mark else ""
     return f"{mark}{row.name}" + ("" if row.result else " (not measured)")
 
 
@@ -88,12 +88,10 @@ def curves(path: Path, row: Row) -> None:
     """
     drawn = plotting.figure(9, 3.2)
     left, right = drawn.subplots(1, 2)
-    found = row.result.measurements if row.result else {}
-    colours = {key: f"C{number}" for number, key in enumerate(found)}
-    for key, measured in found.items():
-        for number, curve in enumerate(measured.training.curves if measured.training else ()):
+    for colour, (key, training) in enumerate(row.trainings.items()):
+        for number, curve in enumerate(training.curves):
             epochs = np.arange(1, len(curve.nll) + 1)
-            style = {"color": colours[key], "alpha": 1.0 if not number else 0.5}
+            style = {"color": f"C{colour}", "alpha": 1.0 if not number else 0.5}
             left.plot(epochs, curve.train_loss, ":", **style)
             left.plot(epochs, curve.nll, label=key if not number else None, **style)
             right.plot(epochs, 100 * np.array(curve.accuracy), **style)

@@ -10,7 +10,7 @@ from genrekit.evaluation.result import Level, LevelScores
 from genrekit.files import write_beside
 from genrekit.models import readme
 from genrekit.reproduction import costs, lessons, overview, projects, results, rows
-from genrekit.reproduction.results import Measurement, Result
+from genrekit.reproduction.results import Measurement
 from genrekit.reproduction.rows import Row
 from genrekit.training.recipe.claim import Claim
 
@@ -38,7 +38,6 @@ PROTOCOLS = {
     results.TRACK: "Its protocol flatters: tracks of one artist stand on both sides.",
 }
 ON_TEST = "Its protocol is LEAKY: the epoch is chosen by the test tracks."
-ROLES = {"source": "", "stand-in": "stand-in: ", "leaky": "LEAKY: "}
 HEADERS = (
     "recipe",
     "source",
@@ -118,45 +117,40 @@ def _row(row: Row) -> list[str]:
     claim = row.claim
     claimed = f"{claim.accuracy:g}" if claim.accuracy is not None else claim.statement or "-"
     claimed = claimed if claim.role == "source" else "-"
-    cells = [f"{ROLES[claim.role]}`{row.name}`", claim.source, claimed]
+    cells = [f"{row.mark}`{row.name}`", claim.source, claimed]
     if row.result is None:
         is_other = row.has_old_result or row.smoke_size is not None
         return [*cells, NOT_THIS if is_other else NOT_MEASURED, "", "", "", ""]
     falls = " (loss still falling)" if row.still_falls else ""
     cells += [
-        _accuracy(row.result, results.SOURCE) + falls,
-        _accuracy(row.result, results.ARTIST),
-        _artist_split(row.result),
+        _accuracy(row, results.SOURCE) + falls,
+        _accuracy(row, results.ARTIST),
+        _artist_split(row),
     ]
-    return [*cells, _accuracy(row.result, results.FAULT_FILTERED), _leak(row.result)]
+    return [*cells, _accuracy(row, results.FAULT_FILTERED), _leak(row)]
 
 
-def _accuracy(result: Result, protocol: str) -> str:
-    found = result.seeds(protocol)
+def _accuracy(row: Row, protocol: str) -> str:
+    found, level = row.result.seeds(protocol) if row.result else [], row.claim.level
     if not found:
         return "-"
-    level = result.claim.level
     leaky = " LEAKY" if found[0].is_leaky else ""
     others = "".join(f"; {100 * its.levels[level].accuracy.value:.1f}" for its in found[1:])
     return f"{found[0].levels[level].accuracy.percent()}{others}{leaky}"
 
 
-def _leak(result: Result) -> str:
-    level, found = result.claim.level, result.measurements.items()
-    values = {protocol: its.levels[level].accuracy.value for protocol, its in found}
-    if not {results.SOURCE, results.ARTIST} <= set(values):
+def _leak(row: Row) -> str:
+    leak, leaky = row.leak(results.SOURCE), row.leak(results.SEGMENT)
+    if leak is None:
         return "-"
-    leak = f"{100 * (values[results.SOURCE] - values[results.ARTIST]):+.1f}"
-    leaky = values.get(results.SEGMENT)
-    return leak if leaky is None else f"{leak}; LEAKY {100 * (leaky - values[results.ARTIST]):+.1f}"
+    return f"{leak:+.1f}" if leaky is None else f"{leak:+.1f}; LEAKY {leaky:+.1f}"
 
 
-def _artist_split(result: Result) -> str:
+def _artist_split(row: Row) -> str:
     """Return the number of parts that the artists were divided into, and of tracks tested."""
-    measured = result.measurements.get(results.ARTIST)
+    measured, n_folds = row.measured(results.ARTIST), row.claim.artist_folds
     if measured is None:
         return "-"
-    n_folds = result.claim.artist_folds
     return f"{f'{n_folds} folds' if n_folds else 'one'}, {measured.n_tracks} tracks"
 
 
@@ -182,7 +176,7 @@ def _measured(row: Row) -> list[str]:
         return [f"Not measured with this recipe yet; it needs {row.needs}."]
     lines = [
         "",
-        _levels(result.claim, result.measurements.values()),
+        _levels(row.claim, result.measurements.values()),
         "",
         f"Data: {result.data}; seed {result.seed}; {result.seconds:.0f} s on {result.device}; "
         f"commit {result.commit[:12] or 'unknown'}.",
@@ -194,7 +188,7 @@ def _measured(row: Row) -> list[str]:
             "The validation loss of one of its networks was still falling when training stopped: "
             "its numbers are below what the recipe can reach."
         )
-    return [*lines, *_training(result)]
+    return [*lines, *_training(row)]
 
 
 def _smoke_size(row: Row) -> list[str]:
@@ -210,8 +204,8 @@ def _smoke_size(row: Row) -> list[str]:
     ]
 
 
-def _training(result: Result) -> list[str]:
-    parts = [its.training for its in result.measurements.values() if its.training]
+def _training(row: Row) -> list[str]:
+    parts = row.trainings.values()
     seconds = sum(part.seconds for part in parts)
     if not seconds:
         return []

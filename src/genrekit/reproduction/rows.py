@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from genrekit.reproduction import results, runner
-from genrekit.reproduction.results import Measurement, Result
+from genrekit.reproduction.results import Measurement, Result, Training
 from genrekit.reproduction.runner import Claimed
 from genrekit.training.recipe import Recipe
 from genrekit.training.recipe.claim import Claim
 
 # Below the folder of results: what smaller forms of a recipe gave. They are never the row's own.
 SMOKE_SIZE = "smoke-size"
+MARKS = {"source": "", "stand-in": "stand-in: ", "leaky": "LEAKY: "}
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,11 @@ class Row:
     smoke_size: Result | None = None
 
     @property
+    def mark(self) -> str:
+        """What stands before the name of a row that is not the source's own system."""
+        return MARKS[self.claim.role]
+
+    @property
     def claim(self) -> Claim:
         """What the source claims."""
         return self.recipe.claim
@@ -50,17 +56,26 @@ class Row:
         measured = self.measured(protocol)
         return 100 * measured.levels[self.claim.level].accuracy.value if measured else None
 
+    def leak(self, protocol: str) -> float | None:
+        """Return a protocol's accuracy minus that by artist in points; None without both."""
+        leaky, honest = self.accuracy(protocol), self.accuracy(results.ARTIST)
+        return None if leaky is None or honest is None else leaky - honest
+
+    @property
+    def trainings(self) -> dict[str, Training]:
+        """What training its networks took, by measurement; as far as any were trained in epochs."""
+        found = self.result.measurements.items() if self.result else ()
+        return {key: its.training for key, its in found if its.training}
+
     @property
     def still_falls(self) -> bool:
         """Whether a network's validation loss was still falling when it stopped."""
-        found = self.result.measurements.values() if self.result else ()
-        return any(its.training.still_falls for its in found if its.training)
+        return any(training.still_falls for training in self.trainings.values())
 
     @property
     def has_curves(self) -> bool:
         """Whether learning curves of its networks were kept."""
-        found = self.result.measurements.values() if self.result else ()
-        return any(its.training.curves for its in found if its.training)
+        return any(training.curves for training in self.trainings.values())
 
 
 def read(claimed: Mapping[str, Claimed], folder: Path) -> list[Row]:

@@ -229,10 +229,15 @@ def _none_of(names: Sequence[str]) -> str:
     return f"neither {' nor '.join(names)}" if len(names) > 1 else f"{names[0]} not"
 
 
+def is_weight_file(weights: str) -> bool:
+    """Whether a recipe's weights are a file, which --weights holds; else they are fetched."""
+    return weights not in ("none", *FETCHED)
+
+
 def _with_weights(recipe: Recipe, folder: Path | None) -> Recipe:
     """Look for a weight file that the recipe names in a folder."""
     weights = recipe.model.weights
-    if folder is None or weights in ("none", *FETCHED):
+    if folder is None or not is_weight_file(weights):
         return recipe
     model = recipe.model.model_copy(update={"weights": str(folder / weights)})
     return recipe.model_copy(update={"model": model})
@@ -240,7 +245,7 @@ def _with_weights(recipe: Recipe, folder: Path | None) -> Recipe:
 
 def _missing(weights: str, data: Path, n_genres: int) -> str:
     """Return what of the weights, data and genres is not there or cannot be opened."""
-    if weights not in ("none", *FETCHED) and not Path(weights).is_file():
+    if is_weight_file(weights) and not Path(weights).is_file():
         return f"the weights {weights} are not there; give their folder: --weights"
     try:
         labels = datasets.open_dataset(data).labels
