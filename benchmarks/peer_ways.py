@@ -5,8 +5,9 @@ genrekit may be imported here, and each way imports what it needs itself:
 
     python peer_ways.py WAY PROCESSES FILE ...
 
-It prints one JSON object: seconds until the first answer, wall and processor time of all files
-after a warm-up, and the peak memory of one process. One thread a process.
+It prints one JSON object: wall and processor time of all files after a warm-up, and the peak memory
+of one process. With "once" for PROCESSES it runs one file and prints nothing, to be timed from
+outside. One thread a process.
 
 The networks of the neural peers have random weights where the published ones are a download; they
 cost the same. Where a peer has no decoder of its own, files are read by libsndfile and resampled
@@ -16,13 +17,13 @@ by soxr, the fastest way that one would find.
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import pool_timing
 
 Run = Callable[[str], object]
 PANNS_HZ = 32_000
@@ -250,42 +251,17 @@ WAYS: dict[str, Callable[[], Run]] = {
         wav2vec2,
     )
 }
-_run: list[Run] = []
-
-
-def _start(way: str, path: str) -> None:
-    _run.append(WAYS[way]())
-    _run[0](path)
-
-
-def _one(path: str) -> float:
-    start = time.process_time()
-    _run[0](path)
-    return time.process_time() - start
-
-
-def _peak_mb(_: int) -> float:
-    """This process's own peak; getrusage would count its parent's as well."""
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
 def main() -> None:
     """Time one way and print what was found."""
     way, n_processes, files = sys.argv[1], int(sys.argv[2]), sys.argv[3:]
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(n_processes, _start, (way, files[0])) as pool:
-        pool.map(_one, files[:n_processes], chunksize=1)
-        start = time.perf_counter()
-        cpu_seconds = sum(pool.imap_unordered(_one, files, chunksize=1))
-        wall_seconds = time.perf_counter() - start
-        peaks = pool.map(_peak_mb, range(4 * n_processes), chunksize=1)
-    found = {"wall_seconds": wall_seconds, "cpu_seconds": cpu_seconds, "peak_mb": max(peaks)}
-    print(json.dumps(found))
+    found = pool_timing.measure(WAYS[way], files, n_processes, n_warm=n_processes)
+    print(json.dumps(found._asdict()))
 
 
 if __name__ == "__main__":
     if sys.argv[2] == "once":  # what a user waits for from a cold start
-        _start(sys.argv[1], sys.argv[3])
+        WAYS[sys.argv[1]]()(sys.argv[3])
     else:
         main()

@@ -27,12 +27,12 @@ from functools import partial
 from pathlib import Path
 
 import material
+import pool_timing
 import ways
 from genrekit.audio import isolation
 from genrekit.models import registry
 
 Run = Callable[[Path], object]
-_run: list[Run] = []
 SOURCE_WAYS: dict[str, Callable[..., Run]] = {
     "source projects' way, ten mel figures": partial(ways.source, ways.documented_figure),
     "source projects' way, ten mel images": partial(ways.source, ways.published_image),
@@ -66,14 +66,14 @@ def measure(
 ) -> Result:
     """Run one way over files in JOBS (or n_processes) processes, after each has been warmed up."""
     n_processes = n_processes or JOBS
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(n_processes, _start, (make, model, files[0])) as pool:
-        pool.map(_one, files[: 2 * n_processes], chunksize=1)
-        start = time.perf_counter()
-        cpu_seconds = sum(pool.imap_unordered(_one, files, chunksize=1))
-        wall_seconds = time.perf_counter() - start
-        peaks = pool.map(_peak_mb, range(4 * n_processes), chunksize=1)
-    return Result(name, len(files), wall_seconds, max(peaks), cpu_seconds)
+    found = pool_timing.measure(
+        partial(_with_one_core, make, model),
+        files,
+        n_processes,
+        n_warm=2 * n_processes,
+        helpers=isolation.idle_pids,  # FFmpeg decodes in them
+    )
+    return Result(name, len(files), found.wall_seconds, found.peak_mb, found.cpu_seconds)
 
 
 def _with_every_core(make: Callable[[int], Run]) -> Run:
@@ -82,31 +82,10 @@ def _with_every_core(make: Callable[[int], Run]) -> Run:
     return make(os.cpu_count() or 1)
 
 
-def _start(make: Callable[..., Run], model: str | None, first: Path) -> None:
+def _with_one_core(make: Callable[..., Run], model: str | None) -> Run:
     for variable in THREADS:
         os.environ[variable] = "1"
-    _run.append(make(model) if model else make())
-    _run[0](first)
-
-
-def _one(path: Path) -> float:
-    """Run one file; return the processor time it took."""
-    start = _processor_seconds()
-    _run[0](path)
-    return _processor_seconds() - start
-
-
-def _processor_seconds() -> float:
-    """This process's time and that of the processes in which FFmpeg decodes for it."""
-    others = (Path(f"/proc/{pid}/schedstat").read_text() for pid in isolation.idle_pids())
-    return time.process_time() + sum(int(text.split()[0]) for text in others) / 1e9
-
-
-def _peak_mb(_: int) -> float:
-    """The peak of these processes; getrusage would count what a parent held when it forked."""
-    pids = [os.getpid(), *isolation.idle_pids()]
-    texts = [Path(f"/proc/{pid}/status").read_text(encoding="ascii") for pid in pids]
-    return sum(int(text.partition("VmHWM:")[2].split()[0]) / 1024 for text in texts)
+    return make(model) if model else make()
 
 
 def measure_predict_files(model: str, files: list[Path]) -> Result:
@@ -215,7 +194,7 @@ def main() -> None:
     print(f"{platform.python_version()}, models: {', '.join(models)}")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        # In a process of its own, so that this one stays small: see _peak_mb.
+        # In a process of its own, so that this one stays small: see pool_timing.
         with multiprocessing.get_context("spawn").Pool(1) as pool:
             short = pool.apply(material.short_mp3s, (options.songs, options.files, folder))
             songs = pool.apply(material.long_songs, (short, options.long, folder))
