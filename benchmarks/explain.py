@@ -66,8 +66,8 @@ def measure_timelines(classifier: Classifier, tracks: Sequence[Track]) -> None:
             joined.append((joint, classifier.predict(np.concatenate(parts, 1), SAMPLE_RATE)))
     print(f"timelines of {len(tracks)} tracks and of {len(joined)} joined pairs")
     for penalty in PENALTIES:
-        single = np.mean([len(changes(p, penalty)) for p in alone.values()])
-        both = [(joint, changes(p, penalty)) for joint, p in joined]
+        single = np.mean([len(changes(classifier, p, penalty)) for p in alone.values()])
+        both = [(joint, changes(classifier, p, penalty)) for joint, p in joined]
         once = np.mean([len(times) == 1 for _, times in both])
         near = [any(abs(t - joint) <= NEAR_SECONDS for t in times) for joint, times in both]
         print(
@@ -76,8 +76,8 @@ def measure_timelines(classifier: Classifier, tracks: Sequence[Track]) -> None:
         )
 
 
-def changes(prediction: Prediction, penalty: float) -> list[float]:
-    return timeline.of(prediction, penalty).change_points_seconds
+def changes(classifier: Classifier, prediction: Prediction, penalty: float) -> list[float]:
+    return timeline.of(prediction, classifier.card, penalty).change_points_seconds
 
 
 if __name__ == "__main__":

@@ -5,18 +5,22 @@ from __future__ import annotations
 import csv
 import io
 import json
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
 from genrekit.batch.prediction_task import PredictFiles
 from genrekit.cli import writers
+from genrekit.models import registry
 from genrekit.prediction import (
     ModelReference,
     Prediction,
     PredictionDocument,
     SegmentPrediction,
 )
+
+TINY = Path(__file__).parent / "golden" / "tiny"
 
 
 def prediction(path: str | None = "a.mp3", threshold: float = 0.0) -> Prediction:
@@ -100,7 +104,8 @@ def test_every_form_is_made_of_the_one_model() -> None:
     document = set(PredictionDocument.model_fields)
     assert set(json.loads(prediction().to_json())) == document
     stream = io.StringIO()
-    write = writers.writer("csv", stream, ("blues", "jazz", "rock"), None, timeline=False)
+    card = registry.find(TINY).card.model_copy(update={"labels": ("blues", "jazz", "rock")})
+    write = writers.writer("csv", stream, card, None, timeline=False)
     write(prediction())
     [csv_row] = csv.DictReader(io.StringIO(stream.getvalue()))
     work = PredictFiles(None, "tiny", "1", "ab", ("blues", "jazz", "rock"))

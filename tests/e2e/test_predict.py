@@ -77,12 +77,15 @@ def test_bars_where_only_ascii_can_be_shown(audio: Path) -> None:
     assert "###" in done.stdout
 
 
-def test_timeline_and_top(audio: Path) -> None:
-    done = predict("drums.flac", "--timeline", "--top", "1", cwd=audio)
+@pytest.mark.parametrize("model", [TINY, "fast"])
+def test_timeline_and_top(audio: Path, model: str | Path) -> None:
+    options = ["--timeline", "--top", "1", "--model", model]
+    done = predict("drums.flac", *options, cwd=audio)
     shown = done.stdout.splitlines()
     assert len(shown) == 1 + 1 + 1
     assert shown[2].split()[:3] == ["0:00.0", "-", "0:12.0"]
     assert shown[2].split()[3] == shown[1].split()[0]
+    assert shown[2].split()[-2:] == shown[1].split()[-2:], "one span has the track's probability"
 
 
 def test_timeline_forms(audio: Path, tmp_path: Path) -> None:

@@ -117,7 +117,7 @@ def test_a_silent_track_gets_no_label_in_any_form(classifier: Classifier) -> Non
     assert set(found.probabilities.values()) == {round(1 / len(classifier.labels), 6)}
     assert Prediction.from_json(found.to_json()) == found
     assert found.to_dict()["label"] is None
-    assert timeline.of(found).spans == ()
+    assert timeline.of(found, Classifier(TINY).card).spans == ()
     nearly = np.zeros((1, 3 * RATE), np.float32)
     nearly[0, 100] = 0.001
     assert classifier.predict(nearly, RATE).warnings == ()

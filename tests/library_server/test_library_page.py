@@ -6,13 +6,17 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 from eight_formats import FILES, SCRIPT
 from library_browser import library_page, rows, wait_for_player
-from library_serving import LibraryServer
+from library_serving import LibraryServer, scanned
 
 from browser import check_with_axe, expect
-from genrekit import library_server
+from genrekit import Classifier, demo, library_server
+from genrekit.inference import timeline
+from genrekit.prediction import percent
 
 pytestmark = pytest.mark.flaky(reruns=2)  # Chromium itself may crash or hang
 
@@ -77,7 +81,8 @@ def test_a_track_with_its_timeline_and_evidence(
         expect(page.locator("#track-title")).to_be_focused()
         expect(page.locator("#track-answer li")).to_have_count(5)
         expect(page.locator("#track-facts")).to_contain_text("Who says what")
-        expect(page.locator("#stage-note")).to_contain_text("0:00")
+        best = page.locator("#track-answer li").first.inner_text().split("\n")
+        expect(page.locator("#stage-note")).to_have_text(f"0:00 {best[0]} {best[-1]}")
         expect(page.locator("#track-cover img")).to_be_visible()
         page.locator("#stage").focus()
         page.keyboard.press("PageUp")
@@ -86,6 +91,29 @@ def test_a_track_with_its_timeline_and_evidence(
         expect(page.locator("#stage-note")).to_contain_text("Orange supports")
         page.keyboard.press("Escape")
         expect(page.locator("#track")).to_be_hidden()
+
+
+@pytest.mark.full
+def test_a_long_tracks_timeline_says_that_it_is_of_the_whole_track(
+    browser: object, serve: Callable[..., LibraryServer], tmp_path: Path
+) -> None:
+    parts = [demo.synthesise(name) for name in ("drums", "strings", "guitar") * 3]
+    (tmp_path / "music").mkdir()
+    soundfile.write(tmp_path / "music" / "long.wav", np.concatenate(parts, 1).T, demo.SAMPLE_RATE)
+    server = serve(scanned(tmp_path, model=None))
+    [row] = server.json("/api/tracks")["rows"]
+    whole = Classifier("fast", segments="all").predict_file(tmp_path / "music" / "long.wav")
+    assert row["probability"] != whole.probability
+    with library_page(browser, server) as page:
+        rows(page).first.click()
+        note = page.locator("#stage-note")
+        expect(note).to_contain_text("The whole track: ")
+        expect(note).to_contain_text(percent(whole.probability))
+        expect(page.locator("#track-answer li").first).to_contain_text(percent(row["probability"]))
+        spans = timeline.of(whole, Classifier("fast").card).spans
+        assert len(spans) > 1
+        for span in spans:
+            expect(note).to_contain_text(percent(span.probability))
 
 
 def test_a_lasso_on_the_map_chooses_tracks(browser: object, page_server: LibraryServer) -> None:

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +66,20 @@ def test_one_file(page: object, tracks: list[Path]) -> None:
     expect(page.locator("#player")).to_be_visible()
     expect(page.locator("#spans button").first).to_contain_text("0:00")
     expect(page.locator("#status")).to_have_text("")
+
+
+def test_a_timeline_of_one_span_says_what_the_answer_says(
+    browser: object, serve: Callable[..., Server], tracks: list[Path]
+) -> None:
+    server = serve(model="fast")  # which sharpens a track's probabilities
+    with opened(browser, server.url + "/") as (page, seen):
+        for path in tracks:
+            page.set_input_files("#files", str(path))
+            expect(page.locator("#about")).to_contain_text(path.name)
+            first, share = page.locator("#bars li").first.inner_text().split("\n")
+            expect(page.locator("#spans button")).to_have_text([f"0:00 {first} {share}"])
+            expect(page.locator("#legend")).to_contain_text(first)
+        seen.check()
 
 
 def test_a_list_of_three_with_one_that_is_no_audio(

@@ -131,7 +131,7 @@ def test_what_is_included(server: Server, tracks: list[Path]) -> None:
     answer = server.post(audio, filename="a.flac", include="spectrogram,timeline", segments="all")
     assert answer.json()["spectrogram"] == spectrogram(Classifier(TINY), tracks[0])
     prediction = Classifier(TINY).predict_file(tracks[0])
-    assert answer.json()["timeline"] == timeline.of(prediction).to_dict()
+    assert answer.json()["timeline"] == timeline.of(prediction, Classifier(TINY).card).to_dict()
     schemas.PredictionResult.model_validate(answer.json())
 
 

@@ -20,9 +20,11 @@ from genrekit.errors import GenrekitError, ModelError
 from genrekit.explain import evidence, explain
 from genrekit.features.spec import FeatureSpec
 from genrekit.inference import timeline
+from genrekit.inference.aggregation import track_probabilities
 from genrekit.inference.frontend import FrontEnd
 from genrekit.models import registry
-from genrekit.models.card import one_view
+from genrekit.models.card import ModelCard, one_view
+from genrekit.prediction import Prediction, SegmentPrediction
 from genrekit.server import static_site
 
 TINY = Path(__file__).parents[1] / "golden" / "tiny"
@@ -229,17 +231,76 @@ def test_the_same_segments_are_cut(call: Call, seconds: float, first_seconds: fl
         np.testing.assert_allclose(samples, row, rtol=1e-6)
 
 
+@pytest.mark.parametrize("temperature", [1.0, 0.4])
+@pytest.mark.parametrize("aggregation", ["mean_probability", "majority_vote"])
+def test_tracks_are_made_of_segments_by_one_rule(
+    call: Call, aggregation: str, temperature: float
+) -> None:
+    rng = np.random.default_rng(0)
+    tracks = [rng.dirichlet(np.ones(4) * 0.5, n).tolist() for n in (1, 2, 3, 4, 7)]
+    rule = {"aggregation": aggregation, "calibration": {"track_temperature": temperature}}
+    found = call(
+        "aggregation.js",
+        "({trackProbabilities}, tracks, rule) => tracks.map((t) => trackProbabilities(t, rule))",
+        tracks,
+        rule,
+    )
+    for mine, rows in zip(found, tracks, strict=True):
+        expected = track_probabilities(np.array(rows), aggregation, temperature)
+        np.testing.assert_allclose(mine, expected, rtol=1e-9)
+
+
+def timeline_cases() -> Iterator[tuple[Prediction, ModelCard, float]]:
+    """Timelines of real sound with a gap or two genres, and of random segments with overlaps."""
+    tiny, fast = Classifier(TINY), Classifier("fast", segments="all")
+    drums, strings = (demo.synthesise(n).mean(0, keepdims=True) for n in ("drums", "strings"))
+    silence = np.zeros_like(drums)
+    for classifier in (tiny, fast):
+        for parts in (
+            [drums],
+            [drums, silence, drums],
+            [drums, strings],
+            [silence],
+            [drums[:, :2]],
+        ):
+            yield (
+                classifier.predict(np.concatenate(parts, 1), demo.SAMPLE_RATE),
+                classifier.card,
+                0.2,
+            )
+    rng = np.random.default_rng(0)
+    for case in range(20):
+        rule = ("mean_probability", "majority_vote")[case % 2]
+        card = fast.card.model_copy(update={"aggregation": rule})
+        rows = rng.dirichlet(np.ones(len(card.labels)) * 0.3, 9).round(6)
+        starts = np.sort(rng.choice(16, 9, replace=False)) * 1.5
+        segments = tuple(
+            SegmentPrediction(
+                start_seconds=start,
+                end_seconds=start + 3,
+                probabilities=dict(zip(card.labels, row, strict=True)),
+            )
+            for start, row in zip(starts.tolist(), rows.tolist(), strict=True)
+        )
+        track = track_probabilities(rows, rule, card.calibration.track_temperature).round(6)
+        fields = {
+            "probabilities": dict(zip(card.labels, track.tolist(), strict=True)),
+            "segments": segments,
+            "duration_seconds": segments[-1].end_seconds,
+        }
+        made = tiny.predict(drums, demo.SAMPLE_RATE).model_copy(update=fields)
+        yield made, card, float(rng.choice([0, 0.5, 2]))
+
+
 def test_the_timeline_agrees(call: Call) -> None:
-    classifier = Classifier(TINY)
-    for name in demo.NAMES:
-        prediction = classifier.predict(demo.synthesise(name), demo.SAMPLE_RATE)
-        expected = timeline.of(prediction, 0.2).to_dict()
+    for prediction, card, penalty in timeline_cases():
+        expected = timeline.of(prediction, card, penalty).to_dict()
         found = call(
             "timeline.js",
             "({timelineOf}, ...given) => timelineOf(...given)",
             [segment.model_dump() for segment in prediction.segments],
-            list(classifier.labels),
-            {"change_penalty": 0.2, "colours": list(timeline.COLOURS)},
+            card.model_dump(mode="json"),
+            {"change_penalty": penalty, "colours": list(timeline.COLOURS)},
         )
         for key in ("labels", "colours", "change_points_seconds"):
             assert found[key] == expected[key]
@@ -279,6 +340,7 @@ def test_the_whole_page_predicts_what_genrekit_predicts(
     classifier = Classifier(model, segments="all")
     tracks = sorted((shared_data / "fma" / "audio").rglob("*.mp3"))
     assert len(tracks) == N_TRACKS
+    n_single = 0
     with served(tmp_path / "site") as url, opened(browser, url) as (page, seen):
         for path in tracks:
             answer = page.evaluate(
@@ -295,6 +357,12 @@ def test_the_whole_page_predicts_what_genrekit_predicts(
                 assert genre["probability"] == pytest.approx(
                     expected.probabilities[genre["label"]], abs=0.03
                 )
+            spans = answer["timeline"]["spans"]
+            if len(spans) == 1:
+                n_single += 1
+                assert spans[0]["label"] == answer["genres"][0]["label"]
+                assert spans[0]["probability"] == answer["probability"]
+        assert n_single > N_TRACKS / 2
         seen.check()
 
 

@@ -165,7 +165,7 @@ def _show(options: PredictOptions, choice: Choice) -> None:
         write = (
             writers.brief(stream)
             if options.brief
-            else writers.writer(kind, stream, classifier.labels, options.top, options.timeline)
+            else writers.writer(kind, stream, classifier.card, options.top, options.timeline)
         )
         failures = _run(classifier, files, options.jobs, summary.counting(write))
     if options.summary:

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal
 
@@ -24,6 +25,8 @@ from genrekit.tables import csv_rows, utf8_text
 if TYPE_CHECKING:
     from rich.text import Text
 
+    from genrekit.inference.timeline import Timeline
+    from genrekit.models.card import ModelCard
     from genrekit.prediction import FailedFile, Prediction
 
 TOP_IN_TEXT = 3
@@ -36,6 +39,7 @@ _KINDS: dict[str, Kind] = {**_DATA, ".txt": "text"}
 _TIMELINE_KINDS: dict[str, Kind] = {**_DATA, ".txt": "labels", ".png": "png", ".svg": "svg"}
 SUFFIXES = (*_TIMELINE_KINDS, ".parquet")
 Write = Callable[["Prediction | FailedFile"], None]
+TimelineOf = Callable[["Prediction"], "Timeline"]
 
 
 @contextmanager
@@ -94,30 +98,34 @@ def kind_of(path: Path | None, flag: Kind | None, timeline: bool) -> Kind:
     return chosen
 
 
-def writer(
-    kind: Kind, stream: IO[Any], labels: Sequence[str], top: int | None, timeline: bool
-) -> Write:
+def writer(kind: Kind, stream: IO[Any], card: ModelCard, top: int | None, timeline: bool) -> Write:
     """Return the function that writes one result and flushes it.
 
     Args:
         kind: how to write.
         stream: where to write.
-        labels: the model's labels, the columns of CSV.
+        card: of the model that predicts; its labels are columns of CSV.
         top: genres given of a track; None is TOP_IN_TEXT in text and all of them elsewhere.
         timeline: show the genres over time.
     """
+    timeline_of = _timeline_by(card) if timeline else None
     if kind in ("json", "jsonl"):
-        return _json(stream, top, timeline, is_list=kind == "json")
-    if timeline and kind != "text":
-        return _timelines(kind, stream)
+        return _json(stream, top, timeline_of, is_list=kind == "json")
+    if timeline_of and kind != "text":
+        return _timelines(kind, stream, timeline_of)
     if kind == "csv":
-        return _csv_rows(stream, labels, top)
-    return _text(stream, top or TOP_IN_TEXT, timeline)
+        return _csv_rows(stream, card.labels, top)
+    return _text(stream, top or TOP_IN_TEXT, timeline_of)
 
 
-def _json(stream: IO[str], top: int | None, timeline: bool, is_list: bool) -> Write:
+def _timeline_by(card: ModelCard) -> TimelineOf:
+    from genrekit.inference import timeline
+
+    return partial(timeline.of, card=card)
+
+
+def _json(stream: IO[str], top: int | None, timeline_of: TimelineOf | None, is_list: bool) -> Write:
     """Write an object a line; in a list they stand between commas."""
-    from genrekit.inference import timeline as timelines
     from genrekit.prediction import Prediction
 
     before = ""
@@ -125,8 +133,8 @@ def _json(stream: IO[str], top: int | None, timeline: bool, is_list: bool) -> Wr
     def write(result: Prediction | FailedFile) -> None:
         nonlocal before
         fields: dict[str, Any] = result.to_dict(top)
-        if timeline and isinstance(result, Prediction):
-            fields["timeline"] = timelines.of(result).to_dict()
+        if timeline_of and isinstance(result, Prediction):
+            fields["timeline"] = timeline_of(result).to_dict()
         text = json.dumps(fields, ensure_ascii=False)
         stream.write(before + text if is_list else text + "\n")
         before = ",\n"
@@ -135,10 +143,9 @@ def _json(stream: IO[str], top: int | None, timeline: bool, is_list: bool) -> Wr
     return write
 
 
-def _timelines(kind: Kind, stream: IO[Any]) -> Write:
+def _timelines(kind: Kind, stream: IO[Any], timeline_of: TimelineOf) -> Write:
     """Write timelines as CSV, or one as an image or a label track; failures are left out."""
     from genrekit import plotting
-    from genrekit.inference import timeline as timelines
     from genrekit.prediction import Prediction
 
     header = True
@@ -147,7 +154,7 @@ def _timelines(kind: Kind, stream: IO[Any]) -> Write:
         nonlocal header
         if not isinstance(result, Prediction):
             return
-        found = timelines.of(result)
+        found = timeline_of(result)
         if kind in ("png", "svg"):
             plotting.write(found.draw(), stream, kind)
         else:
@@ -174,14 +181,14 @@ def _csv_rows(stream: IO[str], labels: Sequence[str], top: int | None) -> Write:
     return write
 
 
-def _text(stream: IO[str], top: int, timeline: bool) -> Write:
+def _text(stream: IO[str], top: int, timeline_of: TimelineOf | None) -> Write:
     from genrekit.prediction import Prediction
 
     out = console.stdout(stream)
 
     def write(result: Prediction | FailedFile) -> None:
         if isinstance(result, Prediction):  # failures are listed at the end, on standard error
-            for line in _lines(result, top, timeline):
+            for line in _lines(result, top, timeline_of):
                 out.print(line)
             stream.flush()
 
@@ -227,7 +234,7 @@ class GenreCounts:
         return f"{self.counts.total()} files: {listed}" if listed else "no files"
 
 
-def _lines(prediction: Prediction, top: int, timeline: bool) -> Iterator[Text]:
+def _lines(prediction: Prediction, top: int, timeline_of: TimelineOf | None) -> Iterator[Text]:
     from rich.text import Text
 
     from genrekit.prediction import is_shown, percent
@@ -244,12 +251,9 @@ def _lines(prediction: Prediction, top: int, timeline: bool) -> Iterator[Text]:
     ):
         if rank == 0 or is_shown(probability):
             yield _bar_line(f"  {label:<{width}}  ", probability)
-    if timeline:
-        from genrekit.inference import timeline as timelines
-
-        for span in timelines.of(prediction).spans:
-            times = f"{clock(span.start_seconds)} - {clock(span.end_seconds)}"
-            yield _bar_line(f"  {times:>19}  {span.label:<{width}}  ", span.probability)
+    for span in timeline_of(prediction).spans if timeline_of else ():
+        times = f"{clock(span.start_seconds)} - {clock(span.end_seconds)}"
+        yield _bar_line(f"  {times:>19}  {span.label:<{width}}  ", span.probability)
     for warning in prediction.warnings:
         yield Text(f"  warning: {warning}", "yellow")
 

@@ -17,12 +17,14 @@ from genrekit.explain.document import ExplanationDocument, LabelEvidence, Passag
 from genrekit.explain.evidence import Floats, Grid
 from genrekit.explain.spectrogram import Spectrogram
 from genrekit.features import handcrafted
+from genrekit.inference import timeline
 from genrekit.prediction import Prediction
 
 if TYPE_CHECKING:
     from genrekit.audio import AudioInfo
     from genrekit.inference.classifier import Classifier
     from genrekit.inference.frontend import PathLike, Segments
+    from genrekit.inference.timeline import Timeline
     from genrekit.models.card import ModelCard, View
     from genrekit.models.runtime import Features
     from genrekit.networks.gradcam import GradCam
@@ -40,10 +42,11 @@ class Explanation:
     columns. ``replaced_by`` names what stood in for what was taken away. ``spectrogram`` is that
     of the track in its JSON form; the evidence itself is described in
     ``genrekit.explain.evidence``. ``n_segments`` were predicted; those that ``starts_seconds``
-    lists were explained.
+    lists were explained. ``timeline`` is that of the same prediction.
     """
 
     prediction: Prediction
+    timeline: Timeline
     genre: str
     labels: tuple[str, ...]
     starts_seconds: tuple[float, ...]
@@ -183,6 +186,7 @@ def explain(
         found = evidence.by_occlusion(predict, features, fill, grid, advance)
     return Explanation(
         prediction=prediction,
+        timeline=timeline.of(prediction, classifier.card),
         genre=genre,
         labels=classifier.labels,
         starts_seconds=tuple(kept.starts_seconds),

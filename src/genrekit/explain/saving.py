@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from genrekit.errors import GenrekitError
 from genrekit.explain import figure
 from genrekit.files import write_beside
-from genrekit.inference import timeline
 
 if TYPE_CHECKING:
     from genrekit.explain.document import Passage
@@ -88,7 +87,7 @@ def to_html(explanation: Explanation, source: PathLike) -> str:
         title=f"{explanation.genre}: {Path(source).name}",
         explanation=explanation.to_dict(),
         spectrogram=explanation.spectrogram,
-        timeline=timeline.of(explanation.prediction).to_dict(),
+        timeline=explanation.timeline.to_dict(),
         wav=base64.b64encode(wav).decode("ascii"),
         draw=re.sub(r"^export ", "", _DRAW.read_text(encoding="utf-8"), flags=re.MULTILINE),
     )

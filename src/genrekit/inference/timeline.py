@@ -1,15 +1,19 @@
 """Which genre a track has when: a grid over its segments, and the points where the genre changes.
 
-The spans are the sequence of labels that explains the segments best when every change costs
-CHANGE_PENALTY: it maximises the sum of log probabilities minus the penalty per change, found
-exactly by dynamic programming. Source: Viterbi (1967), IEEE Trans. Information Theory 13(2); the
-functional is the Potts model of Winkler & Liebscher (2002), J. Nonparametric Statistics 14(1-2).
+The track is cut where the labels change in the sequence that explains its segments best when every
+change costs CHANGE_PENALTY: it maximises the sum of log probabilities minus the penalty per change,
+found exactly by dynamic programming. Source: Viterbi (1967), IEEE Trans. Information Theory 13(2);
+the functional is the Potts model of Winkler & Liebscher (2002), J. Nonparametric Statistics
+14(1-2).
+
+What a span is called, and with which probability, is then decided as for a whole track, so that a
+timeline of one span says what the track's prediction says.
 """
 
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,11 +21,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from genrekit.inference.aggregation import track_probabilities
 from genrekit.prediction import Prediction
 from genrekit.tables import csv_rows
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from genrekit.models.card import ModelCard
 
 CHANGE_PENALTY = 2.0  # nats; chosen on joined tracks: docs/explain.md
 _LEAST_PROBABILITY = 1e-3  # one segment alone cannot rule a label out
@@ -57,7 +64,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Span:
-    """Seconds of one genre, with the genre's mean probability in it."""
+    """Seconds of one genre, with its probability were they a track of their own."""
 
     start_seconds: float
     end_seconds: float
@@ -157,52 +164,69 @@ def colour(index: int) -> str:
     return COLOURS[index % len(COLOURS)]
 
 
-def of(prediction: Prediction, change_penalty: float = CHANGE_PENALTY) -> Timeline:
+def of(prediction: Prediction, card: ModelCard, change_penalty: float = CHANGE_PENALTY) -> Timeline:
     """Lay a prediction's segments out over time.
 
-    Segments that overlap are averaged where they do. Predict the whole track
-    (``Classifier(segments="all")``) for a timeline without gaps.
+    Cells hold the segments' own probabilities, averaged where segments overlap. A span has the
+    label and the probability that the model's aggregation and track temperature give the segments
+    whose middle lies in it; neighbours that get the same label are one span. Predict the whole
+    track (``Classifier(segments="all")``) for a timeline without gaps.
 
     Args:
         prediction: of one track.
+        card: of the model that predicted it, ``Classifier.card``.
         change_penalty: how much better a span must explain its segments than its neighbours'
             labels would, in nats per change; 0 follows every segment.
 
     Raises:
-        ValueError: change_penalty is below 0.
+        ValueError: change_penalty is below 0, or the model has other labels.
 
     >>> from genrekit import Classifier, demo
     >>> classifier = Classifier("tests/golden/tiny")
-    >>> found = of(classifier.predict(demo.synthesise("drums"), demo.SAMPLE_RATE))
+    >>> found = of(classifier.predict(demo.synthesise("drums"), demo.SAMPLE_RATE), classifier.card)
     >>> found.spans[0].start_seconds, found.spans[-1].end_seconds
     (0.0, 12.0)
     """
     if change_penalty < 0:
         raise ValueError(f"change_penalty is {change_penalty}; it must be at least 0")
-    labels = tuple(prediction.probabilities)
-    if not prediction.segments:  # silent
-        return Timeline(prediction.path, prediction.duration_seconds, labels, (), ())
-    edges, probabilities = _grid(prediction, labels)
-    durations = edges[:, 1] - edges[:, 0]
-    segment = prediction.segments[0]
-    weights = durations / (segment.end_seconds - segment.start_seconds)
+    if set(prediction.probabilities) != set(card.labels):
+        raise ValueError(f"model {card.name!r} has other labels than the prediction")
+    segments = [s for s in prediction.segments if s.end_seconds > s.start_seconds]
+    empty = Timeline(prediction.path, prediction.duration_seconds, card.labels, (), ())
+    if not segments:  # silent, or shorter than a millisecond
+        return empty
+    times = np.array([(s.start_seconds, s.end_seconds) for s in segments])
+    rows = np.array([[s.probabilities[label] for label in card.labels] for s in segments])
+    edges, probabilities = _grid(times, rows)
+    weights = (edges[:, 1] - edges[:, 0]) / (times[0, 1] - times[0, 0])
     path = _best_path(np.log(probabilities.clip(_LEAST_PROBABILITY)), weights, change_penalty)
     cells = tuple(
-        Cell(start, end, dict(zip(labels, row, strict=True)))
+        Cell(start, end, dict(zip(card.labels, row, strict=True)))
         for (start, end), row in zip(edges.tolist(), probabilities.round(6).tolist(), strict=True)
     )
-    spans = _spans(edges, probabilities, path, labels)
-    return Timeline(prediction.path, prediction.duration_seconds, labels, cells, spans)
+    runs = _joined(_runs(edges, path, times.mean(axis=1)), rows, card)
+    spans = tuple(_span(run, prediction, rows, card) for run in runs)
+    return replace(empty, cells=cells, spans=spans)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """Seconds without a gap, and which segments have their middle in them."""
+
+    start_seconds: float
+    end_seconds: float
+    members: tuple[int, ...]
+
+    def with_next(self, run: _Run) -> _Run:
+        return _Run(self.start_seconds, run.end_seconds, self.members + run.members)
 
 
 def _grid(
-    prediction: Prediction, labels: tuple[str, ...]
+    times: NDArray[np.float64], rows: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return covered cells as (start, end), (n_cells, 2), and their means, (n_cells, n_labels)."""
-    times = np.array([(s.start_seconds, s.end_seconds) for s in prediction.segments])
-    rows = np.array([[s.probabilities[label] for label in labels] for s in prediction.segments])
     points = np.unique(times)
-    sums = np.zeros((len(points) - 1, len(labels)))
+    sums = np.zeros((len(points) - 1, rows.shape[1]))
     counts = np.zeros(len(points) - 1)
     for (first, last), row in zip(np.searchsorted(points, times), rows, strict=True):
         sums[first:last] += row
@@ -231,21 +255,45 @@ def _best_path(
     return path
 
 
-def _spans(
-    edges: NDArray[np.float64],
-    probabilities: NDArray[np.float64],
-    path: NDArray[np.int64],
-    labels: tuple[str, ...],
-) -> tuple[Span, ...]:
-    """Join neighbouring cells of one label; a gap between segments ends a span."""
+def _runs(
+    edges: NDArray[np.float64], path: NDArray[np.int64], middles: NDArray[np.float64]
+) -> list[_Run]:
+    """Join neighbouring cells of one label; a gap between segments ends a run."""
     breaks = (np.diff(path) != 0) | (edges[1:, 0] > edges[:-1, 1])
     firsts = [0, *(np.flatnonzero(breaks) + 1).tolist()]
-    lasts = [*firsts[1:], len(path)]
-    found = []
-    for first, last in zip(firsts, lasts, strict=True):
-        index = int(path[first])
-        durations = edges[first:last, 1] - edges[first:last, 0]
-        mean = float(np.average(probabilities[first:last, index], weights=durations))
-        start, end = float(edges[first, 0]), float(edges[last - 1, 1])
-        found.append(Span(start, end, labels[index], round(mean, 6)))
-    return tuple(found)
+    lasts = [*(first - 1 for first in firsts[1:]), len(path) - 1]
+    starts, ends = edges[firsts, 0], edges[lasts, 1]
+    members: list[list[int]] = [[] for _ in firsts]
+    for index, run in enumerate(np.searchsorted(ends, middles, side="right").tolist()):
+        members[run].append(index)
+    found = zip(starts.tolist(), ends.tolist(), members, strict=True)
+    return [_Run(start, end, tuple(its)) for start, end, its in found]
+
+
+def _joined(runs: list[_Run], rows: NDArray[np.float64], card: ModelCard) -> list[_Run]:
+    """Join runs that touch and get the same label; one with no segment's middle joins any."""
+    found: list[tuple[_Run, int | None]] = []
+    for run in runs:
+        label = int(_aggregated(rows[list(run.members)], card).argmax()) if run.members else None
+        before, its_label = found[-1] if found else (None, None)
+        touches = before is not None and before.end_seconds == run.start_seconds
+        if before and touches and (its_label is None or label in (None, its_label)):
+            found[-1] = before.with_next(run), label if its_label is None else its_label
+        else:
+            found.append((run, label))
+    return [run for run, _ in found]
+
+
+def _span(run: _Run, prediction: Prediction, rows: NDArray[np.float64], card: ModelCard) -> Span:
+    if len(run.members) == len(prediction.segments):
+        # The track's own, which were made of its segments' before these were rounded.
+        values = np.array([prediction.probabilities[label] for label in card.labels])
+    else:
+        values = _aggregated(rows[list(run.members)], card)
+    index = int(values.argmax())
+    probability = round(float(values[index]), 6)
+    return Span(run.start_seconds, run.end_seconds, card.labels[index], probability)
+
+
+def _aggregated(rows: NDArray[np.float64], card: ModelCard) -> NDArray[np.float64]:
+    return track_probabilities(rows, card.aggregation, card.calibration.track_temperature)

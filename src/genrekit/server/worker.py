@@ -63,7 +63,7 @@ def _predict(classifier: Classifier, info: audio.AudioInfo, task: FileTask) -> d
     if "spectrogram" in options.include:
         fields["spectrogram"] = spectrogram.to_dict()
     if "timeline" in options.include:
-        fields["timeline"] = timeline.of(named).to_dict()
+        fields["timeline"] = timeline.of(named, classifier.card).to_dict()
     return fields
 
 

@@ -6,7 +6,7 @@ import { session } from "./session.js";
 import { sound } from "./sound.js";
 import { drawEvidence, drawPassages, drawSpectrogram, drawTimeline, levelsOf, prepare } from "./common/draw.js";
 import { Player } from "./common/player.js";
-import { clock } from "./common/words.js";
+import { clock, percent } from "./common/words.js";
 
 export class StageView {
   constructor() {
@@ -43,7 +43,7 @@ export class StageView {
       this.timeline = timeline;
       byId("why").disabled = false;
       byId("stage").classList.remove("empty-stage");
-      this.#say(timeline.spans.map((span) => `${clock(span.start_seconds)} ${session.name(span.label)}`).join(", "));
+      this.#say(inWords(timeline, row));
     } catch (error) {
       if (this.row === row) this.#say(error.message);
     }
@@ -113,6 +113,15 @@ export class StageView {
   #say(sentence) {
     byId("stage-note").textContent = sentence;
   }
+}
+
+/** Every span with its probability; where the scan took parts of a long track, the whole track's answer too. */
+function inWords({ spans, label, probability }, row) {
+  const parts = spans.map((span) => `${clock(span.start_seconds)} ${session.name(span.label)} ${percent(span.probability)}`);
+  const isSame = label === row.label && percent(probability) === percent(row.probability);
+  if (!spans.length || row.label === null || isSame) return parts.join(", ");
+  const whole = `${session.name(label)} ${percent(probability)}`;
+  return `${parts.join(", ")}. The whole track: ${whole}; the answer above is of the parts that the scan took.`;
 }
 
 /** The timeline with the genres' display names. */

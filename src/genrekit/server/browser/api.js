@@ -1,8 +1,9 @@
 // In place of the page's api.js: the same results, made in this browser. Nothing is uploaded.
 
+import { trackProbabilities } from "./aggregation.js";
 import { explanationOf } from "./explain.js";
 import { binHz } from "./features.js";
-import { Network, trackProbabilities } from "./network.js";
+import { Network } from "./network.js";
 import { cut, monoOf } from "./sound.js";
 import { timelineOf } from "./timeline.js";
 
@@ -62,7 +63,7 @@ function predictionOf(file, analysis, network, threshold, fixed) {
   const starts = analysis.starts.filter((_, i) => loud[i]);
   const named = (row) => Object.fromEntries(card.labels.map((label, i) => [label, row[i]]));
   const track = rows.length
-    ? trackProbabilities(rows, card.aggregation, card.calibration.track_temperature)
+    ? trackProbabilities(rows, card)
     : card.labels.map(() => 1 / card.labels.length);
   const genres = card.labels.map((label, i) => ({ label, probability: track[i] })).sort((a, b) => b.probability - a.probability);
   const segments = rows.map((row, i) => ({
@@ -90,7 +91,7 @@ function predictionOf(file, analysis, network, threshold, fixed) {
     model: { name: card.name, version: card.version, sha256: card.onnx_sha256 },
     warnings,
     spectrogram: spectrogramOf(analysis, network.front.views[0]),
-    timeline: timelineOf(segments, card.labels, fixed),
+    timeline: timelineOf(segments, card, fixed),
   };
 }
 

@@ -1,4 +1,4 @@
-// The network in WebAssembly, and its calibration: genrekit.models.runtime and genrekit.inference.aggregation.
+// The network in WebAssembly, and the calibration of segments: genrekit.models.runtime.
 
 import { FrontEnd } from "./features.js";
 import * as ort from "./ort.wasm.min.mjs";
@@ -48,24 +48,4 @@ function tensorOf(segments, { name, n_bins, n_frames }) {
   const data = new Float32Array(segments.length * n_bins * n_frames);
   segments.forEach((segment, i) => data.set(segment[name], i * n_bins * n_frames));
   return new ort.Tensor("float32", data, [segments.length, n_bins, n_frames]);
-}
-
-function tempered(probabilities, temperature) {
-  const highest = Math.max(...probabilities);
-  const powers = probabilities.map((p) => (p / highest) ** (1 / temperature));
-  const total = powers.reduce((a, b) => a + b);
-  return powers.map((power) => power / total);
-}
-
-/** Join the segments of a track: the tempered mean, or the share of votes where the card has it. */
-export function trackProbabilities(rows, aggregation, temperature) {
-  const mean = rows[0].map((_, label) => rows.reduce((sum, row) => sum + row[label], 0) / rows.length);
-  if (aggregation === "mean_probability") return tempered(mean, temperature);
-  const votes = mean.map(() => 0);
-  rows.forEach((row) => (votes[row.indexOf(Math.max(...row))] += 1));
-  const most = Math.max(...votes);
-  const tied = votes.filter((n) => n === most).length > 1;
-  const weighed = votes.map((n, label) => n + (tied ? 1e-3 * mean[label] : 0));
-  const total = weighed.reduce((a, b) => a + b);
-  return weighed.map((weight) => weight / total);
 }

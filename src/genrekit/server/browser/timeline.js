@@ -1,13 +1,17 @@
 // Which genre when: genrekit.inference.timeline, number for number.
 
+import { trackProbabilities } from "./aggregation.js";
+
 const LEAST_PROBABILITY = 1e-3;
 
 /** Return the JSON form of a timeline. `constants` holds change_penalty and colours. */
-export function timelineOf(segments, labels, constants) {
+export function timelineOf(predicted, card, constants) {
+  const { labels } = card;
+  const segments = predicted.filter((segment) => segment.end_seconds > segment.start_seconds);
   const cells = gridOf(segments, labels);
   const length = segments.length && segments[0].end_seconds - segments[0].start_seconds;
   const path = cells.length ? bestPath(cells, length, constants.change_penalty) : [];
-  const spans = cells.length ? spansOf(cells, path, labels) : [];
+  const spans = spansOf(runsOf(cells, path, segments), card);
   const changes = spans.slice(1).filter((span, i) => span.label !== spans[i].label);
   return {
     labels,
@@ -51,22 +55,39 @@ function bestPath(cells, segmentSeconds, penalty) {
   return path;
 }
 
-function spansOf(cells, path, labels) {
+/** Neighbouring cells of one label; a gap between segments ends a run. Its members are the segments in it. */
+function runsOf(cells, path, segments) {
   const runs = [];
   cells.forEach((cell, t) => {
     const last = runs.at(-1);
     const goesOn = last && path[t] === path[t - 1] && cell.start_seconds <= cells[t - 1].end_seconds;
-    if (goesOn) last.push(cell);
-    else runs.push(Object.assign([cell], { label: path[t] }));
+    if (goesOn) last.end_seconds = cell.end_seconds;
+    else runs.push({ start_seconds: cell.start_seconds, end_seconds: cell.end_seconds, members: [] });
   });
-  return runs.map((run) => {
-    const total = run.at(-1).end_seconds - run[0].start_seconds;
-    const weighed = run.reduce((sum, c) => sum + c.probabilities[run.label] * (c.end_seconds - c.start_seconds), 0);
-    return {
-      start_seconds: run[0].start_seconds,
-      end_seconds: run.at(-1).end_seconds,
-      label: labels[run.label],
-      probability: weighed / total,
-    };
-  });
+  for (const segment of segments) {
+    const middle = (segment.start_seconds + segment.end_seconds) / 2;
+    runs.find((run) => run.end_seconds > middle).members.push(segment);
+  }
+  return runs;
+}
+
+/** Join runs that touch and get the same label; one with no segment's middle joins any. */
+function spansOf(runs, card) {
+  const found = [];
+  for (const { start_seconds, end_seconds, members } of runs) {
+    const label = members.length ? bestOf(members, card).label : null;
+    const last = found.at(-1);
+    const touches = last?.end_seconds === start_seconds;
+    if (touches && (last.label === null || label === null || last.label === label)) {
+      Object.assign(last, { end_seconds, members: [...last.members, ...members], label: last.label ?? label });
+    } else found.push({ start_seconds, end_seconds, members, label });
+  }
+  return found.map(({ members, ...span }) => ({ ...span, ...bestOf(members, card) }));
+}
+
+/** What the segments would be called, were they a track of their own. */
+function bestOf(segments, card) {
+  const probabilities = trackProbabilities(segments.map((segment) => card.labels.map((label) => segment.probabilities[label])), card);
+  const probability = Math.max(...probabilities);
+  return { label: card.labels[probabilities.indexOf(probability)], probability };
 }

@@ -105,10 +105,11 @@ export class Result {
   #writeSpans() {
     const { spans, cells, labels } = this.prediction.timeline;
     const most = labels.map((_, index) => Math.max(...cells.map((cell) => cell.probabilities[index])));
-    const shown = labels.filter((_, index) => most[index] >= IN_LEGEND);
+    const named = new Set(spans.map((span) => span.label));
+    const shown = labels.filter((label, index) => named.has(label) || most[index] >= IN_LEGEND);
     byId("legend").replaceChildren(...shown.map((label) => this.#swatch(element("li", label), label)));
     const items = spans.map((span) => {
-      const button = element("button", `${clock(span.start_seconds)} ${span.label}`);
+      const button = element("button", `${clock(span.start_seconds)} ${span.label} ${percent(span.probability)}`);
       button.type = "button";
       this.#swatch(button, span.label);
       button.addEventListener("click", () => this.player.jump(span.start_seconds));
