@@ -12,6 +12,7 @@ from genrekit.datasets.images import ImageSet
 from genrekit.evaluation import calibration
 from genrekit.inference.aggregation import segment_probabilities, track_probabilities
 from genrekit.models.card import ModelCard, TrainingData
+from genrekit.prediction import percent
 from genrekit.training import recipe as recipes
 
 if TYPE_CHECKING:
@@ -90,4 +91,4 @@ def calibrate(card: ModelCard, held_out: HeldOut, prepared: TrainingSet) -> tupl
     curve = calibration.precision_curve(probabilities, true)
     accuracy = float((probabilities.argmax(axis=1) == true).mean())
     card = card.model_copy(update={"calibration": fitted, "precision_curve": curve})
-    return card, f"{accuracy:.1%} of {described} are right"
+    return card, f"{percent(accuracy)} of {described} are right"

@@ -15,6 +15,7 @@ from genrekit.errors import RecipeError
 from genrekit.evaluation import selection
 from genrekit.evaluation.result import Scores
 from genrekit.files import write_beside
+from genrekit.prediction import percent
 from genrekit.training import data, experiments
 from genrekit.training import recipe as recipes
 from genrekit.training.recipe import Recipe
@@ -98,7 +99,7 @@ def search(
         result = protocol.measure(measured, selection.title(kind, n_folds))
         tried.append(Tried(values, candidate, result.product))
         accuracy = result.product.accuracy.value
-        report(f"{', '.join(f'{k} = {v}' for k, v in values.items())}: {accuracy:.1%}")
+        report(f"{', '.join(f'{k} = {v}' for k, v in values.items())}: {percent(accuracy)}")
     tried.sort(key=lambda one: -one.scores.accuracy.value)
     _write(folder / REPORT, tried, selection.title(kind, n_folds))
     return tried
