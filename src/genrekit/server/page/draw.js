@@ -136,7 +136,7 @@ export function drawAxis(canvas, seconds, textOf) {
 }
 
 /** Return black or white, whichever is easier to read on a colour (#rrggbb). */
-export function inkOn(colour) {
+function inkOn(colour) {
   const parts = [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16) / 255);
   const [red, green, blue] = parts.map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
   return 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.18 ? "#000000" : "#ffffff";
