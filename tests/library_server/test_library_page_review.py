@@ -86,7 +86,12 @@ def test_a_second_reviewer_is_shown_what_the_first_did(
     with library_page(browser, page_server, "review") as first:
         propose(first)
         with library_page(browser, page_server, "review") as second:
+            asked: list[str] = []
+            second.on("request", lambda request: asked.append(request.url))
+            second.reload()
             expect(lines(second)).to_have_count(4)
+            plans = [url for url in asked if "/api/plan?" in url]
+            assert "limit=100" in plans[0]  # the lines come with the first answer
             first.locator("#plan-table").focus()
             press(first, "a", "accepted", 1)
             second.locator(".line .rejected").first.click()

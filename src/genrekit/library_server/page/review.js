@@ -39,8 +39,7 @@ export class ReviewView {
 
   async refresh() {
     try {
-      this.#use(await get("plan", { offset: 0, limit: 1, decision: this.decision }));
-      if (this.plan.state !== "none") await this.table.reload();
+      await this.table.reload();
     } catch (error) {
       notify(error.message, true);
     }

@@ -165,12 +165,19 @@ export class Windowed {
     this.#fetch(block);
   }
 
-  async #fetch(block) {
+  #fetch(block) {
     const control = new AbortController();
     const pending = { block, abort: () => control.abort() };
     this.#pending = pending;
+    pending.done = this.#load(pending, control.signal);
+    return pending.done;
+  }
+
+  /** Load a block, or wait for the one that is loaded in its place. */
+  async #load(pending, signal) {
+    const { block } = pending;
     try {
-      const { total, rows } = await this.source.fetch(block * BLOCK, BLOCK, control.signal);
+      const { total, rows } = await this.source.fetch(block * BLOCK, BLOCK, signal);
       if (this.#pending !== pending) return;
       this.#pending = null;
       if (this.#isStale) this.#blocks.clear();
@@ -181,6 +188,7 @@ export class Windowed {
       this.show();
     } catch (error) {
       if (error.name !== "AbortError") throw error;
+      await this.#pending?.done;
     }
   }
 
