@@ -183,3 +183,25 @@ def test_the_map_finds_what_all_embeddings_give(connection: sqlite3.Connection) 
     new = add(connection, "new.mp3", [0.4, 0.3, 0.3])
     assert embedding_map.update(connection, model) == 1
     assert embedding_map.points(connection, model).file_ids.tolist() == [*ids, new]
+
+
+def test_a_map_is_fitted_on_no_more_recordings_than_its_maximum(
+    connection: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedding_map, "MAX_FITTED", 50)
+    for number in range(99):
+        add(connection, f"{number}.mp3", [0.4, 0.3, 0.3])
+    connection.execute("DELETE FROM predictions WHERE audio_id % 2")  # ids need not be dense
+    for number in range(99, 150):
+        add(connection, f"{number}.mp3", [0.4, 0.3, 0.3])
+    model = query.used_model(connection)
+    assert embedding_map.update(connection, model) == 100
+    fitted = connection.execute("SELECT n_fitted, mean FROM embedding_maps").fetchone()
+    assert fitted["n_fitted"] == 50
+    query_vectors = "SELECT audio_id, embedding FROM predictions ORDER BY audio_id"
+    rows = [np.frombuffer(row[1], "<f2") for row in connection.execute(query_vectors)]
+    chosen = np.linspace(0, 99, 50).round().astype(int)
+    expected = np.mean([rows[place] for place in chosen], axis=0, dtype=np.float64)
+    assert np.allclose(np.frombuffer(fitted["mean"], "<f4"), expected, atol=1e-6)
+    add(connection, "one more.mp3", [0.4, 0.3, 0.3])
+    assert embedding_map.update(connection, model) == 1  # the others keep their points

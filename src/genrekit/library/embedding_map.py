@@ -7,6 +7,7 @@ have none yet, so that a scan adds only what is new.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from genrekit.library.embeddings import unit, vectors_of
 from genrekit.library.query import UsedModel
 
 N_COMPONENTS = 32  # the first two are the map; with all of them candidates are found
-MAX_FITTED = 20_000
+MAX_FITTED = 20_000  # recordings
 BATCH = 2000
 _GROWTH = 1.5  # of the library since the fit, then the components are fitted anew
 _CONSTANT = 1e-4
@@ -188,28 +189,27 @@ def _fitted(connection: sqlite3.Connection, model_id: int) -> Projection | None:
         return None
     if row and min(n_recordings, MAX_FITTED) <= _GROWTH * row["n_fitted"]:
         return _read(connection, model_id)
-    projection, n_fitted = _fit(connection, model_id, max(1, n_recordings // MAX_FITTED))
+    projection, n_fitted = _fit(connection, model_id)
     if projection is not None:
         _save(connection, model_id, projection, n_fitted)
     return projection
 
 
-def _fit(
-    connection: sqlite3.Connection, model_id: int, every: int
-) -> tuple[Projection | None, int]:
-    """Fit the components on every nth recording."""
+def _fit(connection: sqlite3.Connection, model_id: int) -> tuple[Projection | None, int]:
+    """Fit the components on at most MAX_FITTED recordings, evenly spread; return how many."""
+    ids = _evenly_spread(connection, model_id)
+    n_rows = len(ids)
+    if not n_rows:
+        return None, 0
     rows = connection.execute(
-        "SELECT embedding FROM predictions WHERE model_id = ? AND audio_id % ? = 0 "
-        "AND embedding IS NOT NULL",
-        (model_id, every),
+        "SELECT embedding FROM json_each(?) AS chosen "
+        "JOIN predictions ON audio_id = chosen.value AND model_id = ?",
+        (json.dumps(ids), model_id),
     )
-    total, products, n_rows = np.zeros(1), np.zeros((1, 1)), 0
+    total, products = np.zeros(1), np.zeros((1, 1))
     while batch := rows.fetchmany(BATCH):
         vectors = vectors_of(batch).astype(np.float64)
         total, products = total + vectors.sum(axis=0), products + vectors.T @ vectors
-        n_rows += len(batch)
-    if not n_rows:
-        return None, 0
     mean = total / n_rows
     covariance = products / n_rows - np.outer(mean, mean)
     std = np.sqrt(np.maximum(covariance.diagonal(), 0))
@@ -220,6 +220,18 @@ def _fit(
     signs = np.sign(components[np.arange(len(components)), np.abs(components).argmax(axis=1)])
     kinds = (mean, scale, components * signs[:, None])
     return Projection(*(values.astype(np.float32) for values in kinds)), n_rows
+
+
+def _evenly_spread(connection: sqlite3.Connection, model_id: int) -> list[int]:
+    """Return the recordings that have embeddings, or MAX_FITTED of them."""
+    rows = connection.execute(
+        "SELECT audio_id FROM predictions WHERE model_id = ? AND embedding IS NOT NULL "
+        "ORDER BY audio_id",
+        (model_id,),
+    )
+    ids = [row["audio_id"] for row in rows]
+    places = np.linspace(0, len(ids) - 1, min(len(ids), MAX_FITTED)).round().astype(int)
+    return [ids[place] for place in places.tolist()]
 
 
 def _save(
