@@ -167,6 +167,12 @@ def agreement(audio: str, genres: Sequence[str], path: str = "/m/a.mp3") -> Agre
         (["Pop", "rock"], "/m/a.mp3", False),
         (["Pop"], "/m/a.mp3", True),
         (["Dub Techno"], "/m/a.mp3", True),  # no label of the model
+        (["Electronic"], "/m/a.mp3", True),
+        (["Electronic"], "/m/Rock/a.mp3", True),
+        (["Electronic", "Other"], "/m/a.mp3", True),
+        (["(52)"], "/m/a.mp3", True),  # ID3's number of Electronic
+        (["(17)"], "/m/a.mp3", False),  # of Rock
+        (["79"], "/m/a.mp3", False),  # of Hard Rock
         (["Other"], "/m/a.mp3", False),  # says nothing
         (["Garage Rock"], "/m/a.mp3", False),  # a narrower name of a label
         (["Reggae - Dub"], "/m/a.mp3", True),
@@ -179,6 +185,28 @@ def agreement(audio: str, genres: Sequence[str], path: str = "/m/a.mp3") -> Agre
 )
 def test_disagreement(genres: list[str], path: str, disagrees: bool) -> None:
     assert agreement("rock", genres, path).disagrees is disagrees
+
+
+@pytest.mark.parametrize(
+    ("predicted", "genre", "disagrees"),
+    [
+        ("blues", "Electronic", True),
+        ("house", "Electronic", False),  # house is electronic
+        ("house", "Dance", False),  # another name of that
+        ("bebop", "Jazz", False),
+        ("bebop", "Electronic / Jazz", False),
+        ("bebop", "Rock", True),
+        ("house", "Zouk", True),
+    ],
+)
+def test_a_tag_that_is_wider_than_the_prediction_does_not_disagree(
+    predicted: str, genre: str, disagrees: bool
+) -> None:
+    names = ("blues", "house", "bebop")
+    audio = np.array([0.8 if name == predicted else 0.1 for name in names])
+    found = AgreementBuilder(names).build(audio, None, None, [genre], Path("/m/a.mp3"))
+    assert found.labels_of("tag") == ()
+    assert found.disagrees is disagrees
 
 
 def test_the_mean_of_all_sources_is_weighted() -> None:

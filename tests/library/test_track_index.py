@@ -11,6 +11,7 @@ import made_library
 import numpy as np
 import pytest
 
+from genrekit.cli import library
 from genrekit.library import database, embedding_map, query, track_index
 from genrekit.library.track_query import TrackQuery
 from genrekit.library.track_search import CONDITIONS, TrackTable
@@ -116,7 +117,20 @@ def test_a_number_and_a_placeholder_are_what_the_list_takes_them_for(
     listed = [entry.is_placeholder for entry in query.entries(connection, model)]
     assert listed == [False, True]
     assert found(connection, filter="placeholder") == [other]
-    assert agreements(connection) == {rock: "disagrees", other: "untagged"}
+    assert agreements(connection) == {rock: "agrees", other: "untagged"}
+
+
+def test_a_tag_that_the_model_does_not_know_disagrees_in_the_table_and_the_list(
+    connection: sqlite3.Connection,
+) -> None:
+    names = json.dumps(["blues", "house", "rock"])
+    connection.execute("UPDATE models SET labels = ?", (names,))
+    blues = add(connection, "1.mp3", [0.8, 0.1, 0.1], ("Electronic",))
+    house = add(connection, "2.mp3", [0.1, 0.8, 0.1], ("Electronic",))
+    assert agreements(connection) == {blues: "disagrees", house: "agrees"}
+    model = query.used_model(connection)
+    marks = [library.line(entry).split()[3] for entry in query.entries(connection, model)]
+    assert marks == ["≠", "Electronic"]
 
 
 def test_what_is_no_music_is_found(connection: sqlite3.Connection) -> None:

@@ -63,12 +63,15 @@ class Agreement:
     def disagrees(self) -> bool:
         """Whether the prediction, the tag and the folder have no label in common.
 
-        A tag outside the model's labels has none in common with anything.
+        A tag outside the model's labels has none in common with anything, but for those that the
+        tree of genres puts below it: "Electronic" is no other genre than "house".
         """
-        if self.outside:
+        predicted = self.predicted_label
+        names = [part for tag in self.outside for part in (tag, *spelling.BETWEEN.split(tag))]
+        if names and not any(spelling.says(predicted, name) for name in names):
             return True
         named = [self.labels_of(source) for source in ("tag", "folder")]
-        sets = [{self.predicted_label}, *(set(names) for names in named if names)]
+        sets = [{predicted}, *(set(names) for names in named if names)]
         return not set.intersection(*sets)
 
     def labels_of(self, source: str) -> tuple[str, ...]:
@@ -136,12 +139,12 @@ class AgreementBuilder:
             audio: the model's probabilities. Shape (n_labels,).
             album: their mean over the album, where there is one.
             artist: their mean over the artist's tracks that are not on the album.
-            genres: the genres of the tags, in any spelling; names of no label do not count, but
-                where all are such, and no placeholders, the tag disagrees.
+            genres: the genres of the tags, in any spelling or by ID3's numbers; names of no label
+                do not count, but where all are such, and no placeholders, they are outside.
             path: where the track lies; the nearest folder that is named like a label counts.
         """
         folders = (self._certain([parent.name]) for parent in path.parents)
-        genres = tuple(genres)
+        genres = tuple(map(spelling.in_words, genres))
         tag = self._certain(genres)
         sources = {
             "audio": audio,

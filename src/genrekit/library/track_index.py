@@ -21,7 +21,7 @@ from genrekit.library.keys import key
 from genrekit.library.query import UsedModel, Votes
 from genrekit.tags import spelling
 
-VERSION = 6  # of the rules below: another one derives every file anew
+VERSION = 7  # of the rules below: another one derives every file anew
 BATCH = 1000
 _ROWS = """
     SELECT files.*, p.probabilities, p.duration_seconds,
