@@ -58,6 +58,20 @@ def test_an_uncertain_track_comes_before_a_certain_one(connection: sqlite3.Conne
     assert first.why == "no genre yet, and Jazz at 40.0 % or Metal at 35.0 %"
 
 
+def test_a_tag_that_the_model_does_not_know_is_named(connection: sqlite3.Connection) -> None:
+    add(connection, "other", [0.4, 0.35, 0.25], EAST, ("Other",))
+    add(connection, "zouk", [0.4, 0.35, 0.25], NORTH, ("Zouk", "Other"))
+    whys = {
+        suggestion.path.name: suggestion.why
+        for suggestion in uncertainty.uncertain(connection, query.used_model(connection))
+    }
+    assert whys == {
+        "other": "no genre yet, and Jazz at 40.0 % or Metal at 35.0 %",
+        "zouk": "its tag says Zouk, which the model does not know, "
+        "and Jazz at 40.0 % or Metal at 35.0 %",
+    }
+
+
 def test_a_track_unlike_those_chosen_comes_before_a_more_uncertain_one_like_them(
     connection: sqlite3.Connection,
 ) -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import heapq
 import json
 import sqlite3
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -163,14 +163,16 @@ def _by_album(connection: sqlite3.Connection, model: UsedModel) -> dict[Hashable
             if genre not in meanings:
                 meanings[genre] = spelling.meant(genre, known)
         tagged = set().union(*(meanings[genre] for genre in genres))
-        candidate = _candidate(row, model, tagged)
+        candidate = _candidate(row, model, tagged, spelling.without_placeholders(genres))
         album = _album(row)
         if candidate and (album not in best or best[album] < candidate):
             best[album] = candidate
     return best
 
 
-def _candidate(row: sqlite3.Row, model: UsedModel, tagged: set[str]) -> _Candidate | None:
+def _candidate(
+    row: sqlite3.Row, model: UsedModel, tagged: set[str], named: Sequence[str]
+) -> _Candidate | None:
     """Return a track with what its label would be worth; None where nothing."""
     vector = query.vector_of(row)
     second, first = np.argsort(vector)[-2:].tolist()
@@ -188,7 +190,8 @@ def _candidate(row: sqlite3.Row, model: UsedModel, tagged: set[str]) -> _Candida
         why = f"its tag says {said}, the audio {guess}"
     else:
         value = float(margin(vector[None])[0])
-        why = f"no genre yet, and {guess} or {other}"
+        unknown = f"its tag says {' and '.join(named)}, which the model does not know"
+        why = f"{unknown if named else 'no genre yet'}, and {guess} or {other}"
     path = database.decode_path(row["path"])
     found = Suggestion(row["file_id"], path, why, label, float(vector[first]))
     return _Candidate(value, row["audio_id"], found)
