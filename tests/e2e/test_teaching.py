@@ -73,11 +73,25 @@ def test_a_library_teaches_a_model_that_is_used_when_it_is_accepted(
     assert found["old_accuracy"] == 0.0, "the old model has neither genre"
     assert found["low"] <= found["difference"] == found["accuracy"] <= found["high"]
     assert found["caution"].startswith("an interval from 22 tracks of ")
+    check_card(registry.read(Path(found["model"])), found)
     assert "tiny-taught" not in registry.names()
     assert genrekit("models", "install", found["model"]).exit_code == 0
     labels = [Classifier("tiny-taught").predict_file(library / "music" / name).label
               for name in ("Hum00.flac", "Hum11.flac", "Whistle11.flac")]  # fmt: skip
     assert [label.casefold() for label in labels] == ["hum", "hum", "whistle"]
+
+
+def check_card(folder: registry.ModelFolder, found: dict[str, object]) -> None:
+    """The card holds what was measured when the model was taught."""
+    (metrics,) = folder.card.metrics
+    assert metrics.accuracy.value == pytest.approx(found["accuracy"], abs=1e-6)
+    assert (metrics.n_tracks, metrics.n_artist_groups) == (22, found["n_artist_groups"])
+    recalls = {label.casefold(): recall for label, recall in metrics.per_class_recall.items()}
+    assert set(recalls) == {"hum", "whistle"}
+    assert metrics.split.startswith("5 folds by artist")
+    shown = (folder.path / "README.md").read_text(encoding="utf-8")
+    assert f"| a library | {metrics.split} | 22 of {found['n_artist_groups']} artist" in shown
+    assert "sha256: ``" not in shown
 
 
 def test_a_taught_model_is_taught_anew_from_what_it_was_put_on(
@@ -93,6 +107,7 @@ def test_a_taught_model_is_taught_anew_from_what_it_was_put_on(
     assert second["new_labels"] == []
     assert second["old_accuracy"] == second["accuracy"], "by the same labels, each track held out"
     one, two = (registry.read(Path(its["model"])) for its in (first, second))
+    assert two.card.metrics == one.card.metrics
     assert one.card.onnx_sha256 == two.card.onnx_sha256
     before = onnx_head.untaught(two.onnx_path.read_bytes())
     assert before is not None

@@ -185,17 +185,38 @@ class EvaluationResult(StrictModel):
 
 
 def to_card_metrics(result: EvaluationResult, level: Level | None = None) -> Metrics:
-    """Return the numbers in the form that a model card keeps.
+    """Return an evaluation's numbers in the form that a model card keeps.
 
     Args:
         result: an evaluation.
         level: which level; None is the one of the model's own predictions.
     """
-    scores = result.levels[level or result.product_level]
-    return Metrics(
+    return card_metrics(
+        result.levels[level or result.product_level],
         split=result.split_title,
         data=result.data,
         n_tracks=result.n_tracks,
+        n_artist_groups=result.n_artist_groups,
+        uncalibrated_error=result.uncalibrated.expected_calibration_error,
+        abstention=result.abstention,
+    )
+
+
+def card_metrics(
+    scores: Scores,
+    *,
+    split: str,
+    data: str,
+    n_tracks: int,
+    n_artist_groups: int,
+    uncalibrated_error: Interval | None = None,
+    abstention: tuple[Abstention, ...] = (),
+) -> Metrics:
+    """Return the scores of one level in the form that a model card keeps."""
+    return Metrics(
+        split=split,
+        data=data,
+        n_tracks=n_tracks,
         level=scores.level,
         accuracy=scores.accuracy,
         macro_recall=scores.macro_recall,
@@ -207,7 +228,7 @@ def to_card_metrics(result: EvaluationResult, level: Level | None = None) -> Met
             if row.recall is not None
         },
         n_per_class={label: row.n_items for label, row in scores.per_class.items()},
-        n_artist_groups=result.n_artist_groups,
-        uncalibrated_error=result.uncalibrated.expected_calibration_error,
-        abstention=result.abstention,
+        n_artist_groups=n_artist_groups,
+        uncalibrated_error=uncalibrated_error,
+        abstention=abstention,
     )

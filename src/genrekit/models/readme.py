@@ -159,7 +159,8 @@ def _training(card: ModelCard) -> str:
         lines.append(f"{data.dataset}, split {data.split} ({counts}).")
         if data.n_per_class:
             lines.append(f"Tracks: {', '.join(f'{k} {n}' for k, n in data.n_per_class.items())}.")
-        lines.append(f"Split sha256: `{data.split_sha256}`.")
+        if data.split_sha256:
+            lines.append(f"Split sha256: `{data.split_sha256}`.")
     if card.initial_weights:
         lines.append(f"Initial weights: {card.initial_weights}.")
     if card.training_cost:

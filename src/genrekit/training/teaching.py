@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import NamedTuple
 
@@ -19,8 +19,16 @@ from numpy.typing import NDArray
 from genrekit import metrics
 from genrekit.errors import DatasetError
 from genrekit.evaluation import calibration, scoring
+from genrekit.evaluation.result import card_metrics
 from genrekit.labels import LabelSet
-from genrekit.models.card import Calibration, Interval, ModelCard, PrecisionPoint, TrainingData
+from genrekit.models.card import (
+    Calibration,
+    Interval,
+    Metrics,
+    ModelCard,
+    PrecisionPoint,
+    TrainingData,
+)
 from genrekit.models.registry import ModelFolder
 from genrekit.prediction import percent
 from genrekit.training import onnx_head, taught
@@ -38,6 +46,7 @@ from genrekit.training.lesson import (
 )
 
 Floats = NDArray[np.float64]
+DATA = "a library"
 MIN_TRACKS = 20
 MAX_FITTED = 20_000
 
@@ -166,6 +175,8 @@ def _kept(tracks: Sequence[TaughtTrack], space: LabelSpace) -> list[TaughtTrack]
 class _Measurement(NamedTuple):
     numbers: Calibration
     curve: tuple[PrecisionPoint, ...]
+    metrics: Metrics
+    groups: list[str]
     is_right: NDArray[np.bool_]
     was_right: NDArray[np.bool_]
 
@@ -180,9 +191,18 @@ def _compare(card: ModelCard, lesson: Lesson, measured: Sequence[MeasuredTrack])
         _, old = _calibrated(card, lesson.held_out(measured, lesson.taught_by), targets)
     else:
         old = np.array([its.old for its in measured])
+    groups, true = [lesson.groups[its.place] for its in measured], _true(new, targets)
     return _Measurement(
         numbers,
-        calibration.precision_curve(new, _true(new, targets)),
+        calibration.precision_curve(new, true),
+        card_metrics(
+            scoring.score(card.aggregation, new, true, groups, lesson.space.labels),
+            split=f"{N_FOLDS} folds by artist, temperatures fitted to these tracks",
+            data=DATA,
+            n_tracks=len(measured),
+            n_artist_groups=len(set(groups)),
+        ),
+        groups,
         targets[rows, new.argmax(axis=1)] > 0,
         targets[rows, old.argmax(axis=1)] > 0,
     )
@@ -218,21 +238,20 @@ def _taught(
 ) -> TaughtModel:
     found = _compare(folder.card, lesson, measured)
     weight, bias = lesson.fit(np.ones(len(lesson.tracks), bool))
-    groups = [lesson.groups[its.place] for its in measured]
     gains = found.is_right.astype(float) - found.was_right
-    resamples = metrics.Resamples(np.stack([gains, np.ones(len(gains))], axis=1), groups)
+    resamples = metrics.Resamples(np.stack([gains, np.ones(len(gains))], axis=1), found.groups)
     model = TaughtModel(
         model=onnx_head.teach(lesson.base.model, lesson.start, weight, bias),
         card=folder.card,
         old_name=folder.card.name,
         new_labels=tuple(label for label in lesson.space.labels if label not in folder.card.labels),
-        accuracy=float(found.is_right.mean()),
+        accuracy=found.metrics.accuracy.value,
         old_accuracy=float(found.was_right.mean()),
         difference=scoring.interval(resamples, scoring.mean),
         n_fitted=len(lesson.tracks),
         n_corrections=sum(track.is_correction for track in lesson.tracks),
-        n_tracks=len(measured),
-        n_artist_groups=len(set(groups)),
+        n_tracks=found.metrics.n_tracks,
+        n_artist_groups=len(set(found.groups)),
         failures=failures,
     )
     return _with_card(model, lesson, found)
@@ -243,7 +262,7 @@ def _with_card(model: TaughtModel, lesson: Lesson, found: _Measurement) -> Taugh
     old, base = model.card, lesson.base
     counts = Counter(lesson.space.labels[k] for k in lesson.targets.argmax(axis=1).tolist())
     data = TrainingData(
-        dataset="a library",
+        dataset=DATA,
         split="all",
         split_sha256="",
         n_tracks={"train": model.n_fitted},
@@ -263,7 +282,7 @@ def _with_card(model: TaughtModel, lesson: Lesson, found: _Measurement) -> Taugh
             "calibration": found.numbers,
             "precision_curve": found.curve,
             "training_data": data,
-            "metrics": (),
+            "metrics": (found.metrics,),
             "leak_meter": None,
             "robustness": None,
             "recipe": {
@@ -277,4 +296,4 @@ def _with_card(model: TaughtModel, lesson: Lesson, found: _Measurement) -> Taugh
             "initial_weights": f"model {old.name} {old.version}, sha256 {old.onnx_sha256}",
         }
     )
-    return TaughtModel(**{**vars(model), "card": card})
+    return replace(model, card=card)
