@@ -206,6 +206,7 @@ def test_genres_that_are_there_are_kept_added_to_or_replaced(
         "": [["Müsic"]],
         "--fill-missing": [["Müsic"]],
         "--append": [["Folk", "Live", "Müsic"], ["Folk", "Live", "Müsic"], ["Müsic"]],
+        "--merge": [["Folk", "Live", "Müsic"], ["Folk", "Live", "Müsic"], ["Müsic"]],
         "--replace": [["Müsic"]] * 3,
     }
     for option, genres in expected.items():

@@ -57,6 +57,9 @@ def test_depth_says_how_narrow_a_genre_may_be() -> None:
         ("append", ["hip hop"], ()),
         ("append", ["Unknown"], ("Hip-Hop",)),
         ("append", [], ("Hip-Hop",)),
+        ("merge", ["Blues"], ("Blues", "Hip-Hop")),
+        ("merge", ["rap", "Blues"], ()),
+        ("merge", ["Unknown"], ("Hip-Hop",)),
         ("replace", ["Blues"], ("Hip-Hop",)),
         ("replace", ["rap"], ()),
         ("replace", ["HipHop"], ()),
@@ -70,6 +73,18 @@ def test_what_becomes_of_the_genres_that_are_there(
     mode: policy.Mode, present: list[str], expected: tuple[str, ...]
 ) -> None:
     assert Policy(mode).wanted(present, ["Hip-Hop"]) == expected
+
+
+def test_a_style_takes_the_place_of_its_wider_genre_where_genres_are_merged() -> None:
+    assert Policy("merge").wanted(["Rock", "Live"], ["Metal"]) == ("Live", "Metal")
+    assert Policy("merge").wanted(["(17)"], ["Metal", "Jazz"]) == ("Metal", "Jazz")
+    assert Policy("merge").wanted(["Thrash Metal"], ["Metal"]) == ()
+    assert Policy("merge", with_parents=True).wanted(["Rock"], ["Rock", "Metal"]) == (
+        "Rock",
+        "Metal",
+    )
+    own = GenreMap(genres={"Loud": ("rock",), "Louder": ("metal",)}, parents={"Louder": "Loud"})
+    assert Policy("merge", genre_map=own).wanted(["Loud", "Pop"], ["Louder"]) == ("Pop", "Louder")
 
 
 def test_a_style_is_added_to_its_wider_genre_only_where_asked() -> None:
@@ -205,6 +220,7 @@ def test_a_style_with_a_field_of_its_own_goes_there_and_its_widest_genre_is_the_
         ("append", ("Jazz",), ("Bop",), (("Jazz", "Rock"), ("Bop", "Metal"))),
         ("append", ("Thrash Metal",), (), (("Thrash Metal",), ())),
         ("append", ("Rock",), ("metal",), (("Rock",), ("metal",))),
+        ("merge", ("Jazz",), ("Bop",), (("Jazz", "Rock"), ("Bop", "Metal"))),
         ("replace", ("Jazz",), ("Bop",), (("Rock",), ("Metal",))),
         ("replace", ("Thrash Metal",), (), (("Rock",), ("Thrash Metal",))),
         ("replace", ("rock",), ("heavy metal",), (("rock",), ("heavy metal",))),

@@ -60,6 +60,9 @@ class PlanOptions:
         bool, option("Only files without a genre, or with Other, Unknown ... get one: the default.")
     ] = False
     append: Annotated[bool, option("Add to the genres that a file has.")] = False
+    merge: Annotated[
+        bool, option("Add to them, but let a style take the place of its wider genre.")
+    ] = False
     replace: Annotated[bool, option("Put new genres in the place of those there.")] = False
     by_album: Annotated[
         bool, option("Give all tracks of an album the same genres, where they agree.")
@@ -98,7 +101,7 @@ class PlanOptions:
         Raises:
             typer.BadParameter: several things at once.
         """
-        modes: tuple[Mode, ...] = ("fill-missing", "append", "replace")
+        modes: tuple[Mode, ...] = ("fill-missing", "append", "merge", "replace")
         chosen = [mode for mode in modes if getattr(self, mode.replace("-", "_"))]
         if len(chosen) > 1:
             raise typer.BadParameter(f"only one of --{' and --'.join(chosen)} can be had")

@@ -15,7 +15,7 @@ from genrekit.tagging.genre_map import GenreMap
 from genrekit.tags import spelling
 from genrekit.tags.formats.base import StyleField
 
-Mode = Literal["fill-missing", "append", "replace"]
+Mode = Literal["fill-missing", "append", "merge", "replace"]
 MIN_PROBABILITY = 0.3
 PRECISION = 0.9  # of what is proposed unless another one is asked for
 
@@ -26,7 +26,8 @@ class Policy:
 
     Attributes:
         mode: "fill-missing" leaves files alone that have a genre; "append" adds to what is there;
-            "replace" puts the new genres in its place.
+            "merge" as well, but a style takes the place of its wider genre; "replace" puts the new
+            genres in the place of all that is there.
         top: how many genres at most.
         min_probability: genres less probable are not written.
         genre_map: the user's own names; None writes the display names of the model's labels.
@@ -127,8 +128,12 @@ class Policy:
             return ()
         if self.mode == "append":
             if not self.with_parents:
-                new = [name for name in new if not self._has_wider(present, name)]
+                new = [n for n in new if not any(self._is_wider(g, n) for g in present)]
             return (*present, *new) if new else ()
+        if self.mode == "merge":
+            styles = () if self.with_parents else new
+            beside = [g for g in present if not any(self._is_wider(g, n) for n in styles)]
+            return (*beside, *new)
         kept = {
             name: next(genre for genre in present if self.says(genre, name))
             for name in chosen
@@ -157,7 +162,7 @@ class Policy:
         said = (*present, *styles)
         new_genres = tuple(n for n in wider if not any(self.says(s, n) for s in present))
         new_styles = tuple(n for n in narrow if not any(self.says(s, n) for s in said))
-        if self.mode == "append":
+        if self.mode in ("append", "merge"):
             return ((*present, *new_genres) if new_genres else genres), (*styles, *new_styles)
         if self.mode == "fill-missing":
             if not present:
@@ -168,12 +173,12 @@ class Policy:
         moved = tuple(next((s for s in said if self.says(s, n)), n) for n in narrow)
         return kept, tuple(dict.fromkeys(moved)) or styles
 
-    def _has_wider(self, present: Sequence[str], name: str) -> bool:
-        """Return whether a file holds a wider genre of a style."""
+    def _is_wider(self, genre: str, name: str) -> bool:
+        """Return whether a file's genre is a wider one of a style."""
         wider = {labels.meaning(genre) for genre in labels.wider(name)}
         if self.genre_map:
             wider |= set(map(labels.meaning, self.genre_map.chain(name)[1:]))
-        return any(labels.meaning(spelling.in_words(genre)) in wider for genre in present)
+        return labels.meaning(spelling.in_words(genre)) in wider
 
 
 class _Mass:

@@ -8,6 +8,7 @@ import { session } from "./session.js";
 const MODES = [
   ["fill-missing", "Fill what has no genre", "Placeholders such as Other or Unknown count as none."],
   ["append", "Add to the genres there", "What a file says already is left alone."],
+  ["merge", "Add, and make genres narrower", "A style takes the place of its wider genre: Rock becomes Metal."],
   ["replace", "Replace the genres there", "Also where the tag says something else."],
 ];
 
