@@ -400,3 +400,15 @@ def test_a_style_in_a_field_of_its_own(
         refused = quickly(home, monkeypatch, *options, "--style-field", "STYLE", *other)
         assert refused.exit_code == 2
         assert "--style-field cannot be had with" in refused.stderr
+
+
+def test_genres_that_a_player_would_cut_are_named(
+    home: Path, every_format: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.rmtree(home / "music")
+    (home / "music").mkdir()
+    tag_files.tag(Path(shutil.copy(every_format / "a.flac", home / "music")), ["soul"])
+    options = ["normalise", "music", "--map", "discogs", "--profile"]
+    done = quickly(home, monkeypatch, *options, "plex")
+    assert "plex cuts genres at any of /, and would read several in Funk / Soul" in done.stderr
+    assert "cuts" not in quickly(home, monkeypatch, *options, "jellyfin").stderr

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from genrekit.tagging.plan_files import PlanEntry
     from genrekit.tagging.planning import Proposal
     from genrekit.tagging.policy import Mode
+    from genrekit.tags.profiles import Profile
 
 app = typer.Typer(help="Write genres into files: plan, apply, verify, undo.", no_args_is_help=True)
 
@@ -163,6 +164,7 @@ def plan(options: PlanOptions) -> None:
         console.warn(problem)
     _show_proposal(proposal, options.output, options.as_json)
     console.say(policy.threshold_in_words(card, options.min_precision))
+    _note_cut(proposal, profile)
     for path, reason in proposal.failures.items():
         console.complain(path, reason)
     if proposal.failures:
@@ -195,10 +197,20 @@ def normalise(
     if output:
         plan_files.write(output, form.name, proposal.entries)
     _show_proposal(proposal, output, as_json)
+    _note_cut(proposal, form)
     for path, reason in proposal.failures.items():
         console.complain(path, reason)
     if proposal.failures:
         raise typer.Exit(1)
+
+
+def _note_cut(proposal: Proposal, profile: Profile) -> None:
+    """Name the genres of a plan that the player of its profile would read as several."""
+    if cut := profile.cut(name for entry in proposal.entries for name in entry.new):
+        console.say(
+            f"note: {profile.name} cuts genres at any of {profile.cuts_at}, and would read several "
+            f"in {', '.join(cut)}; give them other names with --map"
+        )
 
 
 def _show_proposal(proposal: Proposal, output: Path | None, as_json: bool) -> None:

@@ -67,7 +67,7 @@ def _ours(style_field: StyleField | None, tags: Any) -> Callable[[str], bool]:
     keys, own = _GENRES, {"genre", PROVENANCE.lower()}  # own: TXXX or ---- stands before them
     if style_field == "GROUPING":
         has_work = isinstance(tags, ID3) and tags.getall("GRP1")
-        keys = keys | ({"grp1"} if has_work else _GROUPINGS)
+        keys = keys | {"grp1"} | (set() if has_work else _GROUPINGS)
     elif style_field:
         own = own | {style_field.lower()}
     return lambda key: key in keys or key.rpartition(":")[2] in own

@@ -241,12 +241,14 @@ class Id3v2Tag:
             TagError: it would be longer than ID3v2 allows.
         """
         raw = raw_values(new, profile, is_id3=True)
-        frames = b"".join(self._frame(field, values) for field, values in raw.items())
-        return self._joined(frames, self.of(new))
+        frames = [self._frame(field, values, profile) for field, values in raw.items()]
+        return self._joined(b"".join(frames), self.of(new))
 
-    def _frame(self, field: str, values: Sequence[str]) -> bytes:
+    def _frame(self, field: str, values: Sequence[str], profile: Profile) -> bytes:
         description = [_DESCRIPTIONS[field]] if field in _DESCRIPTIONS else []
         names = _USER_TEXT if description else self._names(field)
+        if field == "GROUPING" and profile.id3_grouping == "GRP1" and not self.of([field]):
+            names = _ITUNES_GROUPING
         texts = [*description, *values]
         return frame(self.version, names[self.version > 2], texts, self._n_size_bits)
 

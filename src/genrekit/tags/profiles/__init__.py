@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -19,7 +19,9 @@ class Profile(BaseModel):
     """The form in which genres are written.
 
     ``id3_version`` None keeps the version that a file has (ID3v2.4 where it has none). A separator
-    joins several genres to one value; None writes several values.
+    joins several genres to one value; None writes several values. ``id3_grouping`` is the frame of
+    a grouping where a tag has none. ``cuts_at`` are the characters at which the program cuts what
+    it reads, and ``sources`` are where all this is stated.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -30,10 +32,22 @@ class Profile(BaseModel):
     id3_separator: str | None = None
     separator: str | None = None
     max_genres: int | None = Field(default=None, ge=1)
+    id3_grouping: Literal["TIT1", "GRP1"] = "TIT1"
+    cuts_at: str = ""
+    sources: tuple[str, ...] = ()
 
     def chosen(self, genres: Sequence[str]) -> tuple[str, ...]:
         """Return the genres that are written, of those that should be."""
         return tuple(genres[: self.max_genres])
+
+    def cut(self, genres: Iterable[str]) -> list[str]:
+        """Return the genres that the program would read as several, each once.
+
+        >>> find("plex").cut(["Rock", "Hip-Hop/Rap", "Rock"])
+        ['Hip-Hop/Rap']
+        """
+        found = (name for name in genres if set(name) & set(self.cuts_at))
+        return list(dict.fromkeys(found))
 
     def values(self, genres: Sequence[str], *, is_id3: bool = False) -> list[str]:
         """Return the raw values that stand for genres.
