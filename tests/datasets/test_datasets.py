@@ -345,6 +345,24 @@ def test_a_manifest_with_every_column(write: Write) -> None:
     assert "gone.wav: skipped, line 7: no such file" in str(dataset.problems[0])
 
 
+def test_a_manifest_may_give_a_track_several_genres(write: Write) -> None:
+    root = write("a.wav", "b.wav", "c.wav", "d.wav")
+    (root / "my.csv").write_text(
+        "path,genre,more_genres\na.wav,rock,metal; live\nb.wav,a; b,\nc.wav,polka,rock;;polka\n"
+        "d.wav,metal,\n"
+    )
+    dataset = open_dataset(root / "my.csv")
+    assert {track.track_id: track.genres for track in dataset.tracks} == {
+        "a": ("rock", "metal", "live"),
+        "b": ("a; b",),
+        "c": ("polka", "rock"),
+        "d": ("metal",),
+    }
+    assert dataset.counts == {"a; b": 1, "live": 1, "metal": 2, "polka": 1, "rock": 2}
+    some = dataset.only(["Metal", "live", "polka"])
+    assert [track.genres for track in some.tracks] == [("metal", "live"), ("polka",), ("metal",)]
+
+
 def test_a_folder_with_a_manifest_is_opened_by_it(write: Write) -> None:
     root = write("mine/x/a.wav", "mine/x/b.wav") / "mine"
     (root / "manifest.csv").write_text("path,genre\nx/a.wav,rock\nx/b.wav,polka\n")

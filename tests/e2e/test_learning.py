@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import mutagen.flac
@@ -54,6 +56,24 @@ def test_a_model_is_trained_from_tags_and_says_how_good_it_is(music: Path, tmp_p
     model = done.stdout.strip()
     heard = genrekit("predict", music / "High0.flac", "--model", model, "--json")
     assert '"label": "high"' in heard.stdout
+
+
+def test_files_of_several_genres_teach_all_of_them(music: Path, tmp_path: Path) -> None:
+    mixed = tmp_path / "mixed"
+    shutil.copytree(music, mixed)
+    for index in range(0, 10, 2):
+        tags = mutagen.flac.FLAC(mixed / f"Low{index}.flac")
+        tags["genre"] = ["Low", "Other", "High", "Seldom"]
+        tags.save()
+    done = genrekit("train", "--from-tags", mixed, "--output", tmp_path / "run")
+    assert done.exit_code == 0, done.stderr
+    assert "20 tracks, 5 of them with several genres: high (15), low (10)" in done.stderr
+    assert "any of its genres is right for 5 with several" in done.stderr
+    card = json.loads((Path(done.stdout.strip()) / "card.json").read_text())
+    assert card["training_data"]["n_per_class"] == {"high": 15, "low": 10}
+    manifest = (tmp_path / "run" / "own-tags.csv").read_text()
+    assert manifest.count(",low,") == 10
+    assert manifest.count(",high\n") == 5, "the further genre, without Other and what is seldom"
 
 
 def test_a_genre_is_added_from_examples(music: Path, tmp_path: Path) -> None:

@@ -46,29 +46,44 @@ def rows(path: Path) -> dict[str, dict[str, str]]:
         return {Path(row["path"]).stem: row for row in csv.DictReader(stream)}
 
 
-def test_tags_that_name_one_genre_become_tracks(music: Path, tmp_path: Path) -> None:
+def test_genre_tags_become_tracks(music: Path, tmp_path: Path) -> None:
     target = tmp_path / "tags.csv"
-    labelled = labelling.write_manifest(music, target, min_per_genre=2)
-    assert labelled.n_tracks == {"hiphop": 3, "rock": 3}
+    labelled = labelling.write_manifest(music, target, min_per_genre=3)
+    assert labelled.n_tracks == {"rock": 4, "hiphop": 3}
+    assert (labelled.n_files, labelled.n_several) == (7, 0)
     assert labelled.left_out == {
         "no tags that can be read": 1,
         "no genre": 1,
-        "several genres": 1,
         "the same audio as another file": 1,
         "of a genre with too few tracks": 1,
     }
     dataset = datasets.open_dataset(target)
-    assert dataset.counts == {"hiphop": 3, "rock": 3}
+    assert dataset.counts == {"hiphop": 3, "rock": 4}
     assert not dataset.problems
 
 
+def test_a_file_of_several_genres_has_all_that_count(music: Path, tmp_path: Path) -> None:
+    write(music / "10.flac", genre=["Jazz", "Other", "Rare", "Rap", "hip hop"], artist="Gil")
+    write(music / "11.flac", genre=["Misc"], artist="Hal")
+    labelled = labelling.write_manifest(music, tmp_path / "tags.csv", min_per_genre=2)
+    assert labelled.n_tracks == {"hiphop": 4, "rock": 4, "jazz": 3}
+    assert (labelled.n_files, labelled.n_several) == (9, 2)
+    assert labelled.left_out["no genre"] == 2
+    tracks = {
+        track.path.stem: track for track in datasets.open_dataset(tmp_path / "tags.csv").tracks
+    }
+    assert tracks["6"].genres == ("rock", "jazz")
+    assert tracks["10"].genres == ("jazz", "hiphop")
+    assert tracks["1"].genres == ("hiphop",)
+
+
 def test_one_artist_or_album_is_one_group(music: Path, tmp_path: Path) -> None:
-    labelling.write_manifest(music, tmp_path / "tags.csv", min_per_genre=2)
+    labelling.write_manifest(music, tmp_path / "tags.csv", min_per_genre=3)
     group = {name[0]: row["artist"] for name, row in rows(tmp_path / "tags.csv").items()}
     assert group["1"] == group["2"]  # the artist
     assert group["2"] == group["3"]  # the album
     assert group["4"] != group["5"]  # "various artists" is nobody
-    assert len(set(group.values())) == 4
+    assert len(set(group.values())) == 5
 
 
 def test_a_mapping_says_which_genres_there_are(music: Path, tmp_path: Path) -> None:
@@ -79,6 +94,6 @@ def test_a_mapping_says_which_genres_there_are(music: Path, tmp_path: Path) -> N
 
 
 def test_too_few_genres_are_refused_with_what_was_found(music: Path, tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match=r"0 genres have 10 .* found hiphop \(3\), rock \(3\)"):
+    with pytest.raises(DatasetError, match=r"0 genres have 10 .* found rock \(4\), hiphop \(3\)"):
         labelling.write_manifest(music, tmp_path / "tags.csv")
     assert not (tmp_path / "tags.csv").exists()

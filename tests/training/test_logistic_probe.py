@@ -38,7 +38,7 @@ def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def small(music: Path, *overrides: str) -> recipe.Recipe:
+def small(music: Path, *overrides: str, source: str = "manifest.csv") -> recipe.Recipe:
     """A logistic head on a frozen random CNN, with altered copies and folds."""
     fixed = [
         "model.backbone=cnn",
@@ -52,7 +52,7 @@ def small(music: Path, *overrides: str) -> recipe.Recipe:
         "data.validation=folds",
         f'data.cache="{music / "cache"}"',
     ]
-    return recipe.load(None, [*fixed, *overrides], str(music / "manifest.csv"))
+    return recipe.load(None, [*fixed, *overrides], str(music / source))
 
 
 def test_a_recipe_ends_in_a_model_that_names_test_tracks(music: Path, tmp_path: Path) -> None:
@@ -104,6 +104,68 @@ def test_taps_are_averaged_with_their_own_penalties() -> None:
     first, _ = logistic.fit(features[:, :2].astype(np.float32), labels, 2, [2], [1e-3])
     np.testing.assert_allclose(both[:2], first / 2, atol=1e-4)
     assert both[2:].abs().max() < 0.2 * both[:2].abs().max()
+
+
+def test_labels_that_rows_may_have_together_are_fitted_each_by_itself() -> None:
+    """Two independent labels, and a third that is the first or the second."""
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(20_000, 3)).astype(np.float32)
+    chance = 1 / (1 + np.exp(-3 * features[:, :2]))
+    labels = rng.random(chance.shape) < chance
+    labels = np.column_stack([labels, labels.any(axis=1)])
+    weight, bias = logistic.fit(features, labels, 3, [3], [1e-6])
+    expected = 3 * np.eye(3, 2)
+    np.testing.assert_allclose(weight.numpy()[:, :2], expected, atol=0.15)
+    np.testing.assert_allclose(bias.numpy()[:2], 0, atol=0.15)
+    assert weight.numpy()[:2, 2].min() > 0.5
+
+
+def test_a_label_of_no_row_is_never_chosen_and_one_of_all_rows_has_no_weight() -> None:
+    rng = np.random.default_rng(0)
+    label = np.arange(300) % 2
+    features = (rng.normal(size=(300, 2)) + 3 * np.eye(2)[label]).astype(np.float32)
+    labels = np.column_stack([label == 0, label == 1, np.zeros(300, bool), np.ones(300, bool)])
+    weight, bias = (each.numpy() for each in logistic.fit(features, labels, 4, [2], [1e-2]))
+    assert not weight[:, 2:].any()
+    logits = features @ weight + bias
+    assert (logits[:, :2].argmax(axis=1) == label).mean() > 0.9
+    assert (logits[:, 2] < logits[:, :2].max(axis=1)).all()
+
+
+@pytest.fixture(scope="module")
+def two_genres(music: Path) -> Path:
+    """A list of the same music, in which tracks are also loud or calm, or both."""
+    lines = (music / "manifest.csv").read_text().splitlines()
+    more = ["more_genres", *(("loud", "calm", "loud; calm")[n % 3] for n in range(24))]
+    path = music / "two.csv"
+    path.write_text(
+        "\n".join(f"{line},{its}" for line, its in zip(lines, more, strict=True)) + "\n"
+    )
+    return path
+
+
+def test_tracks_of_several_genres_are_learnt(two_genres: Path, tmp_path: Path) -> None:
+    lines: list[str] = []
+    settings = small(two_genres.parent, source=two_genres.name)
+    folder = TrainingRun(settings, tmp_path / "run", lines.append).train()
+    assert folder.card.labels == ("calm", "high", "loud", "low", "middle")
+    assert folder.card.training_data is not None
+    assert folder.card.training_data.n_per_class == {
+        "calm": 12, "high": 6, "loud": 12, "low": 6, "middle": 6
+    }  # fmt: skip
+    assert "any of its genres is right for 18 with several" in lines[-1]
+    found = Classifier(folder.path).predict_file(two_genres.parent / "low0.wav").probabilities
+    assert found["low"] > max(found["middle"], found["high"])
+    assert 0.05 < found["loud"] + found["calm"] < 0.95, "the tone and the mood share the track"
+
+
+def test_other_heads_learn_the_first_genre_and_say_so(two_genres: Path, tmp_path: Path) -> None:
+    lines: list[str] = []
+    overrides = ["model.head=linear", "data.validation=given", "schedule.epochs=1"]
+    settings = small(two_genres.parent, *overrides, source=two_genres.name)
+    folder = TrainingRun(settings, tmp_path / "run", lines.append).train()
+    assert folder.card.labels == ("high", "low", "middle")
+    assert lines[0].startswith("24 tracks have several genres, and the first of them is learnt")
 
 
 @pytest.mark.parametrize(

@@ -168,7 +168,8 @@ def _label(options: TrainOptions, folder: Path) -> TrainOptions:
             folder, target, options.mapping, min_per_genre=options.min_per_genre, advance=advance
         )
     genres = ", ".join(f"{genre} ({n})" for genre, n in found.n_tracks.items())
-    console.say(f"{sum(found.n_tracks.values())} tracks: {genres}")
+    several = f", {found.n_several} of them with several genres" if found.n_several else ""
+    console.say(f"{found.n_files} tracks{several}: {genres}")
     for reason, n_files in found.left_out.items():
         console.say(f"left out: {n_files} files: {reason}")
     arguments = [*FROM_TAGS, *(options.arguments or [])]

@@ -84,12 +84,13 @@ class Dataset:
     @property
     def labels(self) -> tuple[str, ...]:
         """The genres of the tracks, sorted."""
-        return tuple(sorted({track.genre for track in self.tracks}))
+        return tuple(sorted({genre for track in self.tracks for genre in track.genres}))
 
     @property
     def counts(self) -> dict[str, int]:
-        """Number of tracks of each genre, in the order of labels."""
-        return dict(sorted(Counter(track.genre for track in self.tracks).items()))
+        """Number of tracks of each genre, in the order of labels; some may have several."""
+        genres = (genre for track in self.tracks for genre in track.genres)
+        return dict(sorted(Counter(genres).items()))
 
     @property
     def by_id(self) -> dict[str, Track]:
@@ -145,9 +146,11 @@ class Dataset:
             if spelling(genre) not in known:
                 raise DatasetError(unknown_name(f"genre of {self.path}", genre, self.labels))
         requested = {known[spelling(genre)] for genre in genres}
-        return replace(
-            self, tracks=tuple(track for track in self.tracks if track.genre in requested)
-        )
+        kept = []
+        for track in self.tracks:
+            if its := [genre for genre in track.genres if genre in requested]:
+                kept.append(replace(track, genre=its[0], more_genres=tuple(its[1:])))
+        return replace(self, tracks=tuple(kept))
 
     def split(self, kind: str, seed: int = 0, shares: Mapping[str, float] | None = None) -> Split:
         """Return a split of the tracks.

@@ -1,4 +1,4 @@
-"""Any music listed in a CSV file: ``path,genre[,artist][,split][,track_id]``."""
+"""Any music listed in a CSV file: ``path,genre[,artist][,split][,track_id][,more_genres]``."""
 
 from __future__ import annotations
 
@@ -38,8 +38,9 @@ def open_manifest(path: Path) -> Dataset | None:
     """Open a CSV file, or a folder that holds one called manifest.csv with these columns.
 
     Paths are relative to the CSV file. ``artist`` makes the artist split possible (an empty cell is
-    an unknown artist), ``split`` the official one (an empty cell leaves the track out of it). A
-    file that is not there is skipped and named.
+    an unknown artist), ``split`` the official one (an empty cell leaves the track out of it).
+    ``more_genres`` holds further genres of a track, with semicolons between them. A file that is
+    not there is skipped and named.
 
     Raises:
         DatasetError: no CSV, a missing column, an empty path or genre, an unknown word for a part,
@@ -144,10 +145,17 @@ def _tracks(table: Path, rows: Iterable[ManifestRow]) -> tuple[list[Track], list
             )
         if file.is_file():
             group = labels.artist_group(row.cells.get("artist", ""))
-            tracks.append(Track(_track_id(row), file, labels.composed(row.cells["genre"]), group))
+            genre, *more = _genres(row)
+            tracks.append(Track(_track_id(row), file, genre, group, more_genres=tuple(more)))
         else:
             problems.append(Problem(str(file), f"skipped, line {row.line}: no such file"))
     return tracks, problems
+
+
+def _genres(row: ManifestRow) -> list[str]:
+    """Return a track's genres, each once; only the further ones have semicolons between them."""
+    names = [row.cells["genre"], *row.cells.get("more_genres", "").split(";")]
+    return list(dict.fromkeys(labels.composed(name.strip()) for name in names if name.strip()))
 
 
 def _file(table: Path, row: ManifestRow) -> Path:
@@ -174,7 +182,9 @@ def _official(table: Path, rows: Iterable[ManifestRow]) -> dict[str, Split]:
 
 LAYOUT = Layout(
     name="manifest",
-    description="your own music: a CSV file with path,genre[,artist][,split][,track_id]",
+    description=(
+        "your own music: a CSV file with path,genre[,artist][,split][,track_id][,more_genres]"
+    ),
     split_kinds=("segment (LEAKY)", "track", "artist", OFFICIAL),
     open=open_manifest,
     rank=1,

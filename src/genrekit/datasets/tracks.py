@@ -29,9 +29,11 @@ class TrackPart:
 
 @dataclass(frozen=True)
 class Track:
-    """A recording with one genre. artist_group is None where the artist is not known.
+    """A recording and its genre. artist_group is None where the artist is not known.
 
-    With a ``part`` it is that part of the recording only: what the leaky split trains on.
+    ``more_genres`` are others that it has as well: a logistic head learns them, and whatever else
+    takes one genre a track takes the first. With a ``part`` it is that part of the recording only:
+    what the leaky split trains on.
     """
 
     track_id: str
@@ -39,6 +41,12 @@ class Track:
     genre: str
     artist_group: str | None = None
     part: TrackPart | None = None
+    more_genres: tuple[str, ...] = ()
+
+    @property
+    def genres(self) -> tuple[str, ...]:
+        """All its genres, ``genre`` first."""
+        return (self.genre, *self.more_genres)
 
     @property
     def recording_id(self) -> str:
@@ -103,7 +111,7 @@ def check(path: Path, tracks: Sequence[Track], problems: Sequence[Problem]) -> N
         why = f"; the first of {len(problems)} problems: {problems[0]}" if problems else ""
         raise DatasetError(f"{path} holds no usable track{why}")
     _check_ids(tracks)
-    genres = {track.genre for track in tracks}
+    genres = {genre for track in tracks for genre in track.genres}
     if len(genres) < 2:
         raise DatasetError(
             f"{path} holds one genre only ({genres.pop()!r}); a classifier takes at least "

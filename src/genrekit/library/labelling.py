@@ -1,16 +1,16 @@
 """A library's own tags as labels to train from: a manifest that the datasets layer opens.
 
-A model measured on tracks of artists or albums that it was trained on looks better than it is. So
-files that share an artist, an album or their audio get one artist name in the manifest, and the
-folds keep them together.
+A file whose tags name several genres has all of them. A model measured on tracks of artists or
+albums that it was trained on looks better than it is. So files that share an artist, an album or
+their audio get one artist name in the manifest, and the folds keep them together.
 """
 
 from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from genrekit import labels
@@ -26,10 +26,10 @@ MIN_PER_GENRE = 10
 
 @dataclass(frozen=True)
 class Tagged:
-    """A file with exactly one genre, its audio's digest, and its tags."""
+    """A file with its genres, in the order of its tags, its audio's digest, and its tags."""
 
     path: Path
-    genre: str
+    genres: tuple[str, ...]
     digest: str
     tags: TagContents
 
@@ -39,12 +39,16 @@ class Labelled:
     """What became of a folder.
 
     Attributes:
-        n_tracks: tracks written, by genre.
+        n_tracks: tracks written, by genre; one of two genres counts for both.
         left_out: how many files were not, by reason.
+        n_files: tracks written.
+        n_several: those of them that have several genres.
     """
 
     n_tracks: dict[str, int]
     left_out: dict[str, int]
+    n_files: int
+    n_several: int
 
 
 def write_manifest(
@@ -55,16 +59,19 @@ def write_manifest(
     min_per_genre: int = MIN_PER_GENRE,
     advance: Callable[[], None] = lambda: None,
 ) -> Labelled:
-    """Write a manifest of the files in a folder whose tags name one genre.
+    """Write a manifest of the files in a folder whose tags name genres.
+
+    Of a file's genres those count that are known and frequent enough, placeholders never; it is
+    left out where none does. Of several files with the same audio the first counts.
 
     Args:
         folder: where the music is.
         target: the CSV file to write: path, genre, artist (the group that must not be torn apart),
-            split (all "train"), track_id (of the audio).
+            split (all "train"), track_id (of the audio), more_genres.
         mapping: a label set (``name`` and a table ``aliases``): which genres there are and how
-            tags spell them; other tags are left out. None takes every tag, with the aliases
+            tags spell them; other tags do not count. None takes every tag, with the aliases
             that genrekit knows ("Rap" is "hiphop").
-        min_per_genre: a genre with fewer tracks is left out.
+        min_per_genre: a genre with fewer tracks does not count.
         advance: called for each file.
 
     Raises:
@@ -84,16 +91,22 @@ def write_manifest(
             left_out["the same audio as another file"] += 1
         else:
             tagged[found.digest] = found
-    counts = Counter(track.genre for track in tagged.values())
+    counts = Counter(genre for track in tagged.values() for genre in track.genres)
     kept = {genre: n for genre, n in counts.most_common() if n >= min_per_genre}
-    left_out["of a genre with too few tracks"] = counts.total() - sum(kept.values())
+    tracks = [its for track in tagged.values() if (its := _only(track, kept)).genres]
+    left_out["of a genre with too few tracks"] = len(tagged) - len(tracks)
     if len(kept) < 2:
         raise DatasetError(
             f"{folder}: {len(kept)} genres have {min_per_genre} or more tracks, and training needs "
             f"two; found {_listed(counts) or 'no tag'}; left out: {_listed(left_out) or 'nothing'}"
         )
-    _write(target, [track for track in tagged.values() if track.genre in kept])
-    return Labelled(kept, {reason: n for reason, n in left_out.items() if n})
+    _write(target, tracks)
+    reasons = {reason: n for reason, n in left_out.items() if n}
+    return Labelled(kept, reasons, len(tracks), sum(len(track.genres) > 1 for track in tracks))
+
+
+def _only(track: Tagged, kept: Collection[str]) -> Tagged:
+    return replace(track, genres=tuple(genre for genre in track.genres if genre in kept))
 
 
 def _files(folder: Path, left_out: Counter[str]) -> Iterator[Path]:
@@ -118,21 +131,20 @@ def _namer(mapping: Path | None) -> Callable[[str], str | None]:
         every = [label for name in labels.names() for label in labels.label_set(name).labels]
         known = spelling.spellings(every)
         return lambda tag: known.get(labels.spelling(tag), tag.strip().casefold())
-    genres = labels.read(mapping)
-    return lambda tag: genres.canonical(tag) if tag in genres else None
+    label_set = labels.read(mapping)
+    return lambda tag: label_set.canonical(tag) if tag in label_set else None
 
 
 def _read(path: Path, name: Callable[[str], str | None]) -> Tagged | str:
-    """Return a file with its genre, or why it cannot be used."""
+    """Return a file with its genres, or why it cannot be used."""
     from genrekit.audio import packets
     from genrekit.tags import formats
 
     try:
         tags = formats.read(path)
-        genres = {name(tag) for tag in tags.genres} - {None, ""}
-        if len(genres) != 1:
-            return "several genres" if genres else "no genre"
-        return Tagged(path, str(genres.pop()), packets.digest(path), tags)
+        named = map(name, spelling.without_placeholders(tags.genres))
+        genres = tuple(dict.fromkeys(genre for genre in named if genre))
+        return Tagged(path, genres, packets.digest(path), tags) if genres else "no genre"
     except TagError:
         return "no tags that can be read"
     except AudioError:
@@ -149,10 +161,12 @@ def _write(target: Path, tracks: list[Tagged]) -> None:
         }
     )
     with csv_file(target, errors="strict") as write_row:
-        write_row(["path", "genre", "artist", "split", "track_id"])
+        write_row(["path", "genre", "artist", "split", "track_id", "more_genres"])
         for track in tracks:
+            genre, *more = track.genres
             group = group_of[track.digest]
-            write_row([track.path, track.genre, group, "train", track.digest[:16]])
+            cells = [track.path, genre, group, "train", track.digest[:16], "; ".join(more)]
+            write_row(cells)
 
 
 def groups(ties: Mapping[str, Iterable[str]]) -> dict[str, str]:

@@ -14,6 +14,7 @@ from genrekit.inference.aggregation import segment_probabilities, track_probabil
 from genrekit.models.card import ModelCard, TrainingData
 from genrekit.prediction import percent
 from genrekit.training import recipe as recipes
+from genrekit.training.out_of_fold import true_labels
 
 if TYPE_CHECKING:
     from genrekit.datasets import Track
@@ -63,9 +64,10 @@ def _images(recipe: Recipe, prepared: TrainingSet) -> Literal["none", "published
 
 
 def _genres(parts: Mapping[str, Sequence[Track]]) -> list[str]:
-    """Return the genre of every recording."""
+    """Return the genres of every recording."""
     tracks = [track for part in parts.values() for track in part]
-    return list({track.recording_id: track.genre for track in tracks}.values())
+    genres = {track.recording_id: track.genres for track in tracks}
+    return [genre for its in genres.values() for genre in its]
 
 
 def calibrate(card: ModelCard, held_out: HeldOut, prepared: TrainingSet) -> tuple[ModelCard, str]:
@@ -77,18 +79,23 @@ def calibrate(card: ModelCard, held_out: HeldOut, prepared: TrainingSet) -> tupl
         prepared: gives their labels, their artist groups and the split.
 
     Returns:
-        The card with both, and the tracks' accuracy in a sentence.
+        The card with both, and the tracks' accuracy in a sentence. Of several genres each is right.
     """
     tracks, logits, description = held_out
     described = f"{len(tracks)} {description} of the {prepared.split.name} split"
-    true = prepared.targets(tracks)
+    shares = prepared.shares(tracks)
+    plain = [track_probabilities(segment_probabilities(rows), card.aggregation) for rows in logits]
+    true = true_labels(np.stack(plain), shares)
     groups = [prepared.dataset.groups[track.track_id] for track in tracks]
     fitted = calibration.choose(logits, true, groups, fitted_on=described)
     by_track = [segment_probabilities(rows, fitted.temperature, fitted.bias) for rows in logits]
     probabilities = np.stack(
         [track_probabilities(rows, card.aggregation, fitted.track_temperature) for rows in by_track]
     )
+    true = true_labels(probabilities, shares)
     curve = calibration.precision_curve(probabilities, true)
     accuracy = float((probabilities.argmax(axis=1) == true).mean())
     card = card.model_copy(update={"calibration": fitted, "precision_curve": curve})
-    return card, f"{percent(accuracy)} of {described} are right"
+    n_several = sum(bool(track.more_genres) for track in tracks)
+    several = f"; any of its genres is right for {n_several} with several" if n_several else ""
+    return card, f"{percent(accuracy)} of {described} are right{several}"

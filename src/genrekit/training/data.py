@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ class TrainingSet:
     """The tracks of a run, by part, and the split that divides them.
 
     ``is_joined``: the split's validation tracks train too, so there is no validation part.
+    ``n_first_only``: tracks of several genres of which the recipe learns the first.
     """
 
     dataset: Dataset
@@ -36,16 +38,26 @@ class TrainingSet:
     train: tuple[Track, ...]
     validation: tuple[Track, ...]
     is_joined: bool = False
+    n_first_only: int = 0
 
     def targets(self, tracks: Sequence[Track]) -> NDArray[np.int64]:
-        """Return each track's label index. Shape (n_tracks,)."""
+        """Return each track's label index, that of its first genre. Shape (n_tracks,)."""
         index = {label: i for i, label in enumerate(self.labels)}
         return np.array([index[track.genre] for track in tracks], np.int64)
 
+    def shares(self, tracks: Sequence[Track]) -> NDArray[np.float64]:
+        """Return each track's share of every label: of two genres a half each, else nothing.
+
+        Returns:
+            Rows of sum one. Shape (n_tracks, n_labels).
+        """
+        found = [[(label in t.genres) / len(t.genres) for label in self.labels] for t in tracks]
+        return np.array(found, np.float64)
+
     def rows(self) -> list[tuple[str, int, int]]:
         """Return (genre, training tracks, validation tracks) for every genre."""
-        train = Counter(track.genre for track in self.train)
-        validation = Counter(track.genre for track in self.validation)
+        train = Counter(genre for track in self.train for genre in track.genres)
+        validation = Counter(genre for track in self.validation for genre in track.genres)
         return [(label, train[label], validation[label]) for label in self.labels]
 
 
@@ -95,7 +107,7 @@ def prepare(recipe: Recipe, split: Split | SegmentSplit | None = None) -> Traini
         DatasetError: the dataset or the split cannot be used: one genre only, a genre without
             training tracks, too few tracks to divide.
     """
-    dataset = open_source(recipe)
+    dataset, n_first_only = _learnable(open_source(recipe), recipe)
     if isinstance(split, SegmentSplit):
         if recipe.teacher.model:
             raise RecipeError(
@@ -110,9 +122,20 @@ def prepare(recipe: Recipe, split: Split | SegmentSplit | None = None) -> Traini
     is_joined = recipe.data.validation in JOINED
     if is_joined:
         train, validation = (*train, *validation), ()
-    prepared = TrainingSet(dataset, split, dataset.labels, train, validation, is_joined)
+    prepared = TrainingSet(
+        dataset, split, dataset.labels, train, validation, is_joined, n_first_only
+    )
     check(prepared)
     return prepared
+
+
+def _learnable(dataset: Dataset, recipe: Recipe) -> tuple[Dataset, int]:
+    """Keep the first genre of each track, unless the recipe's head learns several; count them."""
+    n_several = sum(bool(track.more_genres) for track in dataset.tracks)
+    if not n_several or recipe.model.head == "logistic":
+        return dataset, 0
+    tracks = tuple(dataclasses.replace(track, more_genres=()) for track in dataset.tracks)
+    return dataclasses.replace(dataset, tracks=tracks), n_several
 
 
 def _split(dataset: Dataset, data: recipes.Data) -> Split:

@@ -93,7 +93,7 @@ class ProbeMethod(FrozenMethod):
     def fit(self, data: TrainingSet) -> str:
         """Fit the head to all training tracks."""
         began = time.perf_counter()
-        self._head.become_linear(*self._fit(data, data.train, data.targets(data.train)))
+        self._head.become_linear(*self._fit(data, data.train))
         return provenance.one_fit(began)
 
     def out_of_fold(self, data: TrainingSet, model: bytes) -> HeldOut:
@@ -104,20 +104,22 @@ class ProbeMethod(FrozenMethod):
         def predict(
             inside: Sequence[Track], true: Integers, outside: Sequence[Track]
         ) -> list[Floats]:
-            weight, bias = (tensor.numpy() for tensor in self._fit(data, inside, true))
+            del true  # of several genres the first alone
+            weight, bias = (tensor.numpy() for tensor in self._fit(data, inside))
             return [self._outputs[track.track_id].output @ weight + bias for track in outside]
 
         return out_of_fold.predict_all(data, predict)
 
-    def _fit(
-        self, data: TrainingSet, tracks: Sequence[Track], true: Integers
-    ) -> tuple[Tensor, Tensor]:
+    def _fit(self, data: TrainingSet, tracks: Sequence[Track]) -> tuple[Tensor, Tensor]:
+        """Fit to tracks; where one of the run's has several genres, to each genre by itself."""
+        has_several = any(track.more_genres for track in data.train)
+        true = data.shares(tracks) > 0 if has_several else data.targets(tracks)
         rows, labels = [], []
         for track, label in zip(tracks, true, strict=True):
             for outputs in (self._outputs, *self._copies):
                 output = outputs[track.track_id].output
                 rows.append(output)
-                labels.append(np.full(len(output), label))
+                labels.append(np.repeat(label[None], len(output), axis=0))
         return logistic.fit(
             np.concatenate(rows),
             np.concatenate(labels),

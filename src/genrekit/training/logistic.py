@@ -7,26 +7,37 @@ data always give the same weights.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+if TYPE_CHECKING:
+    from sklearn.linear_model import LogisticRegression
+
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
+Booleans = NDArray[np.bool_]
 MAX_ITERATIONS = 500
 CONSTANT = 1e-4
 
 
 def fit(
-    features: Floats, labels: Integers, n_labels: int, widths: Sequence[int], l2: Sequence[float]
+    features: Floats,
+    labels: Integers | Booleans,
+    n_labels: int,
+    widths: Sequence[int],
+    l2: Sequence[float],
 ) -> tuple[Tensor, Tensor]:
     """Fit one class-balanced regression per tap and average their logits.
 
     Args:
         features: the taps side by side, one row a segment. Shape (n_rows, sum(widths)).
-        labels: the rows' label indices. Shape (n_rows,).
+        labels: the rows' label indices, of shape (n_rows,); or, where a row may have several
+            labels, whether it has each, of shape (n_rows, n_labels). Then each label is fitted by
+            itself, yes or no, and its log odds are the logit.
         n_labels: length of the logits.
         widths: how many columns each tap has.
         l2: each tap's penalty on the standardised weights, relative to the mean loss of a row.
@@ -47,7 +58,7 @@ def fit(
 
 
 def _one(
-    features: Floats, labels: Integers, n_labels: int, l2: float
+    features: Floats, labels: Integers | Booleans, n_labels: int, l2: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     from sklearn.linear_model import LogisticRegression
 
@@ -58,9 +69,30 @@ def _one(
     model = LogisticRegression(
         C=1 / (l2 * len(features)), class_weight="balanced", max_iter=MAX_ITERATIONS
     )
-    model.fit((features - mean) / std * varies, labels)
-    weight, bias = model.coef_, model.intercept_
-    if n_labels == 2:  # scikit-learn keeps one row, the log odds of the second label
-        weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
+    x = (features - mean) / std * varies
+    if labels.ndim == 2:
+        weight, bias = _each(model, x, labels.astype(np.bool_))
+    else:
+        model.fit(x, labels)
+        weight, bias = model.coef_, model.intercept_
+        if n_labels == 2:  # scikit-learn keeps one row, the log odds of the second label
+            weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
     weight = weight.T * (varies / std)[:, None]
     return weight, bias - mean @ weight
+
+
+def _each(
+    model: LogisticRegression, x: NDArray[np.floating], labels: Booleans
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return weights (n_labels, d) and biases; of a label that all rows have, or none, no weights.
+
+    Such labels come of folds: its bias is that of one row that is otherwise.
+    """
+    weight, bias = np.zeros((labels.shape[1], x.shape[1])), np.zeros(labels.shape[1])
+    for index, has_it in enumerate(labels.T):
+        if has_it.all() or not has_it.any():
+            bias[index] = (1 if has_it.all() else -1) * np.log(len(x))
+        else:
+            model.fit(x, has_it)
+            weight[index], bias[index] = model.coef_[0], model.intercept_[0]
+    return weight, bias

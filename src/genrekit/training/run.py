@@ -79,6 +79,11 @@ class TrainingRun:
         """
         method = self.method
         prepared = data.prepare(self.recipe, self.split)
+        if prepared.n_first_only:
+            self.report(
+                f"{prepared.n_first_only} tracks have several genres, and the first of them is "
+                "learnt; model.head=logistic learns all"
+            )
         self._open(prepared)
         prepared = self._usable(prepared)
         cost = method.fit(prepared)

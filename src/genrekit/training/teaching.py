@@ -44,6 +44,7 @@ from genrekit.training.lesson import (
     base_of,
     track_probabilities_of,
 )
+from genrekit.training.out_of_fold import true_labels
 
 Floats = NDArray[np.float64]
 DATA = "a library"
@@ -191,7 +192,7 @@ def _compare(card: ModelCard, lesson: Lesson, measured: Sequence[MeasuredTrack])
         _, old = _calibrated(card, lesson.held_out(measured, lesson.taught_by), targets)
     else:
         old = np.array([its.old for its in measured])
-    groups, true = [lesson.groups[its.place] for its in measured], _true(new, targets)
+    groups, true = [lesson.groups[its.place] for its in measured], true_labels(new, targets)
     return _Measurement(
         numbers,
         calibration.precision_curve(new, true),
@@ -217,17 +218,9 @@ def _calibrated(
     """
     plain = np.array([track_probabilities_of(card, Calibration(), its) for its in logits])
     described = f"{len(logits)} labelled tracks of a library, by {N_FOLDS} artist-grouped folds"
-    true = _true(plain, targets)
+    true = true_labels(plain, targets)
     numbers = calibration.fit(logits, true, with_track=True, fitted_on=described)
     return numbers, np.array([track_probabilities_of(card, numbers, its) for its in logits])
-
-
-def _true(probabilities: Floats, targets: Floats) -> NDArray[np.int64]:
-    """Return each track's label: of several the predicted one, where it is among them."""
-    predicted = probabilities.argmax(axis=1)
-    is_right = targets[np.arange(len(targets)), predicted] > 0
-    true: NDArray[np.int64] = np.where(is_right, predicted, targets.argmax(axis=1))
-    return true
 
 
 def _taught(
