@@ -21,7 +21,7 @@ TINY = Path(__file__).parents[1] / "golden" / "tiny"
 WRITERS = sorted(OPTIONS["--output"])
 # Each suffix that a habit may choose, and what a file of it begins as or can be read as.
 SUFFIXES = [".csv", ".html", ".json", ".jsonl", ".npz", ".parquet", ".pdf", ".png", ".svg", ".tsv"]
-SUFFIXES += [".txt", ".wav", ".xlsx", ".yaml", ".zip", ".nonsense"]
+SUFFIXES += [".txt", ".wav", ".xlsx", ".xml", ".yaml", ".zip", ".nonsense"]
 
 
 def _is_table(path: Path, separator: str = ",") -> bool:
@@ -45,6 +45,7 @@ HOLDS: dict[str, Callable[[Path], object]] = {
     ".tsv": lambda path: _is_table(path, "\t"),
     ".txt": _is_text,
     ".wav": lambda path: path.read_bytes()[:4] == b"RIFF",
+    ".xml": lambda path: ET.fromstring(path.read_text()).tag,  # noqa: S314
     ".zip": zipfile.is_zipfile,
 }
 # What each verb takes besides -o; the forms that it has, where they are not refused.
@@ -56,7 +57,7 @@ ARGUMENTS: dict[str, tuple[list[str], set[str]]] = {
     "explain": (["song.flac", "--model", str(TINY)], {".html", ".json", ".png", ".svg", ".wav"}),
     "features extract": (["song.flac", "--jobs", "1"], {".csv", ".jsonl", ".parquet"}),
     "genres add": (["new", "song.flac", "--db", "missing.db"], set()),
-    "library export": (["--db", "music.db"], {".csv", ".jsonl", ".parquet"}),
+    "library export": (["--db", "music.db"], {".csv", ".jsonl", ".parquet", ".xml"}),
     "models export": ([str(TINY)], {".zip", ".nonsense", ".parquet"}),
     "models weights": (["unknown"], set()),
     "predict": (

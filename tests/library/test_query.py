@@ -8,6 +8,8 @@ import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from urllib.parse import unquote_to_bytes
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -322,3 +324,30 @@ def test_playlists_are_one_for_each_genre(connection: Connection, tmp_path: Path
         "pop.m3u8",
         "jazz.m3u8",
     }
+
+
+def test_a_collection_of_rekordbox_holds_every_file_and_a_playlist_a_genre(
+    connection: Connection, tmp_path: Path
+) -> None:
+    connection.execute(
+        "UPDATE files SET title = ? WHERE artist = 'Ann'", ('<b>"&\x01\n\U0001f3b5',)
+    )
+    assert export(connection, "rekordbox", tmp_path / "l.xml") == (5, [])
+    root = ElementTree.parse(tmp_path / "l.xml").getroot()  # noqa: S314 - written just now
+    tracks = root.findall("COLLECTION/TRACK")
+    assert root.find("COLLECTION").attrib == {"Entries": "5"}
+    by_number = {track.get("TrackID"): track.attrib for track in tracks}
+    prefix = "file://localhost/"
+    paths = {unquote_to_bytes(its["Location"].removeprefix(prefix)) for its in by_number.values()}
+    assert b"m/caf\xe9\n.mp3" in paths
+    assert b"m/rock/a/1.mp3" in paths
+    (ann,) = (its for its in by_number.values() if its.get("Artist") == "Ann")
+    assert ann["Name"] == '<b>"&\ufffd\n\U0001f3b5'
+    assert (ann["Genre"], ann["TotalTime"]) == ("Jazz", "30")
+    lists = root.findall("PLAYLISTS/NODE[@Name='ROOT']/NODE")
+    assert [its.get("Name") for its in lists] == ["Hip-Hop", "Jazz", "Pop", "Rock"]
+    for its in lists:
+        keys = [track.get("Key") for track in its.findall("TRACK")]
+        assert its.get("Entries") == str(len(keys))
+        assert {by_number[key]["Genre"] for key in keys} == {its.get("Name")}
+    assert sum(len(its) for its in lists) == 5

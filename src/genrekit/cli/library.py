@@ -37,6 +37,7 @@ TABLES = {
     ".parquet": "parquet",
     ".m3u8": "playlist",
     ".m3u": "playlist",
+    ".xml": "rekordbox",
 }
 app = typer.Typer(
     help="Scan a music library, search it, teach it, export it.", no_args_is_help=True
@@ -384,9 +385,9 @@ def export(
         Path, output_option("The file, or for m3u the folder, to write.", *TABLES, folder=True)
     ],
     kind: Annotated[
-        Literal["csv", "jsonl", "parquet", "playlist", "m3u"] | None,
+        Literal["csv", "jsonl", "parquet", "playlist", "m3u", "rekordbox"] | None,
         option(
-            "playlist is one, m3u one for each genre.",
+            "playlist is one, m3u one for each genre, rekordbox its XML.",
             "--format",
             show_default="what -o ends in, or csv",
         ),

@@ -1,4 +1,4 @@
-"""A library as a table (CSV, JSON lines, Parquet), a playlist, or one playlist for each genre."""
+"""A library as a table (CSV, JSON lines, Parquet), playlists, or a collection of rekordbox."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 
 from genrekit.batch import parts
 from genrekit.files import write_beside
+from genrekit.library import rekordbox
 from genrekit.library.query import LibraryEntry
 from genrekit.tables import csv_file
 
@@ -90,6 +91,13 @@ def _write_parquet(entries: Iterable[LibraryEntry], labels: Sequence[str], targe
     return len(rows), []
 
 
+def _write_rekordbox(
+    entries: Iterable[LibraryEntry], labels: Sequence[str], target: Path
+) -> Written:
+    del labels
+    return rekordbox.write(entries, target), []
+
+
 def _write_playlists(
     entries: Iterable[LibraryEntry], labels: Sequence[str], target: Path
 ) -> Written:
@@ -152,4 +160,5 @@ FORMATS: dict[str, Callable[[Iterable[LibraryEntry], Sequence[str], Path], Writt
     "parquet": _write_parquet,
     "m3u": _write_playlists,
     "playlist": _write_playlist,
+    "rekordbox": _write_rekordbox,
 }
