@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import functools
 import gc
 import os
@@ -103,14 +104,29 @@ def pytest_collection_finish() -> None:
         onnx.export = _untraced(onnx.export)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Count no coverage in a test that is marked so."""
+    if not item.get_closest_marker("untraced"):
+        return (yield)
+    with _no_trace():
+        return (yield)
+
+
 def _untraced(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def run(*arguments: Any, **options: Any) -> Any:
-        trace = sys.gettrace()
-        sys.settrace(None)
-        try:
+        with _no_trace():
             return function(*arguments, **options)
-        finally:
-            sys.settrace(trace)
 
     return run
+
+
+@contextlib.contextmanager
+def _no_trace() -> Iterator[None]:
+    trace = sys.gettrace()
+    sys.settrace(None)
+    try:
+        yield
+    finally:
+        sys.settrace(trace)

@@ -135,6 +135,7 @@ def test_playlists_have_names_that_every_system_takes(tmp_path: Path) -> None:
     assert {"Rock.m3u8", "rock (2).m3u8"} <= set(names)
 
 
+@pytest.mark.untraced
 def test_processes_are_spawned_and_never_forked() -> None:
     """Windows cannot fork and macOS must not: every process is a fresh interpreter."""
     forks = []

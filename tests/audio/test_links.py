@@ -166,6 +166,7 @@ def test_a_damaged_beginning_is_not_the_end(
     assert "is no audio" in info.warnings[0]
 
 
+@pytest.mark.untraced
 def test_what_only_looks_like_frames_is_no_audio(tmp_path: Path) -> None:
     path = tmp_path / "a.mp3"
     header = struct.pack(">I", 0xFFFB9064)

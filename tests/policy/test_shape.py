@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from test_layers import MODULES
 
+pytestmark = pytest.mark.untraced
 TESTS = Path(__file__).resolve().parents[1]
 DEEPEST = 9  # modules in a chain of imports
 # Words that are not the field's, as words of prose and as parts of names.
