@@ -65,6 +65,7 @@ PEERS = (
             "hmmlearn",
             "eyed3",
             "pydub",
+            "tqdm",
             "scipy",
             "matplotlib",
         ),
