@@ -73,8 +73,8 @@ def pyaudioanalysis() -> Run:
     def run(path: str) -> object:
         rate, samples = audioBasicIO.read_audio_file(path)
         mono = audioBasicIO.stereo_to_mono(samples)
-        windows = (rate, rate, round(0.05 * rate), round(0.05 * rate))  # its defaults, in samples
-        return MidTermFeatures.mid_feature_extraction(mono, *windows)
+        short = round(0.05 * rate)  # its defaults, in samples
+        return MidTermFeatures.mid_feature_extraction(mono, rate, rate, rate, short, short)
 
     return run
 
