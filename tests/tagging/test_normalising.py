@@ -72,3 +72,20 @@ def test_files_are_written_and_undone_as_by_any_plan(every_format: Path, tmp_pat
         assert formats.read(music / "a.flac").raw_genres == ("Rock", "Hip-Hop")
         assert applying.undo(connection, journal.chosen(connection)).failures == {}
     assert {path: path.read_bytes() for path in music.iterdir()} == before
+
+
+def test_genres_that_another_program_joined_again_are_divided_again(
+    every_format: Path, tmp_path: Path
+) -> None:
+    path = Path(shutil.copy(every_format / "a.flac", tmp_path))
+    with database.opened(tmp_path / "l.sqlite3") as connection:
+        for _ in range(2):  # the second time the file says already that genrekit wrote it
+            file = mutagen.File(path)
+            file["genre"] = ["Rock; Hip-Hop"]
+            file.save()
+            found = normalising.propose([path], profiles.find())
+            plan_files.write(tmp_path / "plan.jsonl", "standard", found.entries)
+            plan = plan_files.read(tmp_path / "plan.jsonl")
+            assert applying.apply(connection, plan).failures == {}
+            assert formats.read(path).raw_genres == ("Rock", "Hip-Hop")
+            assert applying.verify(plan).failures == {}

@@ -80,8 +80,7 @@ def _entry(path: Path, profile: Profile, own: GenreMap | None) -> PlanEntry | St
     if not spelling.without_placeholders(contents.genres):
         return Stay("untagged", f"names no genre: {', '.join(contents.genres)}")
     new = profile.chosen(normalised(contents.genres, own))
-    as_written = (profile.values(new), profile.values(new, is_id3=True))
-    if list(contents.raw_genres) in as_written:
+    if profile.has_form_of(contents.raw_genres, new):
         return Stay("agrees", f"spelled well: {', '.join(contents.genres)}")
     if reason := plan_files.unfit(path, status):
         raise TagError(f"{path}: {reason}")

@@ -59,6 +59,10 @@ class Profile(BaseModel):
         chosen = self.chosen(genres)
         return list(chosen) if separator is None else [separator.join(chosen)]
 
+    def has_form_of(self, raw: Sequence[str], genres: Sequence[str]) -> bool:
+        """Return whether raw values are what is written for genres, in ID3 or elsewhere."""
+        return list(raw) in (self.values(genres), self.values(genres, is_id3=True))
+
 
 def names() -> list[str]:
     """Return the names of the profiles that come with genrekit."""
