@@ -109,7 +109,8 @@ def test_every_kind_of_source(songs: Path, tmp_path: Path) -> None:
     listing = tmp_path / "list.txt"
     listing.write_text(f"{songs}/1.wav\n\n{songs}/0.wav\n", encoding="utf-8")
     assert names([listing]) == ["1.wav", "0.wav"]
-    manifest = songs.parent / "manifest.csv"
+    songs = Path(shutil.copytree(songs, tmp_path / "songs"))
+    manifest = tmp_path / "manifest.csv"
     manifest.write_text(f"genre,path\nrock,{songs.name}/2.wav\n", encoding="utf-8")
     assert names([manifest, listing]) == ["2.wav", "1.wav", "0.wav"]
     assert sources.list_sources([str(manifest)])[0].location == str(songs / "2.wav")
