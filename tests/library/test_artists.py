@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +20,6 @@ from genrekit.library_server import track_view
 JAZZ, METAL, ROCK = [0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.1, 0.1, 0.8]
 
 
-@pytest.fixture
-def connection(tmp_path: Path) -> Iterator[sqlite3.Connection]:
-    with made_library.opened(tmp_path / "library.sqlite3") as opened:
-        yield opened
-
-
 def add(
     connection: sqlite3.Connection,
     name: str,
@@ -36,15 +29,9 @@ def add(
     **columns: object,
 ) -> int:
     """Add a file; those of one recording hold the same audio."""
-    digest = recording or name
-    connection.execute("INSERT OR IGNORE INTO audio (digest) VALUES (?)", (digest,))
-    row = connection.execute("SELECT id FROM audio WHERE digest = ?", (digest,)).fetchone()
-    connection.execute(
-        "INSERT OR IGNORE INTO predictions VALUES (?, 1, ?, NULL, 30.0, '[]')",
-        (row["id"], np.array(probabilities, "<f4").tobytes()),
-    )
-    file_id: int = made_library.add_file(connection, name, row["id"], genres, **columns)
-    return file_id
+    audio_id = made_library.add_audio(connection, recording or name)
+    made_library.add_prediction(connection, audio_id, probabilities)
+    return made_library.add_file(connection, name, audio_id, genres, **columns)
 
 
 def vote(connection: sqlite3.Connection, file_id: int) -> list[float] | None:

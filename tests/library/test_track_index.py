@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 import made_library
@@ -17,12 +16,6 @@ from genrekit.library.track_query import TrackQuery
 from genrekit.library.track_search import CONDITIONS, TrackTable
 
 
-@pytest.fixture
-def connection(tmp_path: Path) -> Iterator[sqlite3.Connection]:
-    with made_library.opened(tmp_path / "library.sqlite3") as opened:
-        yield opened
-
-
 def add(
     connection: sqlite3.Connection,
     name: str,
@@ -31,14 +24,10 @@ def add(
     **columns: object,
 ) -> int:
     """Add a file with audio of its own; return its id."""
-    audio = connection.execute("INSERT INTO audio (digest) VALUES (?) RETURNING id", (name,))
-    audio_id = audio.fetchone()[0]
+    audio_id = made_library.add_audio(connection, name)
     if probabilities:
-        embedding = np.random.default_rng(audio_id).standard_normal(40).astype("<f2").tobytes()
-        connection.execute(
-            "INSERT INTO predictions VALUES (?, 1, ?, ?, 30.0, '[]')",
-            (audio_id, np.array(probabilities, "<f4").tobytes(), embedding),
-        )
+        embedding = np.random.default_rng(audio_id).standard_normal(40).tolist()
+        made_library.add_prediction(connection, audio_id, probabilities, embedding)
     return made_library.add_file(connection, name, audio_id, genres, **columns)
 
 

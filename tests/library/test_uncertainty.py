@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 import made_library
@@ -19,12 +18,6 @@ from genrekit.library import corrections, query, uncertainty
 EAST, NORTH, WEST = ([1.0, 0.0], [0.0, 1.0], [-1.0, 0.0])
 
 
-@pytest.fixture
-def connection(tmp_path: Path) -> Iterator[sqlite3.Connection]:
-    with made_library.opened(tmp_path / "library.sqlite3") as opened:
-        yield opened
-
-
 def add(
     connection: sqlite3.Connection,
     name: str,
@@ -34,13 +27,8 @@ def add(
     **columns: object,
 ) -> int:
     """Add a file with audio of its own; return the audio's id."""
-    row = connection.execute("INSERT INTO audio (digest) VALUES (?) RETURNING id", (name,))
-    audio_id = row.fetchone()[0]
-    vector = np.array(embedding, "<f2").tobytes() if embedding else None
-    connection.execute(
-        "INSERT INTO predictions VALUES (?, 1, ?, ?, 30.0, '[]')",
-        (audio_id, np.array(probabilities, "<f4").tobytes(), vector),
-    )
+    audio_id = made_library.add_audio(connection, name)
+    made_library.add_prediction(connection, audio_id, probabilities, embedding)
     made_library.add_file(connection, name, audio_id, genres, **columns)
     return audio_id
 
