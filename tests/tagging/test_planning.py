@@ -105,6 +105,18 @@ def test_styles_in_a_field_of_their_own(tmp_path: Path) -> None:
     assert "has another style: Rock, Punk" in plan.stays[str(tmp_path / "punk.flac")].reason
 
 
+def test_a_program_of_one_genre_gets_no_line_that_would_change_nothing(tmp_path: Path) -> None:
+    rules = Policy("append", style_field="STYLE")
+    with database.opened(":memory:") as connection:
+        add(connection, tmp_path / "a.flac", None, blues=1.0)
+        file = mutagen.File(tmp_path / "a.flac")
+        file["genre"] = ["Jazz"]
+        file.save()
+        plan = planning.propose(connection, [tmp_path], CARD, rules, profiles.find("itunes"))
+    assert plan.entries == []
+    assert [stay.kind for stay in plan.stays.values()] == ["tagged"]
+
+
 METAL = {"metal": 0.9, "rock": 0.05, "jazz": 0.05}
 STYLED: list[tuple[str, list[str], list[str], dict[str, float]]] = [
     ("empty", [], [], METAL),

@@ -234,12 +234,12 @@ def _decided(
 ) -> tuple[tuple[str, ...], StyleChange | None] | Stay:
     """Return the genres that a file should hold and how its style changes, or why it stays."""
     if wanted.style_field and chosen:
-        genres, styles = wanted.wanted_with_styles(contents.genres, contents.styles, chosen)
-        if (genres, styles) == (contents.genres, contents.styles):
+        values = wanted.wanted_with_styles(contents.genres, contents.styles, chosen)
+        genres, styles = map(profile.chosen, values)
+        if (contents.genres, contents.styles) in (values, (genres, styles)):
             return _style_stay(track, contents, chosen, wanted)
-        styles = profile.chosen(styles)
         style = StyleChange(field=wanted.style_field, old=contents.raw_styles, new=styles)
-        return profile.chosen(genres), (style if styles != contents.styles else None)
+        return genres, (style if styles != contents.styles else None)
     if stay := _stay(track, contents.genres, chosen, wanted):
         return stay
     new = profile.chosen(wanted.wanted(contents.genres, chosen))
