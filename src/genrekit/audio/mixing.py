@@ -26,8 +26,8 @@ _WEIGHTS = {
     **dict.fromkeys(("LFE", "LFE2"), 0.0),
 }
 _SURROUND = 0.5
-# The mix of two equally loud channels loses this much where their correlation is -0.4. No window of
-# the stereo music at hand has a negative one; wide music with one channel turned over has -0.4.
+# The mix of two equally loud channels loses this much where their correlation is -0.4: ordinary
+# stereo stays above, wide music with one channel turned over does not.
 LOST_SHARE = 0.4
 WINDOW_SAMPLES = 1 << 16
 _SILENT_POWER = 1e-8  # -80 dB re full scale
