@@ -8,6 +8,7 @@ import functools
 import gc
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -33,9 +34,14 @@ SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
 def pytest_configure() -> None:
-    """Give the tests, and all that they start, a home of their own: the user's may be read-only."""
+    """Give the tests, and all that they start, a home of their own, and Ctrl-C.
+
+    The user's home may be read-only.
+    """
     if "PYTEST_XDIST_WORKER" in os.environ:  # it has its parent's
         return
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell ignores it for what runs behind
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # and children would inherit that
     home = tempfile.mkdtemp(prefix="genrekit-home-")
     atexit.register(shutil.rmtree, home, ignore_errors=True)
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # every process would compile all modules anew
