@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import numpy as np
 import pytest
 
@@ -28,6 +29,10 @@ collect_ignore_glob = [
     "e2e/picard_driver.py",  # of another environment
     "*/conftest.py",
 ]
+
+# How long an example takes says how busy the machine is, which is no test.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 FULL = os.environ.get("GENREKIT_FULL") == "1"
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"

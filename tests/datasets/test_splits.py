@@ -175,7 +175,7 @@ def test_one_seed_gives_one_split_whatever_the_order_of_the_tracks() -> None:
     sizes=st.lists(st.integers(3, 40), min_size=2, max_size=6),
     seed=st.integers(0, 99),
 )
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_every_genre_is_in_every_part_and_close_to_its_share(sizes: list[int], seed: int) -> None:
     dataset = made({f"genre {index}": size for index, size in enumerate(sizes)})
     split = dataset.split("track", seed)
@@ -235,7 +235,7 @@ def test_splits_are_what_scikit_learn_takes() -> None:
     groups=st.lists(st.tuples(st.integers(0, 30), st.integers(0, 2)), min_size=30, max_size=90),
     n_folds=st.integers(2, 5),
 )
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_folds_never_tear_a_group_apart(groups: list[tuple[int, int]], n_folds: int) -> None:
     genres = [f"genre {genre}" for _, genre in groups]
     names = [f"group {group}" for group, _ in groups]

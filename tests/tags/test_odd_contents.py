@@ -85,7 +85,6 @@ COMMENTS = st.lists(
 def odd(n_examples: int = 10) -> Callable[[Callable[..., None]], Callable[..., None]]:
     return settings(
         max_examples=n_examples * (20 if os.environ.get("GENREKIT_FULL") == "1" else 1),
-        deadline=None,
         phases=[Phase.explicit, Phase.reuse, Phase.generate],  # shrinking takes minutes
         suppress_health_check=[
             HealthCheck.too_slow,

@@ -47,7 +47,6 @@ def any_tags(every_format: Path, folder: Path, name: str, n_examples: int) -> No
 
     @settings(
         max_examples=n_examples,
-        deadline=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
     )
     @given(st.lists(TEXT, max_size=3), FIELDS, NEW, st.binary(max_size=3000))
