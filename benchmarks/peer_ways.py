@@ -68,7 +68,10 @@ def librosa_features() -> Run:
 
 def pyaudioanalysis() -> Run:
     """Mid-term statistics of short-term features, the input of its classifiers."""
+    import numpy
     from pyAudioAnalysis import MidTermFeatures, audioBasicIO
+
+    numpy.fromstring = numpy.frombuffer  # its reader needs it; NumPy 2.3 took bytes away from it
 
     def run(path: str) -> object:
         rate, samples = audioBasicIO.read_audio_file(path)
