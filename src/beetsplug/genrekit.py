@@ -13,6 +13,7 @@ In beets' configuration:
         top: 1                # how many genres at most
         min_precision: null   # write only where this share of such predictions was right; 0.9
         map: null             # your own genre names: a TOML file, or id3v1, discogs, ...
+        style_field: null     # STYLE, GROUPING or SUBGENRE takes a style; the genre is its widest
         model: null           # a model's name or folder
 """
 
@@ -24,6 +25,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import confuse
 import mediafile
 from beets import ui
 from beets.exceptions import UserError
@@ -33,9 +35,11 @@ from genrekit import Classifier
 from genrekit.errors import GenrekitError
 from genrekit.prediction import FailedFile, Prediction, percent
 from genrekit.tagging import genre_map, lastgenre_tree, policy
-from genrekit.tags.formats.base import PROVENANCE
+from genrekit.tags.formats.base import PROVENANCE, STYLE_FIELDS
 
 N_OFFERED = 3
+_SEPARATOR = "; "  # of several styles, as beets shows several genres
+_STYLE_FIELD = confuse.Optional(confuse.Choice(STYLE_FIELDS))
 
 
 class GenrekitPlugin(BeetsPlugin):
@@ -51,16 +55,13 @@ class GenrekitPlugin(BeetsPlugin):
                 "top": 1,
                 "min_precision": None,
                 "map": None,
+                "style_field": None,
                 "model": None,
             }
         )
-        field = mediafile.MediaField(
-            mediafile.MP3DescStorageStyle(PROVENANCE),
-            mediafile.MP4StorageStyle(f"----:com.apple.iTunes:{PROVENANCE}"),
-            mediafile.StorageStyle(PROVENANCE),
-            mediafile.ASFStorageStyle(PROVENANCE),
-        )
-        self.add_media_field("genrekit", field)
+        self.add_media_field("genrekit", _media_field(PROVENANCE))
+        if (style_field := self.config["style_field"].get()) in ("STYLE", "SUBGENRE"):
+            self.add_media_field(style_field.lower(), _media_field(style_field))
         if self.config["auto"].get(bool):
             self.import_stages = [self.imported]
 
@@ -130,6 +131,7 @@ class GenrekitPlugin(BeetsPlugin):
                 self._classifier.card, self.config["min_precision"].get()
             ),
             genre_map=genre_map.read_map(Path(path).expanduser()) if path else None,
+            style_field=self.config["style_field"].get(_STYLE_FIELD),
         )
 
     def _predict(
@@ -147,7 +149,7 @@ class GenrekitPlugin(BeetsPlugin):
         except (GenrekitError, OSError, ValueError) as error:
             raise UserError(f"genrekit: {error}") from error
         fills = rules.mode == "fill-missing"
-        eligible = [item for item in items if not (fills and rules.present(item.genres))]
+        eligible = [item for item in items if not (fills and _is_complete(item, rules))]
         results = self._classifier.predict_files([item.filepath for item in eligible])
         for item, result in zip(eligible, results, strict=True):
             if isinstance(result, FailedFile):
@@ -155,7 +157,7 @@ class GenrekitPlugin(BeetsPlugin):
                 continue
             chosen = rules.chosen(result.probabilities)
             if ask:
-                answer = _ask(item, replace(rules, top=N_OFFERED, min_probability=0.0), result)
+                answer = _ask(item, rules, result)
                 if answer is None:
                     return
                 chosen = answer
@@ -170,18 +172,48 @@ class GenrekitPlugin(BeetsPlugin):
         chosen: Mapping[str, float],
     ) -> bool:
         """Change an item in memory and show it; return whether there is a change."""
-        target = rules.wanted(item.genres, chosen)
-        if not target:
+        genres, styles = tuple(item.genres), _styles(item, rules)
+        if rules.style_field and chosen:
+            wanted = rules.wanted_with_styles(genres, styles, chosen)
+        else:
+            wanted = rules.wanted(genres, chosen) or genres, styles
+        if wanted == (genres, styles):
             self._log.debug("{}: stays; predicted {}", item, prediction.genres[:3])
             return False
-        item.genres = list(target)
+        item.genres = list(wanted[0])
+        shown = ["genres"]
+        if rules.style_field:
+            item[rules.style_field.lower()] = _SEPARATOR.join(wanted[1])
+            shown.append(rules.style_field.lower())
         item["genrekit"] = policy.provenance(prediction.model, chosen)
-        return bool(ui.show_model_changes(item, fields=["genres"]))
+        return bool(ui.show_model_changes(item, fields=shown))
+
+
+def _media_field(name: str) -> mediafile.MediaField:
+    """Return where a field of this name stands in each format."""
+    return mediafile.MediaField(
+        mediafile.MP3DescStorageStyle(name),
+        mediafile.MP4StorageStyle(f"----:com.apple.iTunes:{name}"),
+        mediafile.StorageStyle(name),
+        mediafile.ASFStorageStyle(name),
+    )
+
+
+def _styles(item: Any, rules: policy.Policy) -> tuple[str, ...]:
+    """Return what an item's field for styles holds; nothing where there is no such field."""
+    text = item.get(rules.style_field.lower(), "") if rules.style_field else ""
+    return tuple(filter(None, text.split(_SEPARATOR)))
+
+
+def _is_complete(item: Any, rules: policy.Policy) -> bool:
+    """Return whether an item has a genre, and a style where it could have one."""
+    return bool(rules.present(item.genres) and (not rules.style_field or _styles(item, rules)))
 
 
 def _ask(item: Any, rules: policy.Policy, prediction: Prediction) -> dict[str, float] | None:
     """Let the user choose an item's genre; return it, nothing to leave it, or None to stop."""
-    offered = rules.chosen(prediction.probabilities)
+    plain = replace(rules, top=N_OFFERED, min_probability=0.0, style_field=None)
+    offered = plain.chosen(prediction.probabilities)
     ui.print_(f"\n{item}\n  genres: {'; '.join(item.genres) or '-'}")
     for number, (name, probability) in enumerate(offered.items(), 1):
         ui.print_(f"  {number}. {name} ({percent(probability)})")
@@ -195,8 +227,13 @@ def _ask(item: Any, rules: policy.Policy, prediction: Prediction) -> dict[str, f
         return None
     if answer == "e":
         name = ui.input_("Genre:").strip()
-        return {name: offered.get(name, 0.0)} if name else {}
+        return _written(name, offered.get(name, 0.0), rules) if name else {}
     if answer == "s" or not names:
         return {}
     name = names[0 if answer == "a" else int(answer) - 1]
-    return {name: offered[name]}
+    return _written(name, offered[name], rules)
+
+
+def _written(name: str, probability: float, rules: policy.Policy) -> dict[str, float]:
+    """Return a name that was chosen, after its widest genre where that is written as well."""
+    return dict.fromkeys(rules.with_widest(name), probability)

@@ -89,9 +89,27 @@ def test_on_import_then_pretend_keep_and_force(home: Path) -> None:
     assert set(genres(home).values()) <= display_names
 
 
+def test_a_style_in_a_field_of_its_own(home: Path) -> None:
+    with (home / "map.toml").open("a") as file:
+        file.write('Wide = []\n[parents]\nMade = "Wide"\n')
+    beet(home, "import", "-qA", str(home / "incoming"), auto=False)
+    beet(home, "genrekit", style_field="STYLE")
+    for path in (home / "music").rglob("*.flac"):
+        contents = formats.read(path, style_field="STYLE")
+        expected = ("Folk", "Live"), ()
+        if contents.title != "guitar":
+            expected = ("Wide",), ("Made",)
+        assert (contents.genres, contents.styles) == expected
+    beet(home, "genrekit", "--interactive", "--force", "title:guitar", answers="a\n")
+    guitar = formats.read(next((home / "music").rglob("*guitar.flac")), style_field="STYLE")
+    assert (guitar.genres, guitar.styles) == (("Wide",), ("Made",))
+
+
 def test_a_wrong_setting_is_told_in_one_line(home: Path) -> None:
     with pytest.raises(AssertionError, match="genrekit: unknown model 'tinny'"):
         beet(home, "genrekit", model="tinny")
+    with pytest.raises(AssertionError, match=r"genrekit\.style_field"):
+        beet(home, "genrekit", model=str(TINY), style_field="MOOD")
 
 
 def test_interactive_takes_what_the_user_says(home: Path) -> None:

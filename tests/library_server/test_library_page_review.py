@@ -80,6 +80,19 @@ def test_from_the_proposal_to_the_undo(
         expect(page.locator("#plan-form")).to_be_visible()
 
 
+def test_styles_and_names_are_chosen_in_the_form(
+    browser: object, page_server: LibraryServer
+) -> None:
+    with library_page(browser, page_server, "review") as page:
+        page.locator("#plan-form summary").click()
+        page.select_option("#plan-styles", "GROUPING")
+        page.select_option("#plan-names", "id3v1")
+        page.fill("#plan-precision", "1")
+        page.locator("#plan-form .primary").click()
+        change = lines(page).filter(has_text="Seventh Sea").locator(".p-change")
+        expect(change).to_have_text("none→becomesElectronicGROUPING: Disco")
+
+
 def test_a_second_reviewer_is_shown_what_the_first_did(
     browser: object, page_server: LibraryServer
 ) -> None:

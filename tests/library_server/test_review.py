@@ -96,6 +96,31 @@ def test_from_plan_to_undo(folder: Path, server: LibraryServer) -> None:
         assert "nothing that could be undone" in problem(again, 422)
 
 
+def test_a_style_in_a_field_of_its_own(folder: Path, server: LibraryServer) -> None:
+    before = hashes(folder)
+    drums = folder / "music" / "drums.flac"
+    with server.client() as client:
+        for other in ({"with_parents": True}, {"depth": 1}):
+            refused = client.post("/api/plan", json={"style_field": "STYLE", **other})
+            assert "style_field cannot be had with" in problem(refused, 422)
+        refused = client.post("/api/plan", json={"genre_map": "/etc/passwd"})
+        assert "genre_map '/etc/passwd'" in problem(refused, 422)
+        review = planned(client, style_field="STYLE", genre_map="id3v1")
+        line = next(line for line in review["lines"] if line["path"] == str(drums))
+        style = {"field": "STYLE", "old": [], "new": ["Disco"]}
+        assert (line["new"], line["style"]) == (["Electronic"], style)
+        decisions = [{"id": line["id"], "decision": "accepted"}]
+        body = {"revision": review["revision"], "decisions": decisions}
+        revision = client.patch("/api/plan", json=body).json()["revision"]
+        done(client, client.post("/api/apply", json={"revision": revision, "expected_count": 1}))
+        contents = formats.read(drums, style_field="STYLE")
+        assert (contents.genres, contents.styles) == (("Electronic",), ("Disco",))
+        change = client.get(f"/api/tracks/{line['track_id']}").json()["history"][0]
+        assert (change["new"], change["style"]) == (["Electronic"], style)
+        done(client, client.post("/api/undo", json={"transaction": change["transaction"]}))
+    assert hashes(folder) == before
+
+
 def test_the_second_reviewer_sees_the_first(server: LibraryServer) -> None:
     with server.client() as one, server.client() as two:
         seen_by_both = planned(one)

@@ -238,6 +238,9 @@ SCHEMA = (
         ON CONFLICT DO NOTHING;
     END;
     """,
+    """
+    ALTER TABLE tag_changes ADD COLUMN style TEXT;  -- JSON: a StyleChange of the plan, or NULL
+    """,
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from genrekit.strict import StrictModel
+from genrekit.tagging.plan_files import StyleChange
 
 
 class LabelDocument(StrictModel):
@@ -48,6 +49,7 @@ class SessionDocument(StrictModel):
     indexing: IndexingDocument | None
     folders: list[str]
     profiles: list[str]
+    genre_maps: list[str]
 
 
 class RowDocument(StrictModel):
@@ -109,7 +111,7 @@ class SourceDocument(StrictModel):
 
 
 class ChangeDocument(StrictModel):
-    """One change of a file's genre; ``state`` is one of genrekit.tagging.journal."""
+    """One change of a file's genre and style; ``state`` is one of genrekit.tagging.journal."""
 
     change: int
     transaction: int
@@ -117,6 +119,7 @@ class ChangeDocument(StrictModel):
     state: str
     old: list[str]
     new: list[str]
+    style: StyleChange | None
 
 
 class TrackDocument(RowDocument):

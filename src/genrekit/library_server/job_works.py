@@ -92,18 +92,21 @@ def _watch(connection: sqlite3.Connection, job: RunningJob, n_jobs: int | None) 
 
 
 def _plan(connection: sqlite3.Connection, job: RunningJob) -> dict[str, Any]:
-    from genrekit.tagging import planning, policy
+    from genrekit.tagging import genre_map, planning, policy
     from genrekit.tags import profiles
 
     wanted = job.arguments
     card = registry.find(query.used_model(connection).path).card
+    names = wanted.get("genre_map")
     rules = policy.Policy(
         wanted["mode"],
         wanted["top"],
         policy.least_probability(card, wanted["min_precision"]),
+        genre_map.read_map(Path(names)) if names else None,
         by_album=wanted["by_album"],
         depth=wanted["depth"],
         with_parents=wanted["with_parents"],
+        style_field=wanted.get("style_field"),
     )
     profile = profiles.find(wanted["profile"])
     paths = _paths(connection, wanted)

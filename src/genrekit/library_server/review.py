@@ -266,6 +266,7 @@ def _line(row: sqlite3.Row) -> LineDocument:
         path=database.text(entry["path"]),
         old=entry["old"],
         new=json.loads(row["new"]),
+        style=entry.get("style"),
         why=database.text(entry["why"]),
         reason=row["reason"] and database.text(row["reason"]),
         warnings=json.loads(row["warnings"] or "[]"),

@@ -20,6 +20,7 @@ from genrekit.library_server.documents import (
     SessionDocument,
 )
 from genrekit.server.problems import ProblemError
+from genrekit.tagging import genre_map
 from genrekit.tags import profiles
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ def session(opened: Opened, path: str, *, read_only: bool) -> SessionDocument:
         indexing=_indexing(connection, n_stale) if n_stale else None,
         folders=_folders(connection),
         profiles=sorted(profiles.names(), key=lambda name: name != profiles.DEFAULT),
+        genre_maps=genre_map.names(),
     )
 
 

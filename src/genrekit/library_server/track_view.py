@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from genrekit.library_server.library_handle import LibraryHandle
 
 _CHANGES = """
-    SELECT c.id, c.run_id, r.started, c.state, c.old, c.new
+    SELECT c.id, c.run_id, r.started, c.state, c.old, c.new, c.style
     FROM tag_changes AS c JOIN tag_runs AS r ON r.id = c.run_id
     WHERE c.path = :path OR c.path = :real
     ORDER BY c.id DESC
@@ -94,6 +94,7 @@ def _history(connection: sqlite3.Connection, path: bytes) -> list[ChangeDocument
             state=row["state"],
             old=json.loads(row["old"]),
             new=json.loads(row["new"]),
+            style=json.loads(row["style"] or "null"),
         )
         for row in connection.execute(_CHANGES, values)
     ]

@@ -20,7 +20,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from genrekit import files
@@ -95,8 +95,9 @@ def enter(connection: sqlite3.Connection, run_id: int, entry: PlanEntry) -> TagC
     # A short name of its own: the file's may fill the 255 bytes that most systems allow.
     temporary = path.with_name(f".genrekit-{secrets.token_hex(8)}{path.suffix[:8]}")
     row = connection.execute(
-        "INSERT INTO tag_changes (run_id, path, temporary, state, mtime_ns_before, old, new) "
-        "VALUES (?, ?, ?, 'planned', ?, ?, ?) RETURNING *",
+        "INSERT INTO tag_changes "
+        "(run_id, path, temporary, state, mtime_ns_before, old, new, style) "
+        "VALUES (?, ?, ?, 'planned', ?, ?, ?, ?) RETURNING *",
         (
             run_id,
             database.encode_path(path),
@@ -104,16 +105,17 @@ def enter(connection: sqlite3.Connection, run_id: int, entry: PlanEntry) -> TagC
             entry.mtime_ns,
             json.dumps(entry.old),
             json.dumps(entry.new),
+            entry.style and json.dumps(dict(entry.style)),
         ),
     ).fetchone()
     return _change(row)
 
 
 def _change(row: sqlite3.Row) -> TagChange:
-    fields = {key: row[key] for key in row.keys()}  # noqa: SIM118 - a Row iterates over values
+    named = {field.name: row[field.name] for field in fields(TagChange)}
     paths = {key: database.decode_path(row[key]) for key in ("path", "temporary")}
     values = {key: tuple(json.loads(row[key])) for key in ("old", "new")}
-    return TagChange(**{**fields, **paths, **values})
+    return TagChange(**{**named, **paths, **values})
 
 
 def written(connection: sqlite3.Connection, change: TagChange) -> None:

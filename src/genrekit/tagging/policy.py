@@ -69,6 +69,11 @@ class Policy:
         genres = tuple(name for name in chosen if name not in styles)
         return genres, tuple(name for name in chosen if name in styles)
 
+    def with_widest(self, name: str) -> tuple[str, ...]:
+        """Return a name that a label has, after its widest genre where styles have a field."""
+        chain = next((names for names in self._chains.values() if names[:1] == (name,)), (name,))
+        return tuple(dict.fromkeys((chain[-1], name))) if self.style_field else (name,)
+
     def chosen(self, probabilities: Mapping[str, float]) -> dict[str, float]:
         """Return the genres to write, the most probable first; none means "I don't know".
 

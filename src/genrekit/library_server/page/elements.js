@@ -34,11 +34,18 @@ export function genreBoxes(names, kind = "") {
   return names.map((name) => element("span", { className: `box ${kind}` }, name));
 }
 
-/** What genres were and what they become, with an arrow between that is read as "becomes". */
-export function genreChange(before, after) {
-  const arrow = element("span", { className: "arrow" }, element("span", { "aria-hidden": "true" }, "→"),
-    element("span", { className: "unseen" }, "becomes"));
-  return [...genreBoxes(before, "old"), arrow, ...genreBoxes(after, "new")];
+/** What the genres of a file become, and on a line below what its style does in a field of its own. */
+export function genreChange({ old: before, new: after, style }) {
+  const isKept = JSON.stringify(before) === JSON.stringify(after);
+  const genres = element("span", { className: "genres" }, ...(isKept ? [] : [...genreBoxes(before, "old"), becomes()]),
+    ...genreBoxes(after, isKept ? "" : "new"));
+  return style ? [genres, element("span", { className: "note clip" }, `${style.field}: `, ...(style.old.length ? [style.old.join(", "), " ", becomes(), " "] : []),
+    element("strong", {}, style.new.join(", ") || "none"))] : [genres];
+}
+
+/** An arrow that is read as "becomes". */
+function becomes() {
+  return element("span", { className: "arrow" }, element("span", { "aria-hidden": "true" }, "→"), element("span", { className: "unseen" }, "becomes"));
 }
 
 /** One line of a list of bars: a name, its share as a bar of a class and a colour, and in percent. */

@@ -53,7 +53,7 @@ export function fillLine(made, line, index, before) {
   whole.hidden = !line.album || !isOpen() || !isFirst;
   title.textContent = titleOf(line);
   artist.replaceChildren(line.artist ?? "", element("span", { className: "on-phone" }, line.album ? ` · ${line.album}` : ""));
-  change.replaceChildren(...genreChange(line.old, line.new));
+  change.replaceChildren(...genreChange(line));
   const number = line.probability === null ? "" : percent(line.probability);
   const isSaid = !number || line.why.includes(number);
   why.textContent = [isSaid ? line.why : `${number}, ${line.why}`, ...line.warnings].join("; ");

@@ -12,6 +12,15 @@ const MODES = [
   ["replace", "Replace the genres there", "Also where the tag says something else."],
 ];
 
+const STYLES = {
+  predicted: ["As predicted: Metal", {}],
+  widest: ["The widest genre only: Rock", { depth: 1 }],
+  both: ["With the wider genres before it: Rock, Metal", { with_parents: true }],
+  STYLE: ["Rock, and Metal in the field STYLE", { style_field: "STYLE" }],
+  GROUPING: ["Rock, and Metal in the field GROUPING", { style_field: "GROUPING" }],
+  SUBGENRE: ["Rock, and Metal in the field SUBGENRE", { style_field: "SUBGENRE" }],
+};
+
 /** Make the form; onDone gets the job that made the plan. */
 export function planForm(onDone) {
   const form = element("form", { className: "card writes", id: "plan-form" },
@@ -45,6 +54,7 @@ function bodyOf(fields) {
   return {
     ...chosen, mode: fields.get("mode"), by_album: fields.has("by-album"), top: Number(fields.get("top")),
     min_precision: precision === "" ? null : Number(precision) / 100, profile: fields.get("profile"),
+    genre_map: fields.get("names") || null, ...STYLES[fields.get("styles")][1],
   };
 }
 
@@ -60,13 +70,15 @@ function radios(name, choices) {
 }
 
 function options() {
-  const profiles = session.fields.profiles ?? ["standard"];
+  const { profiles, genre_maps: names } = session.fields;
   const precision = element("input", { type: "number", id: "plan-precision", name: "precision", min: 0, max: 99, step: "any", placeholder: "90" });
   const top = element("input", { type: "number", id: "plan-top", name: "top", min: 1, max: 9, value: 1, required: true });
   const album = element("input", { type: "checkbox", name: "by-album" });
   return [
     labelled("Share of proposals that has to be right, in %", precision),
     labelled("Most genres a file", top),
+    labelled("Styles, as Metal is one of Rock", select("styles", Object.entries(STYLES).map(([key, [text]]) => [key, text]))),
+    labelled("Names of genres", select("names", [["", "as genrekit spells them"], ...names.map((name) => [name, name])])),
     labelled("Player", select("profile", profiles.map((name) => [name, name]))),
     element("label", { className: "radio" }, album, element("span", {}, "The same genre for all tracks of an album")),
   ];

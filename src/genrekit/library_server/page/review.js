@@ -181,7 +181,7 @@ export class ReviewView {
     const left = summary.open + summary.rejected;
     const isMeant = await ask({ title: `Write genres into ${counted(summary.accepted, "file")}?`, yes: `Apply ${summary.accepted}`, content: [
       element("p", {}, `${counted(summary.accepted, "accepted change")}; ${counted(left, "other")} of the plan ${left === 1 ? "is" : "are"} not written.`),
-      element("p", { className: "note" }, "Only the genre changes in each file, and every file can be undone to the byte.")] });
+      element("p", { className: "note" }, "Only the genre changes in each file, and its style where the plan says so. Every file can be undone to the byte.")] });
     if (!isMeant) return;
     const job = await jobs.run("apply", { revision, expected_count: summary.accepted });
     if (job) await this.#written(job);

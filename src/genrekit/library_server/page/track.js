@@ -91,7 +91,7 @@ export class TrackPanel {
     const section = block("history-title", "Changes");
     const list = element("ol", { className: "plain" });
     for (const change of track.history) {
-      list.append(element("li", { className: "change" }, ...genreChange(change.old, change.new),
+      list.append(element("li", { className: "change" }, ...genreChange(change),
         element("span", { className: "note" }, `${when(change.time)}, ${change.state}`)));
     }
     section.append(list);
