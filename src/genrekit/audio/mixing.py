@@ -30,6 +30,7 @@ _SURROUND = 0.5
 # stereo stays above, wide music with one channel turned over does not.
 LOST_SHARE = 0.4
 WINDOW_SAMPLES = 1 << 16
+_PRODUCT_SAMPLES = 4096  # of a longer product OpenBLAS makes several threads
 _SILENT_POWER = 1e-8  # -80 dB re full scale
 CANCELLED = (
     "its channels cancel each other out in a mono mix, which would lose more than "
@@ -98,7 +99,9 @@ class Mixer:
             self._mix_aligned(waveform, out)
 
     def _sum(self, waveform: Waveform, channel_weights: Waveform, out: Waveform) -> None:
-        # Not as a product with weights: for pieces as long as a reader's OpenBLAS starts threads.
+        if len(waveform) == 2 and waveform.flags.f_contiguous and out.flags.c_contiguous:
+            _sum_pairs(waveform, channel_weights, out[0])
+            return
         if np.ptp(channel_weights) == 0:
             np.add(waveform[:1], waveform[1:2], out=out)
             for channel in waveform[2:]:
@@ -130,6 +133,15 @@ class Mixer:
         self._sum(waveform, np.array(signs, np.float32) / np.float32(len(waveform)), out)
         if _energy(out) < (1 - LOST_SHARE) * float(energies.mean() / len(waveform)):
             out[:] = loudest
+
+
+def _sum_pairs(waveform: Waveform, channel_weights: Waveform, out: Waveform) -> None:
+    """Write the mix of two interleaved channels into out, of shape (samples,)."""
+    pairs = waveform.T
+    n_whole = len(pairs) - len(pairs) % _PRODUCT_SAMPLES
+    blocks = pairs[:n_whole].reshape(-1, _PRODUCT_SAMPLES, 2)
+    np.matmul(blocks, channel_weights, out=out[:n_whole].reshape(-1, _PRODUCT_SAMPLES))
+    np.matmul(pairs[n_whole:], channel_weights, out=out[n_whole:])
 
 
 def _energy(waveform: Waveform) -> float:
