@@ -199,6 +199,29 @@ def test_show_and_the_page_say_who_votes_with_which_weight(
     assert sources["artist"] == expected
 
 
+def test_a_tag_that_the_model_does_not_know_is_shown_without_a_probability(
+    connection: sqlite3.Connection, tmp_path: Path
+) -> None:
+    folk = add(connection, "1.mp3", JAZZ, genres=("Folk", "Sea [Shanty]"))
+    other = add(connection, "2.mp3", JAZZ, genres=("Other",))
+    db = ["--db", str(tmp_path / "library.sqlite3")]
+    shown = [
+        CliRunner().invoke(main.build(), ["library", "show", path, *db]).stdout
+        for path in ("/music/1.mp3", "/music/2.mp3")
+    ]
+    assert ["tag", "-", "Folk;", "Sea", "[Shanty]", "-"] in [
+        line.split() for line in shown[0].splitlines()
+    ]
+    assert "they disagree" in shown[0]
+    assert not any(line.startswith("tag ") for line in shown[1].splitlines())
+    track_index.refresh_all(connection)
+    model = query.used_model(connection)
+    (found,) = [its for its in track_view.details(connection, model, folk).sources[1:]]
+    said = (found.source, found.weight, found.labels, found.probability)
+    assert said == ("tag", None, ["Folk", "Sea [Shanty]"], None)
+    assert [its.source for its in track_view.details(connection, model, other).sources] == ["audio"]
+
+
 def test_an_artist_of_many_tracks_costs_what_its_voters_cost() -> None:
     found = ArtistVotes()
     for number in range(5000):

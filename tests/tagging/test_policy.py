@@ -120,6 +120,22 @@ def test_what_is_proposed_is_as_sure_as_nine_of_ten_unless_asked_otherwise() -> 
     assert policy.threshold_in_words(card, None) == said
 
 
+def test_a_bound_that_no_precision_asks_for_is_not_explained_by_one() -> None:
+    card = registry.find("fast").card
+    always = (
+        "proposed from 30.0 % on and never below, though 80.0 % of the model's validation tracks "
+        "were right whatever the probability; --min-precision 0 proposes every prediction"
+    )
+    assert policy.threshold_in_words(card, 0.8) == always
+    points = [
+        card.precision_curve[0].model_copy(update={"threshold": at, "precision": share})
+        for at, share in ((0.1, 0.6), (0.2, 0.9), (0.4, 0.95))
+    ]
+    made = card.model_copy(update={"precision_curve": tuple(points)})
+    assert "were right from 20.0 % on;" in policy.threshold_in_words(made, None)
+    assert "from 40.0 % on, where 92.0 %" in policy.threshold_in_words(made, 0.92)
+
+
 def written(own: GenreMap, probabilities: dict[str, float]) -> dict[str, float]:
     """Return everything that a list makes of some probabilities."""
     return Policy(genre_map=own, top=99, min_probability=0).chosen(probabilities)

@@ -12,6 +12,7 @@ import pytest
 import soundfile
 from typer.testing import CliRunner
 
+from genrekit.cli import tables
 from genrekit.cli.main import build
 from genrekit.datasets import Dataset, Track, TrackPart, open_dataset
 from genrekit.datasets.cache import SpectrogramCache
@@ -147,12 +148,22 @@ def test_folds_are_pooled_and_ask_every_track_once(
     assert (result.coverage, result.trained_on) == ((), ())
 
 
-def test_seeds_draw_the_split_anew(frozen: recipe.Recipe, runs: Path) -> None:
+def test_seeds_draw_the_split_anew_and_each_row_names_its_seed(
+    frozen: recipe.Recipe, runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     result = evaluate(frozen, runs, "track", n_seeds=2)
     n_tested = Counter(track.track_id for track in result.tracks)
     assert (len(n_tested), n_tested.total()) == (result.n_tracks, result.product.n_items)
     assert result.n_tracks > max(run.n_tracks for run in result.runs)
     assert result.split_title == "track, 2 seeds test"
+    assert [run.seed for run in result.runs] == [0, 1]
+    tables.show(result)
+    shown = capsys.readouterr().out.partition("By model")[2].splitlines()[1:4]
+    assert [line.split()[:2] for line in shown] == [
+        ["split", "seed"],
+        ["track", "0"],
+        ["track", "1"],
+    ]
 
 
 def test_no_model_was_fitted_to_what_it_is_asked(

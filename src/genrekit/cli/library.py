@@ -273,6 +273,8 @@ def _show_agreement(agreement: Agreement) -> None:
         ]
         for source, its in fields["sources"].items()
     ]
+    if agreement.outside:
+        rows.append(["tag", "-", console.printable("; ".join(agreement.outside)), "-"])
     rows.append(["together", "", fields["label"], percent(fields["probability"])])
     console.stdout().print(console.table(["source", "weight", "genre", "probability"], rows))
     if agreement.disagrees:

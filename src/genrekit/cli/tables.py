@@ -157,11 +157,18 @@ def _runs(result: EvaluationResult) -> Table | None:
     """Return one row a model where there are several."""
     if len(result.runs) == 1:
         return None
+    has_seeds = any(run.seed is not None for run in result.runs)
     rows = [
-        [run.split, str(run.n_tracks), f"{100 * run.n_correct / max(run.n_tracks, 1):.1f}"]
+        [
+            run.split,
+            *([str(run.seed)] if has_seeds else []),
+            str(run.n_tracks),
+            f"{100 * run.n_correct / max(run.n_tracks, 1):.1f}",
+        ]
         for run in result.runs
     ]
-    return console.table(("split", "tracks", "accuracy %"), rows, f"By model ({_where(result)})")
+    headers = ["split", *(["seed"] if has_seeds else []), "tracks", "accuracy %"]
+    return console.table(headers, rows, f"By model ({_where(result)})")
 
 
 def _abstention(result: EvaluationResult) -> Table | None:

@@ -35,11 +35,12 @@ TRACK_LEVELS: tuple[Level, ...] = ("majority_vote", "mean_probability")
 
 
 class Measured(NamedTuple):
-    """What one model predicted of one part of one split."""
+    """What one model predicted of one part of one split; a seed where several were trained."""
 
     card: ModelCard
     selection: Selection
     predicted: TrackPredictions
+    seed: int | None = None
 
 
 def evaluate(
@@ -89,7 +90,7 @@ def measure(measured: Sequence[Measured], split: str | None = None) -> Evaluatio
     Raises:
         DatasetError: no track could be decoded.
     """
-    card, first, _ = measured[0]
+    card, first = measured[0].card, measured[0].selection
     failures = [failure for its in measured for failure in its.predicted.failures]
     pooled = PooledPredictions(
         card.labels,
@@ -150,6 +151,7 @@ def _run(measured: Measured) -> RunScore:
     pairs = zip(predicted.tracks, predicted.predictions, strict=True)
     return RunScore(
         split=measured.selection.split.title,
+        seed=measured.seed,
         sha256=measured.card.onnx_sha256,
         n_tracks=len(predicted.tracks),
         n_correct=sum(track.genre == prediction.genres[0][0] for track, prediction in pairs),

@@ -77,9 +77,10 @@ class CoveragePoint(StrictModel):
 
 
 class RunScore(StrictModel):
-    """The score of one of the models that an evaluation pools."""
+    """The score of one of the models that an evaluation pools; its seed where several count."""
 
     split: str
+    seed: int | None = None
     sha256: str
     n_tracks: int
     n_correct: int

@@ -102,12 +102,15 @@ class ProbabilityDocument(StrictModel):
 
 
 class SourceDocument(StrictModel):
-    """What one source of a track names: its most probable labels, and how much it weighs."""
+    """What one source of a track names: its most probable labels, and how much it weighs.
+
+    A tag that names only genres outside of the model's labels has neither weight nor probability.
+    """
 
     source: str
-    weight: float
+    weight: float | None
     labels: list[str]
-    probability: float
+    probability: float | None
 
 
 class ChangeDocument(StrictModel):

@@ -24,6 +24,7 @@ from genrekit.library_server.documents import (
 from genrekit.tags import formats, pictures
 
 if TYPE_CHECKING:
+    from genrekit.library.agreement import Agreement
     from genrekit.library.query import UsedModel
     from genrekit.library_server.library_handle import LibraryHandle
 
@@ -57,10 +58,7 @@ def details(connection: sqlite3.Connection, model: UsedModel | None, file_id: in
             )
             for label, p in sorted(named, key=lambda pair: -pair[1])
         ],
-        sources=[
-            SourceDocument(source=name, **fields)
-            for name, fields in (together["sources"] if together else {}).items()
-        ],
+        sources=_sources(found) if found else [],
         together=ProbabilityDocument(
             label=together["label"],
             display_name=labels.display_name(together["label"]),
@@ -72,6 +70,17 @@ def details(connection: sqlite3.Connection, model: UsedModel | None, file_id: in
         has_cover=False,
         conflicts=[],
     )
+
+
+def _sources(found: Agreement) -> list[SourceDocument]:
+    """Return who says what, the tag too where it names only genres that the model lacks."""
+    inside = [
+        SourceDocument(source=name, **fields) for name, fields in found.to_dict()["sources"].items()
+    ]
+    if not found.outside:
+        return inside
+    names = [database.text(name) for name in found.outside]
+    return [*inside, SourceDocument(source="tag", weight=None, labels=names, probability=None)]
 
 
 def with_file(found: TrackDocument, path: Path) -> TrackDocument:

@@ -257,13 +257,21 @@ def threshold_in_words(card: ModelCard, min_precision: float | None) -> str:
     """
     if min_precision == 0:
         return "every prediction is proposed, however improbable"
-    least = f"proposed from {percent(least_probability(card, min_precision))} on"
+    bound = least_probability(card, min_precision)
+    least = f"proposed from {percent(bound)} on"
     if min_precision is None and not is_measured(card):
         return (
             f"{least}: model {card.name!r} was never measured to be right in "
             f"{percent(PRECISION)} of cases, so its probabilities are taken at their word"
         )
     share = percent(min_precision or PRECISION)
+    enough = threshold_for(card, min_precision or PRECISION)
+    if enough < bound:
+        whence = f"from {percent(enough)} on" if enough else "whatever the probability"
+        return (
+            f"{least} and never below, though {share} of the model's validation tracks were "
+            f"right {whence}; --min-precision 0 proposes every prediction"
+        )
     return f"{least}, where {share} of the model's validation tracks were right"
 
 

@@ -59,7 +59,8 @@ def evaluate(
         for split in selection.divide(dataset, kind, n_folds, seed):
             report(f"{recipe.name}: {split.title}{f', seed {seed}' if n_seeds > 1 else ''}")
             run_folder = folder / f"{split.name.replace(' ', '-')}-seed-{seed}"
-            measured.append(train_and_predict(seeded, split, run_folder, report, jobs=jobs))
+            its = train_and_predict(seeded, split, run_folder, report, jobs=jobs)
+            measured.append(its._replace(seed=seed if n_seeds > 1 else None))
     return protocol.measure(measured, selection.title(kind, n_folds, n_seeds))
 
 

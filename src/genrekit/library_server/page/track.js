@@ -148,7 +148,7 @@ function sources(track) {
     const names = source.labels.map((label) => session.name(label)).join(", ");
     const says = source.probability === null ? names : `${names} ${percent(source.probability)}`;
     return element("tr", {}, element("th", { scope: "row" }, SOURCES[source.source]), element("td", {}, says),
-      element("td", { className: "number" }, percent(source.weight)));
+      element("td", { className: "number" }, source.weight === null ? "" : percent(source.weight)));
   });
   section.append(element("table", {}, element("thead", {}, head), element("tbody", {}, ...rows)));
   if (track.together) {
