@@ -14,12 +14,13 @@ from genrekit.cli.main import build
 
 @dataclass(frozen=True)
 class Done:
-    """What a finished command gave, named as subprocess names it."""
+    """What a finished command gave, named as subprocess names it; ``output`` is all, in order."""
 
     returncode: int
     stdout: str
     stderr: str
     stdout_bytes: bytes
+    output: str
 
 
 def genrekit(
@@ -33,7 +34,7 @@ def genrekit(
         )  # fmt: skip
     if result.exception and not isinstance(result.exception, SystemExit):
         raise result.exception
-    return Done(result.exit_code, result.stdout, result.stderr, result.stdout_bytes)
+    return Done(result.exit_code, result.stdout, result.stderr, result.stdout_bytes, result.output)
 
 
 def _text(argument: object) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import shlex
 import tomllib
 from pathlib import Path
 
 import pytest
 
+import documents
 import genrekit as genrekit_package
 from genrekit import demo
 from genrekit.models import registry
@@ -22,43 +22,15 @@ needs_model = pytest.mark.skipif(
 )
 
 
-def blocks(document: Path, language: str) -> list[str]:
-    text = document.read_text(encoding="utf-8")
-    return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
-
-
-def commands(document: Path) -> list[tuple[str, str]]:
-    """Return each command of the console blocks with the output that the document shows below."""
-    found = []
-    for block in blocks(document, "console"):
-        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
-            command, _, shown = part.partition("\n")
-            found.append((command, shown))
-    return found
-
-
-def shape(printed: str) -> str:
-    """Leave out what may differ in the last digit from one processor to another."""
-    return re.sub(r"[█░#.]{3,}", "BAR", re.sub(r"\d+(\.\d+)?", "N", printed)).strip()
-
-
-def run(command: str, folder: Path) -> str:
-    done = genrekit(*shlex.split(command)[1:], cwd=folder)
-    assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
-    return done.stdout
-
-
 @needs_model
 @pytest.mark.parametrize("document", RUNNABLE, ids=lambda path: path.name)
 def test_the_commands_run_in_order_and_print_what_the_document_shows(
     document: Path, tmp_path: Path
 ) -> None:
-    ours = [pair for pair in commands(document) if shlex.split(pair[0])[0] == "genrekit"]
+    ours = [pair for pair in documents.commands(document) if pair[0].startswith("genrekit ")]
     assert ours
     for command, shown in ours:
-        printed = run(command, tmp_path)
-        if shown:
-            assert shape(printed) == shape(shown), command
+        documents.check(command, shown, tmp_path)
 
 
 @needs_model
@@ -71,7 +43,7 @@ def test_the_python_runs(
 ) -> None:
     demo.write(tmp_path / "demo")
     monkeypatch.chdir(tmp_path)
-    snippets = blocks(document, "python")
+    snippets = documents.blocks(document, "python")
     assert snippets
     for snippet in snippets:
         exec(compile(snippet, document.name, "exec"), {})  # noqa: S102
