@@ -13,9 +13,10 @@ from eight_formats import FILES, SCRIPT
 from library_browser import library_page, rows, wait_for_player
 from library_serving import LibraryServer, scanned
 
-from browser import check_with_axe, expect
+from browser import check_with_axe, expect, opened
 from genrekit import Classifier, demo, library_server
 from genrekit.inference import timeline
+from genrekit.library import database
 from genrekit.prediction import percent
 
 pytestmark = pytest.mark.flaky(reruns=2)  # Chromium itself may crash or hang
@@ -58,6 +59,61 @@ def test_sorted_filtered_and_searched_by_keyboard(
         page.locator("#clear").click()
         expect(rows(page)).to_have_count(8)
         assert page.title() == "Tracks · genrekit library", "no tag ran as a script"
+
+
+def test_rows_that_did_not_come_are_asked_for_when_they_are_seen_again(
+    browser: object, scanned_music: Path, serve: Callable[..., LibraryServer], tmp_path: Path
+) -> None:
+    server = serve(_with_many_files(scanned_music / "library.sqlite3", tmp_path))
+    asked: list[str] = []
+
+    def fail(route: object) -> None:
+        asked.append(route.request.url)
+        route.abort()
+
+    with opened(browser, server.opened, viewport={"width": 1280, "height": 800}) as (page, seen):
+        expect(page.locator("#track-count")).to_have_text("500 tracks")
+        page.route("**/api/tracks?offset=200&*", fail)
+        _scroll_to(page, 250)
+        expect(page.locator("#notice")).to_have_text(
+            "The program does not respond; is it still running?"
+        )
+        _scroll_to(page, 252)  # it is still seen, and not asked for at each step
+        expect(page.locator("[aria-rowindex='254']")).to_have_class(re.compile("waiting"))
+        assert len(asked) == 1
+        page.unroute("**/api/tracks?offset=200&*")
+        _scroll_to(page, 0)
+        expect(page.locator("[aria-rowindex='2']")).not_to_have_class(re.compile("waiting"))
+        _scroll_to(page, 250)
+        expect(page.locator("[aria-rowindex='252']")).not_to_have_class(re.compile("waiting"))
+        assert seen.problems == ["Failed to load resource: net::ERR_FAILED"]
+
+
+def _with_many_files(path: Path, folder: Path) -> Path:
+    """Copy a library and add files to it, of the same audio, until it has 500."""
+    copied = folder / "library.sqlite3"
+    with database.opened(path) as connection:
+        connection.execute("VACUUM INTO ?", (str(copied),))
+    with database.opened(copied) as connection, database.transaction(connection):
+        (n_files,) = connection.execute("SELECT count(*) FROM files").fetchone()
+        connection.executemany(
+            "INSERT INTO files (path, audio_id, genres, size_bytes, mtime_ns) "
+            "SELECT ?, audio_id, genres, size_bytes, mtime_ns FROM files LIMIT 1",
+            [(f"/music/{number}.flac".encode(),) for number in range(500 - n_files)],
+        )
+    return copied
+
+
+def _scroll_to(page: object, row: int) -> None:
+    """Scroll the table so that a row is the first one seen."""
+    page.evaluate(
+        """(row) => {
+          const table = document.querySelector("#table");
+          const height = parseFloat(getComputedStyle(table).getPropertyValue("--row-height"));
+          table.scrollTop = row * height;
+        }""",
+        row,
+    )
 
 
 def test_every_format_is_played(browser: object, page_server: LibraryServer) -> None:

@@ -1,6 +1,7 @@
 // A table of any length of which only what is seen exists: fixed row height, fetched blocks, recycled rows.
 
 import { element } from "./elements.js";
+import { notify } from "./session.js";
 
 const BLOCK = 100;
 const BEYOND = 6; // rows made above and below what is seen
@@ -14,6 +15,7 @@ export class Windowed {
   #elements = new Map(); // of indexes
   #spare = [];
   #pending = null;
+  #failed = new Set(); // blocks that did not come, while they are seen
   #isLate = false;
   #isStale = false;
 
@@ -36,6 +38,7 @@ export class Windowed {
   async reload({ toTop = false } = {}) {
     this.#pending?.abort();
     this.#pending = null;
+    this.#failed.clear();
     if (toTop) {
       this.active = 0;
       this.place.scrollTop = 0;
@@ -95,7 +98,10 @@ export class Windowed {
   /** Bring the elements in line with the place that is scrolled to. */
   show() {
     const { height, total } = this;
-    if (!this.place.clientHeight || !height) return;
+    if (!this.place.clientHeight || !height) {
+      this.#failed.clear();
+      return;
+    }
     this.body.style.height = `${total * height}px`;
     this.place.setAttribute("aria-rowcount", String(total + 1));
     const first = Math.max(0, Math.floor(this.place.scrollTop / height) - BEYOND);
@@ -105,8 +111,11 @@ export class Windowed {
     }
     for (let index = first; index < last; index += 1) this.#showRow(index, height);
     this.#mark();
-    const missing = [first, last - 1].map((index) => Math.floor(index / BLOCK)).find((block) =>
-      total && !this.#blocks.has(block));
+    const seen = [first, last - 1].map((index) => Math.floor(index / BLOCK));
+    for (const block of this.#failed) {
+      if (!seen.includes(block)) this.#failed.delete(block);
+    }
+    const missing = seen.find((block) => total && !this.#blocks.has(block) && !this.#failed.has(block));
     if (missing !== undefined) this.#want(missing);
   }
 
@@ -158,11 +167,15 @@ export class Windowed {
     return Math.floor(this.place.scrollTop / (this.height || 1) / BLOCK);
   }
 
-  /** Fetch one block at a time, the latest that is wanted. */
-  #want(block) {
+  /** Fetch one block at a time, the latest that is wanted; one that fails is tried when it is seen again. */
+  async #want(block) {
     if (this.#pending?.block === block) return;
     this.#pending?.abort();
-    this.#fetch(block);
+    try {
+      await this.#fetch(block);
+    } catch (error) {
+      notify(error.message, true);
+    }
   }
 
   #fetch(block) {
@@ -176,20 +189,30 @@ export class Windowed {
   /** Load a block, or wait for the one that is loaded in its place. */
   async #load(pending, signal) {
     const { block } = pending;
+    let found;
     try {
-      const { total, rows } = await this.source.fetch(block * BLOCK, BLOCK, signal);
-      if (this.#pending !== pending) return;
-      this.#pending = null;
-      if (this.#isStale) this.#blocks.clear();
-      this.#isStale = false;
-      this.#blocks.set(block, rows);
-      this.total = total;
-      this.active = Math.max(0, Math.min(this.active, total - 1));
-      this.show();
+      found = await this.source.fetch(block * BLOCK, BLOCK, signal);
     } catch (error) {
-      if (error.name !== "AbortError") throw error;
-      await this.#pending?.done;
+      if (this.#pending === pending) this.#giveUp(block);
+      else if (error.name === "AbortError") return this.#pending?.done;
+      throw error;
     }
+    if (this.#pending !== pending) return undefined;
+    this.#pending = null;
+    if (this.#isStale) this.#blocks.clear();
+    this.#isStale = false;
+    this.#blocks.set(block, found.rows);
+    this.total = found.total;
+    this.active = Math.max(0, Math.min(this.active, found.total - 1));
+    this.show();
+    return undefined;
+  }
+
+  /** Go on without a block that did not come, until it is seen again. */
+  #giveUp(block) {
+    this.#pending = null;
+    this.#failed.add(block);
+    this.show();
   }
 
   #click(event) {
