@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from genrekit.cli import main
 from genrekit.library import artists, database, query, track_index
 from genrekit.library.artists import ArtistVotes
+from genrekit.library.mates import Mates
 from genrekit.library_server import track_view
 
 JAZZ, METAL, ROCK = [0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.1, 0.1, 0.8]
@@ -220,6 +221,25 @@ def test_a_tag_that_the_model_does_not_know_is_shown_without_a_probability(
     said = (found.source, found.weight, found.labels, found.probability)
     assert said == ("tag", None, ["Folk", "Sea [Shanty]"], None)
     assert [its.source for its in track_view.details(connection, model, other).sources] == ["audio"]
+
+
+def test_a_refresh_reads_the_files_of_an_artist_once(connection: sqlite3.Connection) -> None:
+    for number in range(3):
+        add(connection, f"{number}.mp3", JAZZ, artist="Ann", album=f"{number}")
+    statements: list[str] = []
+    connection.set_trace_callback(statements.append)
+    track_index.refresh(connection)
+    connection.set_trace_callback(None)
+    assert sum("FROM files WHERE artist IN" in statement for statement in statements) == 1
+
+
+def test_files_of_a_spelling_that_comes_later_are_read_too(connection: sqlite3.Connection) -> None:
+    first = add(connection, "1.mp3", JAZZ, artist="Ann")
+    second = add(connection, "2.mp3", ROCK, artist="ANN")  # neither is in the index yet
+    mates = Mates(connection, query.used_model(connection).id)
+    assert mates.affected([first]) == {first}
+    assert mates.needed([first, second]) == {first, second}
+    assert mates.needed([first]) == {first, second}
 
 
 def test_an_artist_of_many_tracks_costs_what_its_voters_cost() -> None:

@@ -58,28 +58,51 @@ class _ArtistFiles:
         return len(self.voters) < MAX_VOTERS or file_id <= max(self.voters.values())
 
 
-def affected(connection: sqlite3.Connection, model_id: int, ids: Sequence[int]) -> set[int]:
-    """Return the files whose sources change with some files: those, their albums' and artists'."""
-    found = _with_albums(connection, ids)
-    rows = connection.execute(_NAMED, {"ids": json.dumps(ids)}).fetchall()
-    named = [(row["id"], _artists_of(row)) for row in rows]
-    names = {row["artist"] for row in rows}
-    artists = _artists(connection, model_id, names, set().union(*(its for _, its in named)))
-    for file_id, its in named:
-        for artist in its:
-            if artists[artist].has_voted(file_id):
-                found.update(artists[artist].ids)
-    return found
+class Mates:
+    """The files that others' sources follow from, while the library does not change.
 
+    The files of an artist are read once, whatever is looked up then.
+    """
 
-def needed(connection: sqlite3.Connection, model_id: int, ids: Sequence[int]) -> set[int]:
-    """Return the files that the sources of some files follow from, those among them."""
-    rows = connection.execute(_NAMED, {"ids": json.dumps(ids)}).fetchall()
-    names = {row["artist"] for row in rows}
-    wanted = {artist for artist in map(keys.artist, names) if artist}
-    artists = _artists(connection, model_id, names, wanted)
-    voters = (its.voters.values() for its in artists.values())
-    return _with_albums(connection, ids).union(*voters)
+    def __init__(self, connection: sqlite3.Connection, model_id: int) -> None:
+        """Begin with nothing read."""
+        self._connection = connection
+        self._model_id = model_id
+        self._artists: dict[str, _ArtistFiles] = {}
+        self._names: set[str] = set()  # the spellings that were searched for
+
+    def affected(self, ids: Sequence[int]) -> set[int]:
+        """Return the files whose sources change with some: those, their albums' and artists'."""
+        found = _with_albums(self._connection, ids)
+        rows = self._named(ids)
+        self._read(rows, set().union(*map(_artists_of, rows)))
+        for row in rows:
+            for artist in map(self._artists.__getitem__, _artists_of(row)):
+                if artist.has_voted(row["id"]):
+                    found.update(artist.ids)
+        return found
+
+    def needed(self, ids: Sequence[int]) -> set[int]:
+        """Return the files that the sources of some files follow from, those among them."""
+        rows = self._named(ids)
+        wanted = {artist for row in rows if (artist := keys.artist(row["artist"]))}
+        self._read(rows, wanted)
+        voters = (self._artists[artist].voters.values() for artist in wanted)
+        return _with_albums(self._connection, ids).union(*voters)
+
+    def _named(self, ids: Sequence[int]) -> list[sqlite3.Row]:
+        return self._connection.execute(_NAMED, {"ids": json.dumps(ids)}).fetchall()
+
+    def _read(self, rows: Iterable[sqlite3.Row], wanted: set[str]) -> None:
+        """Read the files of artists that were not read, or not by a spelling that the rows have."""
+        spelled = {name: artist for row in rows if (artist := keys.artist(name := row["artist"]))}
+        missing = wanted - self._artists.keys()
+        missing.update(artist for name, artist in spelled.items() if name not in self._names)
+        self._names.update(spelled)
+        if missing:
+            names = [name for name in self._names if keys.artist(name) in missing]
+            found = _artists(self._connection, self._model_id, names, missing)
+            self._artists.update((artist, found[artist]) for artist in missing)
 
 
 def _artists_of(row: sqlite3.Row) -> set[str]:
@@ -91,8 +114,9 @@ def _artists(
     connection: sqlite3.Connection, model_id: int, names: Iterable[str], wanted: set[str]
 ) -> dict[str, _ArtistFiles]:
     """Read the files of some artists: by their names as they stand in tags, and by keys."""
-    spelled = [name for name in names if keys.artist(name)]
-    values = {"model": model_id, "names": json.dumps(spelled), "keys": json.dumps(sorted(wanted))}
+    values = {
+        "model": model_id, "names": json.dumps(list(names)), "keys": json.dumps(sorted(wanted)),
+    }  # fmt: skip
     found: dict[str, _ArtistFiles] = defaultdict(_ArtistFiles)
     for row in connection.execute(_BY_ARTISTS, values):
         artist = keys.artist(row["artist"])

@@ -15,9 +15,10 @@ from collections.abc import Collection, Iterator, Sequence
 
 from genrekit import labels
 from genrekit.errors import LibraryError
-from genrekit.library import database, mates, query
+from genrekit.library import database, query
 from genrekit.library.agreement import Agreement, AgreementBuilder
 from genrekit.library.keys import key
+from genrekit.library.mates import Mates
 from genrekit.library.query import UsedModel, Votes
 from genrekit.tags import spelling
 
@@ -84,8 +85,9 @@ def refresh(connection: sqlite3.Connection, n_files: int = BATCH) -> int:
     if not ids:
         return 0
     with database.transaction(connection):
-        every = mates.affected(connection, model.id, ids)
-        _derive(connection, model, every)
+        mates = Mates(connection, model.id)
+        every = mates.affected(ids)
+        _derive(connection, model, mates, every)
         connection.executemany(
             "DELETE FROM track_index_stale WHERE file_id = ?", [(id,) for id in every]
         )
@@ -106,7 +108,7 @@ def note_change(connection: sqlite3.Connection) -> None:
 
 def sources(connection: sqlite3.Connection, model: UsedModel, file_id: int) -> Agreement | None:
     """Return what the sources of one file name; None where it was not analysed."""
-    rows = _read(connection, model, [file_id])
+    rows = _read(connection, model, Mates(connection, model.id), [file_id])
     row = next((row for row in rows if row["id"] == file_id), None)
     if row is None or row["probabilities"] is None:
         return None
@@ -127,10 +129,12 @@ def _note_another_model(connection: sqlite3.Connection, model: UsedModel) -> Non
         )
 
 
-def _derive(connection: sqlite3.Connection, model: UsedModel, ids: Collection[int]) -> None:
+def _derive(
+    connection: sqlite3.Connection, model: UsedModel, mates: Mates, ids: Collection[int]
+) -> None:
     """Derive some files."""
     agreements = AgreementBuilder(model.labels)
-    rows = _read(connection, model, ids)
+    rows = _read(connection, model, mates, ids)
     found = query.votes_of(rows)
     derived = list(_derived([r for r in rows if r["id"] in ids], model, found, agreements))
     connection.executemany(_SAVE, derived)
@@ -138,10 +142,10 @@ def _derive(connection: sqlite3.Connection, model: UsedModel, ids: Collection[in
 
 
 def _read(
-    connection: sqlite3.Connection, model: UsedModel, ids: Collection[int]
+    connection: sqlite3.Connection, model: UsedModel, mates: Mates, ids: Collection[int]
 ) -> list[sqlite3.Row]:
     """Return some files and what their sources follow from."""
-    every = mates.needed(connection, model.id, sorted(ids))
+    every = mates.needed(sorted(ids))
     return connection.execute(
         _ROWS, {"model": model.id, "ids": json.dumps(sorted(every))}
     ).fetchall()
