@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from genrekit.audio.byte_range import AudioBytes
+from genrekit.audio.flac_headers import coded_number, is_flac_header
 
 _BIT_RATES = {  # kbit/s by (is MPEG-1, layer)
     (True, 1): (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
@@ -153,7 +154,7 @@ def find_flac(data: AudioBytes, search_bytes: int) -> int:
     at = 0
     for _ in range(_MAX_TRIES):
         at = min((found for found in _syncs(data, at, search_bytes) if found >= 0), default=-1)
-        if at < 0 or _is_flac_header(data[at : at + 16]):
+        if at < 0 or is_flac_header(data[at : at + 16]):
             return at
         at += 1
     return -1
@@ -196,7 +197,7 @@ class FlacFrames:
             if len(block) < 4 or block[0] & 0x80:
                 break
         head = data.read(at, 16)
-        if head[:2] not in (b"\xff\xf8", b"\xff\xf9") or not _is_flac_header(head):
+        if head[:2] not in (b"\xff\xf8", b"\xff\xf9") or not is_flac_header(head):
             return None
         block_samples = int.from_bytes(start[8:10], "big")
         n_samples = int.from_bytes(start[21:26], "big") & 0xF_FFFF_FFFF
@@ -210,52 +211,11 @@ class FlacFrames:
         at = -1
         while (at := part.find(self.sync, at + 1)) >= 0:
             head = part[at : at + 16]
-            if len(head) == 16 and _codes(head) == self.codes and _is_flac_header(head):
-                number = _coded_number(head)
+            if len(head) == 16 and _codes(head) == self.codes and is_flac_header(head):
+                number = coded_number(head)
                 return number if head[1] & 1 else number * self.block_samples
         return None
 
 
 def _codes(head: bytes) -> tuple[int, int]:
     return head[2] & (0x0F if head[1] & 1 else 0xFF), head[3] & 15
-
-
-def _coded_number(head: bytes) -> int:
-    """Decode the frame's or sample's number, written as UTF-8 writes a character."""
-    n_more = _n_number(head) - 1
-    number = head[4] & (0x7F if not n_more else 0x3F >> n_more)
-    for byte in head[5 : 5 + n_more]:
-        number = number << 6 | byte & 0x3F
-    return number
-
-
-def _n_number(head: bytes) -> int:
-    """Return how many bytes the coded number takes."""
-    return max(1, 8 - (head[4] ^ 0xFF).bit_length()) if head[4] & 0x80 else 1
-
-
-def _is_flac_header(head: bytes) -> bool:
-    if len(head) < 16 or head[2] >> 4 == 0 or head[2] & 15 == 15 or head[3] & 1:
-        return False
-    if head[4] == 0xFF:
-        return False
-    n_size = {6: 1, 7: 2}.get(head[2] >> 4, 0)
-    n_rate = {12: 1, 13: 2, 14: 2}.get(head[2] & 15, 0)
-    end = 4 + _n_number(head) + n_size + n_rate
-    return _crc8(head[:end]) == head[end]
-
-
-def _crc8(data: bytes) -> int:
-    value = 0
-    for byte in data:
-        value = _CRC8[value ^ byte]
-    return value
-
-
-def _crc8_of(value: int) -> int:
-    for _ in range(8):
-        value = (value << 1 ^ 0x07) & 0xFF if value & 0x80 else value << 1
-    return value
-
-
-_CRC8 = [_crc8_of(value) for value in range(256)]

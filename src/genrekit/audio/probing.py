@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from genrekit.audio import links, mpeg
+from genrekit.audio import links, mpeg, ogg_timeline
 from genrekit.audio.byte_range import ByteSpan
 from genrekit.audio.info import AudioInfo, Link
 from genrekit.audio.isolation import IsolatedReader
+from genrekit.audio.ogg_timeline import OggTimeline
 from genrekit.audio.readers import PROTECTED, DecodeError, SoundfileReader
 from genrekit.errors import AudioError
 
@@ -26,6 +27,8 @@ _TAIL_SECONDS = 0.5
 _TOLERANCE_SECONDS = 0.25
 # These have no header for the whole track: FFmpeg guesses their length from the bit rate.
 _GUESSERS = {"mp3", "aac", "ac3", "eac3", "dts", "amr", "mpegts", "mpeg", "loas"}
+_NO_END = "its end mark is missing; it may be cut short"
+_LACKS = "damaged: it lacks"
 _SHORT_HEADER = re.compile(r"(?:data|SSND|Data Size)\s*: (\d+) \(should be (\d+)\)")
 
 
@@ -57,12 +60,13 @@ def probe(path: str | os.PathLike[str]) -> AudioInfo:
 
 
 def _probe(path: Path) -> AudioInfo:
-    spans = links.find(path)
+    timeline = ogg_timeline.read(path)
+    spans = [] if timeline is not None and timeline.is_whole else links.find(path)
     if len(spans) > 1:
         with suppress(DecodeError):
             return _probe_chain(path, spans)
     try:
-        info = _probe_soundfile(path)
+        info = _probe_soundfile(path, timeline)
         return info if info.n_channels <= 2 else _with_channel_names(info)
     except DecodeError as error:
         by_soundfile = str(error)
@@ -114,6 +118,7 @@ def _probe_chain(path: Path, spans: Sequence[ByteSpan]) -> AudioInfo:
     """
     found: list[Link] = []
     problems: list[str] = []
+    lacking: list[str] = []
     n_lost_bytes = 0
     for span in spans:
         try:
@@ -122,12 +127,13 @@ def _probe_chain(path: Path, spans: Sequence[ByteSpan]) -> AudioInfo:
             problems.append(str(error))
             n_lost_bytes += span.stop_byte - span.first_byte
             continue
+        lacking += [text for text in info.warnings if text.startswith(_LACKS)]
         found.append(
             Link(span, info.sample_rate, info.n_channels, info.n_samples, info.channel_names)
         )
     if not found:
         raise DecodeError(problems[0] if problems else "no frame was found in it")
-    warnings = []
+    warnings = lacking[:1]
     if spans[0].first_byte > 0 and not mpeg.is_tag(path, spans[0].first_byte):
         warnings.append(f"damaged: what comes before byte {spans[0].first_byte} is no audio")
     if problems:
@@ -181,7 +187,7 @@ def check_regular(path: Path) -> None:
         raise AudioError(f"{path}: is empty (0 bytes); copy or download it again")
 
 
-def _probe_soundfile(path: Path) -> AudioInfo:
+def _probe_soundfile(path: Path, timeline: OggTimeline | None) -> AudioInfo:
     broken = mpeg.broken_promise(path)
     if broken is not None:
         raise DecodeError(broken)
@@ -193,9 +199,11 @@ def _probe_soundfile(path: Path) -> AudioInfo:
         if reader.format == "FLAC":
             _check_end(reader)
         if reader.subtype == "OPUS" and reader.sample_rate != _OPUS_HZ:
-            # libsndfile stops where a page's granule position goes back, and FFmpeg could not go on
-            # from there, because it decodes Opus at the codec's own rate.
+            # Where libsndfile stops at damage, FFmpeg could not go on, because it decodes Opus at
+            # the codec's own rate.
             raise DecodeError(f"Opus at {reader.sample_rate} Hz is left to FFmpeg")
+        if timeline is not None and not timeline.is_counted:
+            raise DecodeError("its pages' granule positions do not count its samples")
         return AudioInfo(
             path, "soundfile", reader.sample_rate, reader.n_channels, n_samples, _cut_short(reader)
         )
@@ -221,36 +229,57 @@ def _cut_short(reader: SoundfileReader) -> tuple[str, ...]:
         share = int(match[2]) / int(match[1])
         return (f"cut short: it holds {share:.0%} of the audio that its header promises",)
     if "lacks an end-of-stream bit" in reader.header:
-        return ("its end mark is missing; it may be cut short",)
+        return (_NO_END,)
     return ()
 
 
 def _probe_pyav(path: Path, by_soundfile: str, span: ByteSpan | None = None) -> AudioInfo:
     reader = IsolatedReader(path, span, _TAIL_SECONDS)
     try:
-        claimed = reader.claimed_samples
+        timeline = ogg_timeline.read(path, span) if reader.container_name == "ogg" else None
+        if timeline is not None and not timeline.is_counted:
+            n_packets = timeline.n_samples if timeline.is_whole else reader.count_end()
+            return _info(path, reader, n_packets, _ogg_warnings(timeline))
+        claimed = _claimed(reader, timeline)
         n_samples = _checked_claim(reader)
         if n_samples is not None:
             reader.leave_open()
         else:
             n_samples = reader.count_end()
-        warnings: tuple[str, ...] = ()
+        warnings: tuple[str, ...] = _ogg_warnings(timeline) if timeline else ()
         if mpeg.PROMISES in by_soundfile:
             warnings = (by_soundfile,)
         elif claimed and _falls_short(reader, claimed, n_samples):
             share = n_samples / claimed
             warnings = (f"cut short: it holds {share:.0%} of the length it claims",)
-        return AudioInfo(
-            path,
-            "pyav",
-            reader.sample_rate,
-            reader.n_channels,
-            n_samples,
-            warnings,
-            reader.channel_names,
-        )
+        return _info(path, reader, n_samples, warnings)
     finally:
         reader.close()
+
+
+def _info(
+    path: Path, reader: IsolatedReader, n_samples: int, warnings: tuple[str, ...]
+) -> AudioInfo:
+    rate, n_channels, names = reader.sample_rate, reader.n_channels, reader.channel_names
+    return AudioInfo(path, "pyav", rate, n_channels, n_samples, warnings, names)
+
+
+def _ogg_warnings(timeline: OggTimeline) -> tuple[str, ...]:
+    """Say what is wrong with a stream beside the granule positions that libsndfile believes."""
+    warnings = []
+    if timeline.n_lost:
+        n_pages = timeline.n_pages + timeline.n_lost
+        warnings.append(f"{_LACKS} {timeline.n_lost} of its {n_pages} pages")
+    if not timeline.is_ended:
+        warnings.append(_NO_END)
+    return tuple(warnings)
+
+
+def _claimed(reader: IsolatedReader, timeline: OggTimeline | None) -> int | None:
+    """Return what a file claims; an Ogg's last page counts from where the stream began."""
+    if timeline is None:
+        return reader.claimed_samples
+    return timeline.n_promised or timeline.n_samples
 
 
 def _falls_short(reader: IsolatedReader, claimed: int, n_samples: int) -> bool:

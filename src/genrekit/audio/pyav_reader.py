@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from genrekit.audio import frames
+from genrekit.audio import frames, ogg_timeline
 from genrekit.audio.byte_range import ByteSpan
 from genrekit.audio.opening import choose_stream, open_container
 from genrekit.audio.readers import DecodeError
@@ -124,10 +124,7 @@ class PyavReader:
         start on a grid, though (their sizes have a common divisor), and a mean over many frames
         tells where the track's first sample lies, so the exact sample is found again.
         """
-        is_drifting = self.container_name in _DRIFTING or (
-            self.container_name == "ogg" and self._stream.codec.name != "opus"
-        )
-        self._is_timed = first.pts is not None and not is_drifting
+        self._is_timed = first.pts is not None and not self._is_drifting()
         self._tick = float(self._stream.time_base)
         self._grid, self._grid_offset = 1, 0
         if not self._is_timed:
@@ -147,6 +144,15 @@ class PyavReader:
         # Vorbis mixes block sizes; all of them are multiples of 64.
         self._grid = math.gcd(grid, 64) if self._stream.codec.name == "vorbis" else grid
         self._grid_offset = sizes[0] % self._grid
+
+    def _is_drifting(self) -> bool:
+        """Whether its packets' times cannot be believed."""
+        if self.container_name != "ogg":
+            return self.container_name in _DRIFTING
+        if self._stream.codec.name != "opus":
+            return True
+        timeline = ogg_timeline.read(self._path, self._span)
+        return timeline is not None and not timeline.is_counted
 
     def _position_of(self, frame: Any) -> int:
         exact: float = (frame.pts * self._tick - self._origin_seconds) * self.sample_rate
