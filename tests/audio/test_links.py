@@ -13,7 +13,7 @@ import pytest
 import soundfile
 
 from genrekit import audio
-from genrekit.audio import links
+from genrekit.audio import frame_headers, links
 from genrekit.audio.byte_range import AudioBytes
 from genrekit.errors import AudioError
 
@@ -174,6 +174,33 @@ def test_what_only_looks_like_frames_is_no_audio(tmp_path: Path) -> None:
         path.write_bytes(content)
         with pytest.raises(AudioError, match="cannot be decoded"):
             audio.probe(path)
+
+
+@pytest.mark.parametrize("filling", [b"\xff", b"\xff\xff\xfb\xf0", b"\xff\xf8"])
+def test_few_places_are_tried_where_none_can_be_a_header(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, filling: bytes
+) -> None:
+    tried: list[int] = []
+    parse = frame_headers.parse
+
+    def counted(data: AudioBytes, at: int) -> frame_headers.FrameHeader | None:
+        tried.append(at)
+        return parse(data, at)
+
+    monkeypatch.setattr(frame_headers, "parse", counted)
+    (tmp_path / "a.mp3").write_bytes(filling * (300_000 // len(filling)))
+    with (tmp_path / "a.mp3").open("rb") as stream:
+        assert frame_headers.runs(AudioBytes(stream), 0, 1 << 20, 10) == []
+    assert len(tried) < 10
+
+
+def test_a_header_across_the_border_of_a_window_is_found(tmp_path: Path) -> None:
+    frame = struct.pack(">I", 0xFFFB9064) + bytes(413)
+    for n_before in range((1 << 20) - 4, (1 << 20) + 2):
+        (tmp_path / "a.mp3").write_bytes(b"\xff" * n_before + frame * 5)
+        with (tmp_path / "a.mp3").open("rb") as stream:
+            runs = frame_headers.runs(AudioBytes(stream), 0, 1 << 22, 10)
+        assert [(run.first_byte, run.n_frames) for run in runs] == [(n_before, 5)]
 
 
 def test_a_file_in_which_streams_pile_up_is_bounded(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from typing import IO, NamedTuple
 
 _WINDOW_BYTES = 1 << 20
@@ -109,6 +110,22 @@ class AudioBytes:
             if end < start + len(wanted):  # the file was cut meanwhile
                 break
             start = end - len(wanted) + 1
+        return -1
+
+    def search(
+        self, pattern: re.Pattern[bytes], n_bytes: int, start: int = 0, stop: int | None = None
+    ) -> int:
+        """Return where a pattern of n_bytes is found within [start, stop), or -1."""
+        stop = self._size if stop is None else min(stop, self._size)
+        while start + n_bytes <= stop:
+            self._show(start, start + n_bytes)
+            found = pattern.search(self._window, start - self._first, stop - self._first)
+            if found:
+                return self._first + found.start()
+            end = self._first + len(self._window)
+            if end < start + n_bytes:  # the file was cut meanwhile
+                break
+            start = end - n_bytes + 1
         return -1
 
     def _find_in_window(self, wanted: bytes, start: int, stop: int) -> int:
