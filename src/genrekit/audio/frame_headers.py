@@ -28,7 +28,7 @@ _ADTS_RATES = (
 MIN_FRAMES = 3  # fewer headers in a row may be chance
 _MAX_METADATA_BLOCKS = 1000
 _MAX_TRIES = 1 << 20  # places that look like a header and begin no frame: some seconds' work
-_HEADER_BYTES = 3  # that can be told from others
+_HEADER_BYTES = 3  # the bytes behind them may have any value
 _FLAC_SYNC = re.compile(rb"\xff[\xf8\xf9]")
 
 
