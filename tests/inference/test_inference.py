@@ -298,7 +298,7 @@ def test_damage_is_in_the_prediction(
     path.write_bytes(path.read_bytes()[:400_000])  # 4 bytes a sample: 6.25 s remain
     answer = classifier.predict_file(path)
     assert answer.duration_seconds == pytest.approx(6.25, abs=0.01)
-    assert answer.warnings == ("cut short: it holds 62% of the audio that its header promises",)
+    assert answer.warnings == ("cut short: it holds 62 % of the audio that its header promises",)
 
 
 def test_a_folder_is_no_file(classifier: Classifier, tmp_path: Path) -> None:

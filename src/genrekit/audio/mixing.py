@@ -34,7 +34,7 @@ _PRODUCT_SAMPLES = 4096  # of a longer product OpenBLAS makes several threads
 _SILENT_POWER = 1e-8  # -80 dB re full scale
 CANCELLED = (
     "its channels cancel each other out in a mono mix, which would lose more than "
-    f"{LOST_SHARE:.0%} of their energy; they were mixed with one polarity"
+    f"{100 * LOST_SHARE:.0f} % of their energy; they were mixed with one polarity"
 )
 
 

@@ -227,7 +227,7 @@ def _cut_short(reader: SoundfileReader) -> tuple[str, ...]:
     match = _SHORT_HEADER.search(reader.header)
     if match and int(match[2]) < int(match[1]) < _UNKNOWN_BYTES:
         share = int(match[2]) / int(match[1])
-        return (f"cut short: it holds {share:.0%} of the audio that its header promises",)
+        return (f"cut short: it holds {100 * share:.0f} % of the audio that its header promises",)
     if "lacks an end-of-stream bit" in reader.header:
         return (_NO_END,)
     return ()
@@ -251,7 +251,7 @@ def _probe_pyav(path: Path, by_soundfile: str, span: ByteSpan | None = None) -> 
             warnings = (by_soundfile,)
         elif claimed and _falls_short(reader, claimed, n_samples):
             share = n_samples / claimed
-            warnings = (f"cut short: it holds {share:.0%} of the length it claims",)
+            warnings = (f"cut short: it holds {100 * share:.0f} % of the length it claims",)
         return _info(path, reader, n_samples, warnings)
     finally:
         reader.close()

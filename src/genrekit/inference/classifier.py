@@ -350,7 +350,7 @@ def _warnings(track: OpenTrack, segment_seconds: float, loud: Sequence[bool]) ->
     elif not all(loud):
         share = 1 - sum(loud) / len(loud)
         warnings.append(
-            f"silent: {share:.0%} of its segments hold no sample louder than -80 dB; "
+            f"silent: {100 * share:.0f} % of its segments hold no sample louder than -80 dB; "
             "they are left out"
         )
     return tuple(warnings)
