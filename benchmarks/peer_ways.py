@@ -71,7 +71,8 @@ def pyaudioanalysis() -> Run:
     import numpy
     from pyAudioAnalysis import MidTermFeatures, audioBasicIO
 
-    numpy.fromstring = numpy.frombuffer  # its reader needs it; NumPy 2.3 took bytes away from it
+    # Its reader passes bytes, which NumPy 2.3 took away.
+    numpy.fromstring = numpy.frombuffer  # type: ignore[assignment]
 
     def run(path: str) -> object:
         rate, samples = audioBasicIO.read_audio_file(path)

@@ -24,6 +24,14 @@ _COLUMN_TYPES: dict[Any, str] = {
 }
 
 
+NOT_MUSIC = "not music"  # how the warning begins of a track that is no music, or partly so
+
+
+def not_music(warnings: Iterable[str]) -> str | None:
+    """Return the warning that says that a track, or a part of it, is no music, or None."""
+    return next((warning for warning in warnings if warning.startswith(NOT_MUSIC)), None)
+
+
 def percent(probability: float) -> str:
     """Return a probability as people read it, the same everywhere: per cent with one decimal.
 
@@ -98,8 +106,8 @@ class Prediction(StrictModel):  # noqa: PLW1641 - pydantic gives frozen models a
 
     ``probabilities`` maps every label of the model to the calibrated probability of the track, the
     mean over its segments; they sum to one. ``abstained`` is true where the best probability lies
-    below ``threshold``, and of a silent track, which has no segment: silent segments are left out.
-    Then ``label`` is None and the prediction is "I don't know".
+    below ``threshold``, and of a track without segments: those that are silent, or no music, are
+    left out. Then ``label`` is None and the prediction is "I don't know".
     """
 
     path: str | None
@@ -143,7 +151,7 @@ class Prediction(StrictModel):  # noqa: PLW1641 - pydantic gives frozen models a
 
     @property
     def abstained(self) -> bool:
-        """Whether the track is silent, or the best probability lies below the threshold."""
+        """Whether the track is silent or no music, or its best probability below the threshold."""
         return not self.segments or self.probability < self.threshold
 
     @property

@@ -12,8 +12,11 @@ import mutagen
 import numpy as np
 import soundfile
 
-from genrekit.library import database, store
+from genrekit.batch.engines import InProcessEngine
+from genrekit.library import database, query, scan, store, track_index
 from genrekit.library.analysis import Analysis, Identity
+from genrekit.library.track_query import TrackQuery
+from genrekit.library.track_search import TrackTable
 from genrekit.library.walk import Found
 from genrekit.models import registry
 from genrekit.tagging import planning
@@ -128,3 +131,23 @@ STYLED: list[tuple[str, list[str], list[str], dict[str, float]]] = [
     ("punk", ["Rock"], ["Punk"], METAL),
     ("styled", [], ["Punk"], METAL),
 ]
+
+
+def test_what_is_no_music_is_left_apart(tmp_path: Path) -> None:
+    (tmp_path / "music").mkdir()
+    hiss = 0.1 * np.random.default_rng(0).normal(size=8 * 16_000)
+    soundfile.write(tmp_path / "music" / "rain.flac", hiss, 16_000)
+    with database.opened(tmp_path / "library.sqlite3") as connection:
+        planned = scan.plan(connection, [tmp_path / "music"])
+        scan.run(connection, planned, InProcessEngine())
+        card = planned.model.card
+        plan = planning.propose(
+            connection, [tmp_path], card, Policy("replace"), profiles.find("standard")
+        )
+        assert plan.counts == {"to change": 0, "not music": 1, "failed": 0}
+        [stay] = plan.stays.values()
+        assert stay.reason.startswith("not music: 100.0 % of its segments sound like")
+        model = query.used_model(connection)
+        track_index.refresh_all(connection)
+        table = TrackTable(model, 0.0)
+        assert len(table.ids(connection, TrackQuery(filter="not_music"))) == 1

@@ -18,7 +18,7 @@ from genrekit.explain.evidence import Floats, Grid
 from genrekit.explain.spectrogram import Spectrogram
 from genrekit.features import handcrafted
 from genrekit.inference import timeline
-from genrekit.prediction import Prediction
+from genrekit.prediction import Prediction, not_music
 
 if TYPE_CHECKING:
     from genrekit.audio import AudioInfo
@@ -159,7 +159,7 @@ def explain(
             the same: parts are taken away.
 
     Raises:
-        AudioError: the file cannot be decoded, or is silent.
+        AudioError: the file cannot be decoded, is silent, or no music.
         ModelError: the model has no such genre; or nothing can stand in for what is taken away,
             because its card has no feature_means and the track has one segment of one frame.
     """
@@ -174,7 +174,8 @@ def explain(
 
     prediction = classifier.predict_file(path, keep)
     if not prediction.segments:
-        raise AudioError(f"{prediction.path}: is silent; there is no genre to explain")
+        kind = "is no music" if not_music(prediction.warnings) else "is silent"
+        raise AudioError(f"{prediction.path}: {kind}; there is no genre to explain")
     genre = genre or prediction.genres[0][0]
     label = _index(classifier.labels, genre)
     features = {name: np.stack(rows) for name, rows in kept.features.items()}

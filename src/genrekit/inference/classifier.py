@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from genrekit import audio
 from genrekit.audio import AudioInfo
 from genrekit.errors import AudioError, GenrekitError, ModelError
-from genrekit.inference import aggregation
+from genrekit.inference import aggregation, music_gate
 from genrekit.inference.frontend import FrontEnd, OpenTrack, PathLike, Segments
 from genrekit.inference.segments import WHOLE_TRACK_SECONDS, SegmentChoice, are_loud
 from genrekit.inference.segments import checked as segments_of
@@ -270,8 +270,12 @@ class Classifier:
                 on_segments(batch)
         logits, *embeddings = (np.concatenate(parts) for parts in zip(*outputs, strict=True))
         warnings = _warnings(track, self.card.segments.segment_seconds, loud)
-        counted = list(compress(starts, loud))
-        prediction = self._conclude(track.duration_seconds, counted, logits[loud], path, warnings)
+        voters = loud
+        if self.card.music_gate and any(loud):
+            voters, warning = music_gate.voters(embeddings[0], loud, self.card.music_gate)
+            warnings += (warning,) if warning else ()
+        counted = list(compress(starts, voters))
+        prediction = self._conclude(track.duration_seconds, counted, logits[voters], path, warnings)
         embedding = embeddings[0][loud if any(loud) else ...].mean(axis=0) if embeddings else None
         return prediction, embedding
 
@@ -285,7 +289,7 @@ class Classifier:
     ) -> Prediction:
         by_segment = self._calibrated(logits)
         n_labels = len(self.labels)
-        track = np.full(n_labels, 1 / n_labels)  # of a silent track, about which nothing is known
+        track = np.full(n_labels, 1 / n_labels)  # of silence and of what is no music
         if len(by_segment):
             track = aggregation.track_probabilities(
                 by_segment, self.card.aggregation, self.card.calibration.track_temperature

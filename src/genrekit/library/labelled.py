@@ -57,12 +57,12 @@ def labelled(connection: sqlite3.Connection, model: UsedModel) -> LabelledLibrar
 
     A correction overrules the tags. Placeholders ("Other", "Unknown") are no genres.
     """
-    left_out = {"its tags name no genre": 0, "silent": 0}
+    left_out = {"its tags name no genre": 0, "silent or no music": 0}
     rows: dict[str, tuple[sqlite3.Row, tuple[str, ...]]] = {}
     ties: dict[str, list[str]] = {}
     for row in connection.execute(_ROWS, {"model": model.id}):
         if len(set(np.frombuffer(row["probabilities"], "<f4").tolist())) < 2:
-            left_out["silent"] += 1
+            left_out["silent or no music"] += 1
             continue
         genres = tuple(_genres(row))
         if not genres:

@@ -69,7 +69,7 @@ class LibraryEntry:
 
     @property
     def label(self) -> str | None:
-        """The most probable label of the audio; None of a silent one, where all are alike."""
+        """The most probable label of the audio; None of silence and of no music."""
         probabilities = self.probabilities or {}
         if len(set(probabilities.values())) < 2:
             return None

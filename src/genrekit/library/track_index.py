@@ -20,12 +20,13 @@ from genrekit.library.agreement import Agreement, AgreementBuilder
 from genrekit.library.keys import key
 from genrekit.library.mates import Mates
 from genrekit.library.query import UsedModel, Votes
+from genrekit.prediction import not_music
 from genrekit.tags import spelling
 
-VERSION = 7  # of the rules below: another one derives every file anew
+VERSION = 8  # of the rules below: another one derives every file anew
 BATCH = 1000
 _ROWS = """
-    SELECT files.*, p.probabilities, p.duration_seconds,
+    SELECT files.*, p.probabilities, p.duration_seconds, p.warnings,
         EXISTS (SELECT 1 FROM corrections AS c WHERE c.audio_id = files.audio_id) AS is_corrected
     FROM files LEFT JOIN predictions AS p ON p.audio_id = files.audio_id AND p.model_id = :model
     WHERE files.id IN (SELECT value FROM json_each(:ids)) ORDER BY files.id
@@ -161,8 +162,8 @@ def _derived(
         if row["probabilities"] is not None:
             vector = query.vector_of(row)
             found = query.agreement_of(row, votes, agreements)
-            is_silent = vector.min() == vector.max()
-            label = None if is_silent else model.labels[int(vector.argmax())]
+            is_known = vector.min() != vector.max()  # else it is silent, or no music
+            label = model.labels[int(vector.argmax())] if is_known else None
             probability = float(vector.max())
         shown = database.text(str(database.decode_path(row["path"])))
         yield {
@@ -197,12 +198,18 @@ def _tag_flags(genres: Sequence[str], named: Sequence[str]) -> Flag:
     return Flag(0) if named else Flag.PLACEHOLDER
 
 
+def _is_not_music(row: sqlite3.Row, label: str | None) -> bool:
+    if label is not None:
+        return labels.is_not_music(label)
+    return not_music(json.loads(row["warnings"] or "[]")) is not None
+
+
 def _flags(row: sqlite3.Row, found: Agreement | None, label: str | None) -> Flag:
     conditions = {
         Flag.ANALYSED: found is not None,
         Flag.FAILED: row["error"] is not None,
         Flag.GONE: bool(row["is_missing"]),
-        Flag.NOT_MUSIC: label is not None and labels.is_not_music(label),
+        Flag.NOT_MUSIC: _is_not_music(row, label),
         Flag.DISAGREES: found is not None and found.disagrees,
         Flag.CORRECTED: bool(row["is_corrected"]),
     }

@@ -22,6 +22,7 @@ SEAL = "seal"
 FORMAT_VERSION = 2
 Probability = Annotated[float, Field(ge=0, le=1)]
 Temperature = Annotated[float, Field(ge=1e-3, le=1e3)]
+Coefficient = Annotated[float, Field(ge=-1e6, le=1e6)]
 Label = Annotated[str, Field(min_length=1, max_length=200)]
 
 
@@ -81,6 +82,17 @@ class Calibration(StrictModel):
     fitted_on: str = ""
     ece_before: float | None = None
     ece_after: float | None = None
+
+
+class MusicGate(StrictModel):
+    """What tells music from speech, noise and other sounds: a logistic regression.
+
+    A segment is music where weights @ embedding + bias lies above 0; ``fitted_on`` says of what.
+    """
+
+    weights: Annotated[tuple[Coefficient, ...], Field(min_length=1, max_length=100_000)]
+    bias: Coefficient
+    fitted_on: str = ""
 
 
 class PrecisionPoint(StrictModel):
@@ -266,6 +278,7 @@ class ModelCard(StrictModel):
     images: Literal["none", "published", "other"] = "none"
     aggregation: Literal["mean_probability", "majority_vote"] = "mean_probability"
     calibration: Calibration = Calibration()
+    music_gate: MusicGate | None = None
     precision_curve: tuple[PrecisionPoint, ...] = ()
     training_data: TrainingData | None = None
     metrics: tuple[Metrics, ...] = ()

@@ -17,6 +17,7 @@ def write(card: ModelCard) -> str:
         _usage(card),
         _measured(card),
         _calibrated(card),
+        _music_gate(card),
         _leak_meter(card.leak_meter),
         _robustness(card.robustness),
         _training(card),
@@ -111,6 +112,16 @@ def _calibrated(card: ModelCard) -> str:
             ]
             parts.append(table(("promised precision", "threshold", "reached", "coverage"), rows))
     return "\n\n".join(["## Calibration and abstention", *parts]) if parts else ""
+
+
+def _music_gate(card: ModelCard) -> str:
+    if card.music_gate is None:
+        return ""
+    return (
+        "## Music or not\n\nSegments that sound like speech, noise or effects do not vote, and a "
+        "file of them gets no genre: a logistic regression on the embedding says which they are. "
+        f"It was fitted on {card.music_gate.fitted_on}."
+    )
 
 
 def _leak_meter(meter: LeakMeter | None) -> str:

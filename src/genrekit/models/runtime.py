@@ -78,6 +78,12 @@ class Network:
             raise ModelError(
                 f"{name} gives logits of shape {shape}; its card has {len(card.labels)} labels"
             )
+        gate, shape = card.music_gate, network.outputs.get(EMBEDDING)
+        if gate and (shape is None or not _fits(shape, [None, len(gate.weights)])):
+            raise ModelError(
+                f"{name} gives an embedding of shape {shape}; its card's music_gate has "
+                f"{len(gate.weights)} weights"
+            )
         return network
 
     @property

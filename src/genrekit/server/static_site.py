@@ -18,7 +18,7 @@ from pathlib import Path
 
 from genrekit import demo
 from genrekit.errors import GenrekitError, ModelError
-from genrekit.inference import timeline
+from genrekit.inference import music_gate, timeline
 from genrekit.models import registry
 from genrekit.models.registry import CARD, NETWORK, ModelFolder
 
@@ -74,7 +74,12 @@ def build(out: Path, model: str | None = None) -> ModelFolder:
         for name in (NETWORK, CARD):
             shutil.copy(found.path / name, site / "model" / name)
         demo.write(site / "demo")
-        constants = {"change_penalty": timeline.CHANGE_PENALTY, "colours": timeline.COLOURS}
+        constants = {
+            "change_penalty": timeline.CHANGE_PENALTY,
+            "colours": timeline.COLOURS,
+            "mostly_music_share": music_gate.MOSTLY_MUSIC_SHARE,
+            "some_music_share": music_gate.SOME_MUSIC_SHARE,
+        }
         (site / "constants.json").write_text(json.dumps(constants), encoding="utf-8")
         if out.exists():
             out.rmdir()

@@ -6,6 +6,7 @@ import { binHz } from "./features.js";
 import { Network } from "./network.js";
 import { cut, monoOf } from "./sound.js";
 import { timelineOf } from "./timeline.js";
+import { percent } from "./words.js";
 
 const SILENCE_PEAK = 1e-4;
 const RANGE_DB = 80;
@@ -51,16 +52,17 @@ async function analyse(file, network) {
   if (!waveform.length) throw new Problem(`${file.name} holds no sound`);
   const pieces = cut(waveform, spec);
   const features = pieces.map(([, samples]) => front.compute(samples));
-  const rows = await network.predict(features);
+  const { rows, music } = await network.analyse(features);
   const loud = pieces.map(([, samples]) => samples.some((value) => Math.abs(value) >= SILENCE_PEAK));
-  return { starts: pieces.map(([start]) => start / spec.sample_rate), features, rows, spec, seconds, loud };
+  return { starts: pieces.map(([start]) => start / spec.sample_rate), features, rows, music, spec, seconds, loud };
 }
 
 function predictionOf(file, analysis, network, threshold, fixed) {
   const { card } = network;
   const { seconds, spec, loud } = analysis;
-  const rows = analysis.rows.filter((_, i) => loud[i]); // silence does not vote
-  const starts = analysis.starts.filter((_, i) => loud[i]);
+  const votes = votersOf(loud, analysis.music, fixed); // silence and what is no music do not vote
+  const rows = analysis.rows.filter((_, i) => votes[i]);
+  const starts = analysis.starts.filter((_, i) => votes[i]);
   const named = (row) => Object.fromEntries(card.labels.map((label, i) => [label, row[i]]));
   const track = rows.length
     ? trackProbabilities(rows, card)
@@ -73,11 +75,13 @@ function predictionOf(file, analysis, network, threshold, fixed) {
   }));
   const warnings = [];
   if (seconds < spec.segment_seconds) warnings.push("shorter than one segment; it was repeated to fill one");
-  if (!rows.length) warnings.push("silent: no sample is louder than -80 dB, so it gets no genre");
-  else if (rows.length < loud.length) {
-    const share = Math.round(100 * (1 - rows.length / loud.length));
+  const n_loud = count(loud);
+  if (!n_loud) warnings.push("silent: no sample is louder than -80 dB, so it gets no genre");
+  else if (n_loud < loud.length) {
+    const share = Math.round(100 * (1 - n_loud / loud.length));
     warnings.push(`silent: ${share} % of its segments hold no sample louder than -80 dB; they are left out`);
   }
+  if (rows.length < n_loud) warnings.push(notMusic(n_loud, loud.filter((isLoud, i) => isLoud && analysis.music[i]).length, rows.length));
   const abstained = !rows.length || genres[0].probability < threshold;
   return {
     path: file.name,
@@ -93,6 +97,25 @@ function predictionOf(file, analysis, network, threshold, fixed) {
     spectrogram: spectrogramOf(analysis, network.front.views[0]),
     timeline: timelineOf(segments, card, fixed),
   };
+}
+
+/** Which segments say the genre: genrekit.inference.music_gate.voters. */
+function votersOf(loud, music, { mostly_music_share, some_music_share }) {
+  const both = loud.map((isLoud, i) => isLoud && music[i]);
+  const share = count(both) / Math.max(1, count(loud));
+  if (share > mostly_music_share || !count(loud)) return loud;
+  return share < some_music_share ? loud.map(() => false) : both;
+}
+
+function notMusic(n_loud, n_music, n_voters) {
+  const share = percent(1 - n_music / n_loud);
+  return n_voters
+    ? `not music: ${share} of its segments sound like no music; they are left out`
+    : `not music: ${share} of its segments sound like speech, noise or effects, so it gets no genre`;
+}
+
+function count(values) {
+  return values.filter(Boolean).length;
 }
 
 /** genrekit.explain.spectrogram's JSON form. */

@@ -23,15 +23,23 @@ export class Network {
 
   /** Return the calibrated probabilities of segments, as FrontEnd.compute gives them. */
   async predict(segments) {
+    return (await this.analyse(segments)).rows;
+  }
+
+  /** Return them, and whether each segment is music: genrekit.inference.music_gate. */
+  async analyse(segments) {
+    const gate = this.card.music_gate;
     const rows = [];
+    const music = [];
     for (let start = 0; start < segments.length; start += BATCH_SIZE) {
       const batch = segments.slice(start, start + BATCH_SIZE);
       const inputs = this.front.views.map((view) => [view.name, tensorOf(batch, view)]);
-      const { logits } = await this.session.run(Object.fromEntries(inputs), ["logits"]);
+      const { logits, embedding } = await this.session.run(Object.fromEntries(inputs), gate ? ["logits", "embedding"] : ["logits"]);
       const n_labels = this.card.labels.length;
       batch.forEach((_, i) => rows.push(this.#calibrated(logits.data.slice(i * n_labels, (i + 1) * n_labels))));
+      batch.forEach((_, i) => music.push(!gate || gate.weights.reduce((sum, weight, k) => sum + weight * embedding.data[i * gate.weights.length + k], gate.bias) > 0));
     }
-    return rows;
+    return { rows, music };
   }
 
   #calibrated(logits) {
