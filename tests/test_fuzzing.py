@@ -60,3 +60,10 @@ def test_other_mutated_files_are_read_or_refused(target: str, tmp_path: Path) ->
 @pytest.mark.parametrize("target", fuzzing.TARGETS)
 def test_many_mutated_files(target: str) -> None:
     check(target, N_FULL, 2)
+
+
+@pytest.mark.parametrize("case", [753_842, 823_079])
+def test_what_a_million_cases_found(case: int) -> None:
+    """A rate of 2 GHz, of which a minute fills 480 GiB; a seek behind the end of a broken MP3."""
+    report = fuzzing.run("audio", 1, first=case, jobs=1)
+    assert report.found == {}

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Literal
 
 from genrekit.audio.byte_range import ByteSpan
+from genrekit.errors import AudioError
 
+MAX_RATE_HZ = 3_072_000  # DSD512 as it is decoded has 2,822,400
 DecoderName = Literal["soundfile", "pyav"]
 
 
@@ -35,6 +37,9 @@ class AudioInfo:
     ``links`` are the streams of a file that holds several, or one behind a damaged beginning;
     then the rate is the highest of theirs.
     ``warnings`` names in one sentence each what is wrong with a file that can be decoded.
+
+    Raises:
+        AudioError: the rate is above MAX_RATE_HZ; a minute would not fit into memory.
     """
 
     path: Path
@@ -45,6 +50,13 @@ class AudioInfo:
     warnings: tuple[str, ...] = ()
     channel_names: tuple[str, ...] = ()
     links: tuple[Link, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.sample_rate > MAX_RATE_HZ:
+            raise AudioError(
+                f"{self.path} claims {self.sample_rate:,} samples a second; expected at most "
+                f"{MAX_RATE_HZ:,}; its header is damaged"
+            )
 
     @property
     def duration_seconds(self) -> float:

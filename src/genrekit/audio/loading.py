@@ -210,7 +210,13 @@ class _DecodedTrack:
 
     def read(self, first: int, stop: int) -> Waveform:
         """Decode samples [first, stop), fewer where the track ends before."""
-        decoded = np.empty((self.n_channels, max(0, stop - first)), np.float32)
+        try:
+            decoded = np.empty((self.n_channels, max(0, stop - first)), np.float32)
+        except MemoryError as error:
+            seconds = (stop - first) / self.info.sample_rate
+            raise AudioError(
+                f"{self.info.path} claims {seconds:,.0f} s, which do not fit into memory at once"
+            ) from error
         n_done = 0
         while n_done < decoded.shape[1]:
             n_piece = min(self._piece_samples, decoded.shape[1] - n_done)

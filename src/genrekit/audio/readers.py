@@ -108,6 +108,8 @@ class SoundfileReader:
             block: Waveform = self._file.read(n_samples, dtype="float32", always_2d=True).T
         except soundfile.SoundFileError as error:
             raise DecodeError(_reason(error)) from error
+        except ValueError as error:  # soundfile counts back from where libsndfile stands
+            raise DecodeError("stands behind the end after seeking") from error
         self._position += block.shape[1]
         return block
 
