@@ -12,7 +12,7 @@ from PIL import Image
 from genrekit import demo
 
 SCRIPT = "<img src=x onerror=\"document.title='run'\">"
-SECONDS = 4
+SECONDS = 8  # the first four of the made drums alone sound like no music
 FILES = {  # name: made track, artist, title, album, genre
     "one.flac": ("drums", "Ada", "First Light", "Dawn", "Rock"),
     "two.mp3": ("guitar", "Ada", "Second Wind", "Dawn", ""),
