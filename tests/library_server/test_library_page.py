@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from eight_formats import FILES, SCRIPT
-from eight_formats import SECONDS
+from eight_formats import FILES, SCRIPT, SECONDS
 from library_browser import library_page, rows, wait_for_player
 from library_serving import LibraryServer, scanned
 
