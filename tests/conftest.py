@@ -6,6 +6,7 @@ import atexit
 import contextlib
 import functools
 import gc
+import importlib
 import os
 import shutil
 import signal
@@ -35,6 +36,12 @@ hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
 
 FULL = os.environ.get("GENREKIT_FULL") == "1"
+LARGEST = (
+    "torch",
+    "genrekit.networks.torchvision_shim",  # which lets lightning import torchvision
+    *("lightning.pytorch", "ray.data", "sklearn.ensemble", "matplotlib.pyplot"),
+    "fastapi.testclient",
+)
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
@@ -83,6 +90,22 @@ def browser(running_browser: Callable[[], object]) -> object:
     return running_browser()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _spare() -> Iterator[None]:
+    """Spare the tests of this process what would take most of their time.
+
+    It works by itself where it is not said how many processes are to work, as if it had one core:
+    two more would take longer to start than what works on a few short files. And it makes the made
+    tracks once. Processes that the tests start see all cores.
+    """
+    from genrekit import demo
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "sched_getaffinity", lambda _: {0}, raising=False)
+        patch.setattr(demo, "flac", functools.cache(demo.flac))
+        yield
+
+
 @pytest.fixture
 def tone() -> np.ndarray:
     """Five seconds of a 440 Hz tone at 22,050 Hz, shape (1, samples)."""
@@ -101,11 +124,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     )  # so that none is left to one core at the end
 
 
+def pytest_collection() -> None:
+    """Import the largest packages before all files are collected, without counting their lines.
+
+    A call in them costs the counting time too, though it counts none of theirs.
+    """
+    for name in LARGEST if sys.gettrace() is not None else ():
+        counting = contextlib.nullcontext() if name.startswith("genrekit") else _no_trace()
+        with counting, contextlib.suppress(ImportError):
+            importlib.import_module(name)
+
+
 def pytest_collection_finish() -> None:
     """Spare the tests what costs time and shows nothing.
 
     The garbage collector need not look through all imported modules again and again. torch's
-    exporter is left out of the coverage, since counting doubles what it costs.
+    exporter is left out of the coverage, since counting doubles what it costs, and parses its
+    operators once, not for each network.
     """
     gc.collect()
     gc.freeze()
@@ -113,6 +148,10 @@ def pytest_collection_finish() -> None:
         from torch import onnx
 
         onnx.export = _untraced(onnx.export)
+        with contextlib.suppress(ImportError, AttributeError):  # where torch keeps them today
+            from torch.onnx._internal.exporter._registration import ONNXRegistry
+
+            ONNXRegistry.from_torchlib = staticmethod(functools.cache(ONNXRegistry.from_torchlib))
 
 
 @pytest.hookimpl(wrapper=True)

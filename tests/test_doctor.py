@@ -110,15 +110,28 @@ def test_the_golden_prediction_of_every_embedded_model_holds() -> None:
     assert [finding.status for finding in findings] == ["ok"] * len(EMBEDDED), findings
 
 
-@pytest.fixture
-def embedded_tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny model as if it were embedded, with its predictions recorded by the script."""
-    folder = tmp_path / "models" / "tiny"
-    shutil.copytree(ROOT / "tests" / "golden" / "tiny", folder)
-    monkeypatch.setattr(registry, "embedded_folder", lambda: folder.parent)
-    monkeypatch.setattr(doctor, "GOLDEN", tmp_path / "golden.json")
-    runpy.run_path(str(ROOT / "scripts" / "make_golden.py"), run_name="__main__")
-    return folder
+    place = tmp_path_factory.mktemp("recorded")
+    shutil.copytree(ROOT / "tests" / "golden" / "tiny", place / "models" / "tiny")
+    with pytest.MonkeyPatch.context() as patch:
+        as_embedded(place, patch)
+        runpy.run_path(str(ROOT / "scripts" / "make_golden.py"), run_name="__main__")
+    return place
+
+
+def as_embedded(place: Path, patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(registry, "embedded_folder", lambda: place / "models")
+    patch.setattr(doctor, "GOLDEN", place / "golden.json")
+
+
+@pytest.fixture
+def embedded_tiny(recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the recorded model that a test may change."""
+    place = shutil.copytree(recorded, tmp_path / "place")
+    as_embedded(place, monkeypatch)
+    return place / "models" / "tiny"
 
 
 def test_a_recorded_prediction_holds(embedded_tiny: Path) -> None:

@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 
 import tag_files
 from genrekit.cli import main
+from in_process import Done, genrekit
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="names of raw bytes, pipes"),
@@ -51,7 +52,10 @@ def content(folder: Path) -> Content:
 
 def tag(
     *arguments: str | Path, cwd: Path, prefix: Sequence[str] = ()
-) -> subprocess.CompletedProcess[str]:
+) -> subprocess.CompletedProcess[str] | Done:
+    """Run a verb: after a prefix in a process of its own, otherwise in this one."""
+    if not prefix:
+        return genrekit("tag", *arguments, cwd=cwd, XDG_DATA_HOME=str(cwd / "data"))
     done = subprocess.run(
         [*prefix, *GENREKIT, *map(str, arguments)],
         cwd=cwd,
@@ -65,7 +69,7 @@ def tag(
     return done
 
 
-def answer(done: subprocess.CompletedProcess[str]) -> dict:
+def answer(done: subprocess.CompletedProcess[str] | Done) -> dict:
     return json.loads(done.stdout)
 
 

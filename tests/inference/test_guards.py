@@ -17,15 +17,19 @@ MODELS += [Path(__file__).parents[1] / "golden" / "tiny"]
 
 
 @pytest.fixture(scope="module")
-def music(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+def waveforms() -> dict[str, np.ndarray]:
+    return {name: demo.synthesise(name) for name in demo.NAMES}
+
+
+@pytest.fixture(scope="module")
+def music(waveforms: dict[str, np.ndarray], tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Made tracks of different lengths."""
     folder = tmp_path_factory.mktemp("music")
     paths = []
-    for name in ("drums", "strings", "guitar"):
+    for name, waveform in waveforms.items():
         for seconds in (2, 7, 11):
-            waveform = demo.synthesise(name)[..., : seconds * demo.SAMPLE_RATE]
             path = folder / f"{name}{seconds}.wav"
-            soundfile.write(path, np.atleast_2d(waveform).T, demo.SAMPLE_RATE)
+            soundfile.write(path, waveform[:, : seconds * demo.SAMPLE_RATE].T, demo.SAMPLE_RATE)
             paths.append(path)
     return paths
 
@@ -60,10 +64,11 @@ def test_predictions_are_the_same_in_every_order_and_alone(music: list[Path]) ->
 
 @pytest.mark.parametrize("model", ["fast", "accurate"])
 @pytest.mark.parametrize("gain_db", [-12.0, 9.0])
-def test_a_volume_knob_changes_no_answer_of_the_embedded_models(model: str, gain_db: float) -> None:
+def test_a_volume_knob_changes_no_answer_of_the_embedded_models(
+    waveforms: dict[str, np.ndarray], model: str, gain_db: float
+) -> None:
     classifier = Classifier(model)
-    for name in demo.NAMES:
-        waveform = demo.synthesise(name)
+    for waveform in waveforms.values():
         plain = classifier.predict(waveform, demo.SAMPLE_RATE)
         turned = classifier.predict(waveform * np.float32(10 ** (gain_db / 20)), demo.SAMPLE_RATE)
         assert turned.label == plain.label

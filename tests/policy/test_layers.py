@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -109,8 +110,14 @@ def imports_of(name: str) -> Iterator[Import]:
     yield from walk(ast.parse(MODULES[name].read_text(encoding="utf-8")), False, False)
 
 
-IMPORTS = [found for name in MODULES for found in imports_of(name)]
-INTERNAL = [found for found in IMPORTS if found.target.split(".")[0] == "genrekit"]
+@cache  # not at import: every worker of a test run imports this file, and one needs it
+def imports() -> list[Import]:
+    return [found for name in MODULES for found in imports_of(name)]
+
+
+@cache
+def internal() -> list[Import]:
+    return [found for found in imports() if found.target.split(".")[0] == "genrekit"]
 
 
 def layer(name: str) -> str:
@@ -132,7 +139,7 @@ def test_the_table_of_layers_points_downwards_only() -> None:
 def test_imports_point_downwards_only() -> None:
     wrong = [
         f"{found.importer}:{found.line} imports {found.target}"
-        for found in INTERNAL
+        for found in internal()
         if layer(found.importer)
         and layer(found.target) not in ALLOWED[layer(found.importer)] | {layer(found.importer), ""}
     ]
@@ -141,7 +148,7 @@ def test_imports_point_downwards_only() -> None:
 
 def test_no_two_modules_import_each_other() -> None:
     graph: dict[str, set[str]] = {name: set() for name in MODULES}
-    for found in INTERNAL:
+    for found in internal():
         if not found.typing_only and found.target != found.importer:
             graph[found.importer].add(found.target)
     try:
@@ -153,7 +160,7 @@ def test_no_two_modules_import_each_other() -> None:
 def test_the_command_line_imports_what_works_inside_its_verbs() -> None:
     early = [
         f"{found.importer}:{found.line} imports {found.target}"
-        for found in INTERNAL
+        for found in internal()
         if layer(found.importer) == "cli"
         and layer(found.target) not in {"", "cli", "errors", "files", "progress", "tables"}
         and not (found.lazy or found.typing_only)
@@ -164,7 +171,7 @@ def test_the_command_line_imports_what_works_inside_its_verbs() -> None:
 def test_only_the_verbs_with_networks_of_torch_import_training() -> None:
     importers = {
         found.importer
-        for found in INTERNAL
+        for found in internal()
         if layer(found.target) == "training"
         and layer(found.importer) not in {"training", "reproduction"}
     }
@@ -181,7 +188,7 @@ def reached_at_import(names: set[str]) -> set[str]:
         reached.add(name)
         waiting |= {
             found.target
-            for found in INTERNAL
+            for found in internal()
             if found.importer == name and not (found.lazy or found.typing_only)
         } - reached
     return reached
@@ -196,7 +203,7 @@ def test_the_heavy_packages_are_imported_where_they_are_needed() -> None:
     reached = reached_at_import(starts)
     wrong = [
         f"{found.importer}:{found.line} imports {found.target}"
-        for found in IMPORTS
+        for found in imports()
         if found.target.split(".")[0] in HEAVY
         and found.importer in reached
         and not (found.lazy or found.typing_only)

@@ -27,7 +27,9 @@ PRIVATE_NAMES = {
 }
 
 
-TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in MODULES.items()}
+@cache  # not at import: every worker of a test run imports this file, and one needs it
+def tree_of(name: str) -> ast.Module:
+    return ast.parse(MODULES[name].read_text(encoding="utf-8"))
 
 
 def imports_at_import(body: list[ast.stmt]) -> Iterator[ast.Import | ast.ImportFrom]:
@@ -51,31 +53,35 @@ def targets(node: ast.Import | ast.ImportFrom) -> set[str]:
     return whole & set(MODULES)
 
 
-GRAPH = {
-    name: {target for node in imports_at_import(tree.body) for target in targets(node)} - {name}
-    for name, tree in TREES.items()
-}
+@cache
+def graph() -> dict[str, set[str]]:
+    """Return what importing each module imports."""
+    return {
+        name: {target for node in imports_at_import(tree_of(name).body) for target in targets(node)}
+        - {name}
+        for name in MODULES
+    }
 
 
 @cache
 def chain(name: str) -> tuple[str, ...]:
     """Return the longest chain of imports from a module down."""
-    return name, *max((chain(other) for other in sorted(GRAPH[name])), key=len, default=())
+    return name, *max((chain(other) for other in sorted(graph()[name])), key=len, default=())
 
 
 def test_no_import_closes_a_circle() -> None:
-    TopologicalSorter(GRAPH).prepare()  # raises CycleError, which names the circle
+    TopologicalSorter(graph()).prepare()  # raises CycleError, which names the circle
 
 
 def test_no_chain_of_imports_is_deep() -> None:
-    longest = max((chain(name) for name in GRAPH), key=len)
+    longest = max((chain(name) for name in graph()), key=len)
     assert len(longest) <= DEEPEST, " -> ".join(longest)
 
 
 def test_no_two_classes_share_a_name() -> None:
     names = Counter(
         node.name
-        for tree in TREES.values()
+        for tree in map(tree_of, MODULES)
         for node in ast.walk(tree)
         if isinstance(node, ast.ClassDef)
     )
@@ -111,7 +117,7 @@ def test_the_words_are_the_fields_own(name: str) -> None:
     ]
     named = [
         f"{line}: {identifier}"
-        for identifier, line in names_of(TREES[name])
+        for identifier, line in names_of(tree_of(name))
         if PRIVATE_NAMES & set(re.findall(r"[a-z]+", identifier))
     ]
     assert prose + named == []
