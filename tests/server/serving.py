@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -22,6 +23,8 @@ from genrekit.server import problems
 TINY = Path(__file__).parents[1] / "golden" / "tiny"
 SERVE = [sys.executable, "-m", "genrekit.cli.main", "serve", "--port", "0"]
 WAIT_SECONDS = 180  # for anything: the machine may be busy with other tests
+# A client would read all of the system's certificates, 20 ms each time, and never use them.
+NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 @dataclass
@@ -33,7 +36,9 @@ class Server:
     folder: Path
 
     def client(self, **options: object) -> httpx.Client:
-        return httpx.Client(base_url=self.url, timeout=WAIT_SECONDS, **options)
+        return httpx.Client(
+            base_url=self.url, timeout=WAIT_SECONDS, verify=NO_CERTIFICATES, **options
+        )
 
     def post(self, content: bytes, **params: object) -> httpx.Response:
         with self.client() as client:
@@ -100,6 +105,9 @@ def wait_for(condition: Callable[[], object], seconds: float = WAIT_SECONDS) -> 
 
 
 def start(folder: Path, *arguments: str, model: str | Path = TINY) -> Server:
+    """Start a server, with one worker where the arguments do not say how many."""
+    if not any(argument.startswith("--workers") for argument in arguments):
+        arguments = (*arguments, "--workers=1")
     process = subprocess.Popen(
         [*SERVE, "--model", str(model), *arguments],
         stderr=subprocess.PIPE,
@@ -110,7 +118,8 @@ def start(folder: Path, *arguments: str, model: str | Path = TINY) -> Server:
     line = process.stderr.readline()
     assert line.startswith("genrekit: serving at http://"), line
     server = Server(process, line.split()[3], folder)
-    wait_for(lambda: httpx.get(f"{server.url}/readyz", timeout=WAIT_SECONDS).status_code == 200)
+    with server.client() as client:
+        wait_for(lambda: client.get("/readyz").status_code == 200)
     return server
 
 
