@@ -241,7 +241,7 @@ def test_the_music_is_where_it_was(
     delays = {"headerless.mp3": 1105, "a.mp2": 481, "a.aac": 1024, "a.ac3": 256, "a.wma": -2048}
     path = convert(name, *options)
     heard, wanted = audio.load(path, RATE)[0], music().mean(axis=1)
-    size = min(len(heard), len(wanted))
+    size = min(len(heard), len(wanted), 5 * RATE)
     spectra = [np.fft.rfft(x[:size], 2 * size) for x in (heard, wanted)]
     lag = int(np.argmax(np.fft.irfft(spectra[0] * spectra[1].conj())))
     lag = lag if lag < size else lag - 2 * size

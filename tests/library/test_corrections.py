@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from genrekit import demo
-from genrekit.batch.engines import LocalEngine
+from genrekit.batch.engines import InProcessEngine
 from genrekit.cli import main
 from genrekit.errors import LibraryError
 from genrekit.library import corrections, database, scan, track_index
@@ -51,7 +51,7 @@ def connection(db: Path) -> Iterator[sqlite3.Connection]:
 
 def rescan(db: Path, music: Path) -> None:
     with database.opened(db) as connection:
-        scan.run(connection, scan.plan(connection, [music], TINY), LocalEngine(1))
+        scan.run(connection, scan.plan(connection, [music], TINY), InProcessEngine())
 
 
 def genrekit(db: Path, *arguments: object) -> Result:

@@ -20,7 +20,7 @@ import soundfile
 
 import library_workers
 from genrekit import Classifier
-from genrekit.batch.engines import Limits, LocalEngine
+from genrekit.batch.engines import InProcessEngine, Limits, LocalEngine
 from genrekit.errors import LibraryError
 from genrekit.library import analysis, database, scan, store
 from genrekit.models import registry
@@ -59,7 +59,7 @@ def run(
     connection: Connection, folder: Path, **options: bool
 ) -> tuple[scan.ScanPlan, scan.ScanReport]:
     planned = scan.plan(connection, [folder], TINY, **options)
-    return planned, scan.run(connection, planned, LocalEngine(1))
+    return planned, scan.run(connection, planned, InProcessEngine())
 
 
 def column(connection: Connection, query: str) -> list[object]:
@@ -147,7 +147,7 @@ def test_folders_may_overlap(music: Path, connection: Connection) -> None:
     for _ in range(2):
         planned = scan.plan(connection, [music.parent, music], TINY)
         assert (planned.n_files, planned.problems) == (5, ())
-        scan.run(connection, planned, LocalEngine(1))
+        scan.run(connection, planned, InProcessEngine())
 
 
 def test_another_model_analyses_everything_and_the_first_stays(
@@ -156,7 +156,7 @@ def test_another_model_analyses_everything_and_the_first_stays(
     run(connection, music)
     planned = scan.plan(connection, [music], "fast")
     assert planned.n_pending == {"known": 4}
-    assert scan.run(connection, planned, LocalEngine(1)).n_analysed == 3
+    assert scan.run(connection, planned, InProcessEngine()).n_analysed == 3
     assert run(connection, music)[0].n_pending == {}
     assert column(connection, "SELECT count(*) FROM predictions") == [6]
 
@@ -185,7 +185,7 @@ def test_a_file_that_kills_its_worker_is_quarantined_and_the_rest_goes_on(
     assert "died of SIGKILL" in reasons["crash.flac"]
     assert "memory" in reasons["eat.flac"]
     assert len(column(connection, "SELECT path FROM files WHERE is_quarantined")) == 3
-    assert run(connection, music)[0].n_pending == {}
+    assert scan.plan(connection, [music], TINY).n_pending == {}
 
 
 def test_a_file_that_changes_while_it_is_analysed_fails(

@@ -78,7 +78,7 @@ def plant_faults(root: Path, songs: list[np.ndarray]) -> None:
 
 def audited(root: Path, cache: Path) -> Audit:
     limits = FaultLimits(5.0, 20.0)
-    return audit(datasets.open_dataset(root), limits=limits, jobs=2, cache=cache)
+    return audit(datasets.open_dataset(root), limits=limits, jobs=1, cache=cache)
 
 
 def by_check(found: Audit) -> dict[str, list[tuple[str, ...]]]:
