@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -105,16 +104,7 @@ def same_model(folder: Path, other: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", ["fork", pytest.param("spawn", marks=pytest.mark.full)])
-def test_two_ranks_train_the_model_of_one(
-    options: list[str],
-    alone: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    method: str,
-) -> None:
-    # A forked process has imported torch and lightning, which takes a spawned one most of the time.
-    monkeypatch.setattr("genrekit.workers.get_context", lambda _: get_context(method))
+def test_two_ranks_train_the_model_of_one(options: list[str], alone: Path, tmp_path: Path) -> None:
     recipe, log = recipes.load(None, options), tmp_path / "log"
     TrainingRun(recipe, tmp_path / "run", partial(say, log), placement=Placement(2)).train()
     assert [line[:12] for line in log.read_text().splitlines()][:2] == [

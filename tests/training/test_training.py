@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
-import multiprocessing
+import os
 import resource
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -183,17 +185,24 @@ def test_kill_9_and_resume_give_the_uninterrupted_model(
     cnn_options: list[str], whole: TrainingRun, tmp_path: Path
 ) -> None:
     out = tmp_path / "run"
-    # Forked, so that it has imported everything.
-    process = multiprocessing.get_context("fork").Process(
-        target=train, args=(*cnn_options, "--output", str(out))
-    )
-    process.start()
-    deadline = time.monotonic() + 60
-    while not (out / "checkpoints" / "last.ckpt").exists() and time.monotonic() < deadline:
-        assert process.is_alive()
-        time.sleep(0.002)
-    process.kill()
-    process.join()
+    command = [
+        sys.executable,
+        "-m",
+        "genrekit.cli.main",
+        "train",
+        *cnn_options,
+        "--output",
+        str(out),
+    ]
+    with (tmp_path / "log").open("w") as log:
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        process = subprocess.Popen(command, stderr=log, stdout=log, env=environment)
+        deadline = time.monotonic() + 60
+        while not (out / "checkpoints" / "last.ckpt").exists() and time.monotonic() < deadline:
+            assert process.poll() is None, (tmp_path / "log").read_text()
+            time.sleep(0.002)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
     n_done = len(rows(out))
     assert not (out / "model").exists()
     done = train("--resume", str(out))
