@@ -16,7 +16,7 @@ from pathlib import Path
 from genrekit import Classifier
 from genrekit.files import AUDIO_SUFFIXES
 from genrekit.models.readme import table
-from genrekit.prediction import NOT_MUSIC, FailedFile, Prediction
+from genrekit.prediction import FailedFile, Prediction, not_music
 
 KINDS = ("music", "partly music", "no music")
 N_NAMED = 8
@@ -24,7 +24,7 @@ N_NAMED = 8
 
 def kind_of(prediction: Prediction) -> str | None:
     """Return what the gate says of a track; None of a silent one."""
-    is_said = any(warning.startswith(NOT_MUSIC) for warning in prediction.warnings)
+    is_said = not_music(prediction.warnings) is not None
     if not prediction.segments:
         return "no music" if is_said else None
     return "partly music" if is_said else "music"

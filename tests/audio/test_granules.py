@@ -39,8 +39,7 @@ class OggPage:
         head = b"OggS\0" + bytes([self.flags]) + self.granule.to_bytes(8, "little", signed=True)
         head += (7).to_bytes(4, "little") + self.sequence.to_bytes(4, "little")
         rest = bytes([len(self.lacing)]) + self.lacing + self.body
-        checksum = ogg_pages.checksum(head + bytes(4) + rest)
-        return head + checksum.to_bytes(4, "little") + rest
+        return head + ogg_pages.checksum(head + bytes(4) + rest) + rest
 
 
 def read_pages(data: bytes) -> list[OggPage]:

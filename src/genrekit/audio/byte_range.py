@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import os
 import re
+from collections.abc import Callable
+from functools import partial
 from typing import IO, NamedTuple
 
 _WINDOW_BYTES = 1 << 20
@@ -100,28 +102,29 @@ class AudioBytes:
 
     def find(self, wanted: bytes, start: int = 0, stop: int | None = None) -> int:
         """Return where some bytes are found within [start, stop), or -1."""
-        stop = self._size if stop is None else min(stop, self._size)
-        while start + len(wanted) <= stop:
-            self._show(start, start + len(wanted))
-            at = self._find_in_window(wanted, start - self._first, stop - self._first)
-            if at >= 0:
-                return self._first + at
-            end = self._first + len(self._window)
-            if end < start + len(wanted):  # the file was cut meanwhile
-                break
-            start = end - len(wanted) + 1
-        return -1
+        return self._scan(partial(self._find_in_window, wanted), len(wanted), start, stop)
 
     def search(
         self, pattern: re.Pattern[bytes], n_bytes: int, start: int = 0, stop: int | None = None
     ) -> int:
         """Return where a pattern of n_bytes is found within [start, stop), or -1."""
+
+        def look(first: int, last: int) -> int:
+            found = pattern.search(self._window, first, last)
+            return found.start() if found else -1
+
+        return self._scan(look, n_bytes, start, stop)
+
+    def _scan(
+        self, look: Callable[[int, int], int], n_bytes: int, start: int, stop: int | None
+    ) -> int:
+        """Move the window on until n_bytes are found in it; look takes places in the window."""
         stop = self._size if stop is None else min(stop, self._size)
         while start + n_bytes <= stop:
             self._show(start, start + n_bytes)
-            found = pattern.search(self._window, start - self._first, stop - self._first)
-            if found:
-                return self._first + found.start()
+            at = look(start - self._first, stop - self._first)
+            if at >= 0:
+                return self._first + at
             end = self._first + len(self._window)
             if end < start + n_bytes:  # the file was cut meanwhile
                 break

@@ -67,16 +67,16 @@ def pages(data: AudioBytes, span: ByteSpan) -> Iterator[Page]:
 
 def _is_intact(head: bytes, lacing: bytes, body: bytes) -> bool:
     blank = head[: _CHECKSUM.start] + bytes(4) + head[_CHECKSUM.stop :]
-    return checksum(blank + lacing + body) == int.from_bytes(head[_CHECKSUM], "little")
+    return checksum(blank + lacing + body) == head[_CHECKSUM]
 
 
-def checksum(page: bytes) -> int:
-    """Return the CRC-32 of a page in whose header that is zero.
+def checksum(page: bytes) -> bytes:
+    """Return the CRC-32 of a page in whose header that is zero, as it stands there.
 
     zlib's is of the same polynomial, but of reversed bits, and begins and ends with ones.
 
-    >>> hex(checksum(b"OggS"))
-    '0x5fb0a94f'
+    >>> checksum(b"OggS").hex()
+    '4fa9b05f'
     """
     found = zlib.crc32(page.translate(_REVERSED), _ALL_ONES) ^ _ALL_ONES
-    return int.from_bytes(found.to_bytes(4, "little").translate(_REVERSED), "big")
+    return found.to_bytes(4, "big").translate(_REVERSED)

@@ -67,11 +67,11 @@ def _probe(path: Path) -> AudioInfo:
             return _probe_chain(path, spans)
     try:
         info = _probe_soundfile(path, timeline)
-        return info if info.n_channels <= 2 else _with_channel_names(info)
+        return info if info.n_channels <= 2 else _with_channel_names(info, timeline)
     except DecodeError as error:
         by_soundfile = str(error)
     try:
-        info = _probe_frames(path) or _probe_pyav(path, by_soundfile)
+        info = _probe_frames(path) or _probe_pyav(path, by_soundfile, timeline)
         return info if links.begins_well(path) else _behind_damage(info)
     except DecodeError as error:
         by_pyav = str(error)
@@ -122,7 +122,7 @@ def _probe_chain(path: Path, spans: Sequence[ByteSpan]) -> AudioInfo:
     n_lost_bytes = 0
     for span in spans:
         try:
-            info = _probe_pyav(path, "", span)
+            info = _probe_pyav(path, "", span=span)
         except DecodeError as error:
             problems.append(str(error))
             n_lost_bytes += span.stop_byte - span.first_byte
@@ -156,10 +156,10 @@ def _probe_chain(path: Path, spans: Sequence[ByteSpan]) -> AudioInfo:
     )
 
 
-def _with_channel_names(info: AudioInfo) -> AudioInfo:
+def _with_channel_names(info: AudioInfo, timeline: OggTimeline | None) -> AudioInfo:
     """Prefer FFmpeg for more than two channels: it alone says which of them is the centre."""
     try:
-        found = _probe_pyav(info.path, "")
+        found = _probe_pyav(info.path, "", timeline)
     except DecodeError:
         return info
     is_same = (found.sample_rate, found.n_channels) == (info.sample_rate, info.n_channels)
@@ -233,10 +233,19 @@ def _cut_short(reader: SoundfileReader) -> tuple[str, ...]:
     return ()
 
 
-def _probe_pyav(path: Path, by_soundfile: str, span: ByteSpan | None = None) -> AudioInfo:
+def _probe_pyav(
+    path: Path,
+    by_soundfile: str,
+    timeline: OggTimeline | None = None,
+    span: ByteSpan | None = None,
+) -> AudioInfo:
+    """Probe a file, of which the timeline is known, or a span of it."""
     reader = IsolatedReader(path, span, _TAIL_SECONDS)
     try:
-        timeline = ogg_timeline.read(path, span) if reader.container_name == "ogg" else None
+        if reader.container_name != "ogg":
+            timeline = None
+        elif span is not None:
+            timeline = ogg_timeline.read(path, span)
         if timeline is not None and not timeline.is_counted:
             n_packets = timeline.n_samples if timeline.is_whole else reader.count_end()
             return _info(path, reader, n_packets, _ogg_warnings(timeline))

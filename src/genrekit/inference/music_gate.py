@@ -52,10 +52,7 @@ def voters(
     n_loud, n_music = sum(loud), sum(music)
     if n_music > MOSTLY_MUSIC_SHARE * n_loud:
         return list(loud), None
+    said = f"{NOT_MUSIC}: {percent(1 - n_music / n_loud)} of its segments sound like"
     if n_music < SOME_MUSIC_SHARE * n_loud:
-        sound = (
-            f"{percent(1 - n_music / n_loud)} of its segments sound like speech, noise or effects"
-        )
-        return [False] * len(music), f"{NOT_MUSIC}: {sound}, so it gets no genre"
-    share = percent(1 - n_music / n_loud)
-    return music, f"{NOT_MUSIC}: {share} of its segments sound like no music; they are left out"
+        return [False] * len(music), f"{said} speech, noise or effects, so it gets no genre"
+    return music, f"{said} no music; they are left out"

@@ -60,7 +60,10 @@ async function analyse(file, network) {
 function predictionOf(file, analysis, network, threshold, fixed) {
   const { card } = network;
   const { seconds, spec, loud } = analysis;
-  const votes = votersOf(loud, analysis.music, fixed); // silence and what is no music do not vote
+  const n_loud = count(loud);
+  const music = loud.map((isLoud, i) => isLoud && analysis.music[i]);
+  const share = count(music) / Math.max(1, n_loud);
+  const votes = votersOf(loud, music, share, fixed); // silence and what is no music do not vote
   const rows = analysis.rows.filter((_, i) => votes[i]);
   const starts = analysis.starts.filter((_, i) => votes[i]);
   const named = (row) => Object.fromEntries(card.labels.map((label, i) => [label, row[i]]));
@@ -75,13 +78,12 @@ function predictionOf(file, analysis, network, threshold, fixed) {
   }));
   const warnings = [];
   if (seconds < spec.segment_seconds) warnings.push("shorter than one segment; it was repeated to fill one");
-  const n_loud = count(loud);
   if (!n_loud) warnings.push("silent: no sample is louder than -80 dB, so it gets no genre");
   else if (n_loud < loud.length) {
     const share = Math.round(100 * (1 - n_loud / loud.length));
     warnings.push(`silent: ${share} % of its segments hold no sample louder than -80 dB; they are left out`);
   }
-  if (rows.length < n_loud) warnings.push(notMusic(n_loud, loud.filter((isLoud, i) => isLoud && analysis.music[i]).length, rows.length));
+  if (rows.length < n_loud) warnings.push(notMusic(share, rows.length));
   const abstained = !rows.length || genres[0].probability < threshold;
   return {
     path: file.name,
@@ -100,18 +102,14 @@ function predictionOf(file, analysis, network, threshold, fixed) {
 }
 
 /** Which segments say the genre: genrekit.inference.music_gate.voters. */
-function votersOf(loud, music, { mostly_music_share, some_music_share }) {
-  const both = loud.map((isLoud, i) => isLoud && music[i]);
-  const share = count(both) / Math.max(1, count(loud));
-  if (share > mostly_music_share || !count(loud)) return loud;
-  return share < some_music_share ? loud.map(() => false) : both;
+function votersOf(loud, music, share, { mostly_music_share, some_music_share }) {
+  if (share > mostly_music_share) return loud;
+  return share < some_music_share ? loud.map(() => false) : music;
 }
 
-function notMusic(n_loud, n_music, n_voters) {
-  const share = percent(1 - n_music / n_loud);
-  return n_voters
-    ? `not music: ${share} of its segments sound like no music; they are left out`
-    : `not music: ${share} of its segments sound like speech, noise or effects, so it gets no genre`;
+function notMusic(share, n_voters) {
+  const said = `not music: ${percent(1 - share)} of its segments sound like`;
+  return n_voters ? `${said} no music; they are left out` : `${said} speech, noise or effects, so it gets no genre`;
 }
 
 function count(values) {

@@ -9,11 +9,11 @@ Source: RFC 3533; RFC 7845, section 5.2 (Opus); xiph.org, "Ogg FLAC mapping" and
 from __future__ import annotations
 
 import struct
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import takewhile
 
+from genrekit.audio.ogg_pages import checksum
 from genrekit.errors import TagError
 from genrekit.tags.formats import comments, stacked
 from genrekit.tags.formats.base import Bytes, Edit, Named, Place
@@ -22,7 +22,6 @@ _N_HEADER = 27
 _CONTINUED, _FIRST = 1, 2
 _MAX_SEGMENTS = 255
 _NO_GRANULE = b"\xff" * 8
-_REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 # What the first packet of a stream begins with, and the second before its comments.
 _AUDIO = {
     b"\x01vorbis": b"\x03vorbis",
@@ -177,8 +176,8 @@ class Ogg:
         for page in stream.pages[1 + len(stream.header) :] if n_more else ():
             old = self._data[page.start : page.end]
             numbered = old[:18] + struct.pack("<I", page.number + n_more) + bytes(4) + old[26:]
-            if _checksum(old[:22] + bytes(4) + old[26:]) == old[22:26]:
-                yield Edit(page.start + 18, page.start + 26, numbered[18:22] + _checksum(numbered))
+            if checksum(old[:22] + bytes(4) + old[26:]) == old[22:26]:
+                yield Edit(page.start + 18, page.start + 26, numbered[18:22] + checksum(numbered))
             else:
                 yield Edit(page.start + 18, page.start + 22, numbered[18:22])
 
@@ -227,11 +226,5 @@ def _laid_out(packets: list[bytes], first: _Page) -> Iterator[bytes]:
         place = struct.pack("<I", first.number + number)
         head = b"OggS\0" + bytes([flags]) + granule + first.serial + place
         tail = bytes([len(part), *map(len, part)]) + b"".join(part)
-        yield head + _checksum(head + bytes(4) + tail) + tail
+        yield head + checksum(head + bytes(4) + tail) + tail
         is_continued = len(part[-1]) == _MAX_SEGMENTS
-
-
-def _checksum(page: bytes) -> bytes:
-    """Return a page's checksum: CRC-32 with the bits in another order than zlib's, from 0."""
-    reversed_bits = zlib.crc32(page.translate(_REVERSED), 0xFFFFFFFF) ^ 0xFFFFFFFF
-    return reversed_bits.to_bytes(4, "big").translate(_REVERSED)
