@@ -34,7 +34,8 @@ from beets.plugins import BeetsPlugin
 from genrekit import Classifier
 from genrekit.errors import GenrekitError
 from genrekit.prediction import FailedFile, Prediction, percent
-from genrekit.tagging import genre_map, lastgenre_tree, policy
+from genrekit.tagging import lastgenre_tree, policy
+from genrekit.tagging.settings import PlanSettings
 from genrekit.tags.formats.base import PROVENANCE, STYLE_FIELDS
 
 N_OFFERED = 3
@@ -124,15 +125,14 @@ class GenrekitPlugin(BeetsPlugin):
     def _policy(self) -> policy.Policy:
         force, keep = self.config["force"].get(bool), self.config["keep"].get(bool)
         path = self.config["map"].get()
-        return policy.Policy(
+        settings = PlanSettings.of(
             mode="append" if force and keep else "replace" if force else "fill-missing",
             top=self.config["top"].get(int),
-            min_probability=policy.least_probability(
-                self._classifier.card, self.config["min_precision"].get()
-            ),
-            genre_map=genre_map.read_map(Path(path).expanduser()) if path else None,
+            min_precision=self.config["min_precision"].get(),
+            genre_map=Path(path).expanduser() if path else None,
             style_field=self.config["style_field"].get(_STYLE_FIELD),
         )
+        return settings.policy(self._classifier.card)
 
     def _predict(
         self, items: Iterable[Any], *, pretend: bool, write: bool, ask: bool = False
@@ -144,8 +144,6 @@ class GenrekitPlugin(BeetsPlugin):
         """
         try:
             rules = self._policy()
-            if rules.genre_map:
-                rules.genre_map.check(self._classifier.labels)
         except (GenrekitError, OSError, ValueError) as error:
             raise UserError(f"genrekit: {error}") from error
         fills = rules.mode == "fill-missing"

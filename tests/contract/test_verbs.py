@@ -25,6 +25,7 @@ HELPERS = {
     "main",
     "options",
     "outputs",
+    "proposal_options",
 }
 HELPERS |= {"tables", "writers"}
 

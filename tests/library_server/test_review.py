@@ -102,7 +102,7 @@ def test_a_style_in_a_field_of_its_own(folder: Path, server: LibraryServer) -> N
     with server.client() as client:
         for other in ({"with_parents": True}, {"depth": 1}):
             refused = client.post("/api/plan", json={"style_field": "STYLE", **other})
-            assert "style_field cannot be had with" in problem(refused, 422)
+            assert "a style in a field of its own cannot be had with" in problem(refused, 422)
         refused = client.post("/api/plan", json={"genre_map": "/etc/passwd"})
         assert "genre_map '/etc/passwd'" in problem(refused, 422)
         review = planned(client, style_field="STYLE", genre_map="id3v1")

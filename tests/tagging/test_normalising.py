@@ -9,10 +9,12 @@ from pathlib import Path
 import mutagen
 import pytest
 
+import tag_files
 from genrekit.library import database
 from genrekit.tagging import applying, journal, normalising, plan_files
 from genrekit.tagging.genre_map import GenreMap
 from genrekit.tags import formats, profiles
+from in_process import genrekit
 
 
 @pytest.mark.parametrize(
@@ -89,3 +91,16 @@ def test_genres_that_another_program_joined_again_are_divided_again(
             assert applying.apply(connection, plan).failures == {}
             assert formats.read(path).raw_genres == ("Rock", "Hip-Hop")
             assert applying.verify(plan).failures == {}
+
+
+def test_a_read_only_file_that_is_spelled_well_is_no_failure(
+    every_format: Path, tmp_path: Path
+) -> None:
+    path = Path(shutil.copy(every_format / "a.flac", tmp_path))
+    for genre, code in (("Rock", 0), ("Other", 0), ("hip hop", 1)):
+        path.chmod(0o644)
+        tag_files.tag(path, [genre])
+        path.chmod(0o444)
+        done = genrekit("tag", "normalise", tmp_path)
+        assert done.returncode == code
+        assert ("is read-only" in done.stderr) == bool(code)

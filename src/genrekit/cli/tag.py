@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,103 +20,40 @@ from genrekit.cli.options import (
     Model,
     Nice,
     argument,
-    check_share_or_zero,
     option,
     spread,
 )
 from genrekit.cli.outputs import output_option
+from genrekit.cli.proposal_options import MapFile, ProfileName, ProposalOptions, note_cut
 
 if TYPE_CHECKING:
     from genrekit.tagging.outcomes import ApplyReport, FileOutcome, OnFile
     from genrekit.tagging.plan_files import PlanEntry
     from genrekit.tagging.planning import Proposal
-    from genrekit.tagging.policy import Mode
-    from genrekit.tags.profiles import Profile
 
 app = typer.Typer(help="Write genres into files: plan, apply, verify, undo.", no_args_is_help=True)
 
 N_SHOWN = 20  # files that stay as they are, by name
 PlanFile = Annotated[Path, argument("A plan that `genrekit tag plan` wrote.")]
-AsMissing = Annotated[
-    list[str] | None,
-    option("Take this genre for none, as Other and Unknown are; may be given several times."),
-]
-MapFile = Annotated[
-    Path | None,
-    option("Your genre names: a TOML file, or id3v1, discogs, ten-genres, beets.", "--map"),
-]
-ProfileName = Annotated[str, option("How your player wants its genres.")]
 DryRun = Annotated[bool, option("Show what would be done; change nothing.", "--dry-run")]
 
 
-@dataclass(frozen=True)
-class PlanOptions:
+@dataclass(frozen=True, kw_only=True)
+class PlanOptions(ProposalOptions):
     """What ``genrekit tag plan`` takes."""
 
     folders: Annotated[list[Path], argument("Folders, playlists or single files.")]
     output: Annotated[
         Path | None, output_option("Write the plan there, to be applied.", ".jsonl")
     ] = None
-    fill_missing: Annotated[
-        bool, option("Only files without a genre, or with Other, Unknown ... get one: the default.")
-    ] = False
-    append: Annotated[bool, option("Add to the genres that a file has.")] = False
-    merge: Annotated[
-        bool, option("Add to them, but let a style take the place of its wider genre.")
-    ] = False
-    replace: Annotated[bool, option("Put new genres in the place of those there.")] = False
     by_album: Annotated[
         bool, option("Give all tracks of an album the same genres, where they agree.")
     ] = False
-    top: Annotated[int, option("Write at most this many genres.", min=1)] = 1
-    depth: Annotated[
-        Literal["1", "2", "all"],
-        option("Write the widest genres (1), also their styles (2), or whatever is predicted."),
-    ] = "all"
-    parents: Annotated[bool, option("Write a style's wider genres before it.")] = False
-    style_field: Annotated[
-        Literal["STYLE", "GROUPING", "SUBGENRE"] | None,
-        option("Write a style into this field, and its widest genre as the genre."),
-    ] = None
-    min_precision: Annotated[
-        float | None,
-        option(
-            "Write only where this share of such answers was right; 0 takes every answer.",
-            callback=check_share_or_zero,
-            show_default="0.9",
-        ),
-    ] = None
-    as_missing: AsMissing = None
-    map_file: MapFile = None
-    profile: ProfileName = "standard"
     model: Model = None
     jobs: Jobs = None
     nice: Nice = 0
     db: Db = None
     as_json: AsJson = False
-
-    @property
-    def mode(self) -> Mode:
-        """What becomes of genres that are there.
-
-        Raises:
-            typer.BadParameter: several things at once.
-        """
-        modes: tuple[Mode, ...] = ("fill-missing", "append", "merge", "replace")
-        chosen = [mode for mode in modes if getattr(self, mode.replace("-", "_"))]
-        if len(chosen) > 1:
-            raise typer.BadParameter(f"only one of --{' and --'.join(chosen)} can be had")
-        return chosen[0] if chosen else "fill-missing"
-
-    def check_style(self) -> None:
-        """Refuse a field for styles where none is written.
-
-        Raises:
-            typer.BadParameter: with --depth 1, or with --parents.
-        """
-        if self.style_field and (self.parents or self.depth == "1"):
-            other = "--parents" if self.parents else "--depth 1, which writes no style"
-            raise typer.BadParameter(f"--style-field cannot be had with {other}")
 
 
 @app.command()
@@ -128,31 +65,17 @@ def plan(options: PlanOptions) -> None:
         genrekit tag plan Music/ -o plan.jsonl
         genrekit tag plan Music/ --depth 2 --style-field STYLE -o plan.jsonl
     """
-    mode = options.mode
-    options.check_style()
+    settings = options.settings(by_album=options.by_album)
     from genrekit.batch.engines import LocalEngine
     from genrekit.library import database, scan
-    from genrekit.tagging import genre_map, plan_files, planning, policy
-    from genrekit.tags import profiles
+    from genrekit.tagging import plan_files, planning, policy
 
-    profile = profiles.find(options.profile)
-    own = genre_map.read_map(options.map_file) if options.map_file else None
+    profile = settings.form()
     with database.opened(options.db) as connection:
         folders = outputs.with_playlists(options.folders)
         planned = scan.plan(connection, folders, options.model)
         card = planned.model.card
-        least_probability = policy.least_probability(card, options.min_precision)
-        wanted = policy.Policy(
-            mode,
-            options.top,
-            least_probability,
-            own,
-            options.by_album,
-            depth=None if options.depth == "all" else int(options.depth),
-            with_parents=options.parents,
-            placeholders=tuple(options.as_missing or ()),
-            style_field=options.style_field,
-        )
+        wanted = settings.policy(card)
         limits = replace(scan.LIMITS, niceness=options.nice)
         scan.run(
             connection, planned, LocalEngine(options.jobs), limits, console.progress_of("Scanning")
@@ -163,8 +86,8 @@ def plan(options: PlanOptions) -> None:
     for problem in planned.problems:
         console.warn(problem)
     _show_proposal(proposal, options.output, options.as_json)
-    console.say(policy.threshold_in_words(card, options.min_precision))
-    _note_cut(proposal, profile)
+    console.say(policy.threshold_in_words(card, settings.min_precision))
+    note_cut(profile, _new_genres(proposal))
     for path, reason in proposal.failures.items():
         console.complain(path, reason)
     if proposal.failures:
@@ -197,20 +120,15 @@ def normalise(
     if output:
         plan_files.write(output, form.name, proposal.entries)
     _show_proposal(proposal, output, as_json)
-    _note_cut(proposal, form)
+    note_cut(form, _new_genres(proposal))
     for path, reason in proposal.failures.items():
         console.complain(path, reason)
     if proposal.failures:
         raise typer.Exit(1)
 
 
-def _note_cut(proposal: Proposal, profile: Profile) -> None:
-    """Name the genres of a plan that the player of its profile would read as several."""
-    if cut := profile.cut(name for entry in proposal.entries for name in entry.new):
-        console.say(
-            f"note: {profile.name} cuts genres at any of {profile.cuts_at}, and would read several "
-            f"in {', '.join(cut)}; give them other names with --map"
-        )
+def _new_genres(proposal: Proposal) -> Iterator[str]:
+    return (name for entry in proposal.entries for name in entry.new)
 
 
 def _show_proposal(proposal: Proposal, output: Path | None, as_json: bool) -> None:

@@ -84,7 +84,8 @@ def _watch(connection: sqlite3.Connection, job: RunningJob, n_jobs: int | None) 
         engine=LocalEngine(n_jobs),
         wait=wait,
     )
-    for entry in found:
+    for arrival in found:
+        entry = arrival.entry
         what = entry.error or f"{entry.path.name}: {entry.label or 'no genre'}"
         job.say(database.text(what))
         job.advance()
@@ -92,23 +93,14 @@ def _watch(connection: sqlite3.Connection, job: RunningJob, n_jobs: int | None) 
 
 
 def _plan(connection: sqlite3.Connection, job: RunningJob) -> dict[str, Any]:
-    from genrekit.tagging import genre_map, planning, policy
-    from genrekit.tags import profiles
+    from genrekit.tagging import planning
+    from genrekit.tagging.settings import PlanSettings
 
     wanted = job.arguments
     card = registry.find(query.used_model(connection).path).card
-    names = wanted.get("genre_map")
-    rules = policy.Policy(
-        wanted["mode"],
-        wanted["top"],
-        policy.least_probability(card, wanted["min_precision"]),
-        genre_map.read_map(Path(names)) if names else None,
-        by_album=wanted["by_album"],
-        depth=wanted["depth"],
-        with_parents=wanted["with_parents"],
-        style_field=wanted.get("style_field"),
-    )
-    profile = profiles.find(wanted["profile"])
+    names = PlanSettings.model_fields
+    settings = PlanSettings.of(**{name: wanted[name] for name in names if name in wanted})
+    rules, profile = settings.policy(card), settings.form()
     paths = _paths(connection, wanted)
     proposal = planning.propose(connection, paths, card, rules, profile)
     kinds: Counter[str] = Counter(stay.kind for stay in proposal.stays.values())

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator
 
 from genrekit.errors import unknown_name
 from genrekit.library.track_query import Filter
 from genrekit.strict import StrictModel
 from genrekit.tagging import genre_map
 from genrekit.tagging.plan_files import MAX_CHARACTERS, MAX_GENRES, StyleChange
-from genrekit.tagging.policy import Mode
-from genrekit.tags.formats.base import StyleField
+from genrekit.tagging.settings import PlanSettings
 
 Decision = Literal["open", "accepted", "rejected"]
 JobState = Literal["running", "paused", "interrupted", "done", "failed", "cancelled"]
@@ -74,36 +74,22 @@ class PlanFilter(StrictModel):
     lasso: Annotated[str, Field(max_length=4000)] = ""
 
 
-class PlanRequest(StrictModel):
+class PlanRequest(PlanSettings):
     """What to plan, of folders, of single tracks or of what a table shows; else of everything.
 
-    ``min_precision`` None asks for the model's 90 % precision, where that was measured, and 0 for
-    everything. ``depth`` 1 writes the widest genres only, 2 their styles, None what is predicted;
-    ``with_parents`` writes a style's wider genres before it. ``style_field`` takes a style, and the
-    genre is its widest one. ``genre_map`` is a list of names that comes with genrekit.
+    ``genre_map`` is a list of names that comes with genrekit: no file is read for a request.
     """
 
     folders: Annotated[list[Folder], Field(max_length=100, default_factory=list)]
     ids: Annotated[list[Id], Field(max_length=1_000_000)] | None = None
     filter: PlanFilter | None = None
-    mode: Mode = "fill-missing"
-    by_album: bool = False
-    top: Annotated[int, Field(ge=1, le=20)] = 1
-    min_precision: Annotated[float, Field(ge=0, le=1)] | None = None
-    depth: Annotated[int, Field(ge=1, le=9)] | None = None
-    with_parents: bool = False
-    style_field: StyleField | None = None
-    genre_map: str | None = None
-    profile: str = "standard"
 
-    @model_validator(mode="after")
-    def _can_be_planned(self) -> PlanRequest:
-        if self.style_field and (self.with_parents or self.depth == 1):
-            other = "with_parents" if self.with_parents else "depth 1, which writes no style"
-            raise ValueError(f"style_field cannot be had with {other}")
-        if self.genre_map and self.genre_map not in genre_map.names():
-            raise ValueError(unknown_name("genre_map", self.genre_map, genre_map.names()))
-        return self
+    @field_validator("genre_map")
+    @classmethod
+    def _comes_with_genrekit(cls, value: Path | None) -> Path | None:
+        if value and str(value) not in genre_map.names():
+            raise ValueError(unknown_name("genre_map", str(value), genre_map.names()))
+        return value
 
 
 class ReasonDocument(StrictModel):

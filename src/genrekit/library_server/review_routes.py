@@ -98,7 +98,7 @@ def starting_routes(library: LibraryHandle, board: JobBoard) -> APIRouter:
             opened.scanned  # noqa: B018 - refuses where nothing was scanned
             threshold = opened.threshold
         folders = [_folder(each) for each in request.folders]
-        arguments = request.model_dump() | {"folders": folders, "threshold": threshold}
+        arguments = request.model_dump(mode="json") | {"folders": folders, "threshold": threshold}
         if request.filter:
             arguments["filter"]["lasso"] = corners(request.filter.lasso)
         return start("plan", "plan genres", arguments)

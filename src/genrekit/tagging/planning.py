@@ -136,12 +136,7 @@ def propose(
         card: the model's card.
         wanted: which files and which genres.
         profile: the form that the genres will be written in.
-
-    Raises:
-        LibraryError: the mapping names a label that nobody knows.
     """
-    if wanted.genre_map:
-        wanted.genre_map.check(card.labels)
     proposal = Proposal()
     model = ModelReference(name=card.name, version=card.version, sha256=card.onnx_sha256)
     for track in _tracks(connection, folders, card, wanted, proposal):
