@@ -35,7 +35,7 @@ from genrekit import Classifier
 from genrekit.errors import GenrekitError
 from genrekit.prediction import FailedFile, Prediction, percent
 from genrekit.tagging import lastgenre_tree, policy
-from genrekit.tagging.settings import PlanSettings
+from genrekit.tagging.plan_settings import PlanSettings
 from genrekit.tags.formats.base import PROVENANCE, STYLE_FIELDS
 
 N_OFFERED = 3

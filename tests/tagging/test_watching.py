@@ -25,7 +25,7 @@ from genrekit.labels import display_name
 from genrekit.library import database
 from genrekit.models import registry
 from genrekit.tagging import planning, watching
-from genrekit.tagging.settings import PlanSettings
+from genrekit.tagging.plan_settings import PlanSettings
 from in_process import genrekit
 
 TINY = Path(__file__).parents[1] / "golden" / "tiny"

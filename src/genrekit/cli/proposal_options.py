@@ -14,8 +14,8 @@ from genrekit.cli import console
 from genrekit.cli.options import check_share_or_zero, option
 
 if TYPE_CHECKING:
+    from genrekit.tagging.plan_settings import PlanSettings
     from genrekit.tagging.policy import Mode
-    from genrekit.tagging.settings import PlanSettings
     from genrekit.tags.profiles import Profile
 
 _PANEL: dict[str, Any] = {"rich_help_panel": "What is proposed"}
@@ -91,7 +91,7 @@ class ProposalOptions:
             typer.BadParameter: two of them exclude each other.
         """
         from genrekit.errors import LibraryError
-        from genrekit.tagging.settings import PlanSettings
+        from genrekit.tagging.plan_settings import PlanSettings
 
         try:
             return PlanSettings.of(

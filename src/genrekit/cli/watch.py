@@ -72,12 +72,13 @@ def _line(arrival: Arrival) -> str:
     line, tagging = library.line(arrival.entry), arrival.tagging
     if not tagging or arrival.entry.error:
         return line
-    return f"{line}  ({console.printable(_said(tagging))})"
+    return f"{line}  ({console.printable(_said(tagging, arrival.entry.path))})"
 
 
-def _said(tagging: TagOutcome) -> str:
+def _said(tagging: TagOutcome, path: Path) -> str:
     if tagging.state != "written":
-        return f"{'not written' if tagging.state == 'failed' else 'stays'}: {tagging.reason}"
+        reason = tagging.reason.removeprefix(f"{path}: ")
+        return f"{'not written' if tagging.state == 'failed' else 'stays'}: {reason}"
     genres = "; ".join(tagging.new) if tagging.new != tagging.old else ""
     style = f"{tagging.style_field}: {'; '.join(tagging.styles)}" if tagging.style_field else ""
     return f"written: {', '.join(filter(None, (genres, style)))}"

@@ -94,7 +94,7 @@ def _watch(connection: sqlite3.Connection, job: RunningJob, n_jobs: int | None) 
 
 def _plan(connection: sqlite3.Connection, job: RunningJob) -> dict[str, Any]:
     from genrekit.tagging import planning
-    from genrekit.tagging.settings import PlanSettings
+    from genrekit.tagging.plan_settings import PlanSettings
 
     wanted = job.arguments
     card = registry.find(query.used_model(connection).path).card

@@ -12,7 +12,7 @@ from genrekit.library.track_query import Filter
 from genrekit.strict import StrictModel
 from genrekit.tagging import genre_map
 from genrekit.tagging.plan_files import MAX_CHARACTERS, MAX_GENRES, StyleChange
-from genrekit.tagging.settings import PlanSettings
+from genrekit.tagging.plan_settings import PlanSettings
 
 Decision = Literal["open", "accepted", "rejected"]
 JobState = Literal["running", "paused", "interrupted", "done", "failed", "cancelled"]

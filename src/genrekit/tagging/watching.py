@@ -17,12 +17,12 @@ from genrekit.library import database, query, scan, store
 from genrekit.library.query import LibraryEntry
 from genrekit.library.walk import Found
 from genrekit.models.card import ModelCard
-from genrekit.tagging import applying, plan_files, planning
+from genrekit.tagging import plan_files, planning
 from genrekit.tagging.outcomes import FileOutcome
 from genrekit.tagging.plan_files import PlanEntry
+from genrekit.tagging.plan_settings import PlanSettings
 from genrekit.tagging.planning import Proposal
 from genrekit.tagging.policy import Policy
-from genrekit.tagging.settings import PlanSettings
 from genrekit.tags.profiles import Profile
 
 INTERVAL_SECONDS = 5.0
@@ -130,6 +130,8 @@ def _tag(
     profile: Profile,
 ) -> dict[str, TagOutcome]:
     """Write what a plan of some files proposes; return what became of each, by its real path."""
+    from genrekit.tagging.applying import apply
+
     found = planning.propose(connection, files, card, wanted, profile)
     failed: dict[str, str] = {}
 
@@ -141,7 +143,7 @@ def _tag(
         target = Path(folder) / "plan.jsonl"
         plan_files.write(target, profile.name, found.entries)
         try:
-            applying.apply(connection, plan_files.read(target), on_file=on_file)
+            apply(connection, plan_files.read(target), on_file=on_file)
         except LibraryError as error:  # another process is changing tags just now
             failed = {entry.path: str(error) for entry in found.entries} | failed
     return dict(_outcomes(found, failed))

@@ -9,8 +9,8 @@ import pytest
 
 from genrekit.errors import LibraryError, TagError
 from genrekit.models import registry
+from genrekit.tagging.plan_settings import PlanSettings
 from genrekit.tagging.policy import Policy, least_probability
-from genrekit.tagging.settings import PlanSettings
 
 CARD = registry.read(Path(__file__).parents[1] / "golden" / "tiny").card
 
