@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,15 @@ NOT_MUSIC = "not music"  # how the warning begins of a track that is no music, o
 def not_music(warnings: Iterable[str]) -> str | None:
     """Return the warning that says that a track, or a part of it, is no music, or None."""
     return next((warning for warning in warnings if warning.startswith(NOT_MUSIC)), None)
+
+
+def is_undecided(probabilities: Collection[float]) -> bool:
+    """Return whether all labels are equally probable, which is how silence and no music are kept.
+
+    >>> is_undecided([0.5, 0.5]), is_undecided([0.4, 0.6])
+    (True, False)
+    """
+    return len(set(probabilities)) < 2
 
 
 def percent(probability: float) -> str:

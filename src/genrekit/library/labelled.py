@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from genrekit import labels
 from genrekit.library import database
 from genrekit.library.labelling import groups, ties_of
-from genrekit.library.query import UsedModel
+from genrekit.library.query import UsedModel, vector_of
+from genrekit.prediction import is_undecided
 
 _ROWS = """
     SELECT files.path, files.genres, files.artist, files.album_artist, files.album, audio.digest,
@@ -61,7 +62,7 @@ def labelled(connection: sqlite3.Connection, model: UsedModel) -> LabelledLibrar
     rows: dict[str, tuple[sqlite3.Row, tuple[str, ...]]] = {}
     ties: dict[str, list[str]] = {}
     for row in connection.execute(_ROWS, {"model": model.id}):
-        if len(set(np.frombuffer(row["probabilities"], "<f4").tolist())) < 2:
+        if is_undecided(vector_of(row)):
             left_out["silent or no music"] += 1
             continue
         genres = tuple(_genres(row))

@@ -16,6 +16,7 @@ from genrekit.errors import LibraryError, unknown_name
 from genrekit.library import database, keys
 from genrekit.library.agreement import Agreement, AgreementBuilder, Albums, Vector
 from genrekit.library.artists import ArtistVotes
+from genrekit.prediction import is_undecided
 from genrekit.tags import spelling
 
 _ENTRIES = """
@@ -71,7 +72,7 @@ class LibraryEntry:
     def label(self) -> str | None:
         """The most probable label of the audio; None of silence and of no music."""
         probabilities = self.probabilities or {}
-        if len(set(probabilities.values())) < 2:
+        if is_undecided(probabilities.values()):
             return None
         return max(probabilities, key=probabilities.__getitem__)
 

@@ -20,7 +20,7 @@ from genrekit.library.agreement import Agreement, AgreementBuilder
 from genrekit.library.keys import key
 from genrekit.library.mates import Mates
 from genrekit.library.query import UsedModel, Votes
-from genrekit.prediction import not_music
+from genrekit.prediction import is_undecided, not_music
 from genrekit.tags import spelling
 
 VERSION = 8  # of the rules below: another one derives every file anew
@@ -162,8 +162,7 @@ def _derived(
         if row["probabilities"] is not None:
             vector = query.vector_of(row)
             found = query.agreement_of(row, votes, agreements)
-            is_known = vector.min() != vector.max()  # else it is silent, or no music
-            label = model.labels[int(vector.argmax())] if is_known else None
+            label = None if is_undecided(vector) else model.labels[int(vector.argmax())]
             probability = float(vector.max())
         shown = database.text(str(database.decode_path(row["path"])))
         yield {

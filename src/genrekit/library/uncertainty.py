@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from genrekit import labels
 from genrekit.library import database, embeddings, query
 from genrekit.library.query import UsedModel
-from genrekit.prediction import percent
+from genrekit.prediction import is_undecided, percent
 from genrekit.tags import spelling
 
 Floats = NDArray[np.float64]
@@ -177,7 +177,7 @@ def _candidate(
     vector = query.vector_of(row)
     second, first = np.argsort(vector)[-2:].tolist()
     label = model.labels[first]
-    if vector.min() == vector.max() or label in tagged:
+    if is_undecided(vector) or label in tagged:
         return None
     guess, other = (
         f"{labels.display_name(model.labels[index])} at {percent(float(vector[index]))}"

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from genrekit import labels
 from genrekit.library import query
+from genrekit.prediction import is_undecided
 
 MANY_ARTISTS = 3  # so many artists and no album artist make a compilation
 _TRACKS = """
@@ -59,7 +60,7 @@ def means(
     found: dict[Hashable, AlbumTracks] = defaultdict(AlbumTracks)
     for row in connection.execute(_TRACKS, {"model": model_id}):
         vector = query.vector_of(row)
-        if vector.min() == vector.max():
+        if is_undecided(vector):
             continue
         album = found[query.album_of(row)]
         album.vectors.setdefault(row["audio_id"], vector)

@@ -19,7 +19,7 @@ from genrekit import labels
 from genrekit.errors import GenrekitError, TagError
 from genrekit.library import database, query, store
 from genrekit.models.card import ModelCard
-from genrekit.prediction import ModelReference, is_shown, not_music, percent
+from genrekit.prediction import ModelReference, is_shown, is_undecided, not_music, percent
 from genrekit.tagging import albums, plan_files, policy
 from genrekit.tagging.plan_files import PlanEntry, StyleChange
 from genrekit.tagging.policy import Policy
@@ -260,7 +260,7 @@ def _style_stay(
 def _without_genre(track: _TaggedTrack) -> Stay | None:
     """Say why the audio has no genre at all; None where it has one."""
     values = track.probabilities
-    if len(set(values.values())) == 1 and len(values) > 1:
+    if is_undecided(values.values()):
         if said := not_music(track.warnings):
             return Stay("not music", said)
         return Stay("silent", "silent: nothing is known about it")
