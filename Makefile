@@ -1,4 +1,4 @@
-# make predict FILE=song.mp3   hear what genre a song is (without FILE: three made tracks)
+# make predict FILE=song.mp3   predict the genre of a song (without FILE: three made tracks)
 # make test                    format, lint, types, tests and coverage, as CI does
 # make system                  install the Debian packages that the tests need (ffmpeg, flac, chromium)
 # make full                    the long tests: crashes by the hundred, load, fuzzing

@@ -194,7 +194,7 @@ def test_no_workers_is_refused() -> None:
         Pool(start, 0, item_seconds=1)
 
 
-# A user's script, without a guard: workers must not run it again.
+# A user's script, without a check of __name__: workers must not run it again.
 SCRIPT = """
 import sys, time
 sys.path.insert(0, {tests!r})
@@ -219,7 +219,7 @@ def _script(last: str) -> subprocess.Popen[str]:
     )
 
 
-def test_a_script_without_a_guard_runs_once(tmp_path: Path) -> None:
+def test_a_script_that_does_not_check_its_name_runs_once(tmp_path: Path) -> None:
     code = SCRIPT.format(tests=str(Path(__file__).parent), last="('large', 1)")
     (tmp_path / "script.py").write_text(code)
     done = subprocess.run(

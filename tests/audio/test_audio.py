@@ -240,9 +240,9 @@ def test_the_music_is_where_it_was(
     """The encoder's delay is removed, or it is known and stated in docs/audio.md."""
     delays = {"headerless.mp3": 1105, "a.mp2": 481, "a.aac": 1024, "a.ac3": 256, "a.wma": -2048}
     path = convert(name, *options)
-    heard, wanted = audio.load(path, RATE)[0], music().mean(axis=1)
-    size = min(len(heard), len(wanted), 5 * RATE)
-    spectra = [np.fft.rfft(x[:size], 2 * size) for x in (heard, wanted)]
+    loaded, wanted = audio.load(path, RATE)[0], music().mean(axis=1)
+    size = min(len(loaded), len(wanted), 5 * RATE)
+    spectra = [np.fft.rfft(x[:size], 2 * size) for x in (loaded, wanted)]
     lag = int(np.argmax(np.fft.irfft(spectra[0] * spectra[1].conj())))
     lag = lag if lag < size else lag - 2 * size
     assert lag == pytest.approx(delays.get(name, 0), abs=1)
@@ -336,7 +336,7 @@ TRUNCATED = [
     ("name", "options"),
     [pytest.param(n, o, id=n, marks=[needs_ffmpeg] if o else []) for n, o in TRUNCATED],
 )
-def test_a_truncated_file_is_heard_as_far_as_it_goes_and_says_so(
+def test_a_truncated_file_is_decoded_as_far_as_it_goes_and_says_so(
     convert: Callable[..., Path], tmp_path: Path, name: str, options: tuple[str, ...]
 ) -> None:
     whole = audio.load(convert(name, *options), 16000)
@@ -344,14 +344,14 @@ def test_a_truncated_file_is_heard_as_far_as_it_goes_and_says_so(
     assert 0.4 * SECONDS < info.duration_seconds < 0.6 * SECONDS
     assert len(info.warnings) == 1
     assert "cut short" in info.warnings[0]
-    heard = audio.load(info, 16000)
-    assert abs(heard.shape[1] / 16000 - info.duration_seconds) < 0.15
-    size = heard.shape[1] - 800
-    np.testing.assert_allclose(heard[:, :size], whole[:, :size], atol=1e-4)
+    loaded = audio.load(info, 16000)
+    assert abs(loaded.shape[1] / 16000 - info.duration_seconds) < 0.15
+    size = loaded.shape[1] - 800
+    np.testing.assert_allclose(loaded[:, :size], whole[:, :size], atol=1e-4)
 
 
 @needs_ffmpeg
-def test_a_truncated_m4a_without_its_index_cannot_be_heard(
+def test_a_truncated_m4a_without_its_index_cannot_be_decoded(
     convert: Callable[..., Path], tmp_path: Path
 ) -> None:
     path = truncate(convert("a.m4a", "-c:a", "aac"), 0.5, tmp_path)
@@ -360,7 +360,7 @@ def test_a_truncated_m4a_without_its_index_cannot_be_heard(
 
 
 @pytest.mark.parametrize("name", ["a.flac", "a.mp3"])
-def test_damage_in_the_middle_is_heard_around_and_said(
+def test_damage_in_the_middle_is_left_out_and_said(
     convert: Callable[..., Path], tmp_path: Path, name: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     data = bytearray(convert(name).read_bytes())
@@ -369,14 +369,14 @@ def test_damage_in_the_middle_is_heard_around_and_said(
     path = tmp_path / name
     path.write_bytes(data)
     said: list[str] = []
-    heard = audio.load(path, 16000, on_warning=said.append)
+    loaded = audio.load(path, 16000, on_warning=said.append)
     capfd.readouterr()  # libmpg123's notes
     assert len(said) == 1
     assert "damaged" in said[0]
-    assert heard.shape[1] > 0.9 * SECONDS * 16000
+    assert loaded.shape[1] > 0.9 * SECONDS * 16000
     quarter = round(SECONDS * 16000 / 4)
     np.testing.assert_allclose(
-        heard[:, :quarter], audio.load(convert(name), 16000)[:, :quarter], atol=1e-4
+        loaded[:, :quarter], audio.load(convert(name), 16000)[:, :quarter], atol=1e-4
     )
 
 
@@ -406,11 +406,11 @@ def test_a_file_that_is_deleted_or_cut_while_it_is_read(tmp_path: Path) -> None:
     soundfile.write(path, music(1), RATE)
     said: list[str] = []
     blocks = audio.blocks(path, block_seconds=1.0, on_warning=said.append)
-    n_heard = next(blocks).shape[1]
+    n_loaded = next(blocks).shape[1]
     os.truncate(path, 5 * 2 * RATE)
     path.unlink()
-    n_heard += sum(block.shape[1] for block in blocks)
-    assert 4.9 * RATE < n_heard <= 5 * RATE
+    n_loaded += sum(block.shape[1] for block in blocks)
+    assert 4.9 * RATE < n_loaded <= 5 * RATE
     assert len(said) == 1
 
 
@@ -479,16 +479,16 @@ def test_values_that_are_not_finite(tmp_path: Path, value: float) -> None:
     waveform[300_000, 1] = value
     path = tmp_path / "a.wav"
     soundfile.write(path, waveform, RATE, subtype="FLOAT")
-    for hear in (
+    for refused in (
         lambda: audio.load(path),
         lambda: list(audio.blocks(path)),
         lambda: audio.read_segments(path, 16000, [6.5], 1.0),
     ):
         with pytest.raises(AudioError, match="not finite"):
-            hear()
+            refused()
 
 
-def test_absurd_but_finite_values_are_heard(tmp_path: Path) -> None:
+def test_absurd_but_finite_values_are_decoded(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", np.full(9, 1e30), RATE, subtype="FLOAT")
     assert audio.load(tmp_path / "a.wav").shape == (1, 9)
 

@@ -91,7 +91,7 @@ def test_every_link_is_decoded(folder: Path, tmp_path: Path, suffix: str, parts:
     np.testing.assert_allclose(blocks[0], whole, atol=1e-5)
 
 
-def test_a_link_that_cannot_be_decoded_is_told_with_its_length(
+def test_a_link_that_cannot_be_decoded_is_named_with_its_length(
     folder: Path, tmp_path: Path
 ) -> None:
     bad = bytearray((folder / "b.ogg").read_bytes())

@@ -205,7 +205,7 @@ def test_refused_credentials_and_a_store_that_is_not_there_are_one_sentence(
     assert "AWS_ACCESS_KEY_ID" in errors
     assert len(errors.splitlines()) == 1
     with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as closed:
-        port = closed.server_port  # nobody listens there any more once it is closed
+        port = closed.server_port  # nobody answers there any more once it is closed
     code, output, errors = predict(port, tmp_path / "b.parquet")
     assert (code, output) == (1, "")
     assert "s3://music/songs cannot be reached" in errors

@@ -478,7 +478,7 @@ def test_hashes_need_no_writable_cache_and_name_a_missing_file(
 # Decoding
 
 
-def test_listening_names_what_is_broken_silent_and_the_same(write: Write, tmp_path: Path) -> None:
+def test_decoding_names_what_is_broken_silent_and_the_same(write: Write, tmp_path: Path) -> None:
     root = write("polka/a.wav", "polka/text.wav", "polka/silent.wav", "ska/b.wav")
     (root / "polka/text.wav").write_text("not audio")
     soundfile.write(root / "polka/silent.wav", np.zeros(RATE), RATE)

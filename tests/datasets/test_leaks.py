@@ -1,4 +1,4 @@
-"""Guards against leaks, on the tables of GTZAN that come with the package: no audio is needed."""
+"""Checks against leaks, on the tables of GTZAN that come with the package: no audio is needed."""
 
 from __future__ import annotations
 
@@ -80,8 +80,8 @@ def test_folds_test_every_track_once(kind: str) -> None:
     assert tested == Counter(track.track_id for track in GTZAN.tracks)
 
 
-def test_the_guard_sees_an_artist_on_two_sides() -> None:
-    # Dividing by track does tear artists: a guard that never sees one would be worth nothing.
+def test_the_check_sees_an_artist_on_two_sides() -> None:
+    # Dividing by track does tear artists: a check that never sees one would be worth nothing.
     assert torn(BY_TRACK["track, seed 0"], gtzan.artist_groups())
     split = GTZAN.split("artist", 0)
     group = Counter(gtzan.artist_groups().values()).most_common(1)[0][0]

@@ -110,14 +110,14 @@ def test_wrong_usage_is_another_code(tmp_path: Path) -> None:
 
 
 @needs_ffmpeg
-def test_a_truncated_mp3_is_heard_as_far_as_it_goes(tmp_path: Path) -> None:
+def test_a_truncated_mp3_is_decoded_as_far_as_it_goes(tmp_path: Path) -> None:
     path = encoded(tmp_path, "half.mp3", "-c:a", "libmp3lame")
     os.truncate(path, path.stat().st_size // 2)
     assert "cut short" in warns(tmp_path, "half.mp3")[0]
 
 
 @needs_ffmpeg
-def test_a_truncated_m4a_with_its_index_first_is_heard(tmp_path: Path) -> None:
+def test_a_truncated_m4a_with_its_index_first_is_decoded(tmp_path: Path) -> None:
     path = encoded(tmp_path, "half.m4a", "-c:a", "aac", "-movflags", "+faststart")
     os.truncate(path, path.stat().st_size // 2)
     assert "cut short" in warns(tmp_path, "half.m4a")[0]
@@ -165,9 +165,9 @@ def test_a_file_deleted_while_it_is_read(tmp_path: Path) -> None:
         wait_until_half_read(process.pid, tmp_path / "long.wav")
         (tmp_path / "long.wav").unlink()
         assert process.poll() is None
-        said, told = process.communicate(timeout=60)
-    assert (process.returncode, told) == (0, b"")
-    assert json.loads(said)["duration_seconds"] == 600
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (0, b"")
+    assert json.loads(out)["duration_seconds"] == 600
     assert not list(tmp_path.iterdir())
 
 

@@ -80,7 +80,7 @@ def test_on_import_then_pretend_keep_and_force(home: Path) -> None:
     beet(home, "genrekit", "--force", "--keep", "title:guitar")
     assert genres(home)["guitar"] == ("Folk", "Live", "Made")
     shutil.copy(home / "config.yaml", drums)
-    assert str(drums) in beet(home, "genrekit", "--force"), "a file that cannot be heard is named"
+    assert str(drums) in beet(home, "genrekit", "--force"), "a file that cannot be decoded is named"
     drums.unlink()
     expected = {"strings": ("Made",), "guitar": ("Folk", "Live", "Made")}
     assert genres(home) == expected, "a file that says it among others is left alone"
@@ -105,7 +105,7 @@ def test_a_style_in_a_field_of_its_own(home: Path) -> None:
     assert (guitar.genres, guitar.styles) == (("Wide",), ("Made",))
 
 
-def test_a_wrong_setting_is_told_in_one_line(home: Path) -> None:
+def test_a_wrong_setting_is_named_in_one_line(home: Path) -> None:
     with pytest.raises(AssertionError, match="genrekit: unknown model 'tinny'"):
         beet(home, "genrekit", model="tinny")
     with pytest.raises(AssertionError, match=r"genrekit\.style_field"):

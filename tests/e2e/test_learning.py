@@ -54,8 +54,8 @@ def test_a_model_is_trained_from_tags_and_says_how_good_it_is(music: Path, tmp_p
     assert "100.0 % of 20" in done.stderr
     assert "artist-grouped folds" in done.stderr
     model = done.stdout.strip()
-    heard = genrekit("predict", music / "High0.flac", "--model", model, "--json")
-    assert '"label": "high"' in heard.stdout
+    predicted = genrekit("predict", music / "High0.flac", "--model", model, "--json")
+    assert '"label": "high"' in predicted.stdout
 
 
 def test_files_of_several_genres_teach_all_of_them(music: Path, tmp_path: Path) -> None:
@@ -90,8 +90,8 @@ def test_a_genre_is_added_from_examples(music: Path, tmp_path: Path) -> None:
     done = genrekit("genres", "add", "Noise", *examples, "--db", db, "--output", target)
     assert done.exit_code == 0, done.stderr
     assert "6 of 6 examples are called 'Noise', and so are 0 of 50 other tracks" in done.stderr
-    heard = genrekit("predict", examples[0], "--model", target, "--json")
-    assert '"label": "Noise"' in heard.stdout
+    predicted = genrekit("predict", examples[0], "--model", target, "--json")
+    assert '"label": "Noise"' in predicted.stdout
     options = ("--db", db, "--model", target, "--dry-run")
     scanned = genrekit("library", "scan", others, *options)
     assert "50 not yet analysed by 'fast-noise'" in scanned.stdout

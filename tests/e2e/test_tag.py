@@ -244,9 +244,9 @@ def test_two_applies_at_once_and_a_reader(home: Path) -> None:
             subprocess.Popen(command, cwd=home, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
             for _ in range(2)
         ]
-        told = [process.communicate(timeout=600)[1] for process in both]
+        said = [process.communicate(timeout=600)[1] for process in both]
         assert start + player.read() in {data for data, _ in before.values()}
-    for process, stderr in zip(both, told, strict=True):
+    for process, stderr in zip(both, said, strict=True):
         assert process.returncode == 0 or b"another genrekit is changing tags" in stderr
     assert 0 in {process.returncode for process in both}
     assert tag("verify", "plan.jsonl", cwd=home).returncode == 0
@@ -363,15 +363,15 @@ def crashes(every_format: Path, tmp_path: Path, names: list[str], n_crashes: int
 
 
 def test_kill_nine_at_any_moment(every_format: Path, tmp_path: Path) -> None:
-    told = crashes(every_format, tmp_path, ["id3v24.mp3", "a.flac", "a.m4a"], 8)
-    assert told["died"] >= 4
+    counts = crashes(every_format, tmp_path, ["id3v24.mp3", "a.flac", "a.m4a"], 8)
+    assert counts["died"] >= 4
 
 
 @pytest.mark.full
 def test_kill_nine_at_two_hundred_moments(every_format: Path, tmp_path: Path) -> None:
-    told = crashes(every_format, tmp_path, tag_files.FORMATS, 200)
-    assert told["died"] >= 150
-    assert min(told["files"].values()) > 0
+    counts = crashes(every_format, tmp_path, tag_files.FORMATS, 200)
+    assert counts["died"] >= 150
+    assert min(counts["files"].values()) > 0
 
 
 STYLED = f'{EVERYTHING}"Wörld" = []\n[parents]\n"Müsic" = "Wörld"\n'

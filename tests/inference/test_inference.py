@@ -1,4 +1,4 @@
-"""The one road: the same answer from a file, a waveform, a stream and a worker; bad input named."""
+"""The same answer from a file, a waveform, a stream and a worker; bad input named."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def write(tmp_path: Path) -> Callable[[str, np.ndarray], Path]:
     return write_float
 
 
-def test_the_road_step_by_step(classifier: Classifier, music: np.ndarray) -> None:
+def test_the_way_step_by_step(classifier: Classifier, music: np.ndarray) -> None:
     """Cut, front end, network, calibration and mean, done here by hand."""
     folder = registry.find(TINY)
     cut = np.stack([music[0, start : start + 48000] for start in range(0, 112001, 24000)])
@@ -79,11 +79,11 @@ def test_a_file_is_its_waveform(classifier: Classifier, music: np.ndarray, write
 
 @pytest.mark.parametrize("choice", ["all", None, 4])
 def test_a_long_file_is_its_waveform(choice: object, music: np.ndarray, write: Callable) -> None:
-    """Streaming in blocks and seeking hear what cutting the whole waveform hears."""
+    """Streaming in blocks and seeking give the segments of the whole waveform."""
     long = np.tile(music, (1, 8))[:, : round(75.2 * RATE)]
-    listener = Classifier(TINY, segments=choice)  # type: ignore[arg-type]
-    from_file = listener.predict_file(write("long.wav", long))
-    from_waveform = listener.predict(long, RATE)
+    classifier_of_some = Classifier(TINY, segments=choice)  # type: ignore[arg-type]
+    from_file = classifier_of_some.predict_file(write("long.wav", long))
+    from_waveform = classifier_of_some.predict(long, RATE)
     assert len(from_file.segments) == {"all": 49, None: 8, 4: 4}[choice]  # type: ignore[index]
     assert [s.start_seconds for s in from_file.segments] == [
         s.start_seconds for s in from_waveform.segments
@@ -207,7 +207,7 @@ def test_majority_vote(music: np.ndarray, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("choice", ["all", None, 1])
-def test_a_model_can_hear_the_first_seconds_alone(
+def test_a_model_can_analyse_the_first_seconds_alone(
     choice: object, music: np.ndarray, tmp_path: Path, write: Callable
 ) -> None:
     folder = Path(shutil.copytree(TINY, tmp_path / "hasty"))
@@ -216,10 +216,10 @@ def test_a_model_can_hear_the_first_seconds_alone(
     registry.write_card(folder, card.model_copy(update={"views": hasty}))
     assert "Only the first 3 s of a track are used." in (folder / "README.md").read_text()
     long = np.tile(music, (1, 8))
-    listener = Classifier(folder, segments=choice)  # type: ignore[arg-type]
+    classifier_of_some = Classifier(folder, segments=choice)  # type: ignore[arg-type]
     from_file, from_waveform = (
-        listener.predict_file(write("a.wav", long)),
-        listener.predict(long, RATE),
+        classifier_of_some.predict_file(write("a.wav", long)),
+        classifier_of_some.predict(long, RATE),
     )
     wanted = Classifier(TINY).predict(music[:, : 3 * RATE], RATE)
     for answer in (from_file, from_waveform):

@@ -1,4 +1,4 @@
-"""Which segments are heard: counted by hand, and found by the value that each sample carries."""
+"""Which segments are analysed: counted by hand, and found by the value that each sample carries."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_spread_segments_stay_inside() -> None:
     assert segments.cut_spread(ramp(3500), SPEC, [*starts, 0.5004]).shape == (3, 3000)
 
 
-def test_only_the_start_is_heard_and_no_block_after_it_is_read() -> None:
+def test_only_the_start_is_analysed_and_no_block_after_it_is_read() -> None:
     spec = SPEC.model_copy(update={"first_seconds": 7.5})
     assert starts_of(20000, spec) == starts_of(20000, spec, 900) == [0, 3000, 4500]
     read = []
@@ -135,6 +135,6 @@ def test_only_the_start_is_heard_and_no_block_after_it_is_read() -> None:
     assert segments.spread_starts(240.0, spec, 1) == [2.25]
 
 
-def test_less_than_a_segment_cannot_be_heard() -> None:
+def test_less_than_a_segment_cannot_be_analysed() -> None:
     with pytest.raises(ValueError, match=r"first_seconds 2\.0 is shorter than one segment of 3\.0"):
         FeatureSpec(first_seconds=2.0)

@@ -99,7 +99,7 @@ def test_overlapping_segments_are_averaged_where_they_overlap() -> None:
 
 
 def test_overlap_does_not_make_the_evidence_heavier() -> None:
-    # The same music heard at half the hop must not change genre more easily.
+    # The same music analysed at half the hop must not change genre more easily.
     plain = in_a_row(0.9, 0.9, 0.05, 0.9, 0.9)
     doubled = [(s.start_seconds, s.end_seconds, s.probabilities) for s in plain.segments]
     twice = predicted(sorted(doubled * 2, key=lambda row: row[0]))
@@ -107,7 +107,7 @@ def test_overlap_does_not_make_the_evidence_heavier() -> None:
         assert timeline.of(twice, CARD, penalty).spans == timeline.of(plain, CARD, penalty).spans
 
 
-def test_seconds_that_were_not_heard_are_in_no_span() -> None:
+def test_seconds_that_were_not_analysed_are_in_no_span() -> None:
     rows = [(10, 13, mix(0.9)), (40, 43, mix(0.8)), (70, 73, mix(0.1))]
     found = timeline.of(predicted(rows), CARD)
     assert [(s.start_seconds, s.end_seconds) for s in found.spans] == [(10, 13), (40, 43), (70, 73)]

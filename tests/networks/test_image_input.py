@@ -83,6 +83,6 @@ def test_a_network_of_images_gives_the_same_through_onnx(name: str, form: Form) 
         ),
     ],
 )
-def test_what_cannot_be_painted_is_refused(options: list[str], reason: str) -> None:
+def test_what_cannot_be_drawn_is_refused(options: list[str], reason: str) -> None:
     with pytest.raises(RecipeError, match=reason):
         recipes.load(None, options)

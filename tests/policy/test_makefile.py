@@ -54,7 +54,7 @@ def test_predict_hands_the_name_on_as_it_was_typed(checkout: Path, name: str) ->
     assert make(checkout, "predict", f"FILE={name}") == f"<predict><--><{name}>"
 
 
-def test_predict_without_a_file_makes_tracks_and_hears_them(checkout: Path) -> None:
+def test_predict_without_a_file_makes_tracks_and_predicts_them(checkout: Path) -> None:
     assert make(checkout, "predict") == "<demo><predict><demo>"
 
 

@@ -290,7 +290,7 @@ def network(claims: Path, weights: str) -> Path:
     return path
 
 
-def test_weights_that_are_fetched_and_weights_that_are_not_there_are_told(
+def test_weights_that_are_fetched_and_weights_that_are_not_there_are_named(
     data: Path, claims: Path, tmp_path: Path
 ) -> None:
     network(claims, "imagenet")
@@ -309,7 +309,7 @@ def test_weights_that_are_fetched_and_weights_that_are_not_there_are_told(
     assert there.needs.endswith("the weights some.pth")
 
 
-def test_one_that_fails_leaves_the_others_and_is_told_at_the_end(
+def test_one_that_fails_leaves_the_others_and_is_named_at_the_end(
     data: Path, claims: Path, tmp_path: Path
 ) -> None:
     wrong = (claims / "near.toml").read_text().replace('"near"', '"awry"')

@@ -1,4 +1,4 @@
-"""Planning from what was heard: each track for itself, or albums as one."""
+"""Planning from what was predicted: each track for itself, or albums as one."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ from genrekit.tags.formats.contents import TagContents
 CARD = registry.read(Path(__file__).parents[1] / "golden" / "tiny").card
 
 
-def add(connection: sqlite3.Connection, path: Path, album: str | None, **heard: float) -> None:
-    """Write a file without tags, and remember what was heard of it."""
+def add(connection: sqlite3.Connection, path: Path, album: str | None, **predicted: float) -> None:
+    """Write a file without tags, and remember what was predicted for it."""
     soundfile.write(path, np.zeros(100), 8000)
     model = store.save_model(connection, registry.read(Path(__file__).parents[1] / "golden/tiny"))
     found = Found(os.fsencode(path), path.stat().st_size, path.stat().st_mtime_ns)
     digest = hashlib.sha256(path.stem.encode()).hexdigest()
     store.save_identity(connection, Identity(found, digest, TagContents(album=album)))
     audio = connection.execute("SELECT id FROM audio WHERE digest = ?", (digest,)).fetchone()["id"]
-    probabilities = np.array([heard.get(label, 0) for label in CARD.labels], "<f4").tobytes()
+    probabilities = np.array([predicted.get(label, 0) for label in CARD.labels], "<f4").tobytes()
     store.save_prediction(connection, model, Analysis(audio, probabilities, None, 30.0, ()))
 
 
-def proposed(folder: Path, wishes: Policy) -> dict[str, tuple[tuple[str, ...], str]]:
+def proposed(folder: Path, policy: Policy) -> dict[str, tuple[tuple[str, ...], str]]:
     """Return the genres and the reason for each file that would change."""
     with database.opened(":memory:") as connection:
         add(connection, folder / "a1.flac", "A", jazz=0.9, blues=0.1)
@@ -48,7 +48,7 @@ def proposed(folder: Path, wishes: Policy) -> dict[str, tuple[tuple[str, ...], s
         add(connection, folder / "a3.flac", "A", jazz=0.5, blues=0.5)
         add(connection, folder / "b1.flac", "B", rock=1.0)
         add(connection, folder / "c1.flac", None, metal=1.0)
-        plan = planning.propose(connection, [folder], CARD, wishes, profiles.find("standard"))
+        plan = planning.propose(connection, [folder], CARD, policy, profiles.find("standard"))
     assert (plan.stays, plan.failures) == ({}, {})
     return {Path(entry.path).stem: (entry.new, entry.why) for entry in plan.entries}
 
@@ -84,8 +84,8 @@ def test_formats_without_tags_are_no_failures(tmp_path: Path) -> None:
 def test_styles_in_a_field_of_their_own(tmp_path: Path) -> None:
     rules = Policy(style_field="STYLE", min_probability=0.5)
     with database.opened(":memory:") as connection:
-        for name, genres, styles, heard in STYLED:
-            add(connection, tmp_path / f"{name}.flac", None, **heard)
+        for name, genres, styles, predicted in STYLED:
+            add(connection, tmp_path / f"{name}.flac", None, **predicted)
             file = mutagen.File(tmp_path / f"{name}.flac")
             file["genre"], file["style"] = genres, styles
             file.save()

@@ -1,4 +1,4 @@
-"""Watching a folder: a file is heard once, when it has come to rest."""
+"""Watching a folder: a file is analysed once, when it has come to rest."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def seen(folder: Path, db: Path, looks: Looks) -> Iterator[str]:
         try:
             for arrival in found:
                 entry = arrival.entry
-                yield f"{entry.path.name}: {'error' if entry.error else 'heard'}"
+                yield f"{entry.path.name}: {'error' if entry.error else 'analysed'}"
         except KeyboardInterrupt:
             return
 
@@ -67,13 +67,17 @@ def test_a_file_that_grows_waits_until_it_rests(tmp_path: Path) -> None:
     noise(folder / "old.wav", RATE)
     looks = Looks(
         lambda: noise(folder / "new.wav", 5000),  # while old.wav waits
-        lambda: noise(folder / "new.wav", RATE // 2),  # old.wav is heard, new.wav grows
+        lambda: noise(folder / "new.wav", RATE // 2),  # old.wav is analysed, new.wav grows
         lambda: None,
         lambda: (folder / "text.mp3").write_text("no music"),
         lambda: None,
         lambda: None,
     )
-    assert list(seen(folder, db, looks)) == ["old.wav: heard", "new.wav: heard", "text.mp3: error"]
+    assert list(seen(folder, db, looks)) == [
+        "old.wav: analysed",
+        "new.wav: analysed",
+        "text.mp3: error",
+    ]
     with database.opened(db) as connection:
         kept = connection.execute("SELECT duration_seconds FROM predictions").fetchall()
     assert sorted(round(row[0] * RATE) for row in kept) == [RATE // 2, RATE]

@@ -65,7 +65,7 @@ def test_what_is_gone_is_kept(tmp_path: Path) -> None:
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.sampled_from("ABC"), st.binary(max_size=200)), max_size=8), st.data())
 def test_exact_for_any_bytes(tmp_path: Path, parts: list, data: st.DataObject) -> None:
-    stretches = {"A": AUDIO[:500], "B": PICTURE[:300], "C": bytes(200)}
-    pieces = [stretches[letter] + rest for letter, rest in parts]
+    parts_of = {"A": AUDIO[:500], "B": PICTURE[:300], "C": bytes(200)}
+    pieces = [parts_of[letter] + rest for letter, rest in parts]
     old, new = b"".join(pieces), b"".join(data.draw(st.permutations(pieces)))
     assert restored(tmp_path, old, new)[0] == old

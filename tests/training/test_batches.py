@@ -74,7 +74,7 @@ def test_an_epoch_repeats_itself_and_differs_from_the_next() -> None:
     assert (np.concatenate(first) != np.concatenate(other)).any()
 
 
-def test_without_balance_every_track_is_heard_equally_often() -> None:
+def test_without_balance_every_track_is_drawn_equally_often() -> None:
     plain = {"augmentation": {"mixup_alpha": 0}, "sampling": {"balance": "none", "min_steps": 1}}
     made = batches(**plain)
     inputs = np.concatenate([batch.inputs[:, 0].numpy() for batch in made.epoch(0)])
@@ -165,14 +165,14 @@ def test_a_teacher_that_does_not_know_a_label_is_refused() -> None:
         distill.targets([], card(("jazz", "rock")), ("jazz", "polka"), 1.0, 1.0)
 
 
-def test_few_tracks_are_heard_more_often() -> None:
+def test_few_tracks_are_drawn_more_often() -> None:
     made = batches(sampling={"min_steps": 7, "batch_size": 4, "segments_per_track": 1})
     assert made.n_steps == 7  # 5 tracks, each 5 times, in batches of 4
     assert len(list(made.epoch(0))) == made.n_steps
 
 
 @pytest.mark.parametrize("random_crops", [False, True])
-def test_only_the_start_of_a_track_trains_where_only_that_is_heard(
+def test_only_the_start_of_a_track_trains_where_only_that_is_analysed(
     tmp_path: Path, random_crops: bool
 ) -> None:
     spec = FeatureSpec(

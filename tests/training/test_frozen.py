@@ -31,7 +31,7 @@ def test_a_damaged_record_is_computed_again(tmp_path: Path) -> None:
         assert record.read_bytes() == whole
 
 
-def test_stretches_are_parts_of_the_whole_which_is_heard_once(tmp_path: Path) -> None:
+def test_segments_are_parts_of_the_whole_which_is_read_once(tmp_path: Path) -> None:
     folder = registry.read(smoke.write_model(tmp_path / "model"))
     paths = sorted(smoke.write_audio(tmp_path / "audio", 16.0).rglob("*.wav"))[:2]
     network = FrozenNetwork(folder.onnx_path.read_bytes(), folder.card.views)

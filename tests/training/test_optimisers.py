@@ -183,7 +183,7 @@ def test_half_precision_needs_a_gpu() -> None:
 
 
 @pytest.mark.parametrize("value", ["-1", "fast", "true"])
-def test_a_wrong_rate_is_told_in_one_sentence(value: str) -> None:
+def test_a_wrong_rate_is_named_in_one_sentence(value: str) -> None:
     with pytest.raises(RecipeError, match=r"^optimiser\.lr = .*: Input should .*, or: Input"):
         recipes.load(None, [f"optimiser.lr={value}"])
 
