@@ -3,10 +3,11 @@
     python benchmarks/scale_model.py                      print the tables of docs/scale.md
     python benchmarks/scale_model.py --check CLIP.mp3 ... compare with runs of 1 and 2 workers
 
-Fed by the service times that benchmarks/service_times.py measured. Events are simulated one by one:
-a file waits for its turn on the storage's link, is transferred, waits for a worker, is analysed
-there for a time drawn from the measured files, and its row is written. Each worker has a few files under
-way, and asks for the next when one is done, so a slow worker holds nobody up and memory is bounded.
+Fed by the service times that benchmarks/service_times.py measured. Events are simulated one by
+one: a file waits for its turn on the storage's link, is transferred, waits for a worker, is
+analysed there for a time drawn from the measured files, and its row is written. Each worker has a
+few files under way, and asks for the next when one is done, so a slow worker holds nobody up and
+memory is bounded.
 """
 
 from __future__ import annotations
