@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 import soundfile
 
+import tag_files
 from genrekit import files, labels
 from genrekit.datasets import Dataset, Track, fma, gtzan, index, open_dataset, readability
 from genrekit.errors import DatasetError
+from made_music import write_tone
 
 RATE = 8000
 Write = Callable[..., Path]
@@ -498,3 +500,26 @@ def test_two_tracks_of_one_id_are_refused_whatever_the_layout() -> None:
     tracks = (Track("a", Path("x"), "polka"), Track("a", Path("y"), "ska"))
     with pytest.raises(DatasetError, match="two files are called 'a': x and y"):
         Dataset("made", Path(), tracks)
+
+
+def test_the_tags_of_a_folder_say_who_plays_as_a_manifest_does(write: Write) -> None:
+    names = ["polka/a.wav", "polka/b.wav", "ska/c.wav", "ska/d.wav", "ska/e.wav"]
+    root = write(*names)
+    artists = ["The  Beatles", "the beatles", "Various Artists", "", "Ann"]
+    for name, artist in zip(names, artists, strict=True):
+        write_tone(root / name)
+        if artist:
+            tag_files.tag(root / name, [], artist=artist)
+    (root / "ska/e.mp3").write_bytes(b"ID3" + bytes(range(256)))  # no tags that can be read
+    (root / "ska/e.mp3").rename(root / "ska/f.mp3")
+    by_tags = open_dataset(root)
+    assert [track.artist_group for track in by_tags.tracks] == [
+        "thebeatles", "thebeatles", None, None, "ann", None,
+    ]  # fmt: skip
+    assert by_tags.split_kinds == ("track", "artist")
+    lines = [f"{n},{n.split('/')[0]},{a}" for n, a in zip(names, artists, strict=True)]
+    (root / "manifest.csv").write_text("\n".join(["path,genre,artist", *lines, "ska/f.mp3,ska,"]))
+    listed = open_dataset(root)
+    assert [(t.track_id, t.genre, t.artist_group) for t in listed.tracks] == [
+        (t.track_id, t.genre, t.artist_group) for t in by_tags.tracks
+    ]

@@ -28,7 +28,7 @@ def test_a_library_is_tagged_as_the_tutorial_says(tmp_path: Path) -> None:
 @needs_model
 @pytest.mark.parametrize(
     ("left_out", "n_commands"),
-    [(("train", "predict", "install"), 2), pytest.param((), 7, marks=pytest.mark.full)],
+    [(("train", "predict", "install"), 1), pytest.param((), 6, marks=pytest.mark.full)],
 )
 def test_own_genres_are_trained_as_the_tutorial_says(
     tmp_path: Path, left_out: tuple[str, ...], n_commands: int

@@ -68,7 +68,8 @@ def test_a_recipe_ends_in_a_model_that_names_test_tracks(music: Path, tmp_path: 
     assert "folds" in folder.card.calibration.fitted_on
     assert folder.card.training_data is not None
     assert folder.card.training_data.n_tracks == {"train": 18, "validation": 0}
-    assert any("are right" in line for line in lines)
+    expected = "accuracy on 18 training and validation tracks, by 5 artist-grouped folds, of "
+    assert any(line.startswith(f"{expected}the official split: ") for line in lines)
 
 
 def test_a_given_validation_part_is_not_trained_on(music: Path, tmp_path: Path) -> None:

@@ -213,7 +213,7 @@ def _show(recipe: Recipe) -> None:
     prepared = training_data.prepare(recipe)  # refuses unusable data before anything is printed
     typer.echo(recipes.to_toml(recipe))
     rows = [[genre, str(n_train), str(n_val)] for genre, n_train, n_val in prepared.rows()]
-    title = f"{prepared.dataset.name}, {prepared.split.name} split"
+    title = f"{prepared.dataset.name}, {prepared.split.described}"
     console.stdout().print(console.table(["genre", "train", "validation"], rows, title))
     for problem in prepared.dataset.problems:
         console.say(str(problem))

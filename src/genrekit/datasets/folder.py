@@ -7,7 +7,7 @@ from pathlib import Path
 from genrekit import labels
 from genrekit.datasets.dataset import Dataset, Layout
 from genrekit.datasets.tracks import Problem, Track
-from genrekit.errors import DatasetError
+from genrekit.errors import DatasetError, GenrekitError
 from genrekit.files import audio_files
 
 
@@ -15,7 +15,7 @@ def open_folder(path: Path) -> Dataset | None:
     """Open a folder whose folders are called after genres; None where it is no folder.
 
     A track's id is its path below the folder without the suffix. Folders below a genre's folder
-    belong to that genre. Hidden files and folders are ignored.
+    belong to that genre. Hidden files and folders are ignored. Whose a track is, its tags say.
 
     Raises:
         DatasetError: no audio, no genre folders, a genre folder without audio, one genre only, two
@@ -28,7 +28,7 @@ def open_folder(path: Path) -> Dataset | None:
     loose = [file for file in audio_files(path) if file.parent == path]
     _check_folders(path, found, loose)
     tracks = tuple(
-        Track(track_id_of(file, path), file, labels.composed(folder.name))
+        Track(track_id_of(file, path), file, labels.composed(folder.name), _artist(file))
         for folder, inside in found.items()
         for file in inside
     )
@@ -44,6 +44,17 @@ def track_id_of(file: Path, below: Path) -> str:
     """
     name = labels.composed(file.relative_to(below).with_suffix("").as_posix())
     return "".join(" " if character in "\t\n\r" else character for character in name)
+
+
+def _artist(file: Path) -> str | None:
+    """Return whose track a file is by its tags; None where they say nothing, or cannot be read."""
+    from genrekit.tags import formats  # the other datasets need no reader of tags
+
+    try:
+        tags = formats.read(file)
+    except (GenrekitError, OSError):  # whether it is audio at all is seen when it is decoded
+        return None
+    return labels.artist_group(tags.artist or tags.album_artist or "")
 
 
 def _check_folders(path: Path, found: dict[Path, list[Path]], loose: list[Path]) -> None:
@@ -72,7 +83,7 @@ def _check_folders(path: Path, found: dict[Path, list[Path]], loose: list[Path])
 LAYOUT = Layout(
     name="folder",
     description="your own music: one folder for each genre",
-    split_kinds=("segment (LEAKY)", "track"),
+    split_kinds=("segment (LEAKY)", "track", "artist"),
     open=open_folder,
     rank=2,
 )

@@ -71,6 +71,16 @@ class Split(_Assigned[str]):
         return self.name
 
     @property
+    def described(self) -> str:
+        """What a sentence calls it.
+
+        >>> Split("artist", {}).described, Split("artist fold 4 of 5 (by hand)", {}).described
+        ('the artist split', 'artist fold 4 of 5 (by hand)')
+        """
+        kind, bracket, remark = self.name.partition(" (")
+        return f"{kind if ' fold ' in kind else f'the {kind} split'}{bracket}{remark}"
+
+    @property
     def train(self) -> tuple[str, ...]:
         """Ids of the training tracks, in the order of the assignment."""
         return self.ids("train")

@@ -82,7 +82,7 @@ def calibrate(card: ModelCard, held_out: HeldOut, prepared: TrainingSet) -> tupl
         The card with both, and the tracks' accuracy in a sentence. Of several genres each is right.
     """
     tracks, logits, description = held_out
-    described = f"{len(tracks)} {description} of the {prepared.split.name} split"
+    described = f"{len(tracks)} {description} of {prepared.split.described}"
     shares = prepared.shares(tracks)
     plain = [track_probabilities(segment_probabilities(rows), card.aggregation) for rows in logits]
     true = true_labels(np.stack(plain), shares)
@@ -98,4 +98,4 @@ def calibrate(card: ModelCard, held_out: HeldOut, prepared: TrainingSet) -> tupl
     card = card.model_copy(update={"calibration": fitted, "precision_curve": curve})
     n_several = sum(bool(track.more_genres) for track in tracks)
     several = f"; any of its genres is right for {n_several} with several" if n_several else ""
-    return card, f"{percent(accuracy)} of {described} are right{several}"
+    return card, f"accuracy on {described}: {percent(accuracy)}{several}"

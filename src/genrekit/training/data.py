@@ -22,6 +22,7 @@ from genrekit.training.recipe import Recipe
 JOINED = ("folds", "none")
 # The way that chooses by the test tracks: LEAKY.
 ON_TEST = "test"
+AUTO = "auto"
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class TrainingSet:
 
     ``is_joined``: the split's validation tracks train too, so there is no validation part.
     ``n_first_only``: tracks of several genres of which the recipe learns the first.
+    ``why_so``: how the split was chosen, where the recipe leaves that open.
     """
 
     dataset: Dataset
@@ -39,6 +41,7 @@ class TrainingSet:
     validation: tuple[Track, ...]
     is_joined: bool = False
     n_first_only: int = 0
+    why_so: str = ""
 
     def targets(self, tracks: Sequence[Track]) -> NDArray[np.int64]:
         """Return each track's label index, that of its first genre. Shape (n_tracks,)."""
@@ -114,7 +117,10 @@ def prepare(recipe: Recipe, split: Split | SegmentSplit | None = None) -> Traini
                 "a teacher predicts whole tracks; leave out [teacher] or the segments"
             )
         dataset, split = dataset.parts_as_tracks(split)
-    split = _cut(dataset, split or _split(dataset, recipe.data), recipe.data)
+    if split is None and recipe.data.split == AUTO:
+        dataset, split, why_so = _chosen(dataset, recipe.data)
+    else:
+        split, why_so = _cut(dataset, split or _split(dataset, recipe.data), recipe.data), ""
     train = tuple(dataset.tracks_of(split, "train"))
     validation = tuple(dataset.tracks_of(split, "validation"))
     if recipe.data.validation == ON_TEST:
@@ -123,7 +129,7 @@ def prepare(recipe: Recipe, split: Split | SegmentSplit | None = None) -> Traini
     if is_joined:
         train, validation = (*train, *validation), ()
     prepared = TrainingSet(
-        dataset, split, dataset.labels, train, validation, is_joined, n_first_only
+        dataset, split, dataset.labels, train, validation, is_joined, n_first_only, why_so
     )
     check(prepared)
     return prepared
@@ -138,9 +144,23 @@ def _learnable(dataset: Dataset, recipe: Recipe) -> tuple[Dataset, int]:
     return dataclasses.replace(dataset, tracks=tracks), n_several
 
 
+def _chosen(dataset: Dataset, data: recipes.Data) -> tuple[Dataset, Split, str]:
+    """Divide by artist where enough artists are known, else by track; say which, and why."""
+    why_so = "split by track: no artists are known"
+    if dataset.has_artists:
+        n_artists = len({track.artist_group for track in dataset.tracks} - {None})
+        try:
+            split = _cut(dataset, dataset.split("artist", data.seed), data)
+        except DatasetError as error:
+            why_so = f"split by track, which flatters the model: by artist, {error}"
+            tracks = (dataclasses.replace(each, artist_group=None) for each in dataset.tracks)
+            dataset = dataclasses.replace(dataset, tracks=tuple(tracks))
+        else:
+            return dataset, split, f"split by artist: {n_artists} are known"
+    return dataset, _cut(dataset, dataset.split("track", data.seed), data), why_so
+
+
 def _split(dataset: Dataset, data: recipes.Data) -> Split:
-    if data.split == "auto":
-        return dataset.split("artist" if dataset.has_artists else "track", data.seed)
     if data.split.endswith(".tsv"):
         return Split.load(Path(data.split)).restricted_to(dataset.by_id)
     return dataset.split(data.split, data.seed)
@@ -162,7 +182,7 @@ def _cut(dataset: Dataset, split: Split, data: recipes.Data) -> Split:
         data.seed,
     )
     cut = {track.track_id: part for track, part in zip(pool, parts, strict=True)}
-    return Split(f"{split.name}, validation cut anew", {**split.assignment, **cut})
+    return Split(f"{split.name} (validation part chosen anew)", {**split.assignment, **cut})
 
 
 def check(prepared: TrainingSet) -> None:
@@ -179,11 +199,11 @@ def check(prepared: TrainingSet) -> None:
     empty = [label for label, n_train, _ in prepared.rows() if not n_train]
     if empty:
         raise DatasetError(
-            f"{source}: genre {empty[0]!r} has no training track in the {prepared.split.name} "
-            "split; add tracks or leave the genre out"
+            f"{source}: genre {empty[0]!r} has no training track in {prepared.split.described}; "
+            "add tracks or leave the genre out"
         )
     if not prepared.validation and not prepared.is_joined:
         raise DatasetError(
-            f"{source}: the {prepared.split.name} split has no validation track; write "
+            f"{source}: {prepared.split.described} has no validation track; write "
             'data.validation = "cut"'
         )

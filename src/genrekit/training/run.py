@@ -84,6 +84,8 @@ class TrainingRun:
                 f"{prepared.n_first_only} tracks have several genres, and the first of them is "
                 "learnt; model.head=logistic learns all"
             )
+        if prepared.why_so:
+            self.report(prepared.why_so)
         self._open(prepared)
         prepared = self._usable(prepared)
         cost = method.fit(prepared)

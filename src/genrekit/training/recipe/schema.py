@@ -45,9 +45,9 @@ TABULAR_KEYS = frozenset({"backbone", "parameters"})
 class Data(StrictModel):
     """Which tracks, and which of them are for what.
 
-    ``split`` is a kind ("auto" is "artist" where artists are known, else "track") or the path of a
-    split's TSV. ``validation = "cut"`` joins the split's train and validation tracks and cuts
-    ``validation_fraction`` of them anew, whole artists at a time; so does a split without one.
+    ``split`` is a kind ("auto" is "artist" where enough artists are known, else "track") or the
+    path of a split's TSV. ``validation = "cut"`` joins the split's train and validation tracks and
+    cuts ``validation_fraction`` of them anew, whole artists at a time; so does a split without one.
     ``validation = "folds"`` trains a logistic head on all of both, and validates it by heads that
     saw neither a track nor its artist; so does "folds" with a tabular model.
     ``validation = "none"`` fits a tabular model to both and leaves its probabilities as they are.
