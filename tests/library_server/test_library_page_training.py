@@ -14,21 +14,22 @@ import made_music
 from browser import expect
 
 pytestmark = [pytest.mark.flaky(reruns=2), pytest.mark.full]
-N_TRACKS = 24
-N_ARTISTS = 8
+# Made songs, with drums and without, 12 each; the default model takes the rest for no music.
+SONGS = sorted(set(range(31)) - {4, 9, 10, 14, 17, 27, 28})
+N_ARTISTS = 4
 
 
 @pytest.fixture
 def tagged(tmp_path: Path) -> Path:
     """A scanned library of two genres, with and without drums, by some artists each."""
     (tmp_path / "music").mkdir()
-    for number in range(N_TRACKS):
+    for index, number in enumerate(sorted(SONGS, key=lambda number: number % 2)):
         has_drums = number % 2 == 0
         path = tmp_path / "music" / f"{number:02}.flac"
         made_music.write(path, made_music.song(number, 6.0, drums=has_drums))
         track = mutagen.File(path)
-        track["artist"] = f"Artist {number % N_ARTISTS}"
         track["genre"] = "Rock" if has_drums else "Jazz"
+        track["artist"] = f"{track['genre'][0]} artist {index % N_ARTISTS}"
         track.save()
     scanned(tmp_path, model=None)
     return tmp_path
