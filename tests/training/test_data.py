@@ -47,8 +47,8 @@ def test_artists_stay_together_where_tags_name_enough(
         ]
         assert not sides[0] & sides[1]
         assert all(groups[f"ska/{n:02}"] == groups[f"ska/{n + 1:02}"] for n in range(0, 12, 2))
-    told = data.prepare(recipe.load(None, ["data.split=track"], str(source)))
-    assert (told.split.name, told.why_so) == ("track", "")
+    stated = data.prepare(recipe.load(None, ["data.split=track"], str(source)))
+    assert (stated.split.name, stated.why_so) == ("track", "")
 
 
 @pytest.mark.parametrize(
