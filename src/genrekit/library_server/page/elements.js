@@ -24,7 +24,7 @@ export function button(text, onClick, properties = {}) {
 /** A coloured dot and a genre's name. */
 export function genreTag(name, colour) {
   const dot = element("span", { className: "dot", "aria-hidden": "true" });
-  if (colour) dot.style.background = colour;
+  if (colour) dot.style.backgroundColor = colour;
   return element("span", { className: "genre" }, dot, element("span", {}, name));
 }
 

@@ -87,10 +87,11 @@ export class Points {
     const image = context.createImageData(width, height);
     const isDark = matchMedia("(prefers-color-scheme: dark)").matches;
     fillGround(image.data, isDark ? [12, 11, 18] : [255, 255, 255]);
+    const colours = isDark ? this.colours.map(lighter) : this.colours;
     const dim = isDark ? [58, 56, 69] : [216, 214, 224];
     if (this.lit) this.#stampAll(image, ratio, (index) => (this.lit.has(this.ids[index]) ? null : dim), 0.7);
     this.#stampAll(image, ratio, (index) =>
-      (this.lit && !this.lit.has(this.ids[index]) ? null : this.colours[this.labels[index]] ?? dim), 0.85);
+      (this.lit && !this.lit.has(this.ids[index]) ? null : colours[this.labels[index]] ?? dim), 0.85);
     context.putImageData(image, 0, 0);
     if (this.lasso) this.#drawLasso(context, ratio);
   }
@@ -132,6 +133,11 @@ export class Points {
     const side = (1 - MARGIN) / 2;
     return [this.canvas.clientWidth * side * this.scale, this.canvas.clientHeight * side * this.scale];
   }
+}
+
+/** A colour that stands out on a dark ground, as style.css lightens the dots. */
+function lighter(parts) {
+  return parts.map((part) => part + 0.3 * (255 - part));
 }
 
 function partsOf(colour) {

@@ -153,7 +153,8 @@ function fillRow(made, row) {
   cells.album.textContent = row.album ?? "";
   cells.tag.textContent = row.tags.join(", ");
   cells.tag.classList.toggle("placeholder", Boolean(row.is_placeholder));
-  dot.style.background = row.label ? session.colour(row.label) : "transparent";
+  dot.style.opacity = row.label ? 1 : 0;
+  dot.style.backgroundColor = session.colour(row.label);
   name.textContent = row.correction ? `${row.correction.join(", ")} ✎` : row.display_name ?? (row.error ? "failed" : "–");
   name.parentElement.title = row.error ?? row.warnings.join("; ");
   bar.style.setProperty("--share", row.probability ?? 0);
