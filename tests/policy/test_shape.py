@@ -130,6 +130,18 @@ def test_the_words_are_the_fields_own(path: Path) -> None:
     assert prose + named == []
 
 
+def test_the_words_of_pages_and_data_are_the_fields_own() -> None:
+    package = MODULES["genrekit"].parent
+    lines = [
+        f"{path.relative_to(package)}: {line.strip()}"
+        for path in sorted(package.rglob("*"))
+        if path.suffix in {".css", ".html", ".js", ".md", ".svg", ".toml", ".txt"}
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if PRIVATE_WORDS.search(line)
+    ]
+    assert [line for line in lines if '"Easy Listening"' not in line] == []  # a genre's name
+
+
 @pytest.mark.parametrize("path", sorted(TESTS.rglob("*.py")), ids=lambda path: path.name)
 def test_no_test_reaches_for_a_private_name(path: Path) -> None:
     tree = tree_of(path)

@@ -19,7 +19,7 @@ export class MapView {
     this.isStale = true;
     this.isLasso = false;
     this.corners = null;
-    this.#listen();
+    this.#bindEvents();
     const tip = whenQuiet(TIP_MS, (x, y) => this.#showTip(x, y));
     byId("map-canvas").addEventListener("pointermove", (event) => tip(event.offsetX, event.offsetY));
     byId("map-canvas").addEventListener("pointerleave", () => tip(-1, -1));
@@ -67,7 +67,7 @@ export class MapView {
       element("li", {}, genreTag(session.name(map.label_names[index]), session.colour(map.label_names[index])))));
   }
 
-  #listen() {
+  #bindEvents() {
     const canvas = byId("map-canvas");
     byId("map-pan").addEventListener("click", () => this.#useLasso(false));
     byId("map-lasso").addEventListener("click", () => this.#useLasso(true));
