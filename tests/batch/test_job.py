@@ -249,7 +249,7 @@ def test_another_job_is_refused(songs: Path, tmp_path: Path) -> None:
             2,
             "a batch job writes JSON lines",
         ),
-        (["predict", "m.csv", "--ray-address", "auto"], 2, "go with --engine ray"),
+        (["predict", "m.csv", "--ray-address", "auto"], 2, "need --engine ray"),
         (["predict", "m.csv", "--engine", "local", "-o", "o.csv"], 1, "leave --engine out"),
         (["batch", "status", "m.csv"], 1, "holds no batch job"),
         (["predict", "m.csv", "--engine", "local", "-o", "x://y/o.jsonl"], 1, "JSON lines"),

@@ -39,17 +39,17 @@ def run(*arguments: str) -> tuple[int, str]:
 MEANING = {
     "--data": r"\b(dataset|datasets)\b",
     "--dry-run": r"^(Show|List) .*(stop|nothing)\.$",
-    "--engine": r"processes of this machine, or Ray",
+    "--engine": r"processes of this machine,? or on Ray",
     "--folds": r"\bfolds?\b",
     "--genre": r"\bgenre\b",
     "--jobs": r"^Worker (processes|threads)\.$",
     "--json": r"^Write .*JSON",
-    "--min-precision": r"only where this share of",
+    "--min-precision": r"precision|only where this share of",
     "--model": r"\b[Mm]odel\b",
     "--output": r"^(Write .*|The .*|A .*)(there|file|folder|image|PNG|TSV|\.zip|\.wav)\b",
     "--segment-seconds": r"segment of this length",
     "--split": r"\bsplit|\bdivides\b",
-    "--top": r"^(Give|Write) (at most )?this many",
+    "--top": r"^(Show|List|Write) (at most )?this many",
 }
 
 
@@ -90,7 +90,7 @@ def test_help(name: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "default"),
     [
-        (["predict"], "default: (one a core)"),
+        (["predict"], "default: (one per core)"),
         (["train"], "default: (runs/NAME-TIME)"),
         (["evaluate"], "default: (the embedded model)"),
         (["models", "verify"], "default: (every model found)"),
@@ -159,7 +159,7 @@ def test_help_lists_every_verb_with_its_summary() -> None:
     assert code == 0
     listed = re.findall(r"^  ([a-z-]+)  ", output.partition("Commands:")[2], re.MULTILINE)
     assert listed == list(VERBS)
-    assert "Predict the genre of audio files, each with its probability." in output
+    assert "Predict the genre of audio files, with probabilities." in output
 
 
 def test_version() -> None:

@@ -130,7 +130,7 @@ def test_get_shows_what_it_would_download(music: Path, tmp_path: Path) -> None:
     code, output, _ = run("get", "fma-small", "-o", tmp_path / "to", "--dry-run")
     assert code == 0
     metadata, audio = output.splitlines()
-    assert metadata.endswith("fma_metadata, which is there")
+    assert metadata.endswith("fma_metadata, which exists")
     assert audio.endswith(f"-> {tmp_path / 'to/fma_small'}")
     assert "(sha1:ade154f733639d52e35e32f5593efe5be76c6d70)" in audio
     code, output, _ = run("get", "gtzan", "--dry-run")

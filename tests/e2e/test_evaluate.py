@@ -311,7 +311,7 @@ def compare(*arguments: str | Path) -> Done:
 def test_compare_says_what_it_needs(model: Path, tmp_path: Path) -> None:
     for arguments, words in (
         ([model], "two or more"),
-        ([model, model], "is no evaluation"),
+        ([model, model], "is not an evaluation"),
         ([model, model, "--data", tmp_path], "go together"),
     ):
         done = compare(*arguments)
@@ -352,7 +352,7 @@ def test_changed_audio(model: Path, data: Path, tmp_path: Path) -> None:
         (["--split", "track", "--folds", "3"], 2, "give a recipe's file"),
         (["recipe.toml", "--split", "track", "--robustness"], 2, "take a model"),
         (["recipe.toml", "--split", "track", "--part", "train"], 2, "what it held out"),
-        (["other", "--split", "track"], 2, "one model or recipe at a time"),
+        (["other", "--split", "track"], 2, "expected one model or recipe"),
     ],
 )
 def test_wrong_usage(model: Path, data: Path, arguments: list[str], code: int, words: str) -> None:

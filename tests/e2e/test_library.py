@@ -93,7 +93,7 @@ def test_list_show_status_similar_and_export(music: Path, scanned: Path, tmp_pat
         "library", "export", "-o", tmp_path / "lists", "--format", "m3u", "--db", scanned
     )
     assert done.returncode == 1
-    assert "no playlist can hold a name with a line break" in done.stderr
+    assert "a playlist cannot hold a name with a line break" in done.stderr
     assert "2 tracks written" in done.stdout
 
 

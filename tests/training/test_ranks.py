@@ -248,7 +248,7 @@ def test_ctrl_c_ends_all_ranks_and_says_how_to_go_on(options: list[str], tmp_pat
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     _, printed = process.communicate(timeout=DEADLINE_SECONDS)
     assert process.returncode == 130
-    assert f"interrupted; go on with: genrekit train --resume {out}" in printed
+    assert f"interrupted; to resume: genrekit train --resume {out}" in printed
     assert "Traceback" not in printed
     with pytest.raises(ProcessLookupError):
         wait_for(lambda: os.killpg(process.pid, 0) is not None)

@@ -309,9 +309,9 @@ def test_one_genre_and_an_empty_genre_are_refused(tones: Path, tmp_path: Path) -
     ("arguments", "sentence"),
     [
         ([], "give a recipe"),
-        (["a.toml", "b.toml"], "one recipe at a time"),
+        (["a.toml", "b.toml"], "expected one recipe"),
         (["nowhere.toml"], "unknown recipe 'nowhere'"),
-        (["--data", "x", "--resume", "y"], "give nothing beside it"),
+        (["--data", "x", "--resume", "y"], "no other recipe or value"),
         (["--data", "x", "optimizer.lr=1"], "did you mean 'optimiser'"),
     ],
 )

@@ -1,4 +1,4 @@
-"""``genrekit batch``: look at batch jobs over many files."""
+"""``genrekit batch``: inspect batch jobs over many files."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     from genrekit.batch.status import Status
 
 TAKES_URLS = ("output",)
-app = typer.Typer(name="batch", help="Look at batch jobs over many files.")
+app = typer.Typer(name="batch", help="Inspect batch jobs over many files.")
 
 
 @app.command()
 def status(
-    output: Annotated[str, argument("What was given to -o of predict or features.")],
+    output: Annotated[str, argument("The -o of the job: of predict or of features.")],
     as_json: AsJson = False,
 ) -> None:
-    """Show how far a batch job is: done, failed, files a second, time left.
+    """Show how far a batch job is: done, failed, files per second, time left.
 
     Examples:
       genrekit batch status genres.parquet
@@ -49,7 +49,7 @@ def _sentence(found: Status) -> str:
 
 
 def _span(seconds: float) -> str:
-    """Return a time in its two largest units.
+    """Format a duration in its two largest units.
 
     >>> _span(12.3), _span(190), _span(7400), _span(200_000)
     ('12 s', '3 min 10 s', '2 h 3 min', '2 d 7 h')

@@ -1,4 +1,4 @@
-"""What the verbs that are batch jobs share: their options, and what they show."""
+"""What the batch verbs share: their options and their summaries."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 EngineName = Annotated[
     Literal["local", "ray"] | None,
     option(
-        "Run by processes of this machine, or Ray, as a batch job, which can be resumed: "
+        "Run as a resumable batch job, in processes of this machine or on Ray: "
         "-o NAME.jsonl, or a folder or URL for Parquet.",
         "--engine",
         show_default="local",
@@ -35,14 +35,14 @@ RayAddress = Annotated[
 ]
 GpusPerJob = Annotated[
     float,
-    option("Share of a GPU that each worker of Ray reserves.", min=0, rich_help_panel=PROCESSING),
+    option("Share of a GPU that each Ray worker reserves.", min=0, rich_help_panel=PROCESSING),
 ]
 Summary = Annotated[bool, option("Write a summary as JSON.", "--json")]
 _SHOWN = 20  # problems, of which there may be millions
 
 
 def segment_seconds(what: str) -> object:
-    """Return the option --segment-seconds of a verb that gives each segment a row or an image."""
+    """Return --segment-seconds, for a verb that writes one row or image per segment."""
 
     def check(seconds: float | None) -> float | None:
         if seconds is not None and not 0.1 <= seconds <= 600:
@@ -52,7 +52,7 @@ def segment_seconds(what: str) -> object:
     return typer.Option(
         callback=check,
         help=f"One {what} for each segment of this length, from 0.1 to 600.",
-        show_default=f"one {what} a file",
+        show_default=f"one {what} per file",
     )
 
 
@@ -65,11 +65,11 @@ def engine(
     """Return the engine that the options name.
 
     Raises:
-        typer.BadParameter: an option of Ray without Ray.
+        typer.BadParameter: an option for Ray without --engine ray.
         GenrekitError: Ray is not installed.
     """
     if name != "ray" and (ray_address or gpus_per_job):
-        raise typer.BadParameter("--ray-address and --gpus-per-job go with --engine ray")
+        raise typer.BadParameter("--ray-address and --gpus-per-job need --engine ray")
     if name == "ray":
         from genrekit.batch.ray_engine import RayEngine
 
@@ -80,7 +80,7 @@ def engine(
 
 
 def is_batch_job(name: str | None, output: str | None) -> bool:
-    """Whether a prediction is a batch job: by an engine, or a folder or URL of Parquet as output.
+    """Whether a prediction is a batch job: it has an engine, or writes Parquet to a folder or URL.
 
     >>> is_batch_job("local", "a.jsonl"), is_batch_job(None, "s3://b/c/")
     (True, True)
@@ -93,10 +93,10 @@ def is_batch_job(name: str | None, output: str | None) -> bool:
 
 
 def run(task: JobTask, paths: list[str], output: str | None, engine: Engine, as_json: bool) -> None:
-    """Run a verb's task as a batch job, and show what it did.
+    """Run a verb's task as a batch job, and show a summary.
 
     Raises:
-        typer.BadParameter: no output is named.
+        typer.BadParameter: there is no output.
         typer.Exit: files failed.
     """
     if output is None:
@@ -121,13 +121,13 @@ def counts(report: Report) -> str:
 
 
 def show(report: Report, fields: dict[str, object], sentence: str, as_json: bool) -> None:
-    """Show what a batch job did, and the problems of its files on standard error.
+    """Show the summary of a batch job, and the problems of its files on standard error.
 
     Args:
-        report: gives the problems.
+        report: holds the problems.
         fields: the summary for --json.
         sentence: the summary in words.
-        as_json: which of them to write.
+        as_json: write fields rather than sentence.
 
     Raises:
         typer.Exit: files failed.

@@ -29,14 +29,14 @@ def command(
     split: Annotated[str | None, option("The split of --data.", show_default="none")] = None,
     as_json: Annotated[bool, option("Write a JSON list.", "--json")] = False,
 ) -> None:
-    """Compare models on the tracks that both were measured on: is the difference noise?
+    """Compare models on the tracks that both were evaluated on: is the difference noise?
 
     Accuracies are compared in pairs, by McNemar's exact test and a bootstrap over artist groups.
     """
     from genrekit.evaluation import comparison
 
     if len(names) < 2:
-        raise typer.BadParameter("give two or more to compare")
+        raise typer.BadParameter("give at least two evaluations or models to compare")
     if (data is None) != (split is None):
         raise typer.BadParameter("--data and --split go together")
     results = [(name, _result(name, data, split)) for name in names]
@@ -71,11 +71,11 @@ def _result(name: str, data: str | None, split: str | None) -> EvaluationResult:
             return EvaluationResult.model_validate_json(path.read_bytes())
         except ValidationError as error:
             raise typer.BadParameter(
-                f"{path} is no evaluation; give a metrics.json that genrekit evaluate -o wrote"
+                f"{path} is not an evaluation; give a metrics.json written by genrekit evaluate -o"
             ) from error
     if data is None or split is None:
         raise typer.BadParameter(
-            f"{name} is no evaluation that `genrekit evaluate -o` wrote; to measure a model of "
+            f"{name} is not an evaluation written by `genrekit evaluate -o`; to measure a model of "
             "this name, give --data and --split"
         )
     classifier, dataset = Classifier(name, segments="all"), datasets.open_dataset(data)

@@ -1,4 +1,4 @@
-"""What the verbs share to show results: bars, plain lines, tables, progress."""
+"""How the verbs show results: bars, plain lines, tables, progress."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PIPE_WIDTH = 240  # a table that goes to a file or pipe is not broken at 80 colu
 
 
 def stdout(stream: IO[str] | None = None) -> Console:
-    """Return a console that neither wraps nor cuts long lines.
+    """Return a console that neither wraps nor truncates long lines.
 
     Args:
         stream: where it writes; None is standard output.
@@ -57,7 +57,7 @@ def _shows(characters: str) -> bool:
 
 
 def printable(text: str) -> str:
-    r"""Return text that does nothing to a terminal: control characters are escaped.
+    r"""Return text that is safe to print on a terminal: control characters are escaped.
 
     >>> print(printable("a\x1b[31m.mp3"))
     a\x1b[31m.mp3
@@ -66,7 +66,7 @@ def printable(text: str) -> str:
 
 
 def local(text: str) -> str:
-    """Return text that may begin with a path: printable, and from the current folder on."""
+    """Return printable text; a path it begins with is made relative to the current folder."""
     with suppress(OSError):  # a folder that is gone
         here = str(Path.cwd().joinpath("_"))[:-1]
         text = text.removeprefix(here) if len(here) > 1 else text
@@ -74,7 +74,7 @@ def local(text: str) -> str:
 
 
 def say(line: str) -> None:
-    """Write a line to standard error, where it is no part of the result."""
+    """Write a line to standard error, so that it is not part of the result."""
     import typer
 
     typer.echo(line, err=True)
@@ -91,7 +91,7 @@ def complain(path: str, reason: str, *, as_given: bool = False) -> None:
     Args:
         path: the file.
         reason: what is wrong; it may name the file itself.
-        as_given: show a path as the user gave it, not from the current folder on.
+        as_given: show the path as the user gave it, not relative to the current folder.
     """
     sentence = naming(path, reason)
     say(f"genrekit: {printable(sentence) if as_given else local(sentence)}")
@@ -103,7 +103,7 @@ def table(
     title: str | None = None,
     n_whole: int = 0,
 ) -> Table:
-    """Return a plain table; columns whose every cell is a number are aligned right.
+    """Return a plain table; columns that hold only numbers are right-aligned.
 
     However narrow the console, the cells of the first ``n_whole`` columns stay on one line.
     """

@@ -59,7 +59,7 @@ def list_datasets(as_json: AsJson = False) -> None:
 
 @app.command()
 def info(data: Data, as_json: AsJson = False) -> None:
-    """Show the tracks of each genre, the splits with their sizes, the artists and the problems."""
+    """Show a dataset's tracks per genre, splits and their sizes, artists and problems."""
     from genrekit import datasets
 
     dataset = datasets.open_dataset(data)
@@ -82,7 +82,7 @@ def info(data: Data, as_json: AsJson = False) -> None:
 
 @app.command()
 def check(data: Data, jobs: Threads = None, as_json: AsJson = False) -> None:
-    """Decode every file to its end and name each bad one; exit 1 if there is any."""
+    """Decode every file to its end and name each bad one; exit 1 if there are any."""
     from genrekit import datasets
     from genrekit.datasets import index, readability
 
@@ -90,7 +90,7 @@ def check(data: Data, jobs: Threads = None, as_json: AsJson = False) -> None:
     if not dataset.has_audio:
         raise typer.BadParameter(
             f"{data} holds no audio to decode; a table's numbers are checked when it is opened, "
-            "and a damaged image is named when it is trained on"
+            "and damaged images are reported during training"
         )
     tracks = dataset.tracks
     with console.progress("reading", len(tracks), shown=not as_json) as advance:
@@ -125,12 +125,12 @@ def audit(
     labels: Annotated[
         bool, option("Rank likely wrong labels, where genrekit[audit] is installed.")
     ] = True,
-    min_seconds: Annotated[float, option("Music is no shorter.", min=0)] = 5.0,
-    max_seconds: Annotated[float, option("Music is no longer.", min=0)] = 1200.0,
+    min_seconds: Annotated[float, option("Report tracks shorter than this.", min=0)] = 5.0,
+    max_seconds: Annotated[float, option("Report tracks longer than this.", min=0)] = 1200.0,
     jobs: Jobs = None,
     as_json: AsJson = False,
 ) -> None:
-    """Find faulty files, repeated recordings, double labels and leaking splits.
+    """Find faulty files, repeated recordings, contradictory labels and leaking splits.
 
     Examples:
         genrekit datasets audit GTZAN -o exclusions.tsv
@@ -159,7 +159,7 @@ def audit(
 
 @app.command()
 def get(
-    name: Annotated[str, argument("Which: gtzan or fma-small.")],
+    name: Annotated[str, argument("gtzan or fma-small.")],
     output: Annotated[
         Path | None,
         output_option(
@@ -168,7 +168,7 @@ def get(
     ] = None,
     dry_run: Annotated[bool, option("Show what would be downloaded, and stop.")] = False,
 ) -> None:
-    """Download a dataset from its public home; run it again to go on with a broken download."""
+    """Download a dataset from its public source; run again to resume an interrupted download."""
     from genrekit import datasets
     from genrekit.datasets import download
     from genrekit.errors import DatasetError, unknown_name
@@ -180,7 +180,7 @@ def get(
     if dry_run:
         for archive in offered[name]:
             target = folder / archive.provides
-            there = ", which is there" if target.exists() else ""
+            there = ", which exists" if target.exists() else ""
             typer.echo(f"{archive.url} ({archive.checksum}) -> {target}{there}")
         return
     with _transfer(name) as progress:
@@ -214,7 +214,7 @@ def _transfer(name: str) -> Iterator[Progress | None]:
 
 
 def _split(dataset: Dataset, name: str) -> Split:
-    """A kind of split, or the split in a TSV file."""
+    """Return a kind of split, or the split in a TSV file."""
     from genrekit.datasets import Split
 
     if name.endswith(".tsv"):

@@ -1,4 +1,4 @@
-"""``genrekit evaluate``: measure a model, or a recipe trained anew, on the tracks of a split."""
+"""``genrekit evaluate``: measure a model, or train and measure a recipe, on a split's tracks."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EvaluateOptions:
-    """What ``genrekit evaluate`` takes."""
+    """The options of ``genrekit evaluate``."""
 
     data: Annotated[str, option("A dataset's folder, manifest or name.")]
     split: Annotated[
@@ -36,30 +36,31 @@ class EvaluateOptions:
     arguments: Annotated[
         list[str] | None,
         argument(
-            "A model's name or folder, or a recipe to train anew and values that differ.",
+            "A model's name or folder, or a recipe to train and the values to change in it.",
             metavar="[MODEL|RECIPE.toml] [KEY=VALUE]...",
         ),
     ] = None
     model: Annotated[
-        str | None, option("The model, if not named first.", show_default="the embedded model")
+        str | None,
+        option("The model, if not the first argument.", show_default="the embedded model"),
     ] = None
     part: Annotated[
         Literal["test", "validation", "train"], option("Which part of a model's split.")
     ] = "test"
-    seed: Annotated[int, option("Of a model's split, where it is drawn.")] = 0
+    seed: Annotated[int, option("The seed of a model's split, where that is random.")] = 0
     exclude: Exclude = None
     folds: Annotated[
-        int | None, option("Train a recipe on so many folds.", min=2, show_default="none")
+        int | None, option("Train a recipe on this many folds.", min=2, show_default="none")
     ] = None
-    seeds: Annotated[int, option("Train a recipe with so many seeds.", min=1)] = 1
+    seeds: Annotated[int, option("Train a recipe with this many seeds.", min=1)] = 1
     leak_meter: Annotated[bool, option("Train the recipe on every split, the LEAKY one too.")] = (
         False
     )
     robustness: Annotated[
-        bool, option("Predict the tracks again as MP3, with noise, shifted, ...")
+        bool, option("Also predict the tracks as MP3, with noise, time-shifted, ...")
     ] = False
     include_training_tracks: Annotated[
-        bool, option("Keep tracks the model was fitted to: LEAKY numbers.")
+        bool, option("Keep the tracks that the model was trained on: LEAKY numbers.")
     ] = False
     as_json: AsJson = False
     output: Annotated[
@@ -73,27 +74,27 @@ class EvaluateOptions:
 
     @property
     def named(self) -> str | None:
-        """The model or the recipe; None is the embedded model."""
+        """Return the model or the recipe; None is the embedded model."""
         names = [argument for argument in self.arguments or () if "=" not in argument]
         if self.model is not None:
             names.append(self.model)
         if len(names) > 1:
-            raise typer.BadParameter(f"one model or recipe at a time; {', '.join(names)} came")
+            raise typer.BadParameter(f"got {', '.join(names)}; expected one model or recipe")
         return names[0] if names else None
 
     @property
     def repeats(self) -> dict[str, int | None]:
-        """How often a recipe is trained, and by how many processes."""
+        """Return how often a recipe is trained, and by how many processes."""
         return {"n_folds": self.folds, "n_seeds": self.seeds, "jobs": self.jobs}
 
     @property
     def changes(self) -> list[str]:
-        """Every KEY=VALUE."""
+        """Return every KEY=VALUE."""
         return [argument for argument in self.arguments or () if "=" in argument]
 
     @property
     def overrides(self) -> list[str]:
-        """What differs from the recipe."""
+        """Return what differs from the recipe."""
         excluded = [f"data.exclude={json.dumps(str(self.exclude))}"] if self.exclude else []
         return self.changes + excluded
 
@@ -105,15 +106,15 @@ class EvaluateOptions:
 
     @property
     def is_recipe(self) -> bool:
-        """Whether a recipe's file was named."""
+        """Return whether a recipe's file was named."""
         return (self.named or "").endswith(".toml")
 
 
 @spread(EvaluateOptions)
 def command(options: EvaluateOptions) -> None:
-    """Measure a model, or a recipe trained anew, with 95 % intervals over artists.
+    """Measure a model, or train and measure a recipe, with 95 % intervals over artists.
 
-    Every segment of the split's tracks is predicted, by the code that `genrekit predict` runs.
+    Every segment of the split's tracks is predicted, by the same code as in `genrekit predict`.
 
     Examples:
         genrekit evaluate fast --data GTZAN --split fault-filtered
@@ -144,26 +145,26 @@ def command(options: EvaluateOptions) -> None:
 
 
 def _check(options: EvaluateOptions) -> None:
-    """Refuse options that do not go together."""
+    """Refuse options that exclude each other."""
     if options.is_recipe:
         if options.update_card or options.robustness:
             raise typer.BadParameter(
-                "--update-card and --robustness take a model; train the recipe and name the model"
+                "--update-card and --robustness need a model; train the recipe and name its model"
             )
         if options.include_training_tracks or options.part != "test" or options.seed:
             raise typer.BadParameter(
-                "--part, --seed and --include-training-tracks take a model; a recipe is measured "
+                "--part, --seed and --include-training-tracks need a model; a recipe is measured "
                 "on what it held out"
             )
     elif not options.leak_meter and (options.folds or options.seeds > 1 or options.changes):
         raise typer.BadParameter(
-            "--folds, --seeds and KEY=VALUE train anew: give a recipe's file, or --leak-meter"
+            "--folds, --seeds and KEY=VALUE need training: give a recipe's file, or --leak-meter"
         )
 
 
 @contextmanager
 def _runs_folder(options: EvaluateOptions) -> Iterator[Path]:
-    """Keep the runs beside the report, where a later call finds them, or nowhere."""
+    """Keep the runs beside the report, where a later call finds them, or in a temporary folder."""
     if options.output:
         yield options.output / "runs"
         return
@@ -234,7 +235,7 @@ def _robustness(
 
 
 def _write(result: EvaluationResult, out: Path, model: ModelFolder | None) -> bool:
-    """Write the folder; name on standard error what was written, and return whether all was."""
+    """Write the folder, name what was written on standard error, and return whether all was."""
     from genrekit import plotting
     from genrekit.evaluation import plots, report
 

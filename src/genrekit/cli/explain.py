@@ -1,4 +1,4 @@
-"""``genrekit explain``: why a file got its genre."""
+"""``genrekit explain``: why a file was given its genre."""
 
 from __future__ import annotations
 
@@ -32,21 +32,24 @@ def command(
     ] = None,
     method: Annotated[
         Literal["occlusion", "gradcam"],
-        option("gradcam takes --model RUN: a folder of `genrekit train`, with torch."),
+        option("gradcam needs torch, and --model RUN: a folder of `genrekit train`."),
     ] = "occlusion",
     as_json: AsJson = False,
 ) -> None:
-    """Show which seconds and which frequencies support a genre, and check that evidence.
+    """Show which seconds and frequencies support a genre, and check that evidence.
 
-    Parts of the network's input are taken away, one at a time: evidence is how many times the
-    genre's odds fall (its logarithm: nats). Grad-CAM reads a CNN's last feature map instead.
+    Parts of the network's input are masked one at a time: the evidence of a part is the factor
+    by which the genre's odds fall (as a logarithm: nats). Grad-CAM uses a CNN's last feature
+    map instead.
 
     Examples:
         genrekit explain song.mp3
         genrekit explain song.mp3 --genre rock -o why.html
     """
     if output and not output.suffix:
-        raise typer.BadParameter(f"--output is {output}; end the name in one of {', '.join(FORMS)}")
+        raise typer.BadParameter(
+            f"--output is {output}; expected a name that ends in one of {', '.join(FORMS)}"
+        )
     from genrekit import audio, plotting
     from genrekit.explain import explain, saving
     from genrekit.inference.classifier import Classifier
@@ -69,9 +72,11 @@ def command(
 
 
 def _gradcam(model: str | None) -> tuple[GradCam, Path]:
-    """Return Grad-CAM of a run's network, and the run's model folder."""
+    """Return Grad-CAM for a run's network, and the run's model folder."""
     if model is None:
-        raise typer.BadParameter("--method gradcam needs --model RUN, a folder of `genrekit train`")
+        raise typer.BadParameter(
+            "--method gradcam needs --model RUN, a run folder of `genrekit train`"
+        )
     try:
         from genrekit.networks.gradcam import GradCam
         from genrekit.training import run
@@ -110,8 +115,8 @@ def _show(found: Explanation) -> None:
     areas = found.curves.to_dict()["areas"]
     verdict = "holds" if found.curves.better_than_random else "does NOT hold"
     out.print(
-        f"check: this evidence {verdict}. Taking the named parts away lowers the probability "
-        f"{'more' if found.curves.better_than_random else 'no more'} than taking random ones away "
+        f"check: this evidence {verdict}. Masking the named parts lowers the probability "
+        f"{'more' if found.curves.better_than_random else 'no more'} than masking random ones "
         f"(deletion {areas['deletion']:.2f} against {areas['random_deletion']:.2f}, lower is "
         f"better; insertion {areas['insertion']:.2f} against {areas['random_insertion']:.2f})"
     )

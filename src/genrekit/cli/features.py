@@ -22,20 +22,20 @@ def extract(
     output: Annotated[
         str,
         output_option(
-            "Write the published CSV to NAME.csv, JSON to NAME.jsonl, Parquet to a folder.",
+            "Write CSV as published to NAME.csv, JSON to NAME.jsonl, Parquet to a folder.",
             *(".csv", ".jsonl", ".parquet"),
         ),
     ] = "features.csv",
     segment_seconds: Annotated[float | None, batch_options.segment_seconds("row")] = None,
     label_by_folder: Annotated[
-        bool, option("In CSV, every folder's name is a label, not only those of known genres.")
+        bool, option("In CSV, use every folder's name as a label, not only known genres.")
     ] = False,
     jobs: Jobs = None,
     engine: batch_options.EngineName = None,
     ray_address: batch_options.RayAddress = None,
     as_json: batch_options.Summary = False,
 ) -> None:
-    """Write the 57 columns of the published GTZAN table; run it again to resume after a kill.
+    """Write the 57 columns of the published GTZAN table; run again to resume.
 
     Examples:
       genrekit features extract gtzan/audio/rock -o rock.csv

@@ -17,7 +17,7 @@ app = typer.Typer(help="Add a genre to a model.", no_args_is_help=True)
 @app.command()
 def add(
     name: Annotated[str, argument("The new genre.")],
-    examples: Annotated[list[str], argument("Five or more tracks of it, or folders of such.")],
+    examples: Annotated[list[str], argument("Five or more tracks of it, or folders of them.")],
     model: Model = None,
     db: Db = None,
     output: Annotated[
@@ -25,7 +25,7 @@ def add(
         output_option("The new model's folder.", folder=True, show_default="models/MODEL-NAME"),
     ] = None,
 ) -> None:
-    """Add a genre to a model from examples, against the music of a scanned library."""
+    """Add a genre to a model, from examples of it and the other music of a scanned library."""
     from genrekit.files import expand
     from genrekit.library import database, embeddings
     from genrekit.models import registry

@@ -1,4 +1,4 @@
-"""``genrekit library``: a database of the files of a music library and their genres."""
+"""``genrekit library``: a database of a music library's files and their genres."""
 
 from __future__ import annotations
 
@@ -40,24 +40,24 @@ TABLES = {
     ".xml": "rekordbox",
 }
 app = typer.Typer(
-    help="Scan a music library, search it, teach it, export it.", no_args_is_help=True
+    help="Scan a music library, search it, correct its genres, export it.", no_args_is_help=True
 )
 app.registered_commands += library_teaching.commands.registered_commands
 
-Genre = Annotated[str | None, option("Only where this is the most probable genre.")]
+Genre = Annotated[str | None, option("Only files whose most probable genre is this.")]
 MinProbability = Annotated[
-    float, option("Only where the most probable genre reaches this.", min=0, max=1)
+    float, option("Only files whose most probable genre reaches this.", min=0, max=1)
 ]
-MissingTag = Annotated[bool, option("Only where the tags name no genre.", "--missing-tag")]
-Disagrees = Annotated[bool, option("Only where audio, tag and folder name differ.", "--disagrees")]
+MissingTag = Annotated[bool, option("Only files whose tags name no genre.", "--missing-tag")]
+Disagrees = Annotated[bool, option("Only where audio, tag and folder disagree.", "--disagrees")]
 IsPlaceholder = Annotated[
-    bool, option("Only where the tags say Other, Unknown or the like.", "--placeholder")
+    bool, option("Only files tagged Other, Unknown or the like.", "--placeholder")
 ]
 
 
 @dataclass(frozen=True)
 class ScanOptions:
-    """What ``library scan`` takes."""
+    """The options of ``library scan``."""
 
     folders: Annotated[list[Path], argument("Folders, playlists or single files.")]
     model: Model = None
@@ -66,11 +66,11 @@ class ScanOptions:
     nice: Nice = 0
     deadline: Annotated[float, option("Seconds after which a file fails.", min=1)] = 120
     memory: Annotated[int, option("Megabytes of memory beyond which a file fails.", min=256)] = 2048
-    retry: Annotated[bool, option("Try the files again that failed before.")] = False
+    retry: Annotated[bool, option("Retry files that failed before.")] = False
     dry_run: Annotated[bool, option("Show what would be done; analyse nothing.")] = False
     engine: Annotated[
         Literal["local", "ray"],
-        option("Run by processes of this machine, or Ray (same paths everywhere)."),
+        option("Run in processes of this machine, or on Ray (same paths everywhere)."),
     ] = "local"
     ray_address: batch_options.RayAddress = None
     as_json: AsJson = False
@@ -79,7 +79,7 @@ class ScanOptions:
 @app.command("scan")
 @spread(ScanOptions)
 def scan_command(options: ScanOptions) -> None:
-    """Predict the genre of every new file once; stop it at any time and run it again to resume.
+    """Predict the genre of every new file once; stop at any time and run again to resume.
 
     Examples:
       genrekit library scan Music
@@ -139,7 +139,7 @@ def _show_scan(planned: ScanPlan, report: ScanReport | None, as_json: bool) -> N
 
 
 def _counts(counts: dict[str, int]) -> str:
-    """Return counts in words, without those that are zero."""
+    """Return counts in words, omitting zeros."""
     return ", ".join(f"{n} {what}" for what, n in counts.items() if n)
 
 
@@ -167,7 +167,7 @@ def status(db: Db = None, as_json: AsJson = False) -> None:
 
 @dataclass(frozen=True)
 class ListOptions:
-    """What ``library list`` takes."""
+    """The options of ``library list``."""
 
     db: Db = None
     model: ScannedBy = None
@@ -176,9 +176,9 @@ class ListOptions:
     missing_tag: MissingTag = False
     placeholder: IsPlaceholder = False
     disagrees: Disagrees = False
-    failed: Annotated[bool, option("Those that cannot be analysed.")] = False
-    quarantined: Annotated[bool, option("Those that hung or killed a worker.")] = False
-    missing: Annotated[bool, option("Those that are no longer there.")] = False
+    failed: Annotated[bool, option("Only files that cannot be analysed.")] = False
+    quarantined: Annotated[bool, option("Only files that hung or killed a worker.")] = False
+    missing: Annotated[bool, option("Only files that no longer exist.")] = False
     as_json: JsonLines = False
 
 
@@ -187,8 +187,8 @@ class ListOptions:
 def list_files(options: ListOptions) -> None:
     """List files: the most probable genre, the tag, and a mark where they disagree.
 
-    The mark ≠ says that the tag or the folder names another genre, or one that the model does not
-    know.
+    The mark ≠ means that the tag or the folder names another genre, or one that the model does
+    not know.
 
     Examples:
       genrekit library list --missing-tag --genre jazz --min-probability 0.9
@@ -253,7 +253,7 @@ def show(
 
 
 def _predicted(entry: LibraryEntry) -> str:
-    """Return the three most probable labels of the audio, without those that would read 0.0 %."""
+    """Return the three most probable labels of the audio, without those that round to 0.0 %."""
     from genrekit.prediction import is_shown, percent
 
     ordered = sorted((entry.probabilities or {}).items(), key=lambda item: -item[1])[:3]
@@ -283,10 +283,10 @@ def _show_agreement(agreement: Agreement) -> None:
 
 @app.command()
 def similar(
-    file: Annotated[Path, argument("A file, of the library or not.")],
+    file: Annotated[Path, argument("A file, in the library or not.")],
     db: Db = None,
     model: ScannedBy = None,
-    top: Annotated[int, option("Give this many tracks.", min=1)] = 10,
+    top: Annotated[int, option("List this many tracks.", min=1)] = 10,
     as_json: AsJson = False,
 ) -> None:
     """Find the tracks of the library that are most similar to a file.
@@ -313,7 +313,7 @@ def duplicates(
     db: Db = None,
     as_json: Annotated[bool, option("Write one JSON line a recording.", "--json")] = False,
 ) -> None:
-    """List files that hold the very same audio, whatever their names and tags."""
+    """List files with identical audio, whatever their names and tags."""
     from genrekit.library import database, summary
 
     n_recordings, n_copies, n_bytes = 0, 0, 0
@@ -335,19 +335,19 @@ def duplicates(
 
 @dataclass(frozen=True)
 class LibraryServeOptions:
-    """What ``library serve`` takes."""
+    """The options of ``library serve``."""
 
     db: Db = None
-    host: Annotated[str, option("Accept connections to this address.")] = "127.0.0.1"
-    port: Annotated[int, option("0 takes a free one.", min=0, max=65535)] = 8001
-    read_only: Annotated[bool, option("Show everything, change nothing.")] = False
+    host: Annotated[str, option("The address to accept connections on.")] = "127.0.0.1"
+    port: Annotated[int, option("The port; 0 picks a free one.", min=0, max=65535)] = 8001
+    read_only: Annotated[bool, option("Show everything, but change nothing.")] = False
     api_key: Annotated[str | None, api_key_option("a random token")] = None
 
 
 @app.command()
 @spread(LibraryServeOptions)
 def serve(options: LibraryServeOptions) -> None:
-    """Show the library in the browser: search, review and write tags, teach; Ctrl-C ends it.
+    """Show the library in the browser: search, review and write tags, train; Ctrl-C stops it.
 
     Examples:
       genrekit library serve
@@ -363,7 +363,7 @@ def serve(options: LibraryServeOptions) -> None:
         if not is_own:
             raise typer.BadParameter(
                 f"other machines can connect to {options.host}; set GENREKIT_API_KEY to a key "
-                "that they have to enter, or leave --host out"
+                "that they have to enter, or omit --host"
             )
     from genrekit.library import database
     from genrekit.library_server import application
@@ -375,7 +375,7 @@ def serve(options: LibraryServeOptions) -> None:
     secret = Secret(options.api_key, is_key=True) if options.api_key else Secret()
 
     def report(address: str) -> None:
-        console.say(f"genrekit: the library is at {secret.url(address)} (Ctrl-C ends it)")
+        console.say(f"genrekit: the library is at {secret.url(address)} (Ctrl-C stops it)")
 
     with application.opened_library_app(path, secret, read_only=options.read_only) as served:
         http_server.run(served, ServerLimits(), options.host, options.port, report, grace_seconds=2)
@@ -389,9 +389,9 @@ def export(
     kind: Annotated[
         Literal["csv", "jsonl", "parquet", "playlist", "m3u", "rekordbox"] | None,
         option(
-            "playlist is one, m3u one for each genre, rekordbox its XML.",
+            "playlist: one for all; m3u: one per genre; rekordbox: its XML.",
             "--format",
-            show_default="what -o ends in, or csv",
+            show_default="the suffix of -o, or csv",
         ),
     ] = None,
     db: Db = None,
@@ -402,7 +402,7 @@ def export(
     disagrees: Disagrees = False,
     placeholder: IsPlaceholder = False,
 ) -> None:
-    """Write the library, or the part that the filters leave, as a table or playlists.
+    """Write the library, or the files that pass the filters, as a table or playlists.
 
     Examples:
       genrekit library export -o library.csv
@@ -420,26 +420,28 @@ def export(
         entries = query.entries(connection, used, filters)
         n_written, left_out = exporting.write(chosen, entries, used.labels, output)
     for path in left_out:
-        console.complain(str(path), "left out: no playlist can hold a name with a line break")
+        console.complain(str(path), "left out: a playlist cannot hold a name with a line break")
     typer.echo(f"{n_written} tracks written to {output}")
     if left_out:
         raise typer.Exit(1)
 
 
 def _export_kind(output: Path, kind: str | None) -> str:
-    """Return the form of an export by its name and --format, which must not contradict it."""
+    """Return the format of an export from its name and --format, which must not contradict it."""
     if kind == "m3u":
         if output.suffix.lower() in outputs.FILE_SUFFIXES | TABLES.keys():
             raise typer.BadParameter(f"--output is {output}; give a folder for the playlists")
         return kind
     named = outputs.form(output, TABLES, kind or "csv")
     if kind and named != kind:
-        raise typer.BadParameter(f"--output is {output}, and --format {kind} is another form")
+        raise typer.BadParameter(
+            f"--output is {output}, and --format is {kind}; give a matching name"
+        )
     return named
 
 
 def line(entry: LibraryEntry) -> str:
-    """Return one file as a line: its genre, the tag, a mark where they disagree, the path."""
+    """Return the line of one file: its genre, the tag, a mark where they disagree, the path."""
     from genrekit.prediction import percent
 
     path = str(entry.path)

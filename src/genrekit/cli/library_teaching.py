@@ -1,4 +1,4 @@
-"""``genrekit library correct``, ``corrections`` and ``uncertain``: what a library is taught by."""
+"""``genrekit library correct``, ``corrections`` and ``uncertain``: labels given by the user."""
 
 from __future__ import annotations
 
@@ -17,16 +17,14 @@ commands = typer.Typer()
 
 @commands.command()
 def correct(
-    files: Annotated[list[Path], argument("Files that were scanned.")],
-    genre: Annotated[
-        list[str] | None, option("Its genre; give it again where it is of several.")
-    ] = None,
-    remove: Annotated[bool, option("Forget what was said about them.")] = False,
+    files: Annotated[list[Path], argument("Scanned files.")],
+    genre: Annotated[list[str] | None, option("Their genre; repeat for several genres.")] = None,
+    remove: Annotated[bool, option("Forget the corrections of these files.")] = False,
     db: Db = None,
 ) -> None:
-    """Say what the genre of a file is: a label to train from; the file itself is not changed.
+    """Correct the genre of files: a label to train on; the files themselves are not changed.
 
-    The label is kept with the audio, so a file that is moved or tagged anew keeps it.
+    The label belongs to the audio, so a file that is moved or retagged keeps it.
 
     Examples:
       genrekit library correct song.mp3 --genre Jazz
@@ -60,7 +58,7 @@ def list_corrections(
     db: Db = None,
     as_json: Annotated[bool, option("Write one JSON line a recording.", "--json")] = False,
 ) -> None:
-    """List what was said about files, the newest first."""
+    """List the corrections, newest first."""
     from genrekit.library import corrections, database
 
     with database.opened(db, must_exist=True) as connection:
@@ -77,10 +75,10 @@ def list_corrections(
 def list_uncertain(
     db: Db = None,
     model: ScannedBy = None,
-    top: Annotated[int, option("Give this many tracks.", min=1)] = 14,
+    top: Annotated[int, option("List this many tracks.", min=1)] = 14,
     as_json: JsonLines = False,
 ) -> None:
-    """List the tracks whose genres would teach the model most: uncertain, and unlike each other.
+    """List the tracks most worth correcting: those the model is unsure of, unlike each other.
 
     Examples:
       genrekit library uncertain

@@ -1,4 +1,4 @@
-"""``genrekit train --from-library``: a new head for the model that a library was scanned with."""
+"""``genrekit train --from-library``: a new head for the model used to scan the library."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ _WITHOUT = (
     "grid",
     "smoke",
 )
-_STEP = 100  # tracks between two lines about how far it is, where no bar can be shown
+_STEP = 100  # tracks between two progress lines, where no bar can be shown
 
 
 def teach(options: TrainOptions) -> None:
     """Read a library's labels, fit, compare, write the model folder and show the result.
 
     Raises:
-        RecipeError: an option came that does not go with --from-library.
+        RecipeError: an option that --from-library excludes.
     """
     others = [f"--{name.replace('_', '-')}" for name in _WITHOUT if getattr(options, name)]
     if others:
         raise RecipeError(
-            f"--from-library takes its data from the library; leave out {', '.join(others)}"
+            f"--from-library takes its data from the library; omit {', '.join(others)}"
         )
     from genrekit import labels
     from genrekit.library import database, labelled, query
@@ -110,5 +110,5 @@ def _show_result(model: TaughtModel, target: Path, as_json: bool) -> None:
         console.say(f"note: {model.caution}")
     if model.new_labels:
         console.say(f"genres that {model.old_name} lacks: {', '.join(model.new_labels)}")
-    console.say(f"to use it: genrekit models install {target}; it is not used before")
+    console.say(f"it is not in use yet; to use it: genrekit models install {target}")
     typer.echo(target)

@@ -25,23 +25,23 @@ INTERRUPTED = 130
 # Help as plain text: importing rich and drawing its frames is half of the time that help takes.
 PLAIN = None
 HELP_WIDTH = 120  # at most; narrower on a narrower terminal
-START = """Music genre classification of audio files, offline. What most people come for:
+START = """Music genre classification of audio files, offline. The most common commands:
 
   genrekit predict song.mp3           the genre of a file or a folder, with probabilities
   genrekit serve                      the same in the browser, and over HTTP
   genrekit tag plan Music -o p.jsonl  genres for a library: plan, review, apply, undo
-  genrekit train --data MyGenres      a model of your own genres, a folder for each
-  genrekit explain song.mp3           which seconds and which frequencies speak for the genre
+  genrekit train --data MyGenres      a model for your own genres, one folder per genre
+  genrekit explain song.mp3           which seconds and frequencies support the genre
 
-No music at hand? genrekit demo writes three tracks. Every command: genrekit --help"""
-EXAMPLES = "\n\nExamples:\n"  # in a verb's docstring: what follows is shown at the end of its help
+No music at hand? genrekit demo writes three tracks. All commands: genrekit --help"""
+EXAMPLES = "\n\nExamples:\n"  # in a verb's docstring: the rest is shown at the end of its help
 
 
 class Command(TyperCommand):
     """A verb whose help has its options in sections and its examples at the end.
 
-    An option's section is its ``rich_help_panel``; those without one come first, as "Options". A
-    flag that is off unless it is given has no --no-FLAG.
+    An option's section is its ``rich_help_panel``; those without one come first, as "Options".
+    A flag that is off by default has no --no-FLAG.
     """
 
     def __init__(self, name: str | None, *, help: str | None = None, **settings: Any) -> None:
@@ -53,10 +53,10 @@ class Command(TyperCommand):
                 parameter.secondary_opts = []
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the verb, unless an address stands where it reads or writes a file.
+        """Run the verb, unless it was given a URL in place of a file.
 
         Raises:
-            typer.BadParameter: an address; a verb's TAKES_URLS names what may be one.
+            typer.BadParameter: a URL; a verb's TAKES_URLS names the parameters that may be one.
         """
         module = sys.modules.get(getattr(self.callback, "__module__", ""))
         allowed = getattr(module, "TAKES_URLS", ())
@@ -101,7 +101,7 @@ class Verbs(TyperGroup):
         return list(verbs())
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Import one verb and return its command; None where there is none of this name."""
+        """Import one verb and return its command; None if there is none of this name."""
         del ctx
         module = _verb(cmd_name)
         if module is None:
@@ -123,10 +123,10 @@ class Verbs(TyperGroup):
             formatter.write_dl([(name, _summary(module)) for name, module in verbs().items()])
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Find the verb that the arguments start with.
+        """Find the verb named by the first argument; a path alone means ``predict``.
 
         Raises:
-            UsageError: there is none; it gives the nearest names, which typer takes from commands.
+            UsageError: there is none; the message suggests the nearest of self.commands.
         """
         if _verb(args[0]) is None and _is_input(args[0]):
             args = ["predict", *args]
@@ -191,7 +191,7 @@ def verbs() -> dict[str, ModuleType]:
 
 
 def _verb(name: str) -> ModuleType | None:
-    """Import a verb's module; None where no module has this name, or a helper has."""
+    """Import a verb's module; None if there is no such module, or it is only a helper."""
     file = name.replace("-", "_")
     if file == "main" or file not in _files():
         return None
@@ -206,7 +206,7 @@ def _files() -> tuple[str, ...]:
 
 
 def _is_input(text: str) -> bool:
-    """Return whether a text in a verb's place names what `predict` takes: a file, a folder."""
+    """Return whether a text in place of a verb is an input of `predict`: a file or a folder."""
     is_audio = Path(text).suffix.lower() in AUDIO_SUFFIXES
     return is_audio or options.is_url(text) or os.path.exists(text)  # noqa: PTH110 - any text
 
@@ -217,7 +217,7 @@ def _summary(module: ModuleType) -> str:
 
 
 def build() -> typer.Typer:
-    """Return the application, which finds its verbs itself."""
+    """Return the application; it imports its verbs on demand."""
     application = typer.Typer(
         cls=Verbs,
         invoke_without_command=True,

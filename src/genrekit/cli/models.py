@@ -1,4 +1,4 @@
-"""``genrekit models``: the models at hand, what their cards say, and how to get more."""
+"""``genrekit models``: the available models, their cards, and how to get more."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ app = typer.Typer(help="List, check, install and export models.", no_args_is_hel
 
 @app.command("list")
 def list_models(as_json: AsJson = False) -> None:
-    """List every model that is found, with its measured accuracy."""
+    """List the available models with their measured accuracies."""
     from genrekit.errors import ModelError
     from genrekit.models import registry
 
@@ -50,7 +50,7 @@ def list_models(as_json: AsJson = False) -> None:
 def show(
     name: Annotated[str, argument("A model's name or folder.")], as_json: AsJson = False
 ) -> None:
-    """Show a model's card: what it knows, was trained on, reached, and is unfit for."""
+    """Show a model's card: its genres, training data, measured accuracy and limits."""
     from genrekit.models import card as cards
     from genrekit.models import readme, registry
 
@@ -64,7 +64,7 @@ def verify(
         list[str] | None, argument("Names or folders.", show_default="every model found")
     ] = None,
 ) -> None:
-    """Check models' files against their cards and let each predict made audio."""
+    """Check models' files against their cards, and run each model on synthetic audio."""
     from genrekit.errors import ModelError
     from genrekit.inference import verification
     from genrekit.models import registry
@@ -78,7 +78,7 @@ def verify(
             n_bad += 1
             console.say(f"{name}: {error}")
         else:
-            typer.echo(f"{name}: good ({folder.path})")
+            typer.echo(f"{name}: ok ({folder.path})")
     if n_bad:
         raise typer.Exit(1)
 
@@ -123,7 +123,7 @@ def weights(
         output_option("The .npz file to write.", ".npz", show_default="in the user's data folder"),
     ] = None,
 ) -> None:
-    """Fetch the public weights that training starts from."""
+    """Download public weights to start a training from."""
     from genrekit.errors import ModelError, unknown_name
     from genrekit.networks import checkpoints
 

@@ -1,4 +1,4 @@
-"""The options that several verbs share, and a verb's many options as one dataclass."""
+"""The options that several verbs share, and how a verb takes its options as one dataclass."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ import typer
 
 Options = TypeVar("Options")
 
-# The sections of a verb's help behind "Options", which holds what most people need.
+# The sections of a verb's help after "Options", which holds what most people need.
 FORMAT = "Output format"
 PROCESSING = "Processing"
 
 
 def option(text: str, *names: str, **settings: Any) -> Any:
-    """Return an option of typer by its help; see ``main.Command`` for what flags are called."""
+    """Return a typer option with this help; ``main.Command`` names the flags."""
     return typer.Option(*names, help=text, **settings)
 
 
 def argument(text: str, **settings: Any) -> Any:
-    """Return an argument of typer by its help."""
+    """Return a typer argument with this help."""
     return typer.Argument(help=text, **settings)
 
 
 def api_key_option(without: str) -> Any:
-    """Return --api-key, which every verb that serves has; without it the default holds."""
+    """Return --api-key, an option of every verb that serves, with a text for its default."""
 
     def checked(key: str | None) -> str | None:
         if key == "":
-            raise typer.BadParameter("the API key is empty; give one, or leave it out")
+            raise typer.BadParameter("the API key is empty; give a key, or omit the option")
         return key
 
     return option(
-        "Require this key of every caller; the variable keeps it out of process lists.",
+        "Require this key from every caller; the variable keeps it out of process lists.",
         envvar="GENREKIT_API_KEY",
         callback=checked,
         show_default=without,
@@ -46,10 +46,10 @@ def api_key_option(without: str) -> Any:
 
 
 def check_share(share: float | None) -> float | None:
-    """Return a share unchanged: the callback of an option.
+    """Return a share unchanged: an option's callback.
 
     Raises:
-        typer.BadParameter: it does not lie in (0, 1].
+        typer.BadParameter: it is not in (0, 1].
     """
     if share is not None and not 0 < share <= 1:
         raise typer.BadParameter(f"got {share}; expected a number above 0 and at most 1")
@@ -57,16 +57,16 @@ def check_share(share: float | None) -> float | None:
 
 
 def check_share_or_zero(share: float | None) -> float | None:
-    """Return a share unchanged, 0 included: the callback of an option.
+    """Return a share unchanged, 0 included: an option's callback.
 
     Raises:
-        typer.BadParameter: it does not lie in [0, 1].
+        typer.BadParameter: it is not in [0, 1].
     """
     return share if share == 0 else check_share(share)
 
 
 def is_url(text: str) -> bool:
-    """Return whether a text is an address; a Path made of one has lost a slash.
+    """Return whether a text is a URL; a Path made from a URL has lost a slash.
 
     >>> is_url("https://a.org/b.mp3"), is_url("s3:/bucket/b"), is_url("C:/music"), is_url("a=b://c")
     (True, True, False, False)
@@ -75,10 +75,10 @@ def is_url(text: str) -> bool:
 
 
 def refuse_urls(values: Iterable[object]) -> None:
-    """Refuse an address where a file or a folder is to be named.
+    """Refuse a URL where a file or a folder is expected.
 
     Raises:
-        typer.BadParameter: there is one; it says what to do.
+        typer.BadParameter: there is a URL; the message says what to do.
     """
     for value in values:
         if isinstance(value, str | Path) and is_url(str(value)):
@@ -86,20 +86,22 @@ def refuse_urls(values: Iterable[object]) -> None:
             fetched = shown.startswith(("http", "ftp"))
             how = f" (curl -LO {shlex.quote(shown)})" if fetched else ""
             raise typer.BadParameter(
-                f"{shown} is an address, and genrekit reads files of this machine: download it"
+                f"{shown} is a URL, and genrekit reads files on this machine: download it"
                 f"{how} and give the file"
             )
 
 
 AsJson = Annotated[bool, option("Write JSON.", "--json")]
-JsonLines = Annotated[bool, option("Write one JSON line a file.", "--json")]
+JsonLines = Annotated[bool, option("Write one JSON line per file.", "--json")]
 Jobs = Annotated[
     int | None,
-    option("Worker processes.", min=1, show_default="one a core", rich_help_panel=PROCESSING),
+    option("Worker processes.", min=1, show_default="one per core", rich_help_panel=PROCESSING),
 ]
 Nice = Annotated[
     int,
-    option("Lower priority for the workers: 0 to 19.", min=0, max=19, rich_help_panel=PROCESSING),
+    option(
+        "Lower the priority of the workers, 0 to 19.", min=0, max=19, rich_help_panel=PROCESSING
+    ),
 ]
 Model = Annotated[
     str | None, option("A model's name or folder.", show_default="the embedded model")
@@ -107,15 +109,15 @@ Model = Annotated[
 ScannedBy = Annotated[
     str | None,
     option(
-        "Whose predictions: a model's name, or how its sha256 begins.",
+        "Use this model's predictions: its name, or the start of its sha256.",
         "--model",
-        show_default="of the last scan",
+        show_default="the model of the last scan",
     ),
 ]
 MinPrecision = Annotated[
     float | None,
     option(
-        "Predict only where this share of validation predictions was right; else abstain.",
+        "Abstain below the probability that reached this precision on validation data.",
         callback=check_share,
     ),
 ]
@@ -123,12 +125,12 @@ Db = Annotated[
     Path | None, option("The library's database.", "--db", show_default="in the user's data folder")
 ]
 Exclude = Annotated[
-    Path | None, option("A TSV of tracks to leave out, as `datasets audit` writes it.")
+    Path | None, option("A TSV of tracks to leave out, as written by `datasets audit`.")
 ]
 
 
 def spread(options: type[Options]) -> Callable[[Callable[[Options], None]], Callable[..., None]]:
-    """Let typer see a dataclass's fields as the parameters of a verb.
+    """Expose a dataclass's fields to typer as the parameters of a verb.
 
     Args:
         options: a dataclass whose fields are annotated as a verb's parameters are.

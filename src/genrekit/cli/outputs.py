@@ -1,4 +1,4 @@
-"""--output of every verb: a name's suffix chooses the form of what is written, or is refused."""
+"""The --output of every verb: a name's suffix selects the format, or is refused."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from genrekit.files import is_playlist, playlist
 
 Form = TypeVar("Form")
 Output = TypeVar("Output", str, Path)
-# What no folder is called by habit: a folder named so would look like a file of that form.
+# Suffixes that folders do not have: such a folder would look like a file of that format.
 _FILE_SUFFIXES = """
     .csv .gif .html .jpeg .jpg .json .jsonl .m3u .m3u8 .npz .onnx .pdf .png .svg .toml .tsv .txt
     .wav .xlsx .xml .yaml .yml .zip
@@ -23,12 +23,12 @@ FILE_SUFFIXES = frozenset(_FILE_SUFFIXES.split())
 
 
 def output_option(text: str, *suffixes: str, folder: bool = False, **settings: Any) -> Any:
-    """Return --output, which every verb that writes has.
+    """Return --output, an option of every verb that writes.
 
     Args:
         text: its help.
-        suffixes: what a file's name may end in; a name without any suffix is good too.
-        folder: a folder may be named, whose name does not look like a file's.
+        suffixes: what a file's name may end in; a name without a suffix is allowed too.
+        folder: allow a folder, if its name does not look like a file's.
         settings: of typer.Option.
     """
 
@@ -41,12 +41,12 @@ def output_option(text: str, *suffixes: str, folder: bool = False, **settings: A
 
 
 def form(output: str | Path | None, forms: Mapping[str, Form], default: Form) -> Form:
-    """Return the form that the name of an output chooses.
+    """Return the format selected by the name of an output.
 
     Args:
         output: a file; None is standard output.
-        forms: what each suffix stands for.
-        default: the form of standard output, and of a name without a suffix.
+        forms: the format of each suffix.
+        default: the format of standard output, and of a name without a suffix.
 
     Raises:
         typer.BadParameter: another suffix.
@@ -63,12 +63,12 @@ def _suffix(output: str) -> str:
 
 
 def check(output: str | Path, suffixes: Collection[str], *, folder: bool = False) -> None:
-    """Refuse a name whose suffix is none of those allowed; one without a suffix is good.
+    """Refuse a name whose suffix is not allowed; a name without a suffix is.
 
     Args:
         output: the name.
         suffixes: what it may end in.
-        folder: it may be that of a folder, too.
+        folder: it may also name a folder.
 
     Raises:
         typer.BadParameter: it ends in another.
@@ -88,9 +88,9 @@ def _listed(suffixes: Collection[str]) -> str:
 
 
 def with_playlists(paths: Iterable[Path]) -> list[Path]:
-    """Return folders and files with the files of a playlist in its place.
+    """Return folders and files, with each playlist replaced by its files.
 
-    Those that are not there any more are named on standard error and left out.
+    Files that no longer exist are named on standard error and left out.
     """
     found: dict[Path, None] = {}
     for path in paths:
@@ -101,5 +101,5 @@ def with_playlists(paths: Iterable[Path]) -> list[Path]:
             if file.exists():
                 found[file] = None
             else:
-                console.warn(f"{file}: {path} names it, and it is not there; left out")
+                console.warn(f"{file}: listed in {path} but does not exist; left out")
     return list(found)

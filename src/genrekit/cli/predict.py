@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     from genrekit.inference.classifier import Classifier
     from genrekit.prediction import FailedFile
 
-TAKES_URLS = ("paths", "output")  # those of a batch job
+TAKES_URLS = ("paths", "output")  # of a batch job
 Choice = int | Literal["all"] | None
 SHOW_PROGRESS_FROM = 4
 
 
 def parse_segments(text: str | None) -> Choice:
-    """Turn ``--segments`` into what Classifier takes.
+    """Parse ``--segments`` for the Classifier.
 
     Raises:
         typer.BadParameter: neither "all" nor a whole number above 0.
@@ -52,7 +52,7 @@ def parse_segments(text: str | None) -> Choice:
 
 @dataclass(frozen=True)
 class PredictOptions:
-    """What the verb takes."""
+    """The options of the verb."""
 
     paths: Annotated[
         list[str],
@@ -60,14 +60,14 @@ class PredictOptions:
     ]
     model: Model = None
     top: Annotated[
-        int | None, option("Give this many genres.", min=1, show_default="3 in text, else all")
+        int | None, option("Show this many genres.", min=1, show_default="3 in text, else all")
     ] = None
     min_precision: MinPrecision = None
     as_json: JsonLines = False
     output: Annotated[
         str | None,
         output_option(
-            "Write there; .csv, .json, .jsonl, .txt or .parquet chooses the form.",
+            "Write to this file; .csv, .json, .jsonl, .txt or .parquet selects the format.",
             *writers.SUFFIXES,
         ),
     ] = None
@@ -75,25 +75,25 @@ class PredictOptions:
         bool,
         option(
             (
-                "Show the genres over time, of the whole track unless --segments is given; -o "
-                "FILE.csv, .json, .png, .svg or .txt (labels for Audacity) chooses the form."
+                "Show the genres over time, of the entire track unless --segments is given; -o "
+                "FILE.csv, .json, .png, .svg or .txt (labels for Audacity) selects the format."
             ),
             rich_help_panel=FORMAT,
         ),
     ] = False
     brief: Annotated[
-        bool, option("Write one line a file: genre, probability, name.", rich_help_panel=FORMAT)
+        bool, option("Write one line per file: genre, probability, name.", rich_help_panel=FORMAT)
     ] = False
     summary: Annotated[
-        bool, option("End with how many files have which genre.", rich_help_panel=FORMAT)
+        bool, option("End with the number of files per genre.", rich_help_panel=FORMAT)
     ] = False
     as_csv: Annotated[
-        bool, option("Write one CSV row a file.", "--csv", rich_help_panel=FORMAT)
+        bool, option("Write one CSV row per file.", "--csv", rich_help_panel=FORMAT)
     ] = False
     segments: Annotated[
         str | None,
         option(
-            "Segments to analyse of a track: all, or a number spread evenly.",
+            "Segments to analyse per track: all, or a number, spread evenly.",
             show_default="all of a track up to 60 s, 8 of a longer one",
             rich_help_panel=PROCESSING,
         ),
@@ -106,7 +106,7 @@ class PredictOptions:
 
 @spread(PredictOptions)
 def command(options: PredictOptions) -> None:
-    """Predict the genre of audio files, each with its probability.
+    """Predict the genre of audio files, with probabilities.
 
     Examples:
         genrekit predict song.mp3
@@ -117,8 +117,8 @@ def command(options: PredictOptions) -> None:
         raise typer.BadParameter("give --json or --csv, not both")
     if is_batch_job and (options.timeline or options.as_csv or options.brief or options.summary):
         raise typer.BadParameter(
-            "a batch job writes JSON lines or Parquet; leave --timeline, --csv, --brief and "
-            "--summary out"
+            "a batch job writes JSON lines or Parquet; omit --timeline, --csv, --brief and "
+            "--summary"
         )
     choice = parse_segments(options.segments)
     engine = batch_options.engine(
@@ -135,7 +135,7 @@ def command(options: PredictOptions) -> None:
 
 
 def _show(options: PredictOptions, choice: Choice) -> None:
-    """Write the prediction of each file as soon as it and all before it are ready."""
+    """Write the predictions in the order of the files, each as soon as possible."""
     from genrekit.batch import sources
 
     listed = (sources.lines(sys.stdin.buffer.read()) if p == "-" else [p] for p in options.paths)
@@ -144,7 +144,7 @@ def _show(options: PredictOptions, choice: Choice) -> None:
     flag: writers.Kind | None = "jsonl" if options.as_json else "csv" if options.as_csv else None
     kind = writers.kind_of(output, flag, options.timeline)
     if options.brief and (kind != "text" or options.timeline):
-        raise typer.BadParameter("--brief is a form of its own; leave the others out")
+        raise typer.BadParameter("--brief excludes --json, --csv and --timeline")
     if kind in writers.OF_ONE_FILE and len(files) != 1:
         raise typer.BadParameter(
             f"got {len(files)} files; expected one for a timeline in {output}; name one file, or "

@@ -1,4 +1,4 @@
-"""``genrekit reproduce``: what the sources claim, measured as they did and honestly."""
+"""``genrekit reproduce``: the sources' claims, measured by their protocols and by honest ones."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def command(
     names: Annotated[
         list[str] | None,
         argument(
-            "Recipes with a claim, or all that can run.",
+            "Recipes with a claim, or all of them that can run.",
             metavar="[NAME]... | all",
             autocompletion=_completions,
         ),
@@ -44,24 +44,24 @@ def command(
         Path | None, option("The folder of the weight files that recipes name.")
     ] = None,
     recipes: Annotated[
-        Path | None, option("The folder of the recipes.", show_default="those of genrekit")
+        Path | None, option("The folder of the recipes.", show_default="genrekit's own")
     ] = None,
     output: Annotated[
-        Path, output_option("The folder of the results, one small JSON a recipe.", folder=True)
+        Path, output_option("The folder of the results, one JSON file per recipe.", folder=True)
     ] = Path("results"),
     page: Annotated[
         Path | None,
         option(
-            "The page made from the results.",
-            show_default="docs/results.md where it is, else RESULTS/results.md",
+            "The page to write from the results.",
+            show_default="docs/results.md if it exists, else RESULTS/results.md",
         ),
     ] = None,
     runs: Annotated[Path, option("The folder of the training runs.")] = Path("runs/reproduce"),
-    as_json: Annotated[bool, option("Write one JSON object a recipe.", "--json")] = False,
+    as_json: Annotated[bool, option("Write one JSON object per recipe.", "--json")] = False,
 ) -> None:
-    """Train recipes, measure them by their source's protocol and honestly, and write the page.
+    """Train recipes, measure them by their source's protocol and an honest one, write the page.
 
-    What was measured before is kept: run it again to go on where it stopped.
+    Finished measurements are kept: run again to resume.
     """
     from genrekit.reproduction import costs, results, rows, runner
     from genrekit.reproduction import page as pages

@@ -21,31 +21,31 @@ def command(
             metavar="[KEY=VALUE]...",
         ),
     ] = None,
-    host: Annotated[str, option("Accept connections to this address.")] = "127.0.0.1",
-    port: Annotated[int, option("0 takes a free one.", min=0, max=65535)] = 8000,
+    host: Annotated[str, option("The address to accept connections on.")] = "127.0.0.1",
+    port: Annotated[int, option("The port; 0 picks a free one.", min=0, max=65535)] = 8000,
     model: Annotated[
         list[str] | None,
         option(
-            "A model's name or folder; again for more, which a request may name.",
+            "A model's name or folder; repeat for several, which requests choose by name.",
             show_default="the embedded models, fast first",
         ),
     ] = None,
     workers: Jobs = None,
     min_precision: MinPrecision = None,
-    api_key: Annotated[str | None, api_key_option("everybody may call")] = None,
+    api_key: Annotated[str | None, api_key_option("none: anyone may call")] = None,
     allow_origin: Annotated[
         list[str] | None,
-        option("Let pages of this origin call (CORS), and answer to its name; again for more."),
+        option(
+            "Accept calls from pages of this origin (CORS), and its host name; repeat for more."
+        ),
     ] = None,
-    root_path: Annotated[
-        str, option("The path that a reverse proxy puts before every other.")
-    ] = "",
+    root_path: Annotated[str, option("The path prefix that a reverse proxy adds.")] = "",
     static: Annotated[
         Path | None,
-        option("Serve nothing: write the page that runs in the browser to a folder (needs npm)."),
+        option("Do not serve: write the page that runs in the browser to a folder (needs npm)."),
     ] = None,
 ) -> None:
-    """Serve the page and predictions over HTTP: POST /v1/predict; /docs lists the rest.
+    """Serve predictions over HTTP, and a web page: POST /v1/predict; /docs lists the rest.
 
     Examples:
         genrekit serve --port 8080
@@ -80,4 +80,4 @@ def _write_static(out: Path, models: list[str]) -> None:
 
 
 def _report(address: str) -> None:
-    console.say(f"genrekit: serving at {address} (Ctrl-C ends it)")
+    console.say(f"genrekit: serving at {address} (Ctrl-C stops it)")

@@ -1,4 +1,4 @@
-"""``genrekit spectrogram``: images of audio, as the published ones of GTZAN are."""
+"""``genrekit spectrogram``: images of audio, in the style of GTZAN's published ones."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ def command(
     path: Annotated[str, argument("An audio file, a folder, or a dataset's name or manifest.")],
     output: Annotated[
         Path,
-        output_option("The PNG of a file; the folder of a folder's PNGs.", ".png", folder=True),
+        output_option("The PNG to write; for several files, their folder.", ".png", folder=True),
     ],
     segment_seconds: Annotated[float | None, batch_options.segment_seconds("image")] = None,
     plain: Annotated[
-        bool, option("A pixel for each mel band and frame over 80 dB, without margins.")
+        bool, option("One pixel per mel band and frame, an 80 dB range, no margins.")
     ] = False,
     size: Annotated[
         str | None,
         option(
-            "Pixels of an image.",
+            "The size of an image in pixels.",
             metavar="WxH",
-            show_default="432x288, or with --plain what the spectrogram has",
+            show_default="432x288; with --plain the spectrogram's own",
         ),
     ] = None,
     jobs: Jobs = None,
@@ -37,7 +37,7 @@ def command(
 ) -> None:
     """Render mel spectrograms as PNG: one file, or a whole dataset as OUT/GENRE/NAME.png.
 
-    Run it again to resume after a kill: finished images stay.
+    Run again to resume: finished images are kept.
 
     Examples:
       genrekit spectrogram song.mp3 -o song.png

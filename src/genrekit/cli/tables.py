@@ -1,4 +1,4 @@
-"""What an evaluation or an audit found, for people."""
+"""The results of evaluations and audits as text and tables."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 N_NAMED = 5
 N_CONFUSIONS = 8
-N_TRACKS = 4  # of a finding
+N_TRACKS = 4  # shown per finding
 
 
 def show(result: EvaluationResult) -> None:
-    """Print everything that an evaluation measured."""
+    """Print all results of an evaluation."""
     out = console.stdout()
     for line in _headline(result):
         out.print(line, markup=False)
@@ -57,7 +57,7 @@ def show(result: EvaluationResult) -> None:
 
 
 def _headline(result: EvaluationResult) -> list[str]:
-    """Return what was measured, and warnings of what was left out or flatters."""
+    """Return what was measured, and warnings about what was left out or flatters the result."""
     lines = [
         f"{result.model.name} {result.model.version} on {result.data}, {result.split_title}: "
         f"{result.n_tracks} tracks of {result.n_artist_groups} artist groups; "
@@ -70,15 +70,15 @@ def _headline(result: EvaluationResult) -> list[str]:
             "LEAKY: segments of every track were trained on; these numbers are for comparison only"
         )
     elif result.trained_on:
-        verb = "MEASURED ALL THE SAME" if result.includes_trained_on else "left out"
+        verb = "INCLUDED" if result.includes_trained_on else "left out"
         lines.append(
             f"TRAINING TRACKS: {len(result.trained_on)} of this part were used to fit the model, "
             f"{verb}: {_some(result.trained_on)}"
         )
     if result.other_split:
         lines.append(
-            f"ANOTHER SPLIT: the card names the {result.split} split of {result.data} by another "
-            "hash; other tracks are here than those that the model was trained beside"
+            f"ANOTHER SPLIT: the card has another hash for the {result.split} split of "
+            f"{result.data}; these tracks differ from those held out in training"
         )
     if result.n_same_artist:
         lines.append(
@@ -107,7 +107,7 @@ def _where(result: EvaluationResult) -> str:
 
 
 def _levels(result: EvaluationResult) -> Table:
-    """Return one column a level, one row a score."""
+    """Return a table with one column per level, one row per score."""
     levels = list(result.levels.values())
     shares = {
         "accuracy %": [scores.accuracy for scores in levels],
@@ -149,12 +149,12 @@ def _confusions(result: EvaluationResult) -> Table | None:
         [its.genre, its.label, str(len(its.track_ids)), _some(its.track_ids)]
         for its in result.confusions[:N_CONFUSIONS]
     ]
-    headers = ("truth", "prediction", "tracks", "the surest first")
+    headers = ("truth", "prediction", "tracks", "most confident first")
     return console.table(headers, rows, f"Confusions ({_where(result)})") if rows else None
 
 
 def _runs(result: EvaluationResult) -> Table | None:
-    """Return one row a model where there are several."""
+    """Return a table with one row per model, if there are several."""
     if len(result.runs) == 1:
         return None
     has_seeds = any(run.seed is not None for run in result.runs)
@@ -188,7 +188,7 @@ def _abstention(result: EvaluationResult) -> Table | None:
 
 
 def leak_meter(meter: LeakMeter) -> Table:
-    """Return one row a split, the honest one last."""
+    """Return a table with one row per split, the honest one last."""
     rows = [
         [
             row.split,
@@ -204,7 +204,7 @@ def leak_meter(meter: LeakMeter) -> Table:
 
 
 def robustness(measured: Robustness) -> Table:
-    """Return one row a change of the audio."""
+    """Return a table with one row per change of the audio."""
     rows = [
         [change.name, str(change.n_tracks), change.accuracy.percent(), change.agreement.percent()]
         for change in measured.changes
@@ -214,7 +214,7 @@ def robustness(measured: Robustness) -> Table:
 
 
 def comparisons(found: Sequence[Comparison]) -> Table:
-    """Return one row a pair."""
+    """Return a table with one row per pair."""
     rows = [
         [
             its.first,
@@ -237,7 +237,7 @@ def _percent(interval: Interval | None) -> str:
 
 
 def show_audit(found: Audit) -> None:
-    """Print every finding, the comparison with what is published, and the sum of it."""
+    """Print every finding, the comparison with published lists, and the totals."""
     for check, group in groupby(found.findings, key=lambda finding: finding.check):
         for line in _section(check, list(group)):
             typer.echo(console.printable(line))
@@ -253,7 +253,7 @@ def show_audit(found: Audit) -> None:
 
 
 def _section(check: str, findings: Sequence[Finding]) -> Iterator[str]:
-    """Yield one line a finding, so that they can be searched, below the check's name."""
+    """Yield the check's name, then one line per finding, so that they can be searched."""
     hint = "" if findings[0].exclude else "; not left out, for you to decide"
     yield f"{check} ({len(findings)}{hint})"
     named = [_some(finding.tracks, N_TRACKS) for finding in findings]

@@ -30,30 +30,30 @@ def _completions(incomplete: str) -> list[str]:
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """What ``genrekit train`` takes."""
+    """The options of ``genrekit train``."""
 
     arguments: Annotated[
         list[str] | None,
         argument(
-            "A recipe's name or file, and values that differ, such as optimiser.lr=1e-3.",
+            "A recipe's name or file, and values to change in it, such as optimiser.lr=1e-3.",
             metavar="[RECIPE] [KEY=VALUE]...",
             autocompletion=_completions,
         ),
     ] = None
     data: Annotated[
-        str | None, option("A dataset: a folder with one folder per genre, a manifest, a name.")
+        str | None, option("A dataset: a folder with one folder per genre, a manifest or a name.")
     ] = None
     exclude: Exclude = None
     from_tags: Annotated[
         Path | None, option("A folder of music whose genre tags are the labels.")
     ] = None
     from_library: Annotated[
-        bool, option("Teach a model by the corrections and tags of a scanned library.")
+        bool, option("Train on the corrections and tags of a scanned library.")
     ] = False
     db: Db = None
     mapping: Annotated[
         Path | None,
-        option("With --from-tags, --from-library: your genres, a TOML file.", "--label-set"),
+        option("With --from-tags, --from-library: a TOML file of your genres.", "--label-set"),
     ] = None
     min_per_genre: Annotated[
         int,
@@ -66,42 +66,43 @@ class TrainOptions:
         output_option("The run's folder.", folder=True, show_default="runs/NAME-TIME"),
     ] = None
     resume: Annotated[
-        Path | None, option("Go on with the run in this folder, by its own recipe.")
+        Path | None, option("Resume the run in this folder, with its own recipe.")
     ] = None
     genres: Annotated[
         str | None, option("Only these, such as rock,classical.", show_default="the recipe's")
     ] = None
-    dry_run: Annotated[bool, option("Show the whole recipe and the data; train nothing.")] = False
+    dry_run: Annotated[bool, option("Show the full recipe and the data; train nothing.")] = False
     folds: Annotated[
-        int | None, option("Hold out one fold after the other, and measure.", min=2)
+        int | None, option("Measure by cross-validation over this many folds.", min=2)
     ] = None
-    split: Annotated[str, option("How --folds divides: artist, track or segment (LEAKY).")] = (
+    split: Annotated[str, option("How --folds divides: by artist, track or segment (LEAKY).")] = (
         "artist"
     )
     grid: Annotated[
         list[str] | None,
-        option("KEY=A,B,C: try all, by folds without the test tracks; train the best."),
+        option("KEY=A,B,C: compare them by folds without the test tracks; train the best."),
     ] = None
     as_json: Annotated[
         bool, option("Write the result of --folds, --grid, --from-library as JSON.", "--json")
     ] = False
-    smoke: Annotated[bool, option("Try the recipe for a few steps on made audio.")] = False
+    smoke: Annotated[bool, option("Try the recipe for a few steps on synthetic audio.")] = False
     devices: Annotated[
-        int, option("Processes on each machine: one a GPU, or parts of the CPU.", min=1)
+        int, option("Processes on each machine: one per GPU, or sharing the CPU.", min=1)
     ] = 1
     nodes: Annotated[
-        int | None, option("Machines that run this command.", min=1, show_default="torchrun's or 1")
+        int | None,
+        option("Machines that run this command.", min=1, show_default="torchrun's or 1"),
     ] = None
 
 
 @spread(TrainOptions)
 def command(options: TrainOptions) -> None:
-    """Train a model; it ends in RUN/model, which `genrekit predict --model` takes.
+    """Train a model and write it to RUN/model, for `genrekit predict --model`.
 
-    With --data alone, a small head is trained on the embedding of the embedded model. With
-    --from-tags, a logistic one on all tracks, measured by folds that keep artists and albums whole.
-    With --from-library, the model of the last scan learns from corrections and tags, and is
-    compared with what it was; `genrekit models install RUN/model` puts the new one into use.
+    With --data alone, a small head is trained on the embeddings of the embedded model. With
+    --from-tags, a logistic one on all tracks, measured by folds that never divide an artist or
+    album. With --from-library, the model of the last scan learns from corrections and tags, and
+    is compared with its old self; `genrekit models install RUN/model` puts it into use.
 
     Examples:
         genrekit train --data MyGenres/
@@ -135,29 +136,29 @@ def command(options: TrainOptions) -> None:
         else:
             typer.echo(run.train().path)
     except KeyboardInterrupt:
-        console.say(f"interrupted; go on with: genrekit train --resume {folder}")
+        console.say(f"interrupted; to resume: genrekit train --resume {folder}")
         raise
 
 
 def _place(options: TrainOptions) -> Placement:
-    """Return where this machine's processes stand among all."""
+    """Return this machine's place among all that train."""
     from genrekit.training import placement as placements
 
     placement = placements.find(options.devices, options.nodes)
     if placement.n_ranks > 1 and (options.folds or options.grid):
         raise RecipeError(
-            "--folds and --grid train one network after the other by one process; leave out "
+            "--folds and --grid train one network at a time in one process; omit "
             "--devices and --nodes"
         )
     if placement.n_nodes > 1 and not (options.output or options.resume):
         raise RecipeError(
-            "several machines need one folder; give all the same --output or --resume"
+            "several machines need one folder; give each the same --output or --resume"
         )
     return placement
 
 
 def _label(options: TrainOptions, folder: Path) -> TrainOptions:
-    """Write a folder's genre tags as a manifest into the run's folder, to train on it."""
+    """Write a folder's genre tags to a manifest in the run's folder, to train on."""
     from genrekit.library import labelling
     from genrekit.training.recipe import FROM_TAGS
 
@@ -185,10 +186,10 @@ def _recipe(options: TrainOptions) -> Recipe:
     files = [argument for argument in arguments if "=" not in argument]
     if options.resume:
         if arguments or options.data:
-            raise RecipeError("--resume goes on with the run's own recipe; give nothing beside it")
+            raise RecipeError("--resume uses the run's own recipe; give no other recipe or value")
         return recipes.load(options.resume / "recipe.toml")
     if len(files) > 1:
-        raise RecipeError(f"one recipe at a time; got {', '.join(files)}")
+        raise RecipeError(f"got {', '.join(files)}; expected one recipe")
     named = files or options.data or any(text.startswith("data.source=") for text in overrides)
     if not named:
         raise RecipeError("give a recipe (a name or RECIPE.toml) or --data FOLDER")

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 TOP_IN_TEXT = 3
 
-# "json" is one list, "jsonl" an object a line.
+# "json" is one list, "jsonl" one object per line.
 Kind = Literal["text", "json", "jsonl", "csv", "labels", "png", "svg"]
 OF_ONE_FILE = ("labels", "png", "svg")
 _DATA: dict[str, Kind] = {".csv": "csv", ".json": "json", ".jsonl": "jsonl"}
@@ -44,10 +44,10 @@ TimelineOf = Callable[["Prediction"], "Timeline"]
 
 @contextmanager
 def opened(path: Path | None, kind: Kind) -> Iterator[IO[Any]]:
-    r"""Open where predictions go: standard output, or a file that appears when all are written.
+    r"""Open the output of predictions: standard output, or a file that appears when complete.
 
-    JSON and CSV are UTF-8 everywhere; bytes of a file name that are no text become ``\udcXX``,
-    which JSON readers turn back into what the file system gave.
+    JSON and CSV are UTF-8 everywhere; bytes of a file name that are not text become ``\udcXX``,
+    which JSON readers turn back into the original bytes.
 
     Raises:
         OSError: the file cannot be written.
@@ -77,15 +77,15 @@ def _listed(stream: IO[str], kind: Kind) -> Iterator[None]:
 
 
 def kind_of(path: Path | None, flag: Kind | None, timeline: bool) -> Kind:
-    """Return the form of predictions by the name of the output and --json or --csv.
+    """Return the format of predictions from the name of the output and --json or --csv.
 
     Args:
         path: the output; None is standard output.
         flag: "jsonl" or "csv" where such a flag was given.
-        timeline: of timelines.
+        timeline: whether timelines are written.
 
     Raises:
-        typer.BadParameter: a suffix that names no form, or another than the flag.
+        typer.BadParameter: an unknown suffix, or one that contradicts the flag.
 
     >>> kind_of(Path("a.json"), "jsonl", False), kind_of(Path("a.txt"), None, True)
     ('json', 'labels')
@@ -93,7 +93,7 @@ def kind_of(path: Path | None, flag: Kind | None, timeline: bool) -> Kind:
     chosen = outputs.form(path, _TIMELINE_KINDS if timeline else _KINDS, flag or "text")
     if flag and chosen != flag and not (flag == "jsonl" and chosen == "json"):
         raise typer.BadParameter(
-            f"--output is {path}, and --{flag.removesuffix('l')} is another form"
+            f"--output is {path}, which contradicts --{flag.removesuffix('l')}; omit one"
         )
     return chosen
 
@@ -104,8 +104,8 @@ def writer(kind: Kind, stream: IO[Any], card: ModelCard, top: int | None, timeli
     Args:
         kind: how to write.
         stream: where to write.
-        card: of the model that predicts; its labels are columns of CSV.
-        top: genres given of a track; None is TOP_IN_TEXT in text and all of them elsewhere.
+        card: the card of the model; its labels are columns of the CSV.
+        top: genres to write per track; None is TOP_IN_TEXT in text, and all elsewhere.
         timeline: show the genres over time.
     """
     timeline_of = _timeline_by(card) if timeline else None
@@ -125,7 +125,7 @@ def _timeline_by(card: ModelCard) -> TimelineOf:
 
 
 def _json(stream: IO[str], top: int | None, timeline_of: TimelineOf | None, is_list: bool) -> Write:
-    """Write an object a line; in a list they stand between commas."""
+    """Write one object per line, separated by commas in a list."""
     from genrekit.prediction import Prediction
 
     before = ""
@@ -196,7 +196,7 @@ def _text(stream: IO[str], top: int, timeline_of: TimelineOf | None) -> Write:
 
 
 def brief(stream: IO[str]) -> Write:
-    """Return the function that writes one line a file: genre, probability, name."""
+    """Return the function that writes one line per file: genre, probability, name."""
     from genrekit.prediction import Prediction, percent
 
     def write(result: Prediction | FailedFile) -> None:
@@ -211,12 +211,12 @@ def brief(stream: IO[str]) -> Write:
 
 @dataclass
 class GenreCounts:
-    """How many files have which genre."""
+    """Counts the files of each genre."""
 
     counts: Counter[str] = field(default_factory=Counter)
 
     def counting(self, write: Write) -> Write:
-        """Return a function that writes one result as another does, and counts it."""
+        """Return a function that writes a result with another one, and counts it."""
         from genrekit.prediction import Prediction
 
         def counted(result: Prediction | FailedFile) -> None:
@@ -229,7 +229,7 @@ class GenreCounts:
         return counted
 
     def text(self) -> str:
-        """Return one line: the number of files, then each genre with its own."""
+        """Return one line: the number of files, then that of each genre."""
         listed = ", ".join(f"{name} {n}" for name, n in self.counts.most_common())
         return f"{self.counts.total()} files: {listed}" if listed else "no files"
 
