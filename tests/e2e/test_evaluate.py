@@ -310,7 +310,7 @@ def compare(*arguments: str | Path) -> Done:
 
 def test_compare_says_what_it_needs(model: Path, tmp_path: Path) -> None:
     for arguments, words in (
-        ([model], "two or more"),
+        ([model], "at least two"),
         ([model, model], "is not an evaluation"),
         ([model, model, "--data", tmp_path], "go together"),
     ):
@@ -350,7 +350,7 @@ def test_changed_audio(model: Path, data: Path, tmp_path: Path) -> None:
         (["--split", "official", "--part", "validation"], 1, "no track in manifest"),
         ([], 2, "--split"),
         (["--split", "track", "--folds", "3"], 2, "give a recipe's file"),
-        (["recipe.toml", "--split", "track", "--robustness"], 2, "take a model"),
+        (["recipe.toml", "--split", "track", "--robustness"], 2, "need a model"),
         (["recipe.toml", "--split", "track", "--part", "train"], 2, "what it held out"),
         (["other", "--split", "track"], 2, "expected one model or recipe"),
     ],

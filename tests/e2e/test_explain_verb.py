@@ -30,7 +30,7 @@ def test_it_says_which_seconds_and_bands(drums: Path) -> None:
     assert "deciding seconds" in done.stdout
     assert "Hz" in done.stdout
     assert re.search(r"times the odds \(\+\d\.\d\d nats\)|hardly matters", done.stdout)
-    assert re.search(r"check: this evidence (holds|does NOT hold)\. Taking", done.stdout)
+    assert re.search(r"check: this evidence (holds|does NOT hold)\. Masking", done.stdout)
 
 
 def test_json_and_html(drums: Path, tmp_path: Path) -> None:

@@ -129,12 +129,12 @@ def test_a_model_of_unknown_images_takes_such_images_only(
     model = ["--model", other_run / "model"]
     code, output = genrekit("predict", *model, audio / "low" / "0.wav")
     assert code == 1
-    assert "was trained on images whose making is not known, so it takes such images" in output
+    assert "was trained on images of unknown origin, so it takes only such images" in output
     with pytest.raises(ModelError, match="no audio"):
         Classifier(other_run / "model").predict(np.zeros(16000, np.float32), 16000)
     code, output = genrekit("predict", *model, images / "low" / "0.0.png")
     assert code == 1
-    assert "shows another front end" in output or "is drawn in another way" in output
+    assert "shows another front end" in output or "is drawn differently" in output
     code, output = genrekit("predict", *model, "--json", other_images / "dark" / "0.png")
     assert code == 0
     assert set(json.loads(output)["genres"][0]) == {"label", "probability"}

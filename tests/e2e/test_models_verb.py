@@ -47,7 +47,7 @@ def test_export_install_verify(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.delenv("GENREKIT_MODELS")
     done = models("install", archive)
     assert (done.exit_code, done.stdout.split()[:2]) == (0, ["installed", "tiny"])
-    assert models("verify", "tiny").stdout.startswith("tiny: good")
+    assert models("verify", "tiny").stdout.startswith("tiny: ok")
     again = models("install", archive)
     assert again.exit_code == 1
     assert "--overwrite" in again.stderr

@@ -65,12 +65,12 @@ def test_an_address_is_refused_as_such(verb: str, place: Path) -> None:
     assert done.returncode != 0
     said = " ".join((done.stdout + done.stderr).split())
     assert done.returncode == 2, said
-    assert f"{ADDRESS} is an address" in said
+    assert f"{ADDRESS} is a URL" in said
     assert f"download it (curl -LO {ADDRESS})" in said
 
 
 def test_an_address_in_a_verb_s_place_is_refused() -> None:
-    assert f"{ADDRESS} is an address" in " ".join(genrekit(ADDRESS).stderr.split())
+    assert f"{ADDRESS} is a URL" in " ".join(genrekit(ADDRESS).stderr.split())
 
 
 def test_no_row_reads_zero_per_cent(place: Path) -> None:

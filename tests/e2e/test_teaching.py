@@ -137,7 +137,7 @@ def test_a_dry_run_shows_the_labels_and_trains_nothing(library: Path, tmp_path: 
 def test_what_does_not_go_with_it_is_refused(library: Path, other: tuple[str, ...]) -> None:
     done = genrekit("train", "--from-library", "--db", library / "db", *other)
     assert done.exit_code == 2
-    assert "leave out" in done.stderr
+    assert "omit" in done.stderr
 
 
 def test_files_that_are_gone_or_broken_are_fitted_but_not_measured(

@@ -146,12 +146,12 @@ def test_silence_does_not_vote(
 @pytest.mark.parametrize(
     ("waveform", "rate", "message"),
     [
-        (np.zeros((1, 0), np.float32), RATE, "holds no samples"),
+        (np.zeros((1, 0), np.float32), RATE, "has no samples"),
         (np.full((1, 100), np.nan, np.float32), RATE, "not finite"),
         (np.array([0.1, np.inf] * 100), RATE, "not finite"),
         (np.zeros((1000, 2), np.float32), RATE, "time last"),
         (np.zeros((1, 2, 100), np.float32), RATE, "time last"),
-        (np.zeros(1000, np.int16), RATE, "int16 came; it must be floating point"),
+        (np.zeros(1000, np.int16), RATE, "int16; expected floating point"),
         (np.zeros(1000, np.float32), 0, "sample_rate is 0"),
     ],
 )
@@ -171,7 +171,7 @@ def test_nan_in_a_file(classifier: Classifier, music: np.ndarray, write: Callabl
 
 @pytest.mark.parametrize("segments", [0, -1, "some", 2.5])
 def test_bad_segments(segments: object) -> None:
-    with pytest.raises(ValueError, match="allowed: None, 'all' or a number above 0"):
+    with pytest.raises(ValueError, match="expected None, 'all' or a number above 0"):
         Classifier(TINY, segments=segments)  # type: ignore[arg-type]
 
 

@@ -32,8 +32,8 @@ def test_a_logit_is_a_product_and_a_bias() -> None:
     [
         (10, 10, None),
         (6, 10, None),  # a quiet bar or a drum solo is part of the music
-        (5, 5, "not music: 50.0 % of its segments sound like no music; they are left out"),
-        (2, 2, "not music: 80.0 % of its segments sound like no music; they are left out"),
+        (5, 5, "not music: 50.0 % of its segments sound like something else; they are left out"),
+        (2, 2, "not music: 80.0 % of its segments sound like something else; they are left out"),
         (1, 0, "not music: 90.0 % of its segments sound like speech, noise or effects, so it"),
         (0, 0, "not music: 100.0 % of its segments sound like speech, noise or effects, so it"),
     ],
@@ -70,7 +70,7 @@ def test_the_embedded_models_know_noise_from_music(name: str) -> None:
     assert (answer.label is not None, answer.warnings) == (True, ())
     both = classifier.predict(np.concatenate([song, hiss(12)], axis=1), RATE)
     assert both.label == answer.label
-    assert both.warnings[0].endswith("of its segments sound like no music; they are left out")
+    assert both.warnings[0].endswith("of its segments sound like something else; they are left out")
     assert max(segment.start_seconds for segment in both.segments) < 12
 
 

@@ -154,7 +154,7 @@ def test_forms() -> None:
 
 
 def test_a_negative_penalty_is_refused() -> None:
-    with pytest.raises(ValueError, match="must be at least 0"):
+    with pytest.raises(ValueError, match="expected at least 0"):
         timeline.of(in_a_row(0.9), CARD, change_penalty=-1)
 
 

@@ -1,4 +1,4 @@
-"""From segment logits to track probabilities: one rule for prediction, tests and training."""
+"""From segment logits to track probabilities, for prediction, evaluation and training alike."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def segment_probabilities(
     """Turn logits into calibrated probabilities: softmax((logits + bias) / temperature).
 
     Args:
-        logits: what the network gave. Shape (..., n_labels).
+        logits: of the network. Shape (..., n_labels).
         temperature: above 1 flattens the probabilities, below 1 sharpens them.
         bias: one number per label, added before the division; empty means zeros.
 
@@ -35,7 +35,7 @@ def segment_probabilities(
 
 
 def tempered(probabilities: FloatArray, temperature: float) -> NDArray[np.float64]:
-    """Return probabilities ** (1 / temperature), normalised; their order stays.
+    """Return probabilities ** (1 / temperature), normalised; their ranking does not change.
 
     Args:
         probabilities: shape (..., n_labels).
@@ -57,32 +57,34 @@ def _normalised(powers: NDArray[np.float64]) -> NDArray[np.float64]:
 def track_probabilities(
     probabilities: FloatArray, aggregation: str = "mean_probability", temperature: float = 1.0
 ) -> NDArray[np.float64]:
-    """Join the segments of one track.
+    """Aggregate the segments of one track.
 
     Args:
         probabilities: one row per segment. Shape (n_segments, n_labels).
         aggregation: "mean_probability", or "majority_vote" for the share of segments in which a
-            label is the most probable one, ties decided by the mean probability.
-        temperature: of the mean, see tempered; votes are left as they are.
+            label is the most probable one, with ties broken by the mean probability.
+        temperature: applied to the mean, see tempered; votes are not changed.
 
     Returns:
         Probabilities of the track. Shape (n_labels,).
 
     Raises:
-        ValueError: another aggregation, or no segment.
+        ValueError: an unknown aggregation, or no segments.
 
     >>> track_probabilities(np.array([[0.6, 0.4], [0.2, 0.8]])).tolist()
     [0.4, 0.6000000000000001]
     """
     rows = np.asarray(probabilities, np.float64)
     if not len(rows):
-        raise ValueError("a track needs at least one segment; none came")
+        raise ValueError("got no segments; expected at least one per track")
     if aggregation == "mean_probability":
         return tempered(rows.mean(axis=0), temperature)
     if aggregation == "majority_vote":
         votes = np.bincount(rows.argmax(axis=1), minlength=rows.shape[1])
         weighed = votes.astype(np.float64)
-        if (votes == votes.max()).sum() > 1:  # the mean decides, and weighs too little to do more
+        if (
+            votes == votes.max()
+        ).sum() > 1:  # the mean breaks ties, and weighs too little to do more
             weighed += TIE_BREAK * rows.mean(axis=0)
         return _normalised(weighed)
-    raise ValueError(f"aggregation {aggregation!r}; allowed: mean_probability, majority_vote")
+    raise ValueError(f"got aggregation {aggregation!r}; expected mean_probability or majority_vote")

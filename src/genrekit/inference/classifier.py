@@ -31,8 +31,8 @@ Waveform = NDArray[np.float32]
 # Called with segments as they are analysed.
 OnSegments = Callable[[Segments], None]
 
-MAX_SEARCH_SECONDS = 600.0  # a longer track that is mostly silent is not searched for sound
-MANY_FILES = 16  # from here on workers pay whatever a file costs
+MAX_SEARCH_SECONDS = 600.0  # a longer, mostly silent track is not searched for sound
+MANY_FILES = 16  # from here on workers pay off, however cheap a file is
 WORKERS_START_SECONDS = 0.6
 ITEM_SECONDS = 600.0  # a worker that takes longer for one file is stopped
 
@@ -59,15 +59,15 @@ class Classifier:
 
         Args:
             model: a registered name or the path of a model folder; None is the default model.
-            segments: None analyses all of a track up to 60 s and 8 evenly spread segments of a
-                longer one; "all" analyses everything; a number as many, evenly spread.
-            min_precision: predict a label only where this share of such predictions was right on
-                the model's validation tracks, and abstain elsewhere; None always predicts one.
+            segments: None analyses all of a track up to 60 s, and 8 evenly spread segments of a
+                longer one; "all" analyses everything; a number that many, evenly spread.
+            min_precision: abstain below the probability at which predictions reached this
+                precision on the model's validation tracks; None always predicts a label.
             n_threads: threads of the network. Workers of predict_files use one each.
 
         Raises:
             ModelError: the model is missing or broken, or cannot reach min_precision.
-            ValueError: segments or min_precision out of range.
+            ValueError: segments or min_precision is out of range.
         """
         self._segments = segments_of(segments)
         self._folder = registry.find(model)
@@ -79,7 +79,7 @@ class Classifier:
 
     @property
     def card(self) -> ModelCard:
-        """The card of the model in use."""
+        """The model's card."""
         return self._folder.card
 
     @property
@@ -94,7 +94,7 @@ class Classifier:
             segments: as in __init__.
 
         Raises:
-            ValueError: segments out of range.
+            ValueError: segments is out of range.
         """
         other = copy.copy(self)
         other._segments = segments_of(segments)
@@ -108,20 +108,20 @@ class Classifier:
             sample_rate: in Hz.
 
         Raises:
-            AudioError: no samples, values that are not finite, or another shape.
+            AudioError: no samples, values that are not finite, or a wrong shape.
         """
         return self._predict(self._open_waveform(waveform, sample_rate), None)[0]
 
     def predict_file(
         self, source: PathLike | AudioInfo, on_segments: OnSegments | None = None
     ) -> Prediction:
-        """Predict the genre of a file, in this process; only what FFmpeg decodes is decoded apart.
+        """Predict the genre of a file, in this process; only FFmpeg decodes in a process apart.
 
-        A network, or a library, that crashes takes this process along; ``predict_files`` with
-        several jobs survives that.
+        A crash of the network or of a library ends this process; ``predict_files`` with several
+        jobs survives it.
 
         Args:
-            source: a path, or what audio.probe found (which saves probing again).
+            source: a path, or the result of audio.probe, which saves probing again.
             on_segments: called with every batch of segments that is analysed.
 
         Raises:
@@ -132,11 +132,11 @@ class Classifier:
         return self._predict(track, os.fspath(path), on_segments)[0]
 
     def analyse_file(self, path: PathLike) -> tuple[Prediction, NDArray[np.float32] | None]:
-        """Predict the genre of a file and embed it, in one pass.
+        """Predict the genre of a file and compute its embedding, in one pass.
 
         Returns:
-            The prediction, and the mean embedding of the segments, of shape (d,); None where the
-            model gives no embedding.
+            The prediction, and the mean embedding of the segments, shape (d,); None if the model
+            has no embedding.
 
         Raises:
             AudioError: the file cannot be decoded.
@@ -146,15 +146,15 @@ class Classifier:
     def predict_files(
         self, paths: Iterable[PathLike], jobs: int | None = None
     ) -> Iterator[Prediction | FailedFile]:
-        """Predict many files on all cores; a bad file fails alone.
+        """Predict many files on all cores; a bad file fails on its own.
 
         Args:
             paths: the files.
-            jobs: worker processes; None is one a core, and none for so few files that starting
-                them would cost more than they save.
+            jobs: worker processes; None is one per core, or no workers for so few files that
+                starting them would cost more than it saves.
 
         Yields:
-            One result a file, in the order of paths, each as soon as it and all before it are
+            One result per file, in the order of paths, each as soon as it and all before it are
             ready.
         """
         listed = list(paths)
@@ -183,19 +183,19 @@ class Classifier:
             Shape (d,).
 
         Raises:
-            AudioError: no samples, values that are not finite, or another shape.
-            ModelError: the model gives no embedding.
+            AudioError: no samples, values that are not finite, or a wrong shape.
+            ModelError: the model has no embedding.
         """
         _, embedding = self._predict(self._open_waveform(waveform, sample_rate), None)
         if embedding is None:
-            raise ModelError(f"model {self.card.name!r} gives no embedding, only logits")
+            raise ModelError(f"model {self.card.name!r} has no embedding, only logits")
         return embedding
 
     def predict_features(self, computed: NDArray[np.float32]) -> Prediction:
-        """Predict a track of which only the features are here, with a model of one view.
+        """Predict a track from its features, with a model of one view.
 
         Args:
-            computed: of consecutive segments, as ``features.compute`` gives them. Shape
+            computed: of consecutive segments, as ``features.compute`` returns them. Shape
                 (n_segments, n_bins, n_frames).
 
         Raises:
@@ -204,7 +204,7 @@ class Classifier:
         return self._predict(self.front_end.open_features(computed), None)[0]
 
     def segment_probabilities(self, features: Features) -> NDArray[np.float64]:
-        """Return the calibrated probabilities of segments whose features are computed already.
+        """Return the calibrated probabilities of segments from their features.
 
         Args:
             features: of every view, by its name. Shapes (n_segments, n_bins, n_frames).
@@ -213,7 +213,7 @@ class Classifier:
             Shape (n_segments, n_labels), in the order of labels.
 
         Raises:
-            ModelError: features of another shape.
+            ModelError: the features have a wrong shape.
         """
         return self._calibrated(self._network.run(features, LOGITS)[0])
 
@@ -241,7 +241,7 @@ class Classifier:
         return self._open(partial(self.front_end.open_waveform, mono, sample_rate))
 
     def _open(self, open_track: Callable[[SegmentChoice], OpenTrack]) -> OpenTrack:
-        """Open a track; all of it where half of the segments spread over it are silent or more."""
+        """Open a track; all of it if at least half of its spread segments are silent."""
         track = open_track(self._segments)
         is_spread = WHOLE_TRACK_SECONDS < track.duration_seconds <= MAX_SEARCH_SECONDS
         if self._segments is not None or not is_spread:
@@ -289,7 +289,7 @@ class Classifier:
     ) -> Prediction:
         by_segment = self._calibrated(logits)
         n_labels = len(self.labels)
-        track = np.full(n_labels, 1 / n_labels)  # of silence and of what is no music
+        track = np.full(n_labels, 1 / n_labels)  # of silence, and of sound that is not music
         if len(by_segment):
             track = aggregation.track_probabilities(
                 by_segment, self.card.aggregation, self.card.calibration.track_temperature
@@ -326,19 +326,19 @@ class Classifier:
 def _mono(waveform: NDArray[Any], sample_rate: int) -> Waveform:
     """Check a caller's waveform and mix it down to shape (1, samples)."""
     if sample_rate <= 0:
-        raise AudioError(f"sample_rate is {sample_rate}; it must be a number of Hz above 0")
+        raise AudioError(f"got sample_rate {sample_rate}; expected a number of Hz above 0")
     array = np.atleast_2d(np.asarray(waveform))
     if array.ndim != 2 or array.shape[0] > max(array.shape[1], 1):
         raise AudioError(
-            f"a waveform of shape {np.shape(waveform)} came; it must be (channels, samples) or "
+            f"got a waveform of shape {np.shape(waveform)}; expected (channels, samples) or "
             "(samples,), with time last"
         )
     if not np.issubdtype(array.dtype, np.floating):
-        raise AudioError(f"a waveform of {array.dtype} came; it must be floating point in [-1, 1]")
+        raise AudioError(f"got a waveform of {array.dtype}; expected floating point in [-1, 1]")
     if not array.size:
-        raise AudioError("the waveform holds no samples; give at least one")
+        raise AudioError("the waveform has no samples; give at least one")
     if not np.isfinite(array).all():
-        raise AudioError("the waveform holds samples that are not finite; mend or cut them")
+        raise AudioError("the waveform has samples that are not finite; repair or remove them")
     return audio.downmix(array.astype(np.float32, copy=False))
 
 

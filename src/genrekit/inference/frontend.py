@@ -1,7 +1,7 @@
-"""The one front end: from a track to its segments and the features of every view of a network.
+"""The only front end: from a track to its segments and the features of each view of a network.
 
-Prediction, training, calibration, distillation, explanation and smoke runs all take it. A track is
-an audio file, a waveform, images of its spectrogram, or features that were computed before.
+Prediction, training, calibration, distillation, explanation and smoke runs all use it. A track is
+an audio file, a waveform, images of its spectrogram, or precomputed features.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Segments:
 
     Attributes:
         starts_seconds: where they start.
-        features: of every view, by its name. Shapes (n_segments, n_bins, n_frames).
+        features: by the view's name. Shapes (n_segments, n_bins, n_frames).
         waveforms: at the front end's sample_rate, shape (n_segments, samples); None where the track
             was not given as audio.
     """
@@ -57,7 +57,7 @@ class OpenTrack:
 
     Attributes:
         duration_seconds: its length.
-        warnings: what decoding met so far, a sentence each.
+        warnings: the problems met in decoding so far, one sentence each.
     """
 
     duration_seconds: float
@@ -84,7 +84,7 @@ class OpenTrack:
 
 
 class FrontEnd:
-    """What turns a track into the inputs of a network.
+    """Turns a track into the inputs of a network.
 
     >>> from genrekit import demo
     >>> from genrekit.models.card import one_view
@@ -104,8 +104,8 @@ class FrontEnd:
 
         Args:
             views: the network's inputs, all of the same segments.
-            images: which images of spectrograms may stand for audio, as ModelCard.images; "any"
-                takes each, as training does.
+            images: which images of spectrograms are accepted instead of audio, as
+                ModelCard.images; "any" accepts all, as training does.
             model: the model's name, for errors.
 
         Raises:
@@ -120,11 +120,11 @@ class FrontEnd:
 
     @property
     def sample_rate(self) -> int:
-        """Of the segments' waveforms, in Hz."""
+        """The sample rate of the segments' waveforms, in Hz."""
         return self.spec.sample_rate
 
     def compute(self, waveforms: Floats) -> dict[str, Floats]:
-        """Return every view of segments.
+        """Return the features of every view.
 
         Args:
             waveforms: audio in [-1, 1] at sample_rate. Shape (n_segments, samples).
@@ -141,12 +141,12 @@ class FrontEnd:
         }
 
     def _at(self, waveforms: Floats, spec: FeatureSpec) -> Floats:
-        """Resample cut segments to a view's rate; their ends see silence, not their neighbours."""
+        """Resample cut segments to a view's rate, padding with silence, not with neighbours."""
         if spec.sample_rate == self.sample_rate:
             return waveforms
         resampled = resample(waveforms, self.sample_rate, spec.sample_rate)
         missing = spec.segment_samples - resampled.shape[1]
-        if missing > 0:  # rounding: a sample at most
+        if missing > 0:  # rounding: one sample at most
             return np.pad(resampled, ((0, 0), (0, missing)))
         return resampled[:, : spec.segment_samples]
 
@@ -154,12 +154,12 @@ class FrontEnd:
         """Open a file.
 
         Args:
-            source: the path of audio or of a track's first image, or what audio.probe found.
+            source: the path of audio or of a track's first image, or the result of audio.probe.
             choice: which segments; see genrekit.inference.segments.
 
         Raises:
             AudioError: the file cannot be decoded.
-            ImageError: an image that is damaged, or that this model does not take.
+            ImageError: an image is damaged, or of a kind that this model does not take.
             ModelError: the model takes no audio.
         """
         path = source.path if isinstance(source, AudioInfo) else Path(source)
@@ -195,7 +195,7 @@ class FrontEnd:
         return OpenTrack(duration_seconds, iter([self._batch(starts, cut)]))
 
     def open_features(self, computed: Floats) -> OpenTrack:
-        """Open a track of which only the features are here, those of a model with one view.
+        """Open a track from its features, for a model of one view.
 
         Args:
             computed: of consecutive segments. Shape (n_segments, n_bins, n_frames).
@@ -225,7 +225,7 @@ class FrontEnd:
             yield self._batch([start + index * hop for index in range(len(cut))], cut)
             is_empty = False
         if is_empty:
-            raise AudioError("no sample could be decoded; it is damaged, copy it again")
+            raise AudioError("no sample could be decoded; the file is damaged, copy it again")
 
     def _batch(self, starts: list[float], waveforms: Floats) -> Segments:
         return Segments(starts, self.compute(waveforms), waveforms)
@@ -234,15 +234,15 @@ class FrontEnd:
         """Open a track's images; each is a segment."""
         if self.images == "none":
             raise ImageError(
-                f"{first} is an image, and {self._model} takes audio; give the audio, or a model "
+                f"{first} is an image, but {self._model} takes audio; give the audio, or a model "
                 "that was trained on images"
             )
         view = self.views[0]
         found = image.read_track(first, view.features)
         if self.images != "any" and found.is_known != (self.images == "published"):
             raise ImageError(
-                f"{first} is drawn in another way than the images of {self._model}; give images "
-                "as it was trained on"
+                f"{first} is drawn differently from the images that {self._model} was trained on; "
+                "give images like those"
             )
         computed = features.normalise(found.decibels.astype(np.float32), view.features)
         starts = [index * self.spec.segment_seconds for index in range(len(computed))]
@@ -252,13 +252,13 @@ class FrontEnd:
     def _check_takes_audio(self) -> None:
         if self.images == "other":
             raise ModelError(
-                f"{self._model} was trained on images whose making is not known, so it takes such "
-                "images only and no audio; give PNG files"
+                f"{self._model} was trained on images of unknown origin, so it takes only such "
+                "images and no audio; give PNG files"
             )
 
 
 def duration_seconds(path: Path, spec: FeatureSpec) -> float:
-    """Return the length of a track: of its audio, or of the segments that its images show.
+    """Return the duration of a track: of its audio, or of the segments that its images show.
 
     Raises:
         AudioError: the file cannot be decoded.
@@ -269,7 +269,7 @@ def duration_seconds(path: Path, spec: FeatureSpec) -> float:
 
 
 def sha256(path: Path) -> str:
-    """Return the SHA-256 of what a track is read from: its file, or all of its images.
+    """Return the SHA-256 of a track's source: its file, or all of its images.
 
     Raises:
         OSError: a file cannot be read.
@@ -280,5 +280,5 @@ def sha256(path: Path) -> str:
 def _probe(path: Path) -> AudioInfo:
     if path.is_dir():
         empty = "" if files.audio_files(path) else " without audio files"
-        raise AudioError(f"{path}: is a folder{empty}; name files, or a folder that holds some")
+        raise AudioError(f"{path} is a folder{empty}; give files, or a folder that contains some")
     return probe(path)

@@ -1,7 +1,8 @@
-"""Which segments of a track are music: speech, noise and other sounds get no genre.
+"""Find the segments of a track that are music: speech, noise and other sounds get no genre.
 
-A logistic regression on the embedding, fitted beside the model's head (``training.gate_fitting``),
-says it of each segment. As silent ones, segments that are no music do not vote.
+A logistic regression on the embedding, fitted together with the model's head
+(``training.gate_fitting``), decides for each segment. Like silent segments, those that are not
+music do not vote.
 """
 
 from __future__ import annotations
@@ -15,18 +16,18 @@ from genrekit.models.card import MusicGate
 from genrekit.prediction import NOT_MUSIC, percent
 
 MOSTLY_MUSIC_SHARE = 0.5  # above it a track is music, quiet bars and drum solos included
-SOME_MUSIC_SHARE = 0.2  # below it a track is no music, whatever a few segments sound like
+SOME_MUSIC_SHARE = 0.2  # below it a track is not music, whatever a few segments sound like
 
 
 def logits(embeddings: NDArray[np.float32], gate: MusicGate) -> NDArray[np.float32]:
-    """Return the logit of each segment's probability to be music.
+    """Return the logit of each segment's probability of being music.
 
     Args:
         embeddings: shape (n_segments, d).
         gate: of the model's card.
 
     Returns:
-        Shape (n_segments,); music is what lies above 0.
+        Shape (n_segments,); above 0 is music.
     """
     weights = np.array(gate.weights, np.float32)
     found: NDArray[np.float32] = embeddings @ weights + np.float32(gate.bias)
@@ -36,7 +37,7 @@ def logits(embeddings: NDArray[np.float32], gate: MusicGate) -> NDArray[np.float
 def voters(
     embeddings: NDArray[np.float32], loud: Sequence[bool], gate: MusicGate
 ) -> tuple[list[bool], str | None]:
-    """Choose the segments that say a track's genre.
+    """Choose the segments that decide a track's genre.
 
     Args:
         embeddings: shape (n_segments, d).
@@ -44,7 +45,7 @@ def voters(
         gate: of the model's card.
 
     Returns:
-        Which segments vote, and a warning where some are left out as no music.
+        Which segments vote, and a warning if some are left out because they are not music.
     """
     music = [
         is_loud and logit > 0 for is_loud, logit in zip(loud, logits(embeddings, gate), strict=True)
@@ -55,4 +56,4 @@ def voters(
     said = f"{NOT_MUSIC}: {percent(1 - n_music / n_loud)} of its segments sound like"
     if n_music < SOME_MUSIC_SHARE * n_loud:
         return [False] * len(music), f"{said} speech, noise or effects, so it gets no genre"
-    return music, f"{said} no music; they are left out"
+    return music, f"{said} something else; they are left out"

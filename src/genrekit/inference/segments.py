@@ -1,4 +1,4 @@
-"""Which segments of a track are analysed, and how they are cut from what was decoded."""
+"""Which segments of a track are analysed, and how they are cut from the decoded audio."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ SILENCE_PEAK = 1e-4  # -80 dB re full scale, three steps of a 16-bit file
 
 
 def checked(choice: SegmentChoice) -> SegmentChoice:
-    """Return a choice of segments as it came.
+    """Check a choice of segments and return it.
 
     Raises:
         ValueError: it is neither None, "all" nor a number above 0.
     """
     if not (choice in (None, "all") or (isinstance(choice, int) and choice > 0)):
-        raise ValueError(f"segments is {choice!r}; allowed: None, 'all' or a number above 0")
+        raise ValueError(f"got segments {choice!r}; expected None, 'all' or a number above 0")
     return choice
 
 
 def n_spread(duration_seconds: float, spec: FeatureSpec, choice: SegmentChoice) -> int | None:
-    """Return how many evenly spread segments to analyse, or None for the whole track.
+    """Return how many evenly spread segments to analyse, or None for the entire track.
 
-    A track is analysed whole when the choice is "all", when it is at most WHOLE_TRACK_SECONDS long
-    and nothing was chosen, and whenever it holds no more segments than were asked for. Where the
-    spec takes the start of a track only, that start is the track.
+    All of a track is analysed when the choice is "all", when the choice is None and the track is
+    at most WHOLE_TRACK_SECONDS long, and when it has no more segments than requested. If the
+    spec uses only the start of a track, that start counts as the track.
 
     >>> spec = FeatureSpec(segment_seconds=3.0, segment_hop_seconds=3.0)
     >>> n_spread(30.0, spec, None), n_spread(240.0, spec, None), n_spread(240.0, spec, 100)
@@ -56,7 +56,7 @@ def _n_whole(duration_seconds: float, spec: FeatureSpec) -> int:
 
 
 def starts(duration_seconds: float, spec: FeatureSpec, choice: SegmentChoice = None) -> list[float]:
-    """Return where the segments of a track start, in seconds; cut_whole cuts at the same places.
+    """Return where the segments of a track start, in seconds; cut_whole cuts at the same points.
 
     >>> starts(10.0, FeatureSpec(segment_seconds=3.0, segment_hop_seconds=3.0))
     [0.0, 3.0, 6.0]
@@ -70,14 +70,14 @@ def starts(duration_seconds: float, spec: FeatureSpec, choice: SegmentChoice = N
     hop_seconds = spec.segment_hop_seconds
     found = [index * hop_seconds for index in range(_n_whole(duration_seconds, spec))]
     last = duration_seconds - spec.segment_seconds
-    # As cut_whole: a rest of at least half a segment gets one more segment.
+    # As in cut_whole, a remainder of at least half a segment gets one more segment.
     return [*found, last] if last - found[-1] >= spec.segment_seconds / 2 else found
 
 
 def spread_starts(duration_seconds: float, spec: FeatureSpec, n_segments: int) -> list[float]:
     """Return the starts of segments centred in n equal parts of a track, in seconds.
 
-    So the first and the last seconds, where music fades, are left out.
+    Thus the first and last seconds, where music fades in and out, are left out.
 
     >>> spec = FeatureSpec(segment_seconds=3.0)
     >>> spread_starts(100.0, spec, 2)
@@ -95,8 +95,8 @@ def cut_spread(waveform: Waveform, spec: FeatureSpec, starts_seconds: list[float
 
     Args:
         waveform: mono at spec.sample_rate. Shape (1, samples), at least one segment long.
-        spec: gives the sample rate and the length of a segment.
-        starts_seconds: as spread_starts gives them.
+        spec: for the sample rate and the length of a segment.
+        starts_seconds: as returned by spread_starts.
 
     Returns:
         Shape (n_segments, segment_samples).
@@ -108,7 +108,7 @@ def cut_spread(waveform: Waveform, spec: FeatureSpec, starts_seconds: list[float
 
 
 def are_loud(waveforms: Waveform) -> list[bool]:
-    """Say of each segment whether it holds a sample of SILENCE_PEAK or more.
+    """Return for each segment whether it has a sample of SILENCE_PEAK or more.
 
     Args:
         waveforms: shape (n_segments, samples).
@@ -119,19 +119,19 @@ def are_loud(waveforms: Waveform) -> list[bool]:
 
 
 def cut_whole(blocks: Iterable[Waveform], spec: FeatureSpec) -> Iterator[tuple[int, Waveform]]:
-    """Cut a whole track into segments, one every spec.segment_hop_seconds, in bounded memory.
+    """Cut an entire track into segments, one every spec.segment_hop_seconds, in bounded memory.
 
-    What remains after the last full hop gets one more segment when it is at least half a segment
-    long: one that ends where the track ends. A track shorter than a segment gives one
-    segment, filled by repeating the track. Nothing is read past spec.first_seconds.
+    A remainder of at least half a segment after the last full hop gets one more segment, which
+    ends with the track. A track shorter than a segment becomes one segment, filled by repeating
+    the track. Nothing is read past spec.first_seconds.
 
     Args:
         blocks: contiguous mono audio at spec.sample_rate. Each of shape (1, samples).
-        spec: gives the segments' length and hop, and how much of the track is used.
+        spec: for the segments' length and hop, and how much of the track is used.
 
     Yields:
         (first sample, segments of shape (n, segment_samples)) with n at most _BATCH_SEGMENTS; the
-        segments of one batch lie hop by hop behind the first sample.
+        segments of one batch start one hop apart.
     """
     size, hop = spec.segment_samples, max(1, round(spec.segment_hop_seconds * spec.sample_rate))
     kept = np.empty(0, np.float32)
@@ -156,7 +156,7 @@ def cut_whole(blocks: Iterable[Waveform], spec: FeatureSpec) -> Iterator[tuple[i
 
 
 def _first(blocks: Iterable[Waveform], spec: FeatureSpec) -> Iterator[Waveform]:
-    """Yield the start of a track that the spec uses, and take no block after it."""
+    """Yield the part of a track that the spec uses, without reading any block after it."""
     n_left = round(spec.used_seconds(math.inf) * spec.sample_rate)
     for block in blocks:
         yield block[:, :n_left]

@@ -1,13 +1,12 @@
-"""Which genre a track has when: a grid over its segments, and the points where the genre changes.
+"""A track's genres over time: a grid over its segments, and the points where the genre changes.
 
-The track is cut where the labels change in the sequence that explains its segments best when every
-change costs CHANGE_PENALTY: it maximises the sum of log probabilities minus the penalty per change,
-found exactly by dynamic programming. Source: Viterbi (1967), IEEE Trans. Information Theory 13(2);
-the functional is the Potts model of Winkler & Liebscher (2002), J. Nonparametric Statistics
-14(1-2).
+The track is cut where the label changes in the best sequence of labels: the one that maximises the
+sum of log probabilities minus CHANGE_PENALTY per change, found exactly by dynamic programming.
+Source: Viterbi (1967), IEEE Trans. Information Theory 13(2); the functional is the Potts model of
+Winkler & Liebscher (2002), J. Nonparametric Statistics 14(1-2).
 
-What a span is called, and with which probability, is then decided as for a whole track, so that a
-timeline of one span says what the track's prediction says.
+The label and probability of a span are then computed as for a track, so that a timeline of a
+single span agrees with the track's prediction.
 """
 
 from __future__ import annotations
@@ -32,8 +31,8 @@ if TYPE_CHECKING:
 
 CHANGE_PENALTY = 2.0  # nats; chosen on joined tracks: docs/explain.md
 _LEAST_PROBABILITY = 1e-3  # one segment alone cannot rule a label out
-# Colours that stay apart under the usual kinds of colour blindness: Paul Tol's "muted" scheme
-# (personal.sron.nl/~pault) with a lighter blue in place of its indigo, and a darker grey.
+# Colours that remain distinct under the common kinds of colour blindness: Paul Tol's "muted"
+# scheme (personal.sron.nl/~pault) with a lighter blue in place of its indigo, and a darker grey.
 COLOURS = (
     "#4477aa",
     "#88ccee",
@@ -50,7 +49,7 @@ COLOURS = (
 
 @dataclass(frozen=True)
 class Cell:
-    """Seconds that the same segments cover, with the mean of their probabilities."""
+    """An interval covered by the same segments, with the mean of their probabilities."""
 
     start_seconds: float
     end_seconds: float
@@ -64,7 +63,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Span:
-    """Seconds of one genre, with its probability were they a track of their own."""
+    """An interval of one genre, with its probability as if the interval were a track."""
 
     start_seconds: float
     end_seconds: float
@@ -76,9 +75,9 @@ class Span:
 class Timeline:
     """The genres of one track over time.
 
-    ``cells`` lie in order and do not overlap; seconds that no segment covers are in no cell and in
-    no span. ``change_points_seconds`` are the starts of the spans whose label differs from that of
-    the span before.
+    ``cells`` are in order and do not overlap; time that no segment covers is in no cell and no
+    span. ``change_points_seconds`` are the starts of the spans whose label differs from that of
+    the previous span.
     """
 
     path: str | None
@@ -89,11 +88,11 @@ class Timeline:
 
     @property
     def change_points_seconds(self) -> list[float]:
-        """Where one genre ends and another one begins."""
+        """The times at which one genre ends and another begins."""
         return [b.start_seconds for a, b in pairwise(self.spans) if a.label != b.label]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the JSON form; a cell's probabilities stand in the order of ``labels``."""
+        """Return the JSON form; a cell's probabilities are in the order of ``labels``."""
         return {
             "labels": list(self.labels),
             "colours": [colour(index) for index in range(len(self.labels))],
@@ -107,7 +106,7 @@ class Timeline:
         }
 
     def to_csv(self, *, header: bool = True) -> str:
-        """Return one row a cell: path, start, end, its label, its span's label, probabilities."""
+        """Return one row per cell: path, start, end, label, its span's label, probabilities."""
         stream = io.StringIO()
         write_row = csv_rows(stream)
         if header:
@@ -119,7 +118,7 @@ class Timeline:
         return stream.getvalue()
 
     def to_audacity(self) -> str:
-        """Return a label track that Audacity imports: start, end and label of every span."""
+        """Return a label track for Audacity: start, end and label of every span."""
         return "".join(
             f"{span.start_seconds:.6f}\t{span.end_seconds:.6f}\t{span.label}\n"
             for span in self.spans
@@ -165,21 +164,21 @@ def colour(index: int) -> str:
 
 
 def of(prediction: Prediction, card: ModelCard, change_penalty: float = CHANGE_PENALTY) -> Timeline:
-    """Lay a prediction's segments out over time.
+    """Return the timeline of a prediction.
 
-    Cells hold the segments' own probabilities, averaged where segments overlap. A span has the
-    label and the probability that the model's aggregation and track temperature give the segments
-    whose middle lies in it; neighbours that get the same label are one span. Predict the whole
-    track (``Classifier(segments="all")``) for a timeline without gaps.
+    Cells hold the segments' probabilities, averaged where segments overlap. A span's label and
+    probability are computed, with the model's aggregation and track temperature, from the
+    segments whose middle lies in it; neighbouring spans of the same label are merged. Predict the
+    entire track (``Classifier(segments="all")``) for a timeline without gaps.
 
     Args:
         prediction: of one track.
-        card: of the model that predicted it, ``Classifier.card``.
+        card: the card of the model that predicted it, ``Classifier.card``.
         change_penalty: how much better a span must explain its segments than its neighbours'
-            labels would, in nats per change; 0 follows every segment.
+            labels would, in nats per change; with 0 every segment counts.
 
     Raises:
-        ValueError: change_penalty is below 0, or the model has other labels.
+        ValueError: change_penalty is below 0, or the model's labels differ.
 
     >>> from genrekit import Classifier, demo
     >>> classifier = Classifier("tests/golden/tiny")
@@ -188,9 +187,9 @@ def of(prediction: Prediction, card: ModelCard, change_penalty: float = CHANGE_P
     (0.0, 12.0)
     """
     if change_penalty < 0:
-        raise ValueError(f"change_penalty is {change_penalty}; it must be at least 0")
+        raise ValueError(f"got change_penalty {change_penalty}; expected at least 0")
     if set(prediction.probabilities) != set(card.labels):
-        raise ValueError(f"model {card.name!r} has other labels than the prediction")
+        raise ValueError(f"the labels of model {card.name!r} are not those of the prediction")
     segments = [s for s in prediction.segments if s.end_seconds > s.start_seconds]
     empty = Timeline(prediction.path, prediction.duration_seconds, card.labels, (), ())
     if not segments:  # silent, or shorter than a millisecond
@@ -211,7 +210,7 @@ def of(prediction: Prediction, card: ModelCard, change_penalty: float = CHANGE_P
 
 @dataclass(frozen=True)
 class _Run:
-    """Seconds without a gap, and which segments have their middle in them."""
+    """An interval without a gap, and the segments whose middle lies in it."""
 
     start_seconds: float
     end_seconds: float
@@ -224,7 +223,7 @@ class _Run:
 def _grid(
     times: NDArray[np.float64], rows: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return covered cells as (start, end), (n_cells, 2), and their means, (n_cells, n_labels)."""
+    """Return the cells' (start, end), shape (n_cells, 2), and means, (n_cells, n_labels)."""
     points = np.unique(times)
     sums = np.zeros((len(points) - 1, rows.shape[1]))
     counts = np.zeros(len(points) - 1)
@@ -239,7 +238,7 @@ def _grid(
 def _best_path(
     log_probabilities: NDArray[np.float64], weights: NDArray[np.float64], penalty: float
 ) -> NDArray[np.int64]:
-    """Return the label of every cell that maximises weighted log probability minus penalties."""
+    """Return the labels of the cells that maximise weighted log probability minus penalties."""
     gains = log_probabilities * weights[:, None]  # (n_cells, n_labels)
     best = gains[0]
     came_from = np.empty(gains.shape, np.int64)
@@ -258,7 +257,7 @@ def _best_path(
 def _runs(
     edges: NDArray[np.float64], path: NDArray[np.int64], middles: NDArray[np.float64]
 ) -> list[_Run]:
-    """Join neighbouring cells of one label; a gap between segments ends a run."""
+    """Merge neighbouring cells of one label; a gap between segments ends a run."""
     breaks = (np.diff(path) != 0) | (edges[1:, 0] > edges[:-1, 1])
     firsts = [0, *(np.flatnonzero(breaks) + 1).tolist()]
     lasts = [*(first - 1 for first in firsts[1:]), len(path) - 1]
@@ -271,7 +270,7 @@ def _runs(
 
 
 def _joined(runs: list[_Run], rows: NDArray[np.float64], card: ModelCard) -> list[_Run]:
-    """Join runs that touch and get the same label; one with no segment's middle joins any."""
+    """Merge touching runs of the same label; a run without a segment's middle merges with any."""
     found: list[tuple[_Run, int | None]] = []
     for run in runs:
         label = int(_aggregated(rows[list(run.members)], card).argmax()) if run.members else None
@@ -286,7 +285,7 @@ def _joined(runs: list[_Run], rows: NDArray[np.float64], card: ModelCard) -> lis
 
 def _span(run: _Run, prediction: Prediction, rows: NDArray[np.float64], card: ModelCard) -> Span:
     if len(run.members) == len(prediction.segments):
-        # The track's own, which were made of its segments' before these were rounded.
+        # The track's own probabilities, computed before those of its segments were rounded.
         values = np.array([prediction.probabilities[label] for label in card.labels])
     else:
         values = _aggregated(rows[list(run.members)], card)

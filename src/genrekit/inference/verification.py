@@ -1,4 +1,4 @@
-"""Verify a model by a prediction of made audio, in a process whose time and memory are limited."""
+"""Verify a model on synthetic audio, in a process with limited time and memory."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _SUM_TOLERANCE = 1e-3  # probabilities are rounded to six digits
 
 
 def verify(folder: ModelFolder) -> None:
-    """Let a model predict made audio, or, where it takes none, features of zeros.
+    """Run a model on synthetic audio or, if it does not take audio, on features of zeros.
 
     Raises:
-        ModelError: it cannot be loaded, does not fit its card, takes more than a minute or 4 GB, or
-            gives probabilities that are not finite or do not sum to one.
+        ModelError: it cannot be loaded, does not fit its card, takes more than a minute or 4 GB,
+            or returns probabilities that are not finite or do not sum to one.
     """
     start = partial(_start, folder.path)
     with Pool(start, 1, item_seconds=LIMIT_SECONDS, memory_bytes=MEMORY_BYTES) as pool:

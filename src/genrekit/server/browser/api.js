@@ -109,7 +109,7 @@ function votersOf(loud, music, share, { mostly_music_share, some_music_share }) 
 
 function notMusic(share, n_voters) {
   const said = `not music: ${percent(1 - share)} of its segments sound like`;
-  return n_voters ? `${said} no music; they are left out` : `${said} speech, noise or effects, so it gets no genre`;
+  return n_voters ? `${said} something else; they are left out` : `${said} speech, noise or effects, so it gets no genre`;
 }
 
 function count(values) {
