@@ -143,7 +143,7 @@ def test_a_model_of_unknown_images_takes_such_images_only(
 def test_a_model_of_audio_refuses_an_image(images: Path) -> None:
     code, output = genrekit("predict", "--model", TINY, images / "low" / "0.0.png")
     assert code == 1
-    assert "is an image, and model 'tiny' takes audio; give the audio" in output
+    assert "is an image, but model 'tiny' takes audio; give the audio" in output
     code, output = genrekit(
         "evaluate", TINY, "--data", images, "--split", "track", "--include-training-tracks"
     )

@@ -30,7 +30,7 @@ def test_mean_and_vote_differ_where_one_segment_is_very_sure() -> None:
 
 
 def test_no_segment_and_unknown_aggregation_are_refused() -> None:
-    with pytest.raises(ValueError, match="at least one segment"):
+    with pytest.raises(ValueError, match="expected at least one"):
         track_probabilities(np.empty((0, 2)))
     with pytest.raises(ValueError, match="majority_vote"):
         track_probabilities(np.ones((1, 2)), "median")

@@ -152,7 +152,7 @@ def test_silence_does_not_vote(
         (np.zeros((1000, 2), np.float32), RATE, "time last"),
         (np.zeros((1, 2, 100), np.float32), RATE, "time last"),
         (np.zeros(1000, np.int16), RATE, "int16; expected floating point"),
-        (np.zeros(1000, np.float32), 0, "sample_rate is 0"),
+        (np.zeros(1000, np.float32), 0, "got sample_rate 0"),
     ],
 )
 def test_bad_waveforms(
@@ -305,5 +305,5 @@ def test_a_folder_is_no_file(classifier: Classifier, tmp_path: Path) -> None:
     with pytest.raises(AudioError, match="is a folder without audio files"):
         classifier.predict_file(tmp_path)
     (tmp_path / "a.mp3").touch()
-    with pytest.raises(AudioError, match="is a folder; name files"):
+    with pytest.raises(AudioError, match="is a folder; give files"):
         classifier.predict_file(tmp_path)

@@ -277,5 +277,5 @@ def test_a_track_shorter_than_a_millisecond_has_no_spans() -> None:
 
 
 def test_another_models_card_is_refused() -> None:
-    with pytest.raises(ValueError, match="other labels"):
+    with pytest.raises(ValueError, match="are not those"):
         timeline.of(in_a_row(0.9), TINY)
