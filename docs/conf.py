@@ -43,7 +43,7 @@ napoleon_use_rtype = False
 
 
 def write_reference(_: object) -> None:
-    """Write the pages that the program and its data make themselves."""
+    """Write the pages that are generated from the program and its data."""
     GENERATED.mkdir(exist_ok=True)
     (GENERATED / "cli.md").write_text(command_line(), encoding="utf-8")
     (GENERATED / "labels.md").write_text(label_sets(), encoding="utf-8")
@@ -54,7 +54,7 @@ def write_reference(_: object) -> None:
 
 def command_line() -> str:
     """Return the help of every verb as a page."""
-    parts = ["# Command line", "*For everybody who types commands: what `--help` prints.*"]
+    parts = ["# Command line", "*For command-line users: the help of every command.*"]
     parts += ["## genrekit", help_of()]
     group = typer.main.get_group(main.build())
     for verb in main.verbs():
@@ -73,11 +73,11 @@ def help_of(*verb: str) -> str:
 
 
 def label_sets() -> str:
-    """Return the label sets as a page: each label, what else it is called, and its tree."""
+    """Return the label sets as a page: each label with its aliases, as a tree."""
     parts = [
         "# Label sets",
-        "*For everybody who maps genres: every label that genrekit knows, and its other names.*",
-        "A set is a TOML file of `src/genrekit/labels/`. A label stands under its wider genre.",
+        "*For anyone who maps genres: every label that genrekit knows, with its other spellings.*",
+        "A set is a TOML file in `src/genrekit/labels/`. A label is listed below its wider genre.",
     ]
     for name in labels.names():
         parts += [f"## {name}", "\n".join(tree(labels.label_set(name)))]

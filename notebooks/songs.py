@@ -1,8 +1,8 @@
-"""The songs that the notebooks work on: yours, or made ones.
+"""The songs that the notebooks work on: your own, or synthetic ones.
 
-Set MUSIC to a folder of music (one folder a genre, a copy of GTZAN, or a manifest that names
-artists). Without it, songs are made: four genres by eight artists each. An artist's sound says
-more about a made song than its genre does, as it does in real music.
+Set MUSIC to a folder of music (one folder per genre, a copy of GTZAN, or a manifest that names
+artists). Without it, songs are synthesised: four genres by eight artists each. The artist shapes
+the sound of a synthetic song more than its genre does, as in real music.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from genrekit.datasets import Dataset
 SAMPLE_RATE = 22_050
 SECONDS = 12.0
 ARTISTS, SONGS = 8, 3
-# Beats a minute, beats a bar, and notes a beat of each genre.
+# Beats per minute, beats per bar, and notes per beat of each genre.
 GENRES = {"ballad": (70, 4, 1), "march": (115, 2, 1), "reel": (118, 4, 4), "waltz": (150, 3, 1)}
 SCALE = (0, 2, 4, 5, 7, 9, 11, 12)
 
 
 def open_dataset() -> Dataset:
-    """Return the dataset of MUSIC, or else of made songs, which are written on the first call."""
+    """Return the dataset of MUSIC, or else synthetic songs, which are written on the first call."""
     music = os.environ.get("MUSIC")
     if music:
         return datasets.open_dataset(music)
