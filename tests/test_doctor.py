@@ -137,7 +137,7 @@ def embedded_tiny(recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_a_recorded_prediction_holds(embedded_tiny: Path) -> None:
     finding = of("golden prediction")[0]
     assert finding.status == "ok"
-    assert "3 made tracks within 0.0000" in finding.text
+    assert "3 synthetic tracks within 0.0000" in finding.text
 
 
 def test_two_swapped_labels_are_noticed(embedded_tiny: Path) -> None:
@@ -152,7 +152,7 @@ def test_another_network_than_the_recorded_one_is_noticed(embedded_tiny: Path) -
     recorded = json.loads(doctor.GOLDEN.read_text(encoding="utf-8"))
     recorded["tiny"]["onnx_sha256"] = "0" * 64
     doctor.GOLDEN.write_text(json.dumps(recorded))
-    assert "holds no predictions of tiny" in of("golden prediction")[0].text
+    assert "has no predictions of tiny" in of("golden prediction")[0].text
 
 
 def test_the_verb_says_whether_all_is_well_even_without_a_home(tmp_path: Path) -> None:

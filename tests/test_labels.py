@@ -59,13 +59,13 @@ def test_wider_genres_by_any_spelling() -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ('name = "x"\n[aliases]\na = ["b"]\nb = []\n', "stands for both 'a' and 'b'"),
-        ('name = "x"\n', "exactly `name` and a table"),
-        ('name = "x"\ncolour = 1\n[aliases]\na = []\n', "exactly `name` and a table"),
+        ('name = "x"\n[aliases]\na = ["b"]\nb = []\n', "means both 'a' and 'b'"),
+        ('name = "x"\n', "exactly `name`, a table"),
+        ('name = "x"\ncolour = 1\n[aliases]\na = []\n', "exactly `name`, a table"),
         ('name = "x"\n[aliases]\na = "b"\n', "a list of strings"),
         ('name = "x"\n[aliases]\n', "a list of strings"),
         ('name = "x"\n[aliases]\na = []\n[parents]\na = 1\n', "one label each"),
-        ('name = "x"\n[aliases]\na = []\nb = []\n[parents]\na = "b"\nb = "a"\n', "in a circle"),
+        ('name = "x"\n[aliases]\na = []\nb = []\n[parents]\na = "b"\nb = "a"\n', "form a cycle"),
         ('name = "x"\n[aliases]\na = []\n[parents]\na = "c"\n', "unknown x label 'c'"),
         ("name =", "not a TOML file"),
     ],

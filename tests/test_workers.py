@@ -190,7 +190,7 @@ def test_a_worker_that_dies_before_it_is_ready_stops_the_map() -> None:
 
 
 def test_no_workers_is_refused() -> None:
-    with pytest.raises(ValueError, match="n_workers is 0"):
+    with pytest.raises(ValueError, match="got n_workers 0"):
         Pool(start, 0, item_seconds=1)
 
 

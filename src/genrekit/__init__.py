@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from genrekit.inference.classifier import Classifier
     from genrekit.prediction import Prediction, SegmentPrediction
 
-# ONNX Runtime from 1.29 on sends usage data to its maker and writes a device id into the home
-# folder, unless this is set before it is imported. genrekit works offline: off, but a user's own
-# setting stays.
+# From 1.29 on ONNX Runtime sends usage data to its vendor and writes a device id into the home
+# folder, unless this is set before the import. genrekit works offline, so it is off unless the
+# user has set it.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __version__ = "0.2.0"

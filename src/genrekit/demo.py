@@ -1,8 +1,8 @@
-"""Three tracks that genrekit makes itself, so that it can be tried and checked without any music.
+"""Three synthetic tracks, with which genrekit can be tried and checked without any music.
 
-They are made, not composed: a drum machine, a string pad and a distorted guitar. The same bits come
-out of every run on a machine, so ``genrekit doctor`` compares a model's predictions for them with
-those recorded when the model was shipped. They have no true genre.
+They are a drum machine, a string pad and a distorted guitar. On one machine every run makes the
+same bits, so ``genrekit doctor`` compares a model's predictions for them with those recorded when
+the model was shipped. They have no true genre.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ NAMES = ("drums", "strings", "guitar")
 
 
 def synthesise(name: str) -> Waveform:
-    """Make one of the tracks.
+    """Synthesise one of the tracks.
 
     Args:
         name: one of NAMES.
@@ -58,10 +58,10 @@ def flac(name: str) -> bytes:
 
 
 def write(folder: Path) -> list[Path]:
-    """Write every made track as FLAC, 16 bit.
+    """Write every synthetic track as FLAC, 16 bit.
 
     Args:
-        folder: where to write; made if it is missing. Files of the same names are replaced.
+        folder: where to write; created if it is missing. Files of the same names are replaced.
 
     Returns:
         The paths written, in the order of NAMES.
@@ -154,7 +154,7 @@ def _pluck(frequency_hz: float, duration_seconds: float) -> NDArray[np.float64]:
 def _add(
     mix: NDArray[np.float64], sound: NDArray[np.float64], start_seconds: float, gain: float
 ) -> None:
-    """Add sound to mix in place; what would reach over the end is left out."""
+    """Add sound to mix in place; what would extend past the end is cut off."""
     start = round(start_seconds * SAMPLE_RATE)
     room = mix[start : start + sound.size]
     room += gain * sound[: room.size]

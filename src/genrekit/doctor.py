@@ -1,7 +1,7 @@
-"""Check what this installation can do, and name what it cannot and what to do.
+"""Check what this installation can do; name what it cannot, and the remedy.
 
-Every check imports what it looks at by itself: a broken decoder must not keep the doctor from
-saying so.
+Every check imports what it examines by itself: a broken decoder must not keep the doctor from
+reporting it.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from genrekit import extras
 from genrekit.errors import GenrekitError
 
 GOLDEN = Path(genrekit.__file__).parent / "data" / "golden.json"
-# Another processor adds float32 numbers in another order, and int8 kernels round elsewhere:
-# both move a probability by less than this. A front end, label or weight that is wrong moves the
-# made tracks' probabilities by more.
+# Other processors add float32 numbers in another order, and round differently in int8 kernels:
+# both change a probability by less than this. A wrong front end, label or weight changes the
+# synthetic tracks' probabilities by more.
 GOLDEN_TOLERANCE = 0.02
 _PACKAGES = ("numpy", "soundfile", "av", "soxr", "onnxruntime", "mutagen")
 
 
 @dataclass(frozen=True)
 class Check:
-    """What one check found: fine, worth a note, or a problem with what to do about it."""
+    """The result of one check: ok, a note, or a problem with its remedy."""
 
     check: str
     status: Literal["ok", "note", "problem"]
@@ -38,10 +38,10 @@ class Check:
 
 
 def examine() -> Iterator[Check]:
-    """Run every check, each as far as it gets.
+    """Run every check, each as far as possible.
 
     Yields:
-        One finding after another, as soon as it is known. A check that cannot run is a problem.
+        Each finding as soon as it is known. A check that cannot run is a problem.
     """
     for name, check in CHECKS.items():
         try:
@@ -51,14 +51,14 @@ def examine() -> Iterator[Check]:
 
 
 def versions(check: str) -> Iterator[Check]:
-    """Name the versions that a report of a fault should name."""
+    """Name the versions that a bug report should name."""
     system = f"Python {platform.python_version()} on {platform.system()} {platform.machine()}"
     yield Check(check, "ok", f"genrekit {genrekit.__version__}, {system}")
     yield Check(check, "ok", ", ".join(f"{name} {_version(name)}" for name in _PACKAGES))
 
 
 def libsndfile(check: str) -> Iterator[Check]:
-    """Decode a made FLAC by libsndfile and list its formats."""
+    """Decode a synthetic FLAC with libsndfile and list its formats."""
     import soundfile
 
     samples, _ = soundfile.read(io.BytesIO(_flac()), dtype="float32")
@@ -73,7 +73,7 @@ def libsndfile(check: str) -> Iterator[Check]:
 
 
 def ffmpeg(check: str) -> Iterator[Check]:
-    """Decode the same made FLAC by FFmpeg's libraries through PyAV."""
+    """Decode the same FLAC with FFmpeg's libraries through PyAV."""
     import av
 
     with av.open(io.BytesIO(_flac()), "r") as container:
@@ -87,7 +87,7 @@ def ffmpeg(check: str) -> Iterator[Check]:
 
 
 def models(check: str) -> Iterator[Check]:
-    """Verify the SHA-256 of every model that can be found."""
+    """Verify the SHA-256 of every available model."""
     from genrekit.models import registry
 
     embedded = registry.embedded_folder()
@@ -106,7 +106,7 @@ def models(check: str) -> Iterator[Check]:
 
 
 def golden(check: str) -> Iterator[Check]:
-    """Compare each embedded model's predictions for the made tracks with the recorded ones."""
+    """Compare each embedded model's predictions for the synthetic tracks with recorded ones."""
     from genrekit.models import registry
 
     recorded = json.loads(GOLDEN.read_text(encoding="utf-8")) if GOLDEN.exists() else {}
@@ -115,14 +115,14 @@ def golden(check: str) -> Iterator[Check]:
             continue
         sha256 = registry.find(name).card.onnx_sha256
         if recorded.get(name, {}).get("onnx_sha256") != sha256:
-            text = f"{GOLDEN.name} holds no predictions of {name} {sha256[:12]}; reinstall genrekit"
+            text = f"{GOLDEN.name} has no predictions of {name} {sha256[:12]}; reinstall genrekit"
             yield Check(check, "problem", text)
             continue
         yield compare_predictions(check, name, recorded[name]["probabilities"], predict_demo(name))
 
 
 def predict_demo(model: str) -> dict[str, dict[str, float]]:
-    """Predict every made track.
+    """Predict every synthetic track.
 
     Args:
         model: a registered name or the path of a model folder.
@@ -147,7 +147,7 @@ def gpu(check: str) -> Iterator[Check]:
     """Name the GPUs that prediction and training would use; having none is fine."""
     import onnxruntime
 
-    # Azure's provider computes nothing here: it only calls a service.
+    # Azure's provider computes nothing on this machine: it only calls a service.
     names = [n for n in onnxruntime.get_available_providers() if not n.startswith("Azure")]
     providers = ", ".join(name.removesuffix("ExecutionProvider") for name in names)
     yield Check(check, "ok", f"prediction runs on: {providers}")
@@ -161,7 +161,7 @@ def gpu(check: str) -> Iterator[Check]:
 
 
 def folders(check: str) -> Iterator[Check]:
-    """Try to write where genrekit would write, without leaving anything there."""
+    """Try to write to the folders that genrekit uses, without leaving anything in them."""
     from platformdirs import user_cache_path
 
     from genrekit.models import registry
@@ -174,7 +174,7 @@ def folders(check: str) -> Iterator[Check]:
     }
     for purpose, (folder, advice) in writable.items():
         try:
-            # The folder, or the nearest one above it that exists; a file in its way, where one is.
+            # The folder, or its nearest existing ancestor, which may be a file in the way.
             nearest = next(path for path in (folder, *folder.parents) if path.exists())
             with tempfile.TemporaryFile(dir=nearest):
                 yield Check(check, "ok", f"{purpose}: {folder} can be written")
@@ -218,9 +218,9 @@ def compare_predictions(
     recorded: dict[str, dict[str, float]],
     found: dict[str, dict[str, float]],
 ) -> Check:
-    """Compare recorded predictions with those of today, as {track: {label: probability}}.
+    """Compare recorded with current predictions, as {track: {label: probability}}.
 
-    A label or track on one side only is as wrong as can be.
+    A label or track that is on one side only is the largest possible difference.
     """
     worst, track, label = max(
         (abs(recorded.get(t, {}).get(k, 2.0) - found.get(t, {}).get(k, 2.0)), t, k)
@@ -228,11 +228,11 @@ def compare_predictions(
         for t in side
         for k in side[t]
     )
-    text = f"{model}: probabilities of {len(found)} made tracks within {worst:.4f} of the recorded"
+    text = f"{model}: probabilities of {len(found)} synthetic tracks within {worst:.4f} of recorded"
     if worst <= GOLDEN_TOLERANCE:
         return Check(check, "ok", text)
     text = (
-        f"{model}: probability of {label!r} on the made track {track!r} is off by {worst:.3f} "
+        f"{model}: probability of {label!r} on the synthetic track {track!r} is off by {worst:.3f} "
         f"(allowed: {GOLDEN_TOLERANCE}); reinstall genrekit, and report it if that does not help"
     )
     return Check(check, "problem", text)

@@ -1,4 +1,4 @@
-"""The error tree: everything genrekit raises on purpose, and the exit code each one ends in.
+"""The error tree: everything genrekit raises on purpose, and the exit code of each.
 
     GenrekitError
     ├── AudioError      a file or waveform that cannot be decoded
@@ -10,7 +10,7 @@
     ├── LibraryError    a library database or plan that cannot be used
     └── RunError        a run over many files that cannot be started or continued
 
-Every message names what came, what is allowed and what to do. The command line prints it as one
+Every message says what was given, what is allowed and what to do. The command line prints it as one
 sentence and exits with ``exit_code``.
 """
 
@@ -31,7 +31,7 @@ class AudioError(GenrekitError):
 
 
 class ImageError(AudioError):
-    """An image that is damaged, or that cannot stand for audio where it came."""
+    """An image that is damaged, or that cannot be used in place of audio."""
 
 
 class ModelError(GenrekitError):
@@ -61,11 +61,11 @@ class BatchError(GenrekitError):
 
 
 def unknown_name(kind: str, name: str, allowed: Iterable[str]) -> str:
-    """Say that a name is unknown, with the nearest allowed names.
+    """Return a sentence on an unknown name, with the nearest allowed names.
 
     Args:
-        kind: what the name stands for, such as "model" or "recipe key".
-        name: the name that came.
+        kind: what the name refers to, such as "model" or "recipe key".
+        name: the name given.
         allowed: every name that would have been accepted.
 
     Returns:
@@ -86,7 +86,7 @@ def unknown_name(kind: str, name: str, allowed: Iterable[str]) -> str:
 
 
 def naming(path: str, reason: str) -> str:
-    """Return what is wrong with a file as a sentence that names it, once.
+    """Return what is wrong with a file as a sentence that names the file exactly once.
 
     >>> naming("a.mp3", "no audio"), naming("a.mp3", "a.mp3: no audio")
     ('a.mp3: no audio', 'a.mp3: no audio')

@@ -1,4 +1,4 @@
-"""The packages beyond the core install: which extra brings each, and how it is installed here."""
+"""The packages beyond the core install: the extra of each, and how to install it here."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-# The extra that brings what a verb imports, by the name that it is imported by.
+# The extra of each package that a verb imports, by the package's import name.
 EXTRAS = {
     "aiohttp": "ray",
     "beets": "beets",
@@ -49,20 +49,20 @@ EXTRAS = {
 
 
 def is_installed(package: str) -> bool:
-    """Return whether a package of an extra is there; it is not imported."""
+    """Return whether a package of an extra is installed, without importing it."""
     try:
         return find_spec(package) is not None
-    except ValueError:  # an entry of sys.modules that is no module
+    except ValueError:  # an entry of sys.modules that is not a module
         return False
 
 
 def sentence(what: str, package: str, extra: str | None = None) -> str:
-    """Say that a package is missing, and how to install it.
+    """Return a sentence on a missing package and how to install it.
 
     Args:
         what: what needs it, such as "training".
-        package: the name that it is imported by.
-        extra: the extra, or several with commas, to install; None is the one of the package.
+        package: its import name.
+        extra: the extra to install, or several with commas; None is the package's.
 
     Returns:
         One sentence for an error message.
@@ -72,13 +72,13 @@ def sentence(what: str, package: str, extra: str | None = None) -> str:
 
 
 def sentence_of(what: str, error: ImportError) -> str | None:
-    """Return the sentence for a failed import; None where no extra brings the package."""
+    """Return the sentence for a failed import; None if no extra has the package."""
     package = (error.name or "").partition(".")[0]
     return sentence(what, package) if package in EXTRAS else None
 
 
 def command(extra: str) -> str:
-    """Return the command that adds an extra to this installation, wherever it came from."""
+    """Return the command that adds an extra to this installation, whatever its source."""
     project, flag = _source(extra)
     if Path(sys.prefix, "pipx_metadata.json").is_file():
         return f"pipx install --force{flag} {project}"
@@ -88,9 +88,9 @@ def command(extra: str) -> str:
 
 
 def _source(extra: str) -> tuple[str, str]:
-    """Return what to install, in quotes, and the flag before it.
+    """Return what to install, in quotes, and the flag that precedes it.
 
-    PEP 610: pip notes in direct_url.json where a package came from, unless from a registry.
+    PEP 610: pip records the source of a package in direct_url.json, unless it is a registry.
     """
     origin = _origin()
     folder = origin.get("dir_info")

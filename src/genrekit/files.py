@@ -1,4 +1,4 @@
-"""Files: written beside and renamed, so that nobody sees half of one; found as users name them."""
+"""Files: written beside their place and renamed, so that none is ever partial; found by name."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def expand(arguments: Iterable[str]) -> list[Path]:
-    """Turn what a user named into files, in the order named.
+    """Expand what a user named into files, in that order.
 
-    A folder gives the audio files in it and below it (by suffix, sorted, without hidden ones), a
-    pattern with ``*``, ``?`` or ``[`` what it matches (``**`` reaches into folders), a playlist
-    (.m3u, .m3u8) its files. A folder without audio, a pattern that matches nothing and a path that
-    is not there stay as they are, so that whoever reads them can say what is wrong with each.
+    A folder expands to the audio files in and below it (by suffix, sorted, without hidden ones), a
+    pattern with ``*``, ``?`` or ``[`` to its matches (``**`` descends into folders), a playlist
+    (.m3u, .m3u8) to its files. A folder without audio, a pattern without matches and a path that
+    does not exist are kept as they are, so that the reader can report what is wrong with each.
 
     Args:
         arguments: paths of files or folders, or patterns.
@@ -53,15 +53,15 @@ def expand(arguments: Iterable[str]) -> list[Path]:
 
 
 def is_playlist(path: Path) -> bool:
-    """Return whether a name is that of a playlist."""
+    """Return whether a file name is that of a playlist."""
     return path.suffix.lower() in PLAYLISTS
 
 
 def playlist(path: Path) -> list[Path]:
-    """Return the files that a playlist names, in its order; lines that begin with # name none.
+    """Return the files of a playlist in order; lines that begin with # are comments.
 
-    Names are relative to the playlist's folder; those that another system wrote with backslashes
-    are found too, as are file:// addresses. A name that is there no more is returned all the same.
+    Names are relative to the playlist's folder; names with the backslashes of another system and
+    file:// URLs are found too. Files that no longer exist are returned as well.
 
     Raises:
         OSError: the playlist cannot be read.
@@ -89,7 +89,7 @@ def _matches(pattern: str) -> list[Path]:
 def audio_files(folder: Path) -> list[Path]:
     """Return the audio files in a folder and below it, sorted, without hidden ones.
 
-    Links to folders are followed, and a folder that several paths lead to is looked into once.
+    Links to folders are followed, and a folder reached by several paths is searched once.
     """
     found, seen = [], set()
     for parent, folders, names in os.walk(folder, followlinks=True):
@@ -110,17 +110,17 @@ def audio_files(folder: Path) -> list[Path]:
 
 @contextmanager
 def write_beside(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
-    """Open a temporary file beside path; rename it over path when the block ends well.
+    """Open a temporary file beside path; rename it to path when the block succeeds.
 
-    When the block raises (a full disk, Ctrl-C), the temporary file is removed and path stays as it
-    was. The data is flushed to the disk before the rename.
+    If the block raises (a full disk, Ctrl-C), the temporary file is removed and path is unchanged.
+    The data is flushed to the disk before the rename.
 
     Args:
-        path: the file to write; its folder is made if it is missing.
+        path: the file to write; its folder is created if it is missing.
         mode: "wb" or "w" (UTF-8 text).
 
     Raises:
-        OSError: the folder cannot be written, or the disk is full: then it names path.
+        OSError: the folder cannot be written, or the disk is full; then the error names path.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=".part", dir=path.parent)
@@ -147,7 +147,7 @@ def _umask() -> int:
 
 
 def joined_sha256(hashes: Sequence[str]) -> str:
-    """Return the one hash, or the SHA-256 of all of them in their order."""
+    """Return a single hash as it is, or the SHA-256 of several in their order."""
     return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
 
 

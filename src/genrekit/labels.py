@@ -1,6 +1,6 @@
-"""Label sets: how each genre is spelled, and which other spellings mean it.
+"""Label sets: the spelling of each genre, and its aliases.
 
-A set is a TOML file in ``genrekit/labels/``; adding one edits nothing else.
+A set is a TOML file in ``genrekit/labels/``; adding one needs no other change.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from genrekit.errors import DatasetError, unknown_name
 
 FOLDER = Path(__file__).parent / "labels"
-# Names that stand for nobody or for many, by their spelling.
+# Names that mean no particular artist, by their spelling.
 _NO_ARTIST = {"", "?", "-", "na", "none", "noartist", "unknown", "unknownartist"} | {
     "va", "various", "variousartists", "compilation", "compilations"
 }  # fmt: skip
@@ -25,12 +25,12 @@ _NO_ARTIST = {"", "?", "-", "na", "none", "noartist", "unknown", "unknownartist"
 
 @dataclass(frozen=True)
 class LabelSet:
-    """Labels, each spelled once, their aliases, and where known the wider genre of each.
+    """Labels, each with one spelling, their aliases, and the wider genre of each if known.
 
-    ``display_names`` holds what people read and tags get, where it is not the label with capitals.
+    ``display_names`` holds the names for people and tags that are not the capitalised label.
 
     Raises:
-        DatasetError: one spelling stands for two labels, or the genres form no tree.
+        DatasetError: a spelling belongs to two labels, or the genres do not form a tree.
     """
 
     name: str
@@ -44,8 +44,8 @@ class LabelSet:
             TopologicalSorter({label: {wider} for label, wider in self.parents.items()}).prepare()
         except CycleError as error:
             raise DatasetError(
-                f"label set {self.name!r}: {' < '.join(error.args[1])} go round in a circle; a "
-                "genre may not be its own wider one"
+                f"label set {self.name!r}: {' < '.join(error.args[1])} form a cycle; a genre "
+                "cannot be its own wider genre"
             ) from error
         named = {*self.parents, *self.parents.values(), *self.display_names}
         for label in sorted(named - set(self.aliases)):
@@ -57,7 +57,7 @@ class LabelSet:
         return tuple(self.aliases)
 
     def canonical(self, name: str) -> str:
-        """Return the label that a spelling stands for; case, spaces and punctuation do not count.
+        """Return the label of a spelling, ignoring case, spaces and punctuation.
 
         Raises:
             DatasetError: no label has this spelling; the message names the nearest ones.
@@ -79,7 +79,7 @@ class LabelSet:
             for key in map(spelling, (label, *others)):
                 if found.setdefault(key, label) != label:
                     raise DatasetError(
-                        f"label set {self.name!r}: {key!r} stands for both {found[key]!r} and "
+                        f"label set {self.name!r}: {key!r} means both {found[key]!r} and "
                         f"{label!r}; a spelling may belong to one label only"
                     )
         return found
@@ -97,12 +97,12 @@ def spelling(name: str) -> str:
 
 
 def composed(name: str) -> str:
-    """Return a name with composed letters (Unicode's form C); macOS writes file names otherwise."""
+    """Return a name with composed letters (Unicode NFC), unlike the file names of macOS."""
     return unicodedata.normalize("NFC", name)
 
 
 def artist_group(artist: str) -> str | None:
-    """Return the name that stands for an artist in splits; None where nobody or many are named.
+    """Return an artist's key in splits; None for names that mean no particular artist.
 
     >>> artist_group("The  Beatles") == artist_group("the beatles")
     True
@@ -112,7 +112,7 @@ def artist_group(artist: str) -> str | None:
 
 
 def wider(genre: str) -> list[str]:
-    """Return the wider genres of a genre, the nearest first, by the trees of all label sets.
+    """Return the wider genres of a genre, nearest first, by the trees of all label sets.
 
     >>> wider("Thrash Metal")
     ['metal', 'rock']
@@ -126,7 +126,7 @@ def wider(genre: str) -> list[str]:
 
 
 def is_known(genre: str) -> bool:
-    """Return whether any label set knows a spelling."""
+    """Return whether a spelling is in any label set."""
     return any(genre in label_set(name) for name in names())
 
 
@@ -141,7 +141,7 @@ def is_placeholder(name: str) -> bool:
 
 
 def is_not_music(label: str) -> bool:
-    """Return whether a model's label stands for sound that is no music.
+    """Return whether a model's label means sound that is not music.
 
     >>> is_not_music("not music"), is_not_music("jazz")
     (True, False)
@@ -151,16 +151,16 @@ def is_not_music(label: str) -> bool:
 
 @cache
 def _listed(name: str) -> frozenset[str]:
-    """Return the spellings in a list, one a line."""
+    """Return the spellings in a list of one per line."""
     lines = (FOLDER / f"{name}.txt").read_text(encoding="utf-8").splitlines()
     return frozenset(spelling(line) for line in lines if not line.startswith("#"))
 
 
 def display_name(label: str) -> str:
-    """Return what people read of a label, and what is written into tags.
+    """Return the name of a label for people and tags.
 
-    Label sets name those that are more than the label with capitals; a label that already has a
-    capital stays as it is.
+    Label sets hold the names that are not just the capitalised label; a label that already has a
+    capital is kept as it is.
 
     >>> display_name("hiphop"), display_name("rnb"), display_name("drum & bass")
     ('Hip-Hop', 'R&B', 'Drum and Bass')
@@ -171,7 +171,7 @@ def display_name(label: str) -> str:
 
 
 def meaning(name: str) -> str:
-    """Return what is the same for all spellings of one genre, whichever label set knows them.
+    """Return a key that all spellings of a genre share, across all label sets.
 
     >>> meaning("Hip-Hop") == meaning("rap") == meaning("hiphop"), meaning("Rock") == meaning("Pop")
     (True, False)
@@ -181,7 +181,7 @@ def meaning(name: str) -> str:
 
 
 def _with_capitals(label: str) -> str:
-    """Return a label with capitals, as it is where it has one already."""
+    """Return a label with capitals, or unchanged if it already has one."""
     if label != label.casefold():
         return label
     small = {"a", "and", "in", "of", "the"}
@@ -194,7 +194,7 @@ def _with_capitals(label: str) -> str:
 
 @cache
 def _display_names() -> dict[str, str]:
-    """Return the display name of every spelling that a label set knows."""
+    """Return the display name of every spelling in a label set."""
     found: dict[str, str] = {}
     for known in _sets():
         for label, others in known.aliases.items():
@@ -206,7 +206,7 @@ def _display_names() -> dict[str, str]:
 
 @cache
 def _meanings() -> dict[str, str]:
-    """Return one spelling for each group of spellings that label sets take for the same genre."""
+    """Return, for every spelling, the representative of all spellings of the same genre."""
     found: dict[str, str] = {}
     for known in _sets():
         for label, others in known.aliases.items():
@@ -218,13 +218,13 @@ def _meanings() -> dict[str, str]:
 
 
 def _sets() -> list[LabelSet]:
-    """Return all label sets, the one of all common genres first."""
+    """Return all label sets, that of the common genres first."""
     return [label_set(name) for name in sorted(names(), key=lambda name: name != "common")]
 
 
 @cache
 def _parents() -> dict[str, str]:
-    """Return the wider genre of every spelling that has one."""
+    """Return the wider genres of the spellings that have one."""
     sets = [label_set(name) for name in names()]
     return {
         spelling(spelled): parent
@@ -244,7 +244,7 @@ def label_set(name: str) -> LabelSet:
     """Return one of the label sets that come with genrekit.
 
     Raises:
-        DatasetError: no set has this name, or its file has another form.
+        DatasetError: no set has this name, or its file is malformed.
     """
     if name not in names():
         raise DatasetError(unknown_name("label set", name, names()))
@@ -254,11 +254,11 @@ def label_set(name: str) -> LabelSet:
 def read(path: Path) -> LabelSet:
     """Read a label set from a TOML file.
 
-    It holds ``name``, a table ``aliases`` of lists, and optionally tables ``parents`` with the
-    wider genre of some labels, and ``display_names`` with what people read of some.
+    It holds ``name``, a table ``aliases`` of lists, and optionally the tables ``parents`` (wider
+    genres of labels) and ``display_names`` (names of labels for people).
 
     Raises:
-        DatasetError: the file is not TOML or has another form.
+        DatasetError: the file is not TOML or is malformed.
         OSError: the file cannot be read.
     """
     try:
@@ -269,7 +269,7 @@ def read(path: Path) -> LabelSet:
     tables = {key: content.pop(key, {}) for key in ("parents", "display_names")}
     if not isinstance(name, str) or not isinstance(aliases, dict) or content:
         raise DatasetError(
-            f"{path}: a label set holds exactly `name` and a table `aliases`, and perhaps "
+            f"{path}: a label set has exactly `name`, a table `aliases`, and optionally "
             "`parents` and `display_names`"
         )
     wrong = [label for label, others in aliases.items() if not _is_strings(others)]

@@ -1,7 +1,7 @@
 """Metrics: arrays in, numbers out.
 
 Every score is a function of sums over items (a confusion matrix, the sums per calibration bin), so
-the bootstrap resamples those sums and never the items: 2000 resamples take milliseconds.
+the bootstrap resamples those sums rather than the items: 2000 resamples take milliseconds.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from numpy.typing import ArrayLike, NDArray
 Floats = NDArray[np.float64]
 
 N_CALIBRATION_BINS = 15
-FEW_GROUPS = 30  # resampling fewer says little about others
+FEW_GROUPS = 30  # an interval from fewer groups means little
 N_RESAMPLES = 2000
-# A probability of exactly 0 for the truth would make one track's loss infinite.
+# A probability of exactly 0 for the true label would make the loss infinite.
 SMALLEST_PROBABILITY = 1e-12
 
 
 class Estimate(NamedTuple):
-    """A measured value with the ends of its 95 % interval."""
+    """A measured value with the bounds of its 95 % interval."""
 
     value: float
     low: float
@@ -39,7 +39,7 @@ class PrecisionCoverage(NamedTuple):
 
 
 def confusion_items(true: ArrayLike, predicted: ArrayLike, n_labels: int) -> Floats:
-    """Return a confusion matrix for each item, with a single 1 in it; their sum is everyone's.
+    """Return one confusion matrix per item, with a single 1 in it; their sum is the total matrix.
 
     Args:
         true: label indices of the truth. Shape (n_items,).
@@ -50,14 +50,16 @@ def confusion_items(true: ArrayLike, predicted: ArrayLike, n_labels: int) -> Flo
         Shape (n_items, n_labels, n_labels): truth along axis 1, predictions along axis 2.
 
     Raises:
-        ValueError: the shapes differ, or an index is not one of a label.
+        ValueError: the shapes differ, or an index is out of range.
 
     >>> confusion_items([0, 0, 1], [0, 1, 1], 2).sum(axis=0).tolist()
     [[1.0, 1.0], [0.0, 1.0]]
     """
     truth, labels = np.asarray(true, dtype=np.int64), np.asarray(predicted, dtype=np.int64)
     if truth.shape != labels.shape or truth.ndim != 1:
-        raise ValueError(f"got shapes {truth.shape} and {labels.shape}; expected two equal lists")
+        raise ValueError(
+            f"got shapes {truth.shape} and {labels.shape}; expected equal shapes (n_items,)"
+        )
     both = np.concatenate([truth, labels])
     if both.size and (both.min() < 0 or both.max() >= n_labels):
         raise ValueError(f"got labels {both.min()}..{both.max()}; expected 0..{n_labels - 1}")
@@ -73,9 +75,9 @@ def accuracy(confusion: ArrayLike) -> Floats:
 
 
 def precision(confusion: ArrayLike) -> Floats:
-    """Return the share of correct ones among the predictions of each label.
+    """Return the share of each label's predictions that are correct.
 
-    It is 0 for a label that has items but was never predicted, and NaN for one that has neither.
+    It is 0 for a label with items but no predictions, and NaN for one with neither.
 
     Shapes (..., n_labels, n_labels) -> (..., n_labels).
     """
@@ -85,7 +87,7 @@ def precision(confusion: ArrayLike) -> Floats:
 
 
 def recall(confusion: ArrayLike) -> Floats:
-    """Return the share of each label's items that were found; NaN where it has no item.
+    """Return the share of each label's items that are predicted correctly; NaN without items.
 
     Shapes (..., n_labels, n_labels) -> (..., n_labels).
     """
@@ -94,28 +96,28 @@ def recall(confusion: ArrayLike) -> Floats:
 
 
 def f1(confusion: ArrayLike) -> Floats:
-    """Return the harmonic mean of precision and recall of each label; NaN where it has no item.
+    """Return the harmonic mean of precision and recall of each label; NaN without items.
 
     Shapes (..., n_labels, n_labels) -> (..., n_labels).
     """
     counts = np.asarray(confusion, dtype=np.float64)
     support = counts.sum(axis=-1)
-    # 2 TP / (2 TP + FP + FN) needs no precision, so it is 0 where the label was never predicted.
+    # 2 TP / (2 TP + FP + FN) is 0, not undefined, for a label that is never predicted.
     values = ratio(2 * _hits(counts), support + counts.sum(axis=-2))
     return np.where(support > 0, values, np.nan)
 
 
 def macro(confusion: ArrayLike, score: Callable[[Floats], Floats]) -> Floats:
-    """Average a score over the labels that have an item.
+    """Average a score over the labels that have items.
 
-    A label without an item (in a resample, in a part of a dataset) has no recall and is left out.
+    A label without items (in a resample, in a part of a dataset) has no recall and is left out.
 
     Args:
         confusion: shape (..., n_labels, n_labels).
         score: precision, recall or f1.
 
     Returns:
-        Shape (...); NaN where no label has an item.
+        Shape (...); NaN if no label has items.
     """
     counts = np.asarray(confusion, dtype=np.float64)
     present = counts.sum(axis=-1) > 0
@@ -124,7 +126,7 @@ def macro(confusion: ArrayLike, score: Callable[[Floats], Floats]) -> Floats:
 
 
 def log_losses(probabilities: ArrayLike, true: ArrayLike) -> Floats:
-    """Return -ln of the probability of each item's truth, which is at least 1e-12.
+    """Return -ln of the probability of each item's true label, clipped to at least 1e-12.
 
     Args:
         probabilities: shape (n_items, n_labels).
@@ -141,9 +143,9 @@ def log_losses(probabilities: ArrayLike, true: ArrayLike) -> Floats:
 def calibration_items(
     probabilities: ArrayLike, true: ArrayLike, n_bins: int = N_CALIBRATION_BINS
 ) -> Floats:
-    """Return what each item adds to its calibration bin: one item, its best probability, a hit.
+    """Return what each item adds to its calibration bin: a count, its top probability, a hit.
 
-    The bins are of equal width over the best probability: the first is [0, 1/n_bins], every other
+    The bins are of equal width over the top probability: the first is [0, 1/n_bins], every other
     one is open below and closed above.
 
     Args:
@@ -164,10 +166,10 @@ def calibration_items(
 
 
 def expected_calibration_error(bin_sums: ArrayLike) -> Floats:
-    """Return the mean distance between probability and accuracy over the calibration bins.
+    """Return the mean gap between probability and accuracy over the calibration bins.
 
-    With few items the estimate is biased upwards: even a perfectly calibrated classifier has an
-    accuracy off its probability in a bin that holds five items. So a value on 150 tracks cannot be
+    With few items the estimate is biased upwards: in a bin of five items the accuracy of even a
+    perfectly calibrated classifier differs from its probability. So a value on 150 tracks cannot be
     compared with one on 1000, and resampling adds to the bias.
 
     Args:
@@ -186,15 +188,15 @@ def expected_calibration_error(bin_sums: ArrayLike) -> Floats:
 def precision_coverage(
     probabilities: ArrayLike, true: ArrayLike, thresholds: ArrayLike | None = None
 ) -> PrecisionCoverage:
-    """Return precision and coverage for every threshold on the best probability.
+    """Return precision and coverage for every threshold on the top probability.
 
     Args:
         probabilities: of the tracks. Shape (n_tracks, n_labels).
         true: label indices of the truth. Shape (n_tracks,).
-        thresholds: which ones to try; None tries each best probability that occurs.
+        thresholds: which ones to try; None tries each top probability that occurs.
 
     Returns:
-        In ascending order of threshold, without those that no track reaches.
+        In ascending order of threshold, without thresholds that no track reaches.
     """
     values = np.asarray(probabilities, dtype=np.float64)
     best = values.max(axis=1)
@@ -210,9 +212,9 @@ def precision_coverage(
 
 
 class Resamples:
-    """The sums over all items, and over the items of resampled groups.
+    """Sums over all items, and over the items of resampled groups.
 
-    Tracks of one artist are alike, so resampling tracks would give too narrow an interval. Whole
+    Tracks of one artist are alike, so resampling tracks would make the interval too narrow. Instead
     groups are drawn with replacement, as many as there are.
 
     Source: Cameron, Gelbach, Miller (2008), Bootstrap-Based Improvements for Inference with
@@ -229,17 +231,19 @@ class Resamples:
         """Draw the resamples.
 
         Args:
-            items: what each item adds, such as confusion_items. Shape (n_items, ...).
+            items: what each item adds to the sums, such as confusion_items. Shape (n_items, ...).
             groups: the group of each item; items of one group are drawn together. Length n_items.
-            n_resamples: how many times to draw.
-            seed: of the drawing; the same seed draws the same groups.
+            n_resamples: how many resamples to draw.
+            seed: the same seed draws the same groups.
 
         Raises:
-            ValueError: there is no item, or not one group an item.
+            ValueError: there are no items, or not one group per item.
         """
         values = np.asarray(items, dtype=np.float64)
         if not len(values) or len(values) != len(groups):
-            raise ValueError(f"{len(values)} items and {len(groups)} groups came; one each needed")
+            raise ValueError(
+                f"got {len(values)} items and {len(groups)} groups; expected one group per item"
+            )
         codes: dict[Hashable, int] = {}
         index = np.array([codes.setdefault(group, len(codes)) for group in groups])
         by_group = np.zeros((len(codes), *values.shape[1:]))
@@ -254,10 +258,10 @@ class Resamples:
 
         Args:
             statistic: maps sums of shape (n, ...) to values of shape (n,), such as accuracy; NaN
-                where a resample does not define it.
+                where it is undefined for a resample.
 
         Returns:
-            The value, and the 2.5 and 97.5 percentiles over the resamples that define it.
+            The value, and the 2.5 and 97.5 percentiles over the resamples for which it is defined.
         """
         low, high = np.nanpercentile(statistic(self.sums), [2.5, 97.5])
         return Estimate(float(statistic(self.total[None])[0]), float(low), float(high))
@@ -280,12 +284,12 @@ def bootstrap(
 
 
 def caution(n_tracks: int, n_groups: int, accuracy: float | None = None) -> str | None:
-    """Say that an interval of few artist groups means little; None where there are enough.
+    """Return a caution that an interval of few artist groups means little; None if they suffice.
 
-    Without an accuracy the interval is of something else, such as a difference of accuracies.
-    Where all or none was right, every resample is the same and the interval has no width; then
-    the exact bound is named: the accuracy at which so many groups all come out so in 2.5 of 100
-    samples (Clopper and Pearson 1934, with each group one trial).
+    Without an accuracy the interval is of another quantity, such as a difference of accuracies.
+    If all or none were right, every resample is the same and the interval has no width; then the
+    exact bound is added: the accuracy at which that many groups would all agree in 2.5 % of samples
+    (Clopper and Pearson 1934, with each group one trial).
 
     >>> caution(14, 14, 1.0).partition("; ")[2]
     'all were right, as a true accuracy of 76.8 % still allows'
@@ -295,7 +299,7 @@ def caution(n_tracks: int, n_groups: int, accuracy: float | None = None) -> str 
     if n_groups >= FEW_GROUPS:
         return None
     sentence = (
-        f"an interval from {n_tracks} tracks of {n_groups} artist groups means little, below "
+        f"an interval from {n_tracks} tracks of {n_groups} artist groups means little: below "
         f"{FEW_GROUPS} groups it is mostly chance"
     )
     if accuracy not in (0.0, 1.0):
@@ -306,7 +310,7 @@ def caution(n_tracks: int, n_groups: int, accuracy: float | None = None) -> str 
 
 
 def mcnemar(n_only_first: int, n_only_second: int) -> float:
-    """Return the two-sided p value that two classifiers are equally good on the same tracks.
+    """Return the two-sided p value for two classifiers being equally good on the same tracks.
 
     Args:
         n_only_first: tracks that only the first classifier predicted correctly.
@@ -324,7 +328,7 @@ def mcnemar(n_only_first: int, n_only_second: int) -> float:
     0.0625
     """
     if min(n_only_first, n_only_second) < 0:
-        raise ValueError(f"counts {n_only_first} and {n_only_second} came; none may be negative")
+        raise ValueError(f"got counts {n_only_first} and {n_only_second}; expected none below 0")
     n_discordant = n_only_first + n_only_second
     tail = sum(comb(n_discordant, k) for k in range(min(n_only_first, n_only_second) + 1))
     return min(1.0, float(2 * tail / 2**n_discordant))
@@ -335,6 +339,6 @@ def _hits(counts: Floats) -> Floats:
 
 
 def ratio(numerator: ArrayLike, denominator: ArrayLike) -> Floats:
-    """Return the quotients of arrays of one shape; NaN where the denominator is not above 0."""
+    """Return the quotients of arrays of equal shape; NaN where the denominator is not above 0."""
     top, bottom = np.asarray(numerator, np.float64), np.asarray(denominator, np.float64)
     return np.divide(top, bottom, out=np.full_like(bottom, np.nan), where=bottom > 0)

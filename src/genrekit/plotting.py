@@ -1,4 +1,4 @@
-"""Images by matplotlib, which the extra genrekit[plot] brings; one sentence where it is missing."""
+"""Images drawn by matplotlib, from the extra genrekit[plot]; one clear error if it is missing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SUFFIXES = (".png", ".svg")
-COLOUR_MAP = "magma"  # what librosa draws decibels in
+COLOUR_MAP = "magma"  # librosa's default for decibels
 
 
 def missing() -> str:
@@ -26,7 +26,7 @@ def missing() -> str:
 
 
 def check() -> None:
-    """Find out before the work whether images can be drawn.
+    """Check in advance whether images can be drawn.
 
     Raises:
         GenrekitError: matplotlib is not installed.
@@ -64,7 +64,7 @@ def figure(width_inches: float, height_inches: float) -> Figure:
 
 
 def save(drawn: Figure, path: Path, dots_per_inch: int = 150) -> None:
-    """Write a figure in the form that the suffix of path names: .png or .svg.
+    """Write a figure in the format of path's suffix: .png or .svg.
 
     Raises:
         OSError: path cannot be written.

@@ -1,4 +1,4 @@
-"""What a model predicts of one file, and its JSON form: every other form is made of that one."""
+"""A model's prediction for one file, and its JSON form, from which all other forms are derived."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-# What of the JSON form has a column in a table, by its annotation, and the column's type.
+# The annotations in the JSON form that have a column in a table, and the column's type.
 _COLUMN_TYPES: dict[Any, str] = {
     str | None: "string",
     float: "double",
@@ -24,16 +24,16 @@ _COLUMN_TYPES: dict[Any, str] = {
 }
 
 
-NOT_MUSIC = "not music"  # how the warning begins of a track that is no music, or partly so
+NOT_MUSIC = "not music"  # the start of the warning for a track that is not, or only partly, music
 
 
 def not_music(warnings: Iterable[str]) -> str | None:
-    """Return the warning that says that a track, or a part of it, is no music, or None."""
+    """Return the warning that a track, or a part of it, is not music, or None."""
     return next((warning for warning in warnings if warning.startswith(NOT_MUSIC)), None)
 
 
 def is_undecided(probabilities: Collection[float]) -> bool:
-    """Return whether all labels are equally probable, which is how silence and no music are kept.
+    """Return whether all labels are equally probable, as stored for silence and what is not music.
 
     >>> is_undecided([0.5, 0.5]), is_undecided([0.4, 0.6])
     (True, False)
@@ -42,7 +42,7 @@ def is_undecided(probabilities: Collection[float]) -> bool:
 
 
 def percent(probability: float) -> str:
-    """Return a probability as people read it, the same everywhere: per cent with one decimal.
+    """Format a probability for people, the same everywhere: per cent with one decimal.
 
     >>> percent(0.9994), percent(1), percent(0.0301), percent(0.0001), percent(0.0)
     ('99.9 %', '100.0 %', '3.0 %', '< 0.1 %', '0.0 %')
@@ -51,7 +51,7 @@ def percent(probability: float) -> str:
 
 
 def is_shown(probability: float) -> bool:
-    """Return whether a probability, in per cent with one decimal, does not read 0.0.
+    """Return whether a probability, in per cent with one decimal, does not round to 0.0.
 
     >>> is_shown(0.0004), is_shown(0.0006)
     (False, True)
@@ -60,7 +60,7 @@ def is_shown(probability: float) -> bool:
 
 
 class SegmentPrediction(StrictModel):
-    """Probabilities of one segment of a track, with its place in seconds."""
+    """Probabilities of one segment of a track, with its position in seconds."""
 
     start_seconds: float
     end_seconds: float
@@ -68,7 +68,7 @@ class SegmentPrediction(StrictModel):
 
 
 class ModelReference(StrictModel):
-    """Which model predicted: name, version and the SHA-256 of its network."""
+    """The model that predicted: name, version and the SHA-256 of its network."""
 
     name: str
     version: str
@@ -83,7 +83,7 @@ class GenreProbability(StrictModel):
 
 
 class PredictionDocument(StrictModel):
-    """The JSON form of a Prediction; ``label`` is null where it abstained."""
+    """The JSON form of a Prediction; ``label`` is null if the model abstained."""
 
     path: str | None
     label: str | None
@@ -114,8 +114,8 @@ class Prediction(StrictModel):  # noqa: PLW1641 - pydantic gives frozen models a
     """Genre probabilities of one track.
 
     ``probabilities`` maps every label of the model to the calibrated probability of the track, the
-    mean over its segments; they sum to one. ``abstained`` is true where the best probability lies
-    below ``threshold``, and of a track without segments: those that are silent, or no music, are
+    mean over its segments; they sum to one. ``abstained`` is true if the top probability is below
+    ``threshold``, and for a track without segments: those that are silent, or not music, are
     left out. Then ``label`` is None and the prediction is "I don't know".
     """
 
@@ -129,7 +129,7 @@ class Prediction(StrictModel):  # noqa: PLW1641 - pydantic gives frozen models a
     _logits: Any = PrivateAttr(default=None)
 
     def __eq__(self, other: object) -> bool:
-        """Compare what the JSON form holds; logits are not part of it."""
+        """Compare the JSON forms; logits are not part of them."""
         return isinstance(other, Prediction) and self.model_dump() == other.model_dump()
 
     @property
@@ -139,7 +139,7 @@ class Prediction(StrictModel):  # noqa: PLW1641 - pydantic gives frozen models a
         return logits
 
     def with_logits(self, logits: NDArray[np.float32]) -> Prediction:
-        """Return this prediction with the logits that its segments' probabilities come from.
+        """Return this prediction with the logits of its segments' probabilities.
 
         Args:
             logits: shape (n_segments, n_labels).
@@ -160,7 +160,7 @@ class Prediction(StrictModel):  # noqa: PLW1641 - pydantic gives frozen models a
 
     @property
     def abstained(self) -> bool:
-        """Whether the track is silent or no music, or its best probability below the threshold."""
+        """Whether the track is silent or not music, or its top probability below the threshold."""
         return not self.segments or self.probability < self.threshold
 
     @property
@@ -184,12 +184,12 @@ class Prediction(StrictModel):  # noqa: PLW1641 - pydantic gives frozen models a
 
     def to_json(self, top: int | None = None) -> str:
         """Return one line of JSON; ``from_json(p.to_json())`` equals ``p``."""
-        # Not by pydantic, which refuses the bytes of a file name that are no text.
+        # Not by pydantic, which refuses bytes of a file name that are not text.
         return json.dumps(self.to_dict(top), ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str) -> Prediction:
-        """Read what to_json wrote (with every genre kept).
+        """Read the output of to_json with all genres.
 
         Raises:
             ValueError: the text is not the JSON form of a Prediction.
@@ -206,7 +206,7 @@ def columns(labels: Iterable[str]) -> dict[str, str]:
     """Return the columns of a table of predictions, for CSV and Parquet, and their types.
 
     Args:
-        labels: the model's; the probability of each has a column, p_LABEL.
+        labels: the model's labels; the probability of each has a column, p_LABEL.
 
     Returns:
         "string", "double", "bool" or "list" (of strings) by the column's name.
@@ -219,7 +219,7 @@ def columns(labels: Iterable[str]) -> dict[str, str]:
 
 
 def row(fields: dict[str, Any]) -> dict[str, Any]:
-    """Turn the JSON form of a Prediction, or of a file that failed, into a row of such a table."""
+    """Turn the JSON form of a Prediction, or of a failed file, into a row of such a table."""
     found = {name: fields.get(name) for name in columns(())}
     found |= {f"model_{name}": value for name, value in fields.get("model", {}).items()}
     return found | {f"p_{g['label']}": g["probability"] for g in fields.get("genres", [])}

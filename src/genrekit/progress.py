@@ -1,4 +1,4 @@
-"""A progress bar with the time left, on a terminal only."""
+"""A progress bar with the time left, on terminals only."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def progress(
 
     Args:
         description: what is being done.
-        total: number of steps; None when it is not known.
+        total: number of steps; None if unknown.
         shown: False shows nothing, whatever standard error is.
-        unit: show how many of these are done, and how many a second.
+        unit: show how many of these are done, and how many per second.
     """
     if not (shown and sys.stderr.isatty()):
         yield _ignore

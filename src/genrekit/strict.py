@@ -1,4 +1,4 @@
-"""The base of every pydantic model that is written to a file and read back."""
+"""The base class of every pydantic model that is written to a file and read back."""
 
 from __future__ import annotations
 

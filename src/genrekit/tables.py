@@ -1,4 +1,4 @@
-"""CSV tables: UTF-8, one line a row, and no cell that a spreadsheet would take for a formula."""
+"""CSV tables: UTF-8, one line per row, no cell that a spreadsheet would take for a formula."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WriteRow = Callable[[Iterable[Any]], Any]
 def csv_rows(stream: IO[str]) -> WriteRow:
     r"""Return the function that writes one row of cells to a stream.
 
-    A text that begins as a formula does gets an apostrophe in front; numbers stay as they are.
+    A text that begins like a formula is prefixed with an apostrophe; numbers are unchanged.
 
     >>> import sys
     >>> n_characters = csv_rows(sys.stdout)(["=1+1", "a=b", -1, None])
@@ -29,7 +29,7 @@ def csv_rows(stream: IO[str]) -> WriteRow:
 
 
 class _Lines:
-    """Ends rows by a line feed alone; csv quotes the characters of its own line end only."""
+    """Ends rows with a line feed only; csv quotes only the characters of its own line end."""
 
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream
@@ -40,11 +40,11 @@ class _Lines:
 
 @contextmanager
 def csv_file(path: Path, errors: str = "backslashreplace") -> Iterator[WriteRow]:
-    r"""Open a table that appears when the block ends well; write it row by row.
+    r"""Open a table to write row by row; it appears when the block succeeds.
 
     Args:
-        path: the file; its folder is made if it is missing.
-        errors: what becomes of bytes of a file name that are no text; by default ``\udcXX``.
+        path: the file; its folder is created if it is missing.
+        errors: how to encode bytes of a file name that are not text; by default ``\udcXX``.
 
     Raises:
         OSError: the file cannot be written.
@@ -55,10 +55,10 @@ def csv_file(path: Path, errors: str = "backslashreplace") -> Iterator[WriteRow]
 
 @contextmanager
 def utf8_text(binary: IO[bytes], errors: str = "backslashreplace") -> Iterator[IO[str]]:
-    """Open a binary stream for UTF-8 text with the line ends that are written; it stays open."""
+    """Wrap a binary stream for UTF-8 text without translating line ends; it stays open."""
     stream = io.TextIOWrapper(binary, "utf-8", errors, newline="")
     yield stream
-    stream.detach()  # flushes; write_beside closes what lies below
+    stream.detach()  # flushes; write_beside closes the binary stream
 
 
 def _harmless(cell: Any) -> Any:

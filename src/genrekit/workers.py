@@ -1,12 +1,12 @@
-"""A pool of processes that can be killed: one bad item fails alone, whatever it does.
+"""A pool of processes that can be killed: a bad item fails on its own, whatever it does.
 
     start() -> function        called once in each worker, for example to load a model
     function(item) -> result   called for each item
 
-A worker that hangs past the deadline is killed, one that dies is noticed at once; the item that it
-held becomes a ``Failure`` and a fresh worker takes its place. Workers are spawned, not forked, so
-that no lock held by a thread is copied. They ignore Ctrl-C, which is their parent's business, and
-end by themselves as soon as their parent is gone, however it went.
+A worker that hangs past the deadline is killed, and one that dies is noticed at once; its item
+becomes a ``Failure`` and a fresh worker replaces it. Workers are spawned, not forked, so that no
+lock held by a thread is copied. They ignore Ctrl-C, which the parent handles, and exit as soon as
+their parent is gone, for whatever reason.
 """
 
 from __future__ import annotations
@@ -33,22 +33,22 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 START_SECONDS = 120.0
-_LOOK_AHEAD = 8  # items a worker that may wait, done, for a slow one before them
+_LOOK_AHEAD = 8  # finished items per worker that may wait for a slow one before them
 _MEMORY_POLL_SECONDS = 0.2
-_LONGEST_WAIT_SECONDS = 3600.0  # the system's own wait takes no more than some weeks
-# What a worker sends: one of these and its payload.
+_LONGEST_WAIT_SECONDS = 3600.0  # the system call accepts no more than some weeks
+# A worker sends one of these and its payload.
 _READY, _DONE, _FAILED, _BROKEN = "ready", "done", "failed", "broken"
-_STARTING = threading.Lock()  # see _no_main, which changes what the whole process sees
+_STARTING = threading.Lock()  # see _no_main, which changes state of the entire process
 
 Reason = Literal["error", "limit", "death"]
 
 
 @dataclass(frozen=True)
 class Failure(Generic[Item]):
-    """An item that could not be worked on, and why, in one sentence.
+    """An item that could not be processed, and why, in one sentence.
 
-    ``reason`` is "error" where the function raised, "limit" where the item took too long or too
-    much memory, and "death" where the worker died of it or beside it.
+    ``reason`` is "error" if the function raised, "limit" if the item took too long or too much
+    memory, and "death" if the worker died while it held the item.
     """
 
     item: Item
@@ -64,8 +64,8 @@ def n_cores() -> int:
 class Pool(Generic[Item, Result]):
     """Killable workers. Use it as a context manager, or call close.
 
-    One thread at a time may use a pool; it makes progress while the results are asked for. Threads
-    may have a pool each.
+    Only one thread at a time may use a pool, which works only while results are being consumed.
+    Each thread may have its own pool.
     """
 
     def __init__(
@@ -80,16 +80,16 @@ class Pool(Generic[Item, Result]):
         """Prepare a pool; the workers start with the first items.
 
         Args:
-            start: called once in each worker, returns what is called for each item there. It must
-                be picklable: a module's function, or functools.partial of one.
-            n_workers: processes at most.
-            item_seconds: an item that takes longer fails and its worker is killed; infinity waits.
-            memory_bytes: a worker whose resident memory grows beyond is killed and its item fails.
-                Looked at five times a second in /proc; without effect where there is none.
-            start_seconds: a worker that needs longer to be ready is given up.
+            start: called once in each worker; returns the function that is called for each item.
+                It must be picklable: a module's function, or functools.partial of one.
+            n_workers: the maximum number of processes.
+            item_seconds: an item that takes longer fails and its worker is killed; may be infinite.
+            memory_bytes: a worker whose resident memory exceeds this is killed and its item fails.
+                Checked five times per second in /proc; without effect where there is none.
+            start_seconds: a worker that takes longer to be ready is given up.
         """
         if n_workers < 1:
-            raise ValueError(f"n_workers is {n_workers}; it must be at least 1")
+            raise ValueError(f"got n_workers {n_workers}; expected at least 1")
         self._start = pickle.dumps(start)
         self._n_workers = n_workers
         self._item_seconds = item_seconds
@@ -104,7 +104,7 @@ class Pool(Generic[Item, Result]):
         self.close()
 
     def close(self) -> None:
-        """Kill all workers; what they hold is lost. The next map starts new ones."""
+        """Kill all workers, losing their items. The next map starts new ones."""
         for worker in self._workers:
             worker.process.kill()
         for worker in self._workers:
@@ -114,18 +114,18 @@ class Pool(Generic[Item, Result]):
     def map(
         self, items: Iterable[Item], *, in_order: bool = True
     ) -> Iterator[Result | Failure[Item]]:
-        """Work on items; a bad one fails alone.
+        """Process items; a bad one fails on its own.
 
         Args:
-            items: taken a few ahead of the results, so they may be endless.
-            in_order: give the results in the order of items, each as soon as it and all before it
-                are ready; otherwise each as soon as it is ready.
+            items: read only a few ahead of the results, so they may be endless.
+            in_order: yield the results in the order of items, each as soon as it and all before
+                it are ready; otherwise each as soon as it is ready.
 
         Yields:
-            One result or Failure an item.
+            One result or Failure per item.
 
         Raises:
-            GenrekitError: start raised it, or a worker died before it was ready.
+            GenrekitError: start raised one, or a worker died before it was ready.
             RuntimeError: another map of this pool has not ended yet.
         """
         if any(worker.job for worker in self._workers):
@@ -164,7 +164,7 @@ class Pool(Generic[Item, Result]):
             self._workers.remove(worker)
 
     def _collect(self) -> dict[int, Any]:
-        """Wait until a worker answers, dies or must be killed; return what became of its item."""
+        """Wait until a worker answers, dies or must be killed; return the outcome of its item."""
         busy = {worker.link: worker for worker in self._workers if worker.job}
         outcomes: dict[int, Any] = {}
         for link in connection.wait(list(busy), self._patience(list(busy.values()))):
@@ -223,7 +223,7 @@ class Pool(Generic[Item, Result]):
 
 
 class _Worker:
-    """A process, the pipe to it, and the item that it holds."""
+    """A process, the pipe to it, and its current item."""
 
     def __init__(self, start: bytes) -> None:
         self.link, far_end = get_context("spawn").Pipe()
@@ -244,7 +244,7 @@ class _Worker:
         try:
             self.link.send_bytes(pickle.dumps(item))
         except (BrokenPipeError, ConnectionResetError):
-            return  # it died meanwhile, which the next wait finds
+            return  # it has died, which the next wait will find
 
     def receive(self) -> tuple[str, Any]:
         return cast("tuple[str, Any]", pickle.loads(self.link.recv_bytes()))  # noqa: S301
@@ -269,10 +269,10 @@ class _Worker:
 
 
 def _work(link: Any, start: bytes) -> None:
-    """Live as a worker."""
+    """Run as a worker."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     items: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-    # A thread listens all the time, so that the end of the parent ends even a busy worker.
+    # A thread reads the pipe all the time, so that the end of the parent ends even a busy worker.
     threading.Thread(target=_receive_items, args=(link, items), daemon=True).start()
     try:
         function = pickle.loads(start)()  # noqa: S301 - our own parent's bytes
@@ -333,7 +333,7 @@ def _page_bytes() -> int:
 
 @contextmanager
 def _no_interrupt() -> Iterator[None]:
-    """Let a child begin with SIGINT blocked, so that Ctrl-C does not meet it half imported."""
+    """Let a child start with SIGINT blocked, so that Ctrl-C does not hit it while importing."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -346,10 +346,10 @@ def _no_interrupt() -> Iterator[None]:
 
 @contextmanager
 def _no_main(start: bytes) -> Iterator[None]:
-    """Keep a child from running the user's script again, unless start comes from there.
+    """Keep a child from running the user's script again, unless start is defined in it.
 
-    A spawned process imports its parent's main module, so a script that does not protect its last
-    lines would start over in each worker.
+    A spawned process imports its parent's main module, so a script without an
+    ``if __name__ == "__main__"`` would run again in each worker.
     """
     main = sys.modules["__main__"]
     if b"__main__" not in start:

@@ -136,7 +136,7 @@ def test_what_is_only_called_an_image_is_skipped_and_named(tmp_path: Path) -> No
     (tmp_path / "ska" / "b.png").write_text("no image")
     (problem,) = opened(tmp_path).problems
     assert problem.subject.endswith("b.png")
-    assert "is no PNG image" in problem.reason
+    assert "is not a PNG image" in problem.reason
 
 
 @pytest.mark.parametrize(

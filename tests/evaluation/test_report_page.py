@@ -52,7 +52,7 @@ CHANGES = Robustness(
     changes=(AudioChange(name="MP3 32 kbit/s", n_tracks=5, accuracy=HALF, agreement=HALF),),
 )
 FEW = (
-    "an interval from 5 tracks of 4 artist groups means little, below 30 groups it is mostly chance"
+    "an interval from 5 tracks of 4 artist groups means little: below 30 groups it is mostly chance"
 )
 EPOCHS = [
     {"epoch": n, "train_loss": 2 / n, "nll": 1 + 1 / n, "accuracy": 1 - 1 / n} for n in (1, 2, 3)

@@ -183,12 +183,12 @@ def test_refuses_values_that_are_not_finite(value: float) -> None:
     "waveform", [np.zeros(0), np.zeros(511), np.zeros((3, 100)), np.array(0.0)]
 )
 def test_refuses_less_than_a_window(waveform: np.ndarray) -> None:
-    with pytest.raises(AudioError, match="one FFT window needs 512"):
+    with pytest.raises(AudioError, match="expected at least 512"):
         log_mel(waveform, SMALL)
 
 
 def test_refuses_integers() -> None:
-    with pytest.raises(AudioError, match="int16 values"):
+    with pytest.raises(AudioError, match="a waveform of int16"):
         log_mel(np.zeros(16000, np.int16), SMALL)
 
 

@@ -87,7 +87,7 @@ def test_no_segments_give_no_rows() -> None:
     "wrong", [{"sample_rate": 16000}, {"padding": "zeros"}, {"mean": -30.0}, {"n_mels": 64}]
 )
 def test_the_spec_allows_no_other_numbers(wrong: dict) -> None:
-    with pytest.raises(ValidationError, match=f"fixed numbers; {next(iter(wrong))} came"):
+    with pytest.raises(ValidationError, match=f"fixed parameters; got {next(iter(wrong))}"):
         FeatureSpec(kind="handcrafted", **wrong)
 
 

@@ -147,16 +147,16 @@ def test_an_image_of_another_front_end_says_so(tmp_path: Path) -> None:
 def test_what_is_no_image_is_named_in_one_sentence(tmp_path: Path) -> None:
     text = tmp_path / "text.png"
     text.write_text("no image")
-    with pytest.raises(ImageError, match="is no PNG image; remove it or save it as PNG"):
+    with pytest.raises(ImageError, match="is not a PNG image; remove it or save it as PNG"):
         image.read(text, SPEC)
     Image.new("RGB", (432, 288)).save(tmp_path / "jpeg.png", "JPEG")
-    with pytest.raises(ImageError, match="is no PNG image"):
+    with pytest.raises(ImageError, match="is not a PNG image"):
         image.read(tmp_path / "jpeg.png", SPEC)
     whole = save(tmp_path / "whole.png", image.draw(noise())).read_bytes()
     cut = tmp_path / "cut.png"
     for n_bytes in (40, len(whole) // 2, len(whole) - 30):
         cut.write_bytes(whole[:n_bytes])
-        with pytest.raises(ImageError, match=r"damaged or cut short|is no PNG image"):
+        with pytest.raises(ImageError, match=r"damaged or cut short|is not a PNG image"):
             image.read(cut, SPEC)
     Image.new("RGB", (4, 4)).save(tmp_path / "small.png")
     with pytest.raises(ImageError, match="is 4x4 pixels; a spectrogram has 16 to 30000"):

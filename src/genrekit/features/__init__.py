@@ -1,9 +1,9 @@
-"""Front ends: a FeatureSpec and a waveform in, decibels or the 57 hand-crafted columns out.
+"""Front ends: from a FeatureSpec and a waveform to decibels or the 57 hand-crafted columns.
 
-NumPy in float32 is the reference, and the only implementation: training, evaluation and prediction
-call it. It agrees with librosa's melspectrogram and power_to_db(ref=1, amin=1e-10, top_db=None) to
-1e-3 dB, pinned by golden files. A band more than 90 dB below the loudest one of its frame meets the
-limit of float32 and may differ by up to 0.02 dB (measured on real music).
+The only implementation, for training, evaluation and prediction, is NumPy in float32. It agrees
+with librosa's melspectrogram and power_to_db(ref=1, amin=1e-10, top_db=None) to 1e-3 dB, pinned by
+golden files. A band more than 90 dB below the loudest one of its frame reaches the limit of float32
+and may differ by up to 0.02 dB (measured on real music).
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ __all__ = ["FeatureSpec", "check_spectrogram", "compute", "decibels", "normalise
 
 
 def check_spectrogram(spec: FeatureSpec) -> None:
-    """Refuse a front end that makes no spectrogram.
+    """Refuse a front end that does not compute a spectrogram.
 
     Raises:
-        ModelError: spec.kind is none.
+        ModelError: spec.kind is not a kind of spectrogram.
     """
     if not spec.is_spectrogram:
         raise ModelError(f"got kind {spec.kind!r}; expected a kind of spectrogram, such as log_mel")
 
 
 def decibels(waveform: NDArray[Any], spec: FeatureSpec) -> NDArray[np.float32]:
-    """Make the spectrogram that spec.kind names.
+    """Compute the spectrogram that spec.kind names.
 
     Args:
         waveform: audio in [-1, 1] at spec.sample_rate. Shape (..., samples).
@@ -41,7 +41,7 @@ def decibels(waveform: NDArray[Any], spec: FeatureSpec) -> NDArray[np.float32]:
         Decibels, not normalised. Shape (..., n_bins, frames), frames = 1 + samples // hop_length.
 
     Raises:
-        ModelError: spec.kind is no spectrogram.
+        ModelError: spec.kind is not a kind of spectrogram.
         AudioError: fewer samples than one FFT window, or a value that is not finite.
     """
     check_spectrogram(spec)
@@ -51,16 +51,16 @@ def decibels(waveform: NDArray[Any], spec: FeatureSpec) -> NDArray[np.float32]:
 def compute(segments: NDArray[Any], spec: FeatureSpec) -> NDArray[np.float32]:
     """Turn segments into a network's input.
 
-    Each segment is padded by itself, so its features do not depend on what lies beside it.
+    Each segment is padded on its own, so its features do not depend on its neighbours.
 
     Args:
         segments: audio in [-1, 1] at spec.sample_rate. Shape (..., samples).
         spec: the front end, with the mean and std of its training tracks.
 
     Returns:
-        What normalise makes of their decibels. Shape (..., n_bins, frames); frames is spec.n_frames
-        for segments of spec.segment_samples. Of kind "handcrafted" the columns as they are, not
-        normalised, of shape (..., 57, 1).
+        Their normalised decibels. Shape (..., n_bins, frames); frames is spec.n_frames for segments
+        of spec.segment_samples. For kind "handcrafted", the columns, not normalised, of shape
+        (..., 57, 1).
 
     Raises:
         AudioError: fewer samples than one FFT window, or a value that is not finite.

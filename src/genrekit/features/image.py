@@ -1,9 +1,9 @@
-"""Spectrograms as images: drawn as the published ones of GTZAN are, or plainly, and read back.
+"""Spectrograms as images: drawn in the style of GTZAN's published ones, or plainly, and read back.
 
-The 432x288 images that are published beside GTZAN ("images_original") show the 128 mel bands of a
-whole track in librosa's default colours, on a white page. How they were drawn was found
-by comparing them with lossless clips: power was taken for amplitude, so the 80 dB that librosa
-keeps are 40; and where several frames or bands share a pixel, the last one that touches it is seen.
+The 432x288 images published with GTZAN ("images_original") show the 128 mel bands of an entire
+track in librosa's default colours, on a white page. How they were drawn was found by comparing them
+with lossless audio: power was taken for amplitude, so the 80 dB that librosa keeps are 40; and
+where several frames or bands share a pixel, it shows the last one that touches it.
 """
 
 from __future__ import annotations
@@ -31,30 +31,30 @@ Decibels = NDArray[np.float32]
 SUFFIX = ".png"
 N_COLOURS = 256
 WHITE = 255
-NOTE = "genrekit"  # the PNG text with how an image was made
+NOTE = "genrekit"  # the key of the PNG text that describes how an image was made
 # Where matplotlib puts the axes on a notebook's page, as shares of its width and height.
 LEFT, RIGHT, TOP, BOTTOM = 0.125, 0.9, 0.12, 0.875
-# The line around the axes is 0.8 pixels thick: it leaves a fifth of what lies below it.
+# The line around the axes is 0.8 pixels thick: a fifth of what is below it remains visible.
 LINE, CORNER = 0.2, 19 / 255
 PLAIN_DB = 80.0  # librosa's top_db
 _TIE = 1e-9
 MIN_SIDE, MAX_SIDE = 16, 30000
 Side = Annotated[int, Field(ge=MIN_SIDE, le=MAX_SIDE)]
-# What of a front end an image does not show.
+# The fields of a front end that do not affect an image.
 _NOT_DRAWN = {"mean", "std", "segment_hop_seconds", "first_seconds", "level_db"}
-# A palette of 256 colours moves a colour by less than this (squared distance in RGB).
+# A palette of 256 colours changes a colour by less than this (squared distance in RGB).
 _MAX_DISTANCE = 150
 
 
 class Drawing(StrictModel):
-    """How decibels become an image.
+    """How decibels are drawn as an image.
 
     Attributes:
         width: pixels.
         height: pixels.
         framed: with the published images' white margins and thin line, and its darkest colour
             for the quietest value; otherwise the spectrogram fills the image.
-        range_db: what lies further below the loudest is as dark as can be.
+        range_db: values further below the loudest get the darkest colour.
     """
 
     width: Side
@@ -94,13 +94,13 @@ class Drawing(StrictModel):
         return _last_touching((ends - left) / (right - left) * n_frames, n_frames)
 
     def page(self) -> NDArray[np.float64]:
-        """Return what is around the spectrogram: 1 is white. Shape (height, width).
+        """Return the page around the spectrogram: 1 is white. Shape (height, width).
 
-        Inside it is what the line leaves of the spectrogram's colours.
+        Inside, it is the share of the spectrogram's colours that the line leaves visible.
         """
         page = np.ones((self.height, self.width))
         if self.framed:
-            # The line lies on the spectrogram's first row and column and beside the last ones.
+            # The line covers the spectrogram's first row and column, and lies beside the last ones.
             top, bottom, left, right = *map(round, self._down), *map(round, self._across)
             page[[top, bottom], left : right + 1] = LINE
             page[top : bottom + 1, [left, right]] = LINE
@@ -116,9 +116,10 @@ class SpectrogramImage:
     """An image read back.
 
     Attributes:
-        decibels: below the loudest. Shape (n_bins, n_frames), of a track one more a segment.
-        is_known: whether the same image can be drawn from audio: it is a published one, or
-            genrekit drew it.
+        decibels: relative to the loudest. Shape (n_bins, n_frames), or (n_segments, n_bins,
+            n_frames) for a track.
+        is_known: whether the same image can be drawn from audio: because it is a published one,
+            or genrekit drew it.
     """
 
     decibels: Decibels
@@ -130,8 +131,8 @@ def levels(decibels: NDArray[Any], range_db: float, *, to_quietest: bool) -> Lev
 
     Args:
         decibels: one segment or track. Shape (n_bins, n_frames).
-        range_db: the colours reach so far down from the loudest value.
-        to_quietest: they reach only to the quietest value where that is nearer, and silence is 0.
+        range_db: how far below the loudest value the colours reach.
+        to_quietest: end the colours at the quietest value, if that is nearer; silence is 0.
 
     Returns:
         0 to 255. Shape (n_bins, n_frames).
@@ -147,13 +148,13 @@ def draw(decibels: NDArray[Any], drawing: Drawing = PUBLISHED) -> Pixels:
 
     Args:
         decibels: low bands first. Shape (n_bins, n_frames).
-        drawing: how.
+        drawing: how to draw.
 
     Returns:
         Red, green and blue. Shape (height, width, 3).
 
     Raises:
-        GenrekitError: matplotlib, which has the colours, is not installed.
+        GenrekitError: matplotlib, the source of the colours, is not installed.
     """
     n_bins, n_frames = decibels.shape
     index = levels(decibels, drawing.range_db, to_quietest=drawing.framed)
@@ -165,12 +166,12 @@ def draw(decibels: NDArray[Any], drawing: Drawing = PUBLISHED) -> Pixels:
 
 
 def write(stream: IO[bytes], pixels: Pixels, note: Mapping[str, Any]) -> None:
-    """Write a PNG with a note of how it was made.
+    """Write a PNG with a note on how it was made.
 
     Args:
-        stream: where to.
+        stream: where to write.
         pixels: shape (height, width, 3).
-        note: what read and note_of find again.
+        note: kept in the PNG, for read and note_of.
     """
     from PIL import Image, PngImagePlugin
 
@@ -180,22 +181,22 @@ def write(stream: IO[bytes], pixels: Pixels, note: Mapping[str, Any]) -> None:
 
 
 def note(drawing: Drawing, spec: FeatureSpec, *, whole: bool, **more: Any) -> dict[str, Any]:
-    """Return what write keeps of an image of a whole track, or of one of its segments."""
+    """Return the note for write, on an image of an entire track or of one of its segments."""
     length = {"segment_seconds"} if whole else set()
     numbers = spec.model_dump(mode="json", exclude=_NOT_DRAWN | length)
     return {"drawing": drawing.model_dump(), "features": numbers, **more}
 
 
 def is_image(path: Path) -> bool:
-    """Return whether a path is called like an image that read can read."""
+    """Return whether a path has the suffix of the images that read can read."""
     return path.suffix.lower() == SUFFIX
 
 
 def open_header(path: Path) -> tuple[tuple[int, int], dict[str, Any]]:
-    """Return (width, height) and the note of an image (empty where it has none).
+    """Return (width, height) and the note of an image (empty if it has none).
 
     Raises:
-        ImageError: the file is no image.
+        ImageError: the file is not an image.
         OSError: the file cannot be read.
     """
     with _opened(path) as image:
@@ -205,16 +206,16 @@ def open_header(path: Path) -> tuple[tuple[int, int], dict[str, Any]]:
 def read(path: Path, spec: FeatureSpec) -> SpectrogramImage:
     """Read an image of one segment back as decibels below its loudest point.
 
-    A published image, and one that genrekit drew, gives levels from which the same image can
-    be drawn; of any other image the brightness stands for the level and the whole of it for
-    the segment.
+    From a published image, and one that genrekit drew, come levels from which the same image can
+    be drawn; in any other image, brightness is taken as the level, and the full image as the
+    segment.
 
     Args:
-        path: a PNG in any of its forms; a palette, grey or transparency (on white) do not matter.
+        path: any PNG, also with a palette, in grey, or with transparency (shown on white).
         spec: the front end whose bins and frames the image shows.
 
     Raises:
-        ImageError: no image, a damaged one, or one that genrekit drew from another front end.
+        ImageError: it is not an image, damaged, or drawn by genrekit from another front end.
         GenrekitError: Pillow or matplotlib is not installed.
         OSError: the file cannot be read.
     """
@@ -249,12 +250,12 @@ def _opened(path: Path) -> Any:
         raise ImageError(f"{path} is far too large for a spectrogram: {error}") from error
     except (UnidentifiedImageError, SyntaxError, ValueError) as error:
         raise ImageError(
-            f"{path} is called {SUFFIX} and is no PNG image; remove it or save it as PNG"
+            f"{path} ends in {SUFFIX} but is not a PNG image; remove it or save it as PNG"
         ) from error
 
 
 def _rgb(path: Path, image: Any) -> Pixels:
-    """Decode all of an image; what is transparent is white. Shape (height, width, 3)."""
+    """Decode all of an image, with white for transparency. Shape (height, width, 3)."""
     from PIL import Image
 
     try:
@@ -278,7 +279,7 @@ def _note(image: Any) -> dict[str, Any]:
 def _drawing(
     path: Path, made: Mapping[str, Any], size: tuple[int, int], spec: FeatureSpec
 ) -> Drawing | None:
-    """Return how an image was drawn; None where that is not known. Refuse another front end's."""
+    """Return how an image was drawn, None if unknown; refuse one of another front end."""
     drawing = PUBLISHED
     if made:
         expected, shown = spec.model_dump(mode="json"), made.get("features")
@@ -300,8 +301,8 @@ def _drawing(
 
 
 def _indices(inside: Pixels, drawing: Drawing) -> Levels | None:
-    """Return the colours' indices, shape (n_rows, n_columns); None where they are others."""
-    # What lies under the line around it cannot be read exactly: it is taken from its neighbours.
+    """Return the colours' indices, shape (n_rows, n_columns); None if there are other colours."""
+    # Pixels under the line around it cannot be read exactly: they are taken from their neighbours.
     start = 1 if drawing.framed else 0
     packed = inside[start:, start:].astype(np.int64) @ np.array([65536, 256, 1])
     found, where = np.unique(packed, return_inverse=True)
@@ -314,7 +315,7 @@ def _indices(inside: Pixels, drawing: Drawing) -> Levels | None:
 
 
 def _unfold(shown: Levels, drawing: Drawing, spec: FeatureSpec) -> Decibels:
-    """Return decibels of which the same image can be drawn. Shape (n_bins, n_frames)."""
+    """Return decibels from which the same image can be drawn. Shape (n_bins, n_frames)."""
     bins, frames = drawing.bins_of_rows(spec.n_bins), drawing.frames_of_columns(spec.n_frames)
     rows, columns = _nearest(bins[::-1], spec.n_bins), _nearest(frames, spec.n_frames)
     index = shown[::-1][rows][:, columns]
@@ -348,7 +349,7 @@ def parts(first: Path) -> tuple[Path, ...]:
 
 
 def sha256(first: Path) -> str:
-    """Return the SHA-256 of a track's images: of the one, or of the digests of all.
+    """Return the SHA-256 of a track's image, or that of the digests of all its images.
 
     Raises:
         OSError: an image cannot be read.
@@ -360,7 +361,7 @@ def read_track(first: Path, spec: FeatureSpec) -> SpectrogramImage:
     """Read every image of a track, each of one segment.
 
     Args:
-        first: the track's one image, or the first of them; see parts.
+        first: the track's only image, or the first of several; see parts.
         spec: the front end whose bins and frames an image shows.
 
     Returns:

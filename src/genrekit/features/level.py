@@ -1,4 +1,4 @@
-"""From decibels to a network's input: one level for all segments, then a scale."""
+"""From decibels to a network's input: bring all segments to one level, then normalise."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def level_db(decibels: Floats) -> Floats:
 
 
 def lift_db(decibels: Floats, target_db: float) -> Floats:
-    """Return what brings spectrograms to a mean power when it is added, at most MOST_LIFT_DB.
+    """Return the gain that brings spectrograms to a mean power, at most MOST_LIFT_DB.
 
     Args:
-        decibels: shape (..., n_bins, frames); each spectrogram is brought there by itself.
+        decibels: shape (..., n_bins, frames); each spectrogram has its own gain.
         target_db: the mean power, in decibels.
 
     Returns:
@@ -55,7 +55,7 @@ def normalise(decibels: Floats, spec: FeatureSpec) -> Floats:
         spec: the front end, with the mean and std of its training tracks.
 
     Returns:
-        (decibels brought to spec.level_db - spec.mean) / spec.std, in the memory that came.
+        (decibels brought to spec.level_db - spec.mean) / spec.std, in the same array.
     """
     if spec.level_db is not None:
         decibels += lift_db(decibels, spec.level_db)

@@ -1,4 +1,4 @@
-"""The mel scale and its triangular filters, in narrow groups that leave out their zeros."""
+"""The mel scale and its triangular filters, in narrow groups that omit the zeros."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _SLANEY_BREAK_MEL = _SLANEY_BREAK_HZ / _SLANEY_HZ_PER_MEL
 _SLANEY_LOG_STEP = np.log(6.4) / 27.0
 
 # Sixteen neighbouring bands share one small matrix product. Eight or thirty-two were slower, and
-# products this small stay below the size from which OpenBLAS starts threads of its own.
+# products this small stay below the size at which OpenBLAS starts its own threads.
 _BANDS_PER_GROUP = 16
 
 
 @dataclass(frozen=True)
 class BandGroup:
-    """A few neighbouring mel bands and the only FFT bins they look at.
+    """A few neighbouring mel bands and the only FFT bins that they use.
 
     ``weights`` has shape (bins in the slice, bands in the slice): power[..., bins] @ weights.
     """
@@ -34,7 +34,7 @@ class BandGroup:
 
 
 def hz_to_mel(hz: NDArray[np.float64] | float, scale: str = "slaney") -> NDArray[np.float64]:
-    """Turn frequencies in Hz into mel.
+    """Convert frequencies in Hz to mel.
 
     Args:
         hz: frequencies, at least 0. Any shape.
@@ -56,7 +56,7 @@ def hz_to_mel(hz: NDArray[np.float64] | float, scale: str = "slaney") -> NDArray
 
 
 def mel_to_hz(mel: NDArray[np.float64] | float, scale: str = "slaney") -> NDArray[np.float64]:
-    """Turn mel values into frequencies in Hz: the inverse of hz_to_mel.
+    """Convert mel values to frequencies in Hz: the inverse of hz_to_mel.
 
     >>> mel_to_hz(15.0).round(6).item()
     1000.0
@@ -69,12 +69,12 @@ def mel_to_hz(mel: NDArray[np.float64] | float, scale: str = "slaney") -> NDArra
 
 
 def band_edges_hz(spec: FeatureSpec) -> NDArray[np.float64]:
-    """Return where the mel bands begin, have their centre and end, in Hz. Shape (n_mels + 2,).
+    """Return the edges and centres of the mel bands in Hz. Shape (n_mels + 2,).
 
     Band i begins at edge i, has its centre at edge i + 1 and ends at edge i + 2.
 
     Args:
-        spec: gives n_mels, f_min, f_max (None: half of sample_rate), sample_rate, mel_scale.
+        spec: for n_mels, f_min, f_max (None: half of sample_rate), sample_rate, mel_scale.
     """
     f_max = spec.sample_rate / 2 if spec.f_max is None else spec.f_max
     low, high = hz_to_mel(np.array([spec.f_min, f_max]), spec.mel_scale)
@@ -90,7 +90,7 @@ def mel_filters(spec: FeatureSpec) -> NDArray[np.float32]:
     """Return the triangular filters of a spec, each of unit area in Hz (Slaney's norm).
 
     Args:
-        spec: gives sample_rate, n_fft, n_mels, f_min, f_max (None: half of sample_rate), mel_scale.
+        spec: for sample_rate, n_fft, n_mels, f_min, f_max (None: half of sample_rate), mel_scale.
 
     Returns:
         Weights on power. Shape (n_mels, 1 + n_fft // 2). A band narrower than one FFT bin may be

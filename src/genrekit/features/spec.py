@@ -1,4 +1,4 @@
-"""FeatureSpec: every number of a front end, kept in the model's card and nowhere else."""
+"""FeatureSpec: all parameters of a front end, kept in the model's card and nowhere else."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _MAX_VALUES = 1 << 26  # of one segment
 
 @dataclass(frozen=True)
 class FrontEndKind:
-    """One kind of front end: what a module of genrekit.features defines as ``KIND``.
+    """One kind of front end: a module of genrekit.features defines it as ``KIND``.
 
     Args:
-        compute: makes features of segments, shape (..., samples) -> (..., n_bins, n_frames). Of a
-            spectrogram they are decibels, not normalised.
+        compute: computes the features of segments, shape (..., samples) -> (..., n_bins,
+            n_frames). Those of a spectrogram are decibels, not normalised.
         n_bins: the rows of the features.
-        bin_hz: the centre of each row in Hz, shape (n_bins,); None where the features are no
-            spectrogram, but columns that are defined by fixed numbers.
+        bin_hz: the centre of each row in Hz, shape (n_bins,); None if the features are not a
+            spectrogram, but columns defined by fixed parameters.
     """
 
     compute: Callable[[NDArray[Any], FeatureSpec], NDArray[np.float32]]
@@ -40,7 +40,7 @@ class FrontEndKind:
 
 @cache
 def find_kind(name: str) -> FrontEndKind | None:
-    """Return the kind of front end of a name, which is a module's; None where there is none."""
+    """Return the kind of front end of this name, a module's; None if there is none."""
     package = __name__.rpartition(".")[0]
     modules = importlib.import_module(package).__path__
     if name not in {info.name for info in pkgutil.iter_modules(modules)}:
@@ -56,12 +56,12 @@ def kinds() -> list[str]:
 
 
 class FeatureSpec(BaseModel):
-    """What turns a waveform into a network's input.
+    """The parameters that turn a waveform into a network's input.
 
     A trained model carries its FeatureSpec in ``card.json``; training, evaluation and prediction
-    read the same one, so there is one front end, not two. With ``first_seconds`` only the start of
-    a track, of that length, is used. With ``level_db`` every segment is brought to that mean power
-    of its spectrogram, in decibels re 1.0, so that a volume knob changes nothing.
+    read the same one, so there is only one front end. With ``first_seconds`` only the first seconds
+    of a track are used. With ``level_db`` every segment is brought to that mean power of its
+    spectrogram, in decibels re 1.0, so that the volume does not matter.
 
     >>> spec = FeatureSpec(sample_rate=16000, n_fft=512, hop_length=256, n_mels=96)
     >>> spec.segment_samples, spec.n_frames, spec.n_bins
@@ -101,13 +101,13 @@ class FeatureSpec(BaseModel):
         set_ = self.model_dump(exclude=free, exclude_defaults=True)
         if not self.is_spectrogram and set_:
             raise ValueError(
-                f"the hand-crafted columns are defined by fixed numbers; {', '.join(set_)} came, "
-                "only segment_seconds and segment_hop_seconds may be set"
+                f"the hand-crafted columns have fixed parameters; got {', '.join(set_)}; expected "
+                "only segment_seconds and segment_hop_seconds"
             )
         if self.f_max is not None and not self.f_min < self.f_max <= self.sample_rate / 2:
             raise ValueError(
-                f"f_max is {self.f_max} Hz; it must lie above f_min ({self.f_min} Hz) and at most "
-                f"at half of sample_rate ({self.sample_rate / 2} Hz)"
+                f"f_max is {self.f_max} Hz; expected above f_min ({self.f_min} Hz) and at most "
+                f"half of sample_rate ({self.sample_rate / 2} Hz)"
             )
         if self.hop_length > self.n_fft:
             raise ValueError(f"hop_length {self.hop_length} is larger than n_fft {self.n_fft}")
@@ -140,7 +140,7 @@ class FeatureSpec(BaseModel):
     def front_end(self) -> FrontEndKind:
         """The kind of front end that ``kind`` names."""
         found = find_kind(self.kind)
-        if found is None:  # a spec that was made without validation
+        if found is None:  # a spec created without validation
             raise ValueError(unknown_name("kind of front end", self.kind, kinds()))
         return found
 

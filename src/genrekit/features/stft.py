@@ -16,14 +16,14 @@ from genrekit.features.spec import FeatureSpec
 # Samples in one block of frames: 64 frames of 2048, 256 of 512. Measured on 30 s: a quarter of it
 # costs 10 to 15 % more, and double the memory (two buffers instead of the shared one) 50 % more.
 _BLOCK_SAMPLES = 131_072
-# Power is the square of a sum over a window; up to here it cannot overflow float32.
+# Power is the square of a sum over a window; up to this value it cannot overflow float32.
 _PEAK_LIMIT = 1e12
 
 
 def power_blocks(
     segments: NDArray[np.float32], spec: FeatureSpec
 ) -> Iterator[tuple[int, slice, NDArray[np.float32]]]:
-    """Yield the power spectra of all segments, a block of frames at a time.
+    """Yield the power spectra of all segments, one block of frames at a time.
 
     Args:
         segments: checked by as_segments. Shape (n_segments, samples).
@@ -31,7 +31,7 @@ def power_blocks(
 
     Yields:
         The segment's index, the slice of its frames, and their power, shape (frames in the block,
-        1 + n_fft // 2). The power's memory is used again by the next block.
+        1 + n_fft // 2). The next block reuses the power's memory.
     """
     n_fft, n_bins, n_samples = spec.n_fft, 1 + spec.n_fft // 2, segments.shape[1]
     window = hann(n_fft)
@@ -40,7 +40,7 @@ def power_blocks(
     # Split evenly, so that a segment does not end in a block of one frame.
     n_blocks = -(-len(frames) * n_fft // _BLOCK_SAMPLES)
     block = -(-len(frames) // n_blocks)
-    # One piece of memory serves as windowed frames before the FFT and as power after it.
+    # One buffer holds the windowed frames before the FFT and the power after it.
     scratch = np.empty(block * 2 * n_bins, np.float32)
     windowed = scratch[: block * n_fft].reshape(block, n_fft)
     power, imaginary = scratch.reshape(2, block, n_bins)
@@ -50,7 +50,7 @@ def power_blocks(
         for start in range(0, len(frames), block):
             n = min(block, len(frames) - start)
             np.multiply(frames[start : start + n], window, out=windowed[:n])
-            # NumPy's own stub knows complex128 only; NumPy >= 2 keeps float32 -> complex64.
+            # NumPy's stub knows only complex128; NumPy >= 2 keeps float32 -> complex64.
             np.fft.rfft(windowed[:n], out=spectrum[:n])  # type: ignore[arg-type]
             np.square(spectrum[:n].real, out=power[:n])
             power[:n] += np.square(spectrum[:n].imag, out=imaginary[:n])
@@ -58,7 +58,7 @@ def power_blocks(
 
 
 def as_segments(waveform: NDArray[Any], spec: FeatureSpec) -> NDArray[np.float32]:
-    """Check a waveform and give it exactly one leading axis.
+    """Check a waveform and reshape it to exactly one leading axis.
 
     Args:
         waveform: real samples. Shape (..., samples).
@@ -73,27 +73,27 @@ def as_segments(waveform: NDArray[Any], spec: FeatureSpec) -> NDArray[np.float32
     """
     if waveform.dtype.kind != "f":
         raise AudioError(
-            f"the waveform holds {waveform.dtype} values; allowed are floating-point samples in "
-            "[-1, 1]; divide integer samples by their full scale"
+            f"got a waveform of {waveform.dtype}; expected floating-point samples in [-1, 1]; "
+            "divide integer samples by their full scale"
         )
     if waveform.ndim == 0 or waveform.shape[-1] < spec.n_fft:
         n_samples = waveform.shape[-1] if waveform.ndim else 0
         raise AudioError(
-            f"the waveform has {n_samples} samples; one FFT window needs {spec.n_fft}; "
+            f"got a waveform of {n_samples} samples; expected at least {spec.n_fft}, one window; "
             "pad it with zeros to the length of a segment"
         )
     segments = np.ascontiguousarray(waveform, np.float32).reshape(-1, waveform.shape[-1])
-    # NaN and infinity pass through min and max, which cost less than isfinite.
+    # NaN and infinity propagate through min and max, which are faster than isfinite.
     if segments.size and not max(-segments.min(), segments.max()) < _PEAK_LIMIT:
         raise AudioError(
-            "the waveform holds NaN, infinite or absurdly large values; allowed are finite samples "
+            "the waveform has NaN, infinite or absurdly large values; expected finite samples "
             "in [-1, 1]; decode the file again or repair it"
         )
     return segments
 
 
 def to_db(power: NDArray[np.float32], floor_db: float) -> None:
-    """Turn power into decibels re 1.0, in place: 10 log10(power), at least floor_db."""
+    """Convert power to decibels re 1.0, in place: 10 log10(power), at least floor_db."""
     np.maximum(power, np.float32(10.0 ** (floor_db / 10.0)), out=power)
     np.log(power, out=power)
     power *= np.float32(10.0 / np.log(10.0))
@@ -112,7 +112,7 @@ def hann(n_fft: int) -> NDArray[np.float32]:
 
 
 def pad_into(padded: NDArray[np.float32], segment: NDArray[np.float32], spec: FeatureSpec) -> None:
-    """Lengthen a segment by half a window on both sides, in memory that every segment uses."""
+    """Pad a segment by half a window on both sides, in a buffer that all segments share."""
     left, end = spec.n_fft // 2, spec.n_fft // 2 + len(segment)
     padded[left:end] = segment
     if spec.padding == "zeros":
