@@ -89,7 +89,7 @@ def test_starts_are_where_the_front_end_cuts(
                 View(features=FeatureSpec()),
                 View(name="b", features=FeatureSpec(kind="handcrafted")),
             ],
-            "hand-crafted columns are the only view",
+            "hand-crafted columns must be the only view",
         ),
         ([], "at least 1 item"),
     ],

@@ -103,7 +103,7 @@ def test_an_edited_card(model: Path, changes: dict[str, object], message: str) -
 @pytest.mark.parametrize(("version", "writer"), [(1, "genrekit 0.1"), (3, "another version")])
 def test_a_card_of_another_format_says_who_wrote_it(model: Path, version: int, writer: str) -> None:
     edit_card(model, format_version=version)
-    message = f"format_version is {version}, as {writer}.* wrote it; expected 2: train the model"
+    message = f"format_version is {version}, written by {writer}.*; expected 2: train the model"
     with pytest.raises(ModelError, match=message):
         registry.find(model)
 
@@ -192,7 +192,7 @@ def test_exported_and_installed_is_the_same(user_folder: Path, tmp_path: Path, k
 
 
 def test_export_writes_over_nothing(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="exists; name a new folder or zip"):
+    with pytest.raises(ModelError, match="exists; give a new folder or zip"):
         install.export(registry.find(TINY), tmp_path)
 
 
@@ -234,15 +234,15 @@ def test_a_zip_that_is_too_large(
 ) -> None:
     install.export(registry.find(TINY), tmp_path / "tiny.zip")
     monkeypatch.setattr(install, "MAX_BYTES", 1000)
-    with pytest.raises(ModelError, match=r"would unpack to .* bytes; at most 1000"):
+    with pytest.raises(ModelError, match=r"would unpack to .* bytes; expected at most 1000"):
         install.install(str(tmp_path / "tiny.zip"))
 
 
 @pytest.mark.parametrize(
     ("members", "message"),
     [
-        ({}, "holds 0 files named card.json"),
-        ({"a/card.json": b"{}", "b/card.json": b"{}"}, "holds 2 files"),
+        ({}, "has 0 files named card.json"),
+        ({"a/card.json": b"{}", "b/card.json": b"{}"}, "has 2 files"),
         ({"a/card.json": b"{}"}, "lacks model.onnx"),
     ],
 )

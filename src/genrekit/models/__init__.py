@@ -1,1 +1,1 @@
-"""Models: the card, the folder they live in, and the runtime that runs them."""
+"""Models: the card, the model folder, and the runtime."""

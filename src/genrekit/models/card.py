@@ -1,7 +1,7 @@
-"""The model card: all that is known of a network, as ``card.json``.
+"""The model card: everything known about a network, as ``card.json``.
 
-The file ends with a seal, the SHA-256 of everything else in it, so that a card whose numbers were
-edited by hand is noticed. It protects from accidents and touching up, not from forgers.
+The file ends with a seal, the SHA-256 of everything else in it, so that manual edits of a card are
+detected. It protects against accidents and embellished numbers, not against forgers.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class OtherFormatError(ValueError):
     def __init__(self, found: object) -> None:
         wrote = "genrekit 0.1" if found == 1 else "another version of genrekit"
         super().__init__(
-            f"its format_version is {found!r}, as {wrote} wrote it; expected {FORMAT_VERSION}: "
-            "train the model again, or install it from its source for this version"
+            f"its format_version is {found!r}, written by {wrote}; expected {FORMAT_VERSION}: "
+            "train the model again, or install a release of it for this version"
         )
 
 
@@ -70,10 +70,10 @@ class Interval(StrictModel):
 
 
 class Calibration(StrictModel):
-    """What makes probabilities of logits.
+    """The parameters that turn logits into probabilities.
 
-    A segment's are softmax((logits + bias) / temperature); a track's are the mean of its segments'
-    to the power of 1 / track_temperature, normalised.
+    A segment's probabilities are softmax((logits + bias) / temperature); a track's are the mean of
+    its segments' to the power of 1 / track_temperature, normalised.
     """
 
     temperature: Temperature = 1.0
@@ -85,9 +85,9 @@ class Calibration(StrictModel):
 
 
 class MusicGate(StrictModel):
-    """What tells music from speech, noise and other sounds: a logistic regression.
+    """A logistic regression that separates music from speech, noise and other sounds.
 
-    A segment is music where weights @ embedding + bias lies above 0; ``fitted_on`` says of what.
+    A segment is music if weights @ embedding + bias is above 0; ``fitted_on`` names the data.
     """
 
     weights: Annotated[tuple[Coefficient, ...], Field(min_length=1, max_length=100_000)]
@@ -96,7 +96,7 @@ class MusicGate(StrictModel):
 
 
 class PrecisionPoint(StrictModel):
-    """One point of the validation curve: answering at or above threshold gives this precision."""
+    """One point of the validation curve: predicting at or above threshold has this precision."""
 
     threshold: Probability
     precision: Probability
@@ -104,9 +104,9 @@ class PrecisionPoint(StrictModel):
 
 
 class Abstention(StrictModel):
-    """What is reached where a model abstains below the threshold that promises a precision.
+    """The results of a model that abstains below the threshold for a promised precision.
 
-    ``threshold`` is None where several models have one each, ``precision`` where none answers.
+    ``threshold`` is None if several models have one each, ``precision`` if none predicts anything.
     """
 
     promised_precision: Probability
@@ -117,7 +117,7 @@ class Abstention(StrictModel):
 
 
 class Metrics(StrictModel):
-    """What was measured, on which split, over how many tracks.
+    """The scores on one split, with the number of tracks.
 
     ``uncalibrated_error`` is the expected calibration error without temperature and bias.
     """
@@ -138,16 +138,16 @@ class Metrics(StrictModel):
 
     @property
     def caution(self) -> str | None:
-        """Say that the intervals mean little, where they come of few artist groups."""
+        """Return a caution that the intervals mean little, if there are few artist groups."""
         if self.n_artist_groups is None:
             return None
         return caution(self.n_tracks, self.n_artist_groups, self.accuracy.value)
 
 
 class LeakRow(StrictModel):
-    """The same recipe under one split; ``split`` is LEAKY where segments of a track are torn.
+    """The same recipe under one split; it is LEAKY if the split separates a track's segments.
 
-    ``difference`` is this accuracy minus that of the meter's honest split, None for the honest one.
+    ``difference`` is this accuracy minus the honest split's; None for the honest split.
     """
 
     split: str
@@ -159,12 +159,12 @@ class LeakRow(StrictModel):
 
     @property
     def caution(self) -> str | None:
-        """Say that the intervals mean little, where they come of few artist groups."""
+        """Return a caution that the intervals mean little, if there are few artist groups."""
         return caution(self.n_tracks, self.n_artist_groups, self.accuracy.value)
 
 
 class LeakMeter(StrictModel):
-    """What the split alone changes: one recipe, the same data, from the leaky to the honest."""
+    """The effect of the split alone: one recipe on the same data, from leaky to honest splits."""
 
     data: str
     recipe: str
@@ -173,7 +173,7 @@ class LeakMeter(StrictModel):
 
 
 class AudioChange(StrictModel):
-    """One change to the audio: accuracy under it, and how many answers stay the same."""
+    """One change to the audio: the accuracy under it, and how many predictions stay the same."""
 
     name: str
     n_tracks: int
@@ -182,7 +182,7 @@ class AudioChange(StrictModel):
 
 
 class Robustness(StrictModel):
-    """What changes to the audio of the same test tracks do; the first row is no change."""
+    """The effects of changes to the audio of the same test tracks; the first row is no change."""
 
     data: str
     split: str
@@ -203,8 +203,8 @@ class TrainingData(StrictModel):
 class View(StrictModel):
     """One input of the network: its name in ``model.onnx`` and the front end that computes it.
 
-    ``feature_means`` is the mean of every bin over training tracks, as the network gets it: what
-    explanations put in the place of what they take away. Empty where it is not known.
+    ``feature_means`` is the mean of every bin over training tracks, as input to the network:
+    explanations fill masked parts with it. It is empty if unknown.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")] = "features"
@@ -215,7 +215,7 @@ class View(StrictModel):
     def _check(self) -> View:
         if len(self.feature_means) not in (0, self.features.n_bins):
             raise ValueError(
-                f"feature_means has {len(self.feature_means)} numbers; the front end gives "
+                f"feature_means has {len(self.feature_means)} numbers; the front end has "
                 f"{self.features.n_bins} bins"
             )
         return self
@@ -226,12 +226,12 @@ class View(StrictModel):
 
 
 def one_view(spec: FeatureSpec, feature_means: Sequence[float] = ()) -> tuple[View]:
-    """Return the views of a network whose one input is called "features"."""
+    """Return the views of a network whose only input is called "features"."""
     return (View(features=spec, feature_means=tuple(feature_means)),)
 
 
 def with_hop(views: Sequence[View], hop_seconds: float) -> tuple[View, ...]:
-    """Return the views with other starts of segments, hop_seconds apart."""
+    """Return the views with segments that start hop_seconds apart."""
     change = {"segment_hop_seconds": hop_seconds}
     return tuple(
         view.model_copy(update={"features": view.features.model_copy(update=change)})
@@ -240,11 +240,11 @@ def with_hop(views: Sequence[View], hop_seconds: float) -> tuple[View, ...]:
 
 
 def check_views(views: Sequence[View]) -> None:
-    """Check that views are of the same segments, so that one cut of a track serves all.
+    """Check that views are of the same segments, so that a track is cut only once for all.
 
     Raises:
-        ValueError: a name stands twice; the segments differ in length, hop or range; or
-            hand-crafted columns stand beside another view.
+        ValueError: a name occurs twice; the segments differ in length, hop or range; or
+            hand-crafted columns are combined with another view.
     """
     names = [view.name for view in views]
     if len(set(names)) != len(names):
@@ -257,7 +257,7 @@ def check_views(views: Sequence[View]) -> None:
             )
     if len(views) > 1 and any(view.features.kind == "handcrafted" for view in views):
         raise ValueError(
-            "hand-crafted columns are the only view of a model; got others beside them"
+            "hand-crafted columns must be the only view of a model; got other views too"
         )
 
 
@@ -265,8 +265,8 @@ class ModelCard(StrictModel):
     """Everything that turns ``model.onnx`` into calibrated genre probabilities.
 
     ``views`` are the inputs of the network; all are computed from the same segments of a track.
-    ``images`` says which images of spectrograms it takes: "none"; "published", beside audio,
-    of which it draws the same; or "other", whose making is not known, so that it takes no audio.
+    ``images`` says which images of spectrograms it takes: "none"; "published", as well as audio,
+    from which it draws the same; or "other", of unknown origin, so that it takes no audio.
     """
 
     format_version: Literal[2] = 2
@@ -313,52 +313,54 @@ class ModelCard(StrictModel):
 
 
 def threshold_for(card: ModelCard, min_precision: float | None) -> float:
-    """Return the lowest probability at which a model predicts with the requested precision.
+    """Return the lowest probability at which a model's predictions reach a precision.
 
     Args:
         card: the model's card, with its precision curve measured on validation tracks.
-        min_precision: in (0, 1]; None asks for nothing.
+        min_precision: in (0, 1]; None for no requirement.
 
     Returns:
         The threshold of the curve's point with the largest coverage among those that reach
-        min_precision; 0 when nothing is asked for.
+        min_precision; 0 without a requirement.
 
     Raises:
         ModelError: the card has no curve, or none of its points reaches min_precision.
-        ValueError: min_precision lies outside (0, 1].
+        ValueError: min_precision is outside (0, 1].
     """
     if min_precision is None:
         return 0.0
     if not 0 < min_precision <= 1:
-        raise ValueError(f"min_precision is {min_precision}; it must lie in (0, 1]")
+        raise ValueError(
+            f"got min_precision {min_precision}; expected a number above 0 and at most 1"
+        )
     if not card.precision_curve:
         raise ModelError(
             f"model {card.name!r} has no precision curve in its card, so no precision can be "
-            "promised; leave min_precision out or use another model"
+            "promised; omit min_precision or use another model"
         )
     reached = [point for point in card.precision_curve if point.precision >= min_precision]
     if not reached:
         best = max(point.precision for point in card.precision_curve)
         raise ModelError(
             f"model {card.name!r} cannot reach a precision of {min_precision:g}; the best it "
-            f"reached on its validation tracks is {best:.3f}; ask for no more than that"
+            f"reached on its validation tracks is {best:.3f}; request no more than that"
         )
     return max(reached, key=lambda point: point.coverage).threshold
 
 
 def to_json(card: ModelCard) -> str:
-    """Return what ``card.json`` holds: the card and its seal."""
+    """Return the content of ``card.json``: the card and its seal."""
     fields = card.model_dump(mode="json")
     return json.dumps({**fields, SEAL: seal_of(fields)}, ensure_ascii=False, indent=1) + "\n"
 
 
 def from_json(text: str | bytes) -> ModelCard:
-    """Read what to_json wrote.
+    """Read the output of to_json.
 
     Raises:
-        pydantic.ValidationError: no JSON, or a key is missing, unknown or wrong.
+        pydantic.ValidationError: it is not JSON, or a key is missing, unknown or wrong.
         ValueError: another version of genrekit wrote the card; or its seal is missing or does not
-            belong to the rest: the card was edited.
+            match the rest: the card was edited.
     """
     fields = json.loads(text)
     if isinstance(fields, dict) and fields.get("format_version") != FORMAT_VERSION:
@@ -371,6 +373,6 @@ def from_json(text: str | bytes) -> ModelCard:
 
 
 def seal_of(fields: dict[str, Any]) -> str:
-    """Return the seal of a card's fields: hash what the file holds, not its layout."""
+    """Return the seal of a card's fields: a hash of the file's content, not of its layout."""
     canonical = json.dumps(fields, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Look at an ONNX file before it runs: no weights elsewhere, no loops, no giants out of nothing.
+"""Inspect an ONNX file before it runs: no external weights, no loops, no huge tensors.
 
 Source: the fields of onnx.proto3 (ONNX IR version 10) and the Protocol Buffers wire format.
 """
@@ -10,10 +10,10 @@ from collections.abc import Iterator
 
 from genrekit.errors import ModelError
 
-MAX_CONSTANT_VALUES = 1 << 28  # as many numbers as a network of 1 GB has
+MAX_CONSTANT_VALUES = 1 << 28  # as many numbers as in a network of 1 GB
 _CONTROL_FLOW = {"Loop", "Scan", "If", "SequenceMap"}
 _MAX_DEPTH = 20
-_NO_END = {(1 << 31) - 1, (1 << 63) - 1}  # where a Slice goes to the end
+_NO_END = {(1 << 31) - 1, (1 << 63) - 1}  # the stop of a Slice to the end
 # Field numbers of ModelProto, GraphProto, FunctionProto, NodeProto, AttributeProto, TensorProto.
 _MODEL_GRAPH, _MODEL_FUNCTION = 7, 25
 _GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_SPARSE = 1, 5, 15
@@ -28,21 +28,21 @@ Field = tuple[int, int, memoryview]  # number, value of a varint, bytes of every
 
 
 def check(model: bytes, name: str) -> None:
-    """Refuse a network that takes more than its file.
+    """Refuse a network that needs more than its own file.
 
     Args:
         model: the ONNX file's bytes.
-        name: what errors call it.
+        name: its name in errors.
 
     Raises:
-        ModelError: it is no ONNX file; keeps weights in other files; repeats or chooses what it
-            does while it runs; or declares a tensor of more than MAX_CONSTANT_VALUES values.
+        ModelError: it is not an ONNX file; has weights in other files; has loops or branches; or
+            declares a tensor of more than MAX_CONSTANT_VALUES values.
     """
     try:
         problem = _in_model(memoryview(model))
     except (IndexError, ValueError) as error:
         raise ModelError(
-            f"{name} cannot be loaded: it is no ONNX file; install it again"
+            f"{name} cannot be loaded: it is not an ONNX file; install it again"
         ) from error
     if problem:
         raise ModelError(f"{name} is refused: {problem}")
@@ -65,7 +65,7 @@ def _in_graph(data: memoryview, depth: int) -> str | None:
         return f"its graphs are nested more than {_MAX_DEPTH} deep"
     for number, _, part in _fields(data):
         if number == _GRAPH_SPARSE:
-            return "it holds sparse tensors; export it with dense ones"
+            return "it has sparse tensors; export it with dense ones"
         problem = _in_tensor(part) if number == _GRAPH_INITIALIZER else None
         if problem:
             return problem
@@ -85,7 +85,7 @@ def _in_node(data: memoryview, depth: int) -> str | None:
     for number, _, part in _fields(data):
         if number == _NODE_OPERATOR and bytes(part).decode(errors="replace") in _CONTROL_FLOW:
             operator = bytes(part).decode()
-            return f"it holds the operator {operator}, which may run for ever; export it without"
+            return f"it has the operator {operator}, which may run forever; export it without"
         if number == _NODE_ATTRIBUTE:
             problem = _in_attribute(part, depth)
             if problem:
@@ -111,7 +111,7 @@ def _in_tensor(data: memoryview) -> str | None:
     type_, raw = 0, memoryview(b"")
     for number, value, part in _fields(data):
         if number == _TENSOR_EXTERNAL or (number == _TENSOR_LOCATION and value):
-            return "its weights lie in another file; all of them must lie in model.onnx"
+            return "it has weights in another file; export it with all weights in model.onnx"
         if number == _TENSOR_DIMS:
             for size in _varints(part) if part else [value]:
                 n_values *= size
@@ -121,7 +121,7 @@ def _in_tensor(data: memoryview) -> str | None:
             type_ = value
         elif number == _TENSOR_RAW:
             raw = part
-    if type_ == _INT64 and len(raw) <= 64:  # a shape, say: what Expand would make
+    if type_ == _INT64 and len(raw) <= 64:  # possibly a shape, for Expand
         values += [int.from_bytes(raw[at : at + 8], "little") for at in range(0, len(raw), 8)]
     biggest = math.prod(
         value for value in values[:8] if 0 < value < 1 << 63 and value not in _NO_END
@@ -132,7 +132,7 @@ def _in_tensor(data: memoryview) -> str | None:
 
 
 def _fields(data: memoryview) -> Iterator[Field]:
-    """Take a message apart."""
+    """Yield the fields of a message."""
     at = 0
     nothing = memoryview(b"")
     while at < len(data):
@@ -149,7 +149,7 @@ def _fields(data: memoryview) -> Iterator[Field]:
         else:
             raise ValueError(f"wire type {kind}")
         if at + size > len(data):
-            raise ValueError("a field reaches past the end")
+            raise ValueError("a field extends past the end")
         yield key >> 3, 0, data[at : at + size]
         at += size
 

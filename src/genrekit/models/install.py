@@ -19,7 +19,7 @@ from genrekit.models import readme, registry
 from genrekit.models.registry import CARD, NETWORK, README, ModelFolder
 from genrekit.models.runtime import LOGITS, Network, silence
 
-# Nothing else is ever taken out of a folder or an archive.
+# Nothing else is ever copied from a folder or an archive.
 CONTENT = (CARD, NETWORK, README, "LICENSE", "NOTICE")
 MAX_BYTES = 2_000_000_000
 _MAX_TEXT_BYTES = 1 << 20  # of a README, a LICENSE, a NOTICE
@@ -37,17 +37,17 @@ Check = Callable[[ModelFolder], object]
 
 
 def install(source: str, *, overwrite: bool = False, check: Check | None = None) -> ModelFolder:
-    """Copy a model into the user's folder, so that it has a name.
+    """Copy a model into the user's folder, so that it can be used by name.
 
-    The copy is checked before it appears; when anything fails, nothing is left behind.
+    The copy is checked before it appears; if anything fails, nothing is left behind.
 
     Args:
-        source: a model folder, a zip that holds one, or "hub:OWNER/NAME" of the Hugging Face hub.
+        source: a model folder, a zip of one, or "hub:OWNER/NAME" on the Hugging Face hub.
         overwrite: replace an installed model of the same name.
-        check: raises ModelError where the model does not work; None runs the network on silence.
+        check: raises ModelError if the model does not work; None runs the network on silence.
 
     Raises:
-        ModelError: no such source; not a whole and unedited model; the name is taken.
+        ModelError: no such source; an incomplete or edited model; the name is taken.
         OSError: the user's folder cannot be written.
     """
     check = check or verify
@@ -60,7 +60,9 @@ def install(source: str, *, overwrite: bool = False, check: Check | None = None)
         return _install_folder(path, overwrite, check)
     if path.is_file():
         return _install_zip(path, overwrite, check)
-    raise ModelError(f"{source} is neither a folder nor a zip; give one, or {_HUB}OWNER/NAME")
+    raise ModelError(
+        f"{source} is neither a folder nor a zip; give one of these, or {_HUB}OWNER/NAME"
+    )
 
 
 def export(folder: ModelFolder, destination: Path) -> Path:
@@ -74,7 +76,7 @@ def export(folder: ModelFolder, destination: Path) -> Path:
         OSError: it cannot be written.
     """
     if destination.exists():
-        raise ModelError(f"{destination} exists; name a new folder or zip")
+        raise ModelError(f"{destination} exists; give a new folder or zip")
     present = [name for name in CONTENT if (folder.path / name).is_file()]
     if destination.suffix.lower() == ".zip":
         with write_beside(destination) as stream, zipfile.ZipFile(stream, "w") as archive:
@@ -91,7 +93,8 @@ def verify(folder: ModelFolder) -> Network:
     """Load a checked model folder's network and run it on silence.
 
     Raises:
-        ModelError: it cannot be loaded, does not fit its card, or gives values that are not finite.
+        ModelError: it cannot be loaded, does not fit its card, or returns values that are not
+            finite.
     """
     network = Network.of(folder)
     network.run(silence(folder.card.views), LOGITS)
@@ -113,24 +116,24 @@ def _install_zip(path: Path, overwrite: bool, check: Check) -> ModelFolder:
         with zipfile.ZipFile(path) as archive:
             return _install(_members(archive, path), overwrite, check)
     except _BROKEN_ZIP as error:
-        raise ModelError(f"{path} is not a readable zip: {error}; fetch it again") from error
+        raise ModelError(f"{path} is not a readable zip: {error}; download it again") from error
 
 
 def _members(archive: zipfile.ZipFile, path: Path) -> dict[str, Opener]:
-    """The members that make a model folder, by the names they will have.
+    """Return the members that make up a model folder, by their names in it.
 
-    Only the folder with the one card.json is looked at and the names written are ours, so no member
-    can escape, whatever its path is.
+    Only the folder of the only card.json is read, and the names to write are ours, so no member
+    can escape, whatever its path.
     """
     cards = [name for name in archive.namelist() if PurePosixPath(name).name == CARD]
     if len(cards) != 1:
-        raise ModelError(f"{path} holds {len(cards)} files named {CARD}; a model's zip holds one")
+        raise ModelError(f"{path} has {len(cards)} files named {CARD}; expected one model in a zip")
     parent = PurePosixPath(cards[0]).parent
     inside = set(archive.namelist())
     members = {name: str(parent / name) for name in CONTENT if str(parent / name) in inside}
     size = sum(archive.getinfo(member).file_size for member in members.values())
     if size > MAX_BYTES:
-        raise ModelError(f"{path} would unpack to {size} bytes; at most {MAX_BYTES} are taken")
+        raise ModelError(f"{path} would unpack to {size} bytes; expected at most {MAX_BYTES}")
     return {name: _member_opener(archive, member) for name, member in members.items()}
 
 
@@ -139,7 +142,7 @@ def _member_opener(archive: zipfile.ZipFile, member: str) -> Opener:
 
 
 def _install(content: dict[str, Opener], overwrite: bool, check: Check) -> ModelFolder:
-    """Fill a folder beside the target, check it there, then rename it."""
+    """Write a folder beside the target, check it, then rename it."""
     parent = registry.user_folder()
     with _staged(parent) as staging:
         _fill(staging, content)
@@ -163,19 +166,17 @@ def _check_free(target: Path, overwrite: bool) -> None:
             "this one; give its card another name"
         )
     if target.exists() and not overwrite:
-        raise ModelError(
-            f"a model {name!r} is installed in {target}; --overwrite puts this over it"
-        )
+        raise ModelError(f"a model {name!r} is installed in {target}; --overwrite replaces it")
 
 
 def _refuse_links(folder: Path) -> None:
     links = [name for name in CONTENT if (folder / name).is_symlink()]
     if links:
-        raise ModelError(f"{folder / links[0]} is a link; put the file itself there")
+        raise ModelError(f"{folder / links[0]} is a link; replace it by the file itself")
 
 
 def _remove_leftovers(parent: Path) -> None:
-    """Remove what installs that were killed have left; put a model back that one had set aside."""
+    """Remove the leftovers of killed installs; restore a model that one had set aside."""
     for path in sorted(parent.glob(f"{_STAGING}*-*")):
         pid = path.name.removeprefix(_STAGING).split("-")[0]
         if not pid.isdecimal() or _is_running(int(pid)):
@@ -187,20 +188,20 @@ def _remove_leftovers(parent: Path) -> None:
 
 
 def _is_running(pid: int) -> bool:
-    if os.name == "nt":  # there the question would kill it
+    if os.name == "nt":  # where os.kill would kill it
         return True
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except (OSError, OverflowError):  # another user's, or no number that a process can have
+    except (OSError, OverflowError):  # another user's, or not a valid process id
         return True
     return True
 
 
 @contextmanager
 def _staged(parent: Path) -> Iterator[Path]:
-    """Make a hidden folder that is removed unless the block renames it."""
+    """Create a hidden folder that is removed unless the block renames it."""
     parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f"{_STAGING}{os.getpid()}-", dir=parent))
     staging.chmod(0o755)  # mkdtemp makes private folders
@@ -220,12 +221,12 @@ def _fill(folder: Path, content: dict[str, Opener]) -> None:
                 n_bytes += len(block)
                 total += len(block)
                 if n_bytes > limit or total > MAX_BYTES:
-                    raise ModelError(f"{name} is larger than {limit} bytes; remove it or cut it")
+                    raise ModelError(f"{name} is larger than {limit} bytes; remove or shorten it")
                 target.write(block)
 
 
 def _downloaded(model_id: str) -> Path:
-    """Fetch a model folder from the Hugging Face hub into its cache."""
+    """Download a model folder from the Hugging Face hub into its cache."""
     try:
         import huggingface_hub
     except ImportError as error:
@@ -234,4 +235,4 @@ def _downloaded(model_id: str) -> Path:
         return Path(huggingface_hub.snapshot_download(model_id, allow_patterns=list(CONTENT)))
     except Exception as error:  # its errors and those of its HTTP library share no base class
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ModelError(f"{_HUB}{model_id} cannot be fetched: {reason}") from error
+        raise ModelError(f"{_HUB}{model_id} cannot be downloaded: {reason}") from error

@@ -72,7 +72,7 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _cautions(measured: Iterable[Metrics | LeakRow]) -> list[str]:
-    """Return a sentence for each measurement on few artist groups, where they were counted."""
+    """Return a caution for each measurement on few artist groups."""
     return [f"{its.split}: {its.caution}." for its in measured if its.caution]
 
 
@@ -91,7 +91,7 @@ def _of(n_tracks: int | None) -> str:
 
 
 def _calibrated(card: ModelCard) -> str:
-    """Return how far the probabilities can be trusted, where it was measured."""
+    """Return how well the probabilities are calibrated, if it was measured."""
     parts = []
     for metrics in card.metrics:
         if metrics.uncalibrated_error:
@@ -119,7 +119,7 @@ def _music_gate(card: ModelCard) -> str:
         return ""
     return (
         "## Music or not\n\nSegments that sound like speech, noise or effects do not vote, and a "
-        "file of them gets no genre: a logistic regression on the embedding says which they are. "
+        "file of them gets no genre: a logistic regression on the embedding finds them. "
         f"It was fitted on {card.music_gate.fitted_on}."
     )
 
@@ -139,7 +139,7 @@ def _leak_meter(meter: LeakMeter | None) -> str:
     ]
     headers = "split", "test tracks", "by segment", "by track", f"against {meter.honest}"
     text = (
-        f"The recipe {meter.recipe}, trained anew on {meter.data} under each split: only the split "
+        f"The recipe {meter.recipe}, trained on {meter.data} under each split: only the split "
         "differs. LEAKY: parts of the test tracks were trained on."
     )
     return "\n\n".join(["## Leak meter", text, table(headers, rows), *_cautions(meter.rows)])
@@ -154,7 +154,7 @@ def _robustness(robustness: Robustness | None) -> str:
     ]
     text = (
         f"The {robustness.changes[0].n_tracks} tracks of {robustness.data}, {robustness.split}, "
-        "changed before they are predicted."
+        "with changed audio."
     )
     changed = table(("change", "accuracy", "same label"), rows)
     return "\n\n".join(["## Robustness", text, changed])
@@ -189,14 +189,14 @@ def _input(card: ModelCard) -> str:
     start = f"Only the first {only:g} s of a track are used. " if only else ""
     images = {
         "none": "",
-        "published": "It draws them as the images published beside GTZAN, and takes such too. ",
-        "other": "It takes images only, whose making is not known, and no audio. ",
+        "published": "It draws them like the images published with GTZAN, and takes those too. ",
+        "other": "It takes only images of unknown origin, and no audio. ",
     }[card.images]
     return (
         "## Input and output\n\n"
         f"Segments of {spec.segment_seconds:g} s, one every {spec.segment_hop_seconds:g} s. "
         f"{start}{images}{' '.join(map(_view, card.views))} "
-        f"Segments are joined by {card.aggregation.replace('_', ' ')}; temperature "
+        f"Segments are aggregated by {card.aggregation.replace('_', ' ')}; temperature "
         f"{calibration.temperature:g}{track}{bias}{fitted}.\n"
         f"sha256 of model.onnx: `{card.onnx_sha256}`."
     )

@@ -1,7 +1,7 @@
 """Find model folders by name or path, and refuse those that are incomplete or edited.
 
 A model folder holds ``model.onnx``, ``card.json`` and ``README.md``. Folders are searched in this
-order, and the first of a name wins: embedded in the package, the user's folder, then every entry
+order, and the first match of a name wins: in the package, in the user's folder, then in every entry
 of the environment variable GENREKIT_MODELS (a list separated like PATH; an entry is a model folder
 or a folder of model folders).
 """
@@ -32,7 +32,7 @@ MAX_CARD_BYTES = 16 << 20
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """A model folder whose card was read and whose network has the card's SHA-256."""
+    """A model folder whose card was read, and whose network matches the card's SHA-256."""
 
     path: Path
     card: ModelCard
@@ -44,7 +44,7 @@ class ModelFolder:
 
 
 def embedded_folder() -> Path:
-    """Return the folder of the models that come inside the package."""
+    """Return the folder of the models in the package."""
     return Path(genrekit.__file__).parent / "data" / "models"
 
 
@@ -56,12 +56,12 @@ def user_folder() -> Path:
 
 
 def names() -> list[str]:
-    """Return the names of every model folder found, in search order, each once."""
+    """Return the names of all model folders found, in search order, each once."""
     return list(_folders())
 
 
 def locate(name: str) -> Path:
-    """Return the folder of a registered model without reading it.
+    """Return the folder of a registered model, without reading it.
 
     Raises:
         ModelError: no model has this name.
@@ -76,8 +76,8 @@ def find(name_or_path: str | os.PathLike[str] | None = None) -> ModelFolder:
     """Return a checked model folder.
 
     Args:
-        name_or_path: a registered name, or the path of a folder (anything that is a Path, holds a
-            separator, or is not a name but is a folder). None means the default model.
+        name_or_path: a registered name, or the path of a folder (anything that is a Path, contains
+            a separator, or is a folder but not a name). None means the default model.
 
     Raises:
         ModelError: unknown name; no such folder; a missing, unreadable or edited file.
@@ -92,17 +92,17 @@ def find(name_or_path: str | os.PathLike[str] | None = None) -> ModelFolder:
 
 
 def default_name() -> str:
-    """Return the default model's name: DEFAULT, or the only embedded one where that is absent.
+    """Return the default model's name: DEFAULT, or the only embedded model if that is absent.
 
     Raises:
-        ModelError: the package holds no model.
+        ModelError: there is no model in the package.
     """
     embedded = [path.name for path in _model_folders(embedded_folder())]
     if DEFAULT in embedded or len(embedded) > 1:
         return DEFAULT
     if not embedded:
         raise ModelError(
-            f"this installation holds no model in {embedded_folder()}; reinstall genrekit, or "
+            f"this installation has no model in {embedded_folder()}; reinstall genrekit, or "
             f"give one with --model (registered: {', '.join(names()) or 'none'})"
         )
     return embedded[0]
@@ -112,7 +112,7 @@ def embedded_names() -> list[str]:
     """Return the names of the models inside the package, the default one first.
 
     Raises:
-        ModelError: the package holds no model.
+        ModelError: there is no model in the package.
     """
     first = default_name()
     others = [path.name for path in _model_folders(embedded_folder()) if path.name != first]
@@ -130,8 +130,8 @@ def read(folder: Path) -> ModelFolder:
     missing = [name for name in (CARD, NETWORK) if not (folder / name).is_file()]
     if missing:
         raise ModelError(
-            f"model folder {folder} lacks {' and '.join(missing)}; it was copied only in part or "
-            "is no model folder; copy or install it again"
+            f"{folder} lacks {' and '.join(missing)}; it was copied only in part or is not a model "
+            "folder; copy or install it again"
         )
     card = read_card(folder / CARD)
     found = files.sha256(folder / NETWORK)
@@ -171,14 +171,14 @@ def read_card(path: Path) -> ModelCard:
     except ValueError as error:
         raise ModelError(
             f"{path}: the card was edited: {error}; install the model again, or train and evaluate "
-            "it anew"
+            "it again"
         ) from error
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def write_card(folder: Path, card: ModelCard) -> Path:
-    """Write a model folder's card.json with its seal, and the README.md that shows it.
+    """Write a model folder's card.json with its seal, and its README.md.
 
     Returns:
         The card's path.
@@ -194,7 +194,7 @@ def write_card(folder: Path, card: ModelCard) -> Path:
 
 
 def _folders() -> dict[str, Path]:
-    """Every model folder by name, in search order; the first of a name wins."""
+    """Return every model folder by name, in search order; the first match of a name wins."""
     found: dict[str, Path] = {}
     for parent in _search_path():
         for folder in _model_folders(parent):
@@ -211,11 +211,11 @@ def _search_path() -> Iterator[Path]:
 
 
 def _model_folders(parent: Path) -> list[Path]:
-    """The model folders directly in parent, or parent itself when it is one."""
+    """Return the model folders directly in parent, or parent itself if it is one."""
     if (parent / CARD).is_file():
         return [parent]
     try:
         children = sorted(parent.iterdir())
-    except OSError:  # not there, or not ours to read: no model can be found in it
+    except OSError:  # missing or not readable: no model can be found in it
         return []
     return [child for child in children if not child.name.startswith(".") and child.is_dir()]

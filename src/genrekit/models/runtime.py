@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from genrekit.models.registry import ModelFolder
 
 Floats = NDArray[np.float32]
-# What a network gets: of every view, by its name, shape (n_segments, n_bins, n_frames).
+# A network's input: the features of every view by its name, (n_segments, n_bins, n_frames).
 Features = Mapping[str, Floats]
 
 
@@ -36,19 +36,18 @@ def silence(views: Sequence[View]) -> Features:
 class Network:
     """A network ready to run, checked against its views.
 
-    The segments run in batches of BATCH_SIZE whatever their number, so memory does not grow with
-    the track.
+    Segments run in batches of BATCH_SIZE, so memory does not grow with the length of the track.
     """
 
     def __init__(
         self, model: bytes, views: Sequence[View], name: str = "network", n_threads: int = 1
     ) -> None:
-        """Load the network on the GPU where ONNX Runtime has one, otherwise on the CPU.
+        """Load the network on the GPU if ONNX Runtime has one, otherwise on the CPU.
 
         Args:
             model: the ONNX file's bytes.
             views: its inputs.
-            name: what errors call it.
+            name: its name in errors.
             n_threads: threads inside one operator.
 
         Raises:
@@ -66,7 +65,7 @@ class Network:
         """Load a model folder's network.
 
         Raises:
-            ModelError: as for __init__; or the logits are not those that the card promises.
+            ModelError: as for __init__; or the logits do not match the card.
         """
         card = folder.card
         name = str(folder.onnx_path)
@@ -76,12 +75,12 @@ class Network:
             raise ModelError(f"{name} has outputs {sorted(network.outputs)}; expected '{LOGITS}'")
         if not _fits(shape, [None, len(card.labels)]):
             raise ModelError(
-                f"{name} gives logits of shape {shape}; its card has {len(card.labels)} labels"
+                f"{name} returns logits of shape {shape}; its card has {len(card.labels)} labels"
             )
         gate, shape = card.music_gate, network.outputs.get(EMBEDDING)
         if gate and (shape is None or not _fits(shape, [None, len(gate.weights)])):
             raise ModelError(
-                f"{name} gives an embedding of shape {shape}; its card's music_gate has "
+                f"{name} returns an embedding of shape {shape}; its card's music_gate has "
                 f"{len(gate.weights)} weights"
             )
         return network
@@ -94,28 +93,28 @@ class Network:
 
     @property
     def has_embedding(self) -> bool:
-        """Whether the network gives an embedding beside its logits."""
+        """Whether the network has an embedding as well as logits."""
         return EMBEDDING in self.outputs
 
     def run(self, features: Features, *outputs: str) -> list[Floats]:
         """Run segments through the network.
 
         Args:
-            features: of every view, by its name. Shapes (n_segments, n_bins, n_frames).
-            outputs: the names of the outputs that are requested.
+            features: by the view's name. Shapes (n_segments, n_bins, n_frames).
+            outputs: the names of the requested outputs.
 
         Returns:
-            An array for each requested output. Shapes (n_segments, d).
+            One array per requested output. Shapes (n_segments, d).
 
         Raises:
-            ModelError: a missing view or output, features of another shape, or values that are not
-                finite.
+            ModelError: a missing view or output, features of a wrong shape, or values that are
+                not finite.
         """
         missing = [output for output in outputs if output not in self.outputs]
         if missing:
             raise ModelError(
-                f"{self.name} gives no {missing[0]}, only {', '.join(self.outputs)}; use a model "
-                "that does"
+                f"{self.name} has no {missing[0]}, only {', '.join(self.outputs)}; use a model "
+                "that has"
             )
         n_segments = self._check_features(features)
         inputs = {view.name: features[view.name] for view in self.views}
@@ -130,13 +129,13 @@ class Network:
         for output, result in zip(outputs, results, strict=True):
             if not np.isfinite(result).all():
                 raise ModelError(
-                    f"{self.name} gave {output} that are not finite; "
+                    f"{self.name} returned {output} that are not finite; "
                     "check it with `genrekit models verify`"
                 )
         return results
 
     def _check_features(self, features: Features) -> int:
-        """Return how many segments there are; all views have as many."""
+        """Return the number of segments, which must be the same in all views."""
         counts = set()
         for view in self.views:
             expected = (view.features.n_bins, view.features.n_frames)
@@ -149,7 +148,9 @@ class Network:
                 )
             counts.add(len(given))
         if len(counts) > 1:
-            raise ModelError(f"got views of {sorted(counts)} segments; expected as many of each")
+            raise ModelError(
+                f"got views of {sorted(counts)} segments; expected the same number of each"
+            )
         return counts.pop()
 
     def _check_inputs(self) -> None:
@@ -175,7 +176,7 @@ def _session(model: bytes, name: str, n_threads: int) -> Any:
     options.intra_op_num_threads = n_threads
     options.inter_op_num_threads = 1
     options.log_severity_level = _ERRORS_ONLY
-    # Idle threads that spin take the core from the decoder and from the other workers.
+    # Idle threads that spin would take CPU time from the decoder and the other workers.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     here = onnxruntime.get_available_providers()
     providers = [p for p in _GPU_PROVIDERS if p in here] + ["CPUExecutionProvider"]
@@ -186,7 +187,7 @@ def _session(model: bytes, name: str, n_threads: int) -> Any:
 
 
 def _fits(shape: list[Any], expected: list[int | None]) -> bool:
-    """Whether a shape with symbolic dimensions (text) can be the expected one (None: any size)."""
+    """Whether a shape with symbolic dimensions (text) fits the expected one (None: any size)."""
     if len(shape) != len(expected):
         return False
     fixed = [(a, b) for a, b in zip(shape, expected, strict=True) if isinstance(a, int)]

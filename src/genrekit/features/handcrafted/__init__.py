@@ -1,8 +1,8 @@
 """The 57 hand-crafted columns of the published GTZAN feature table, in NumPy.
 
-One short-time Fourier transform serves every column. The columns are those of librosa at the
-defaults it had when the table was made, edges reflected: tempo exactly, the others to rounding.
-The names mean these numbers (22,050 Hz, windows of 2048, hops of 512), so a FeatureSpec of kind
+All columns share one short-time Fourier transform. They equal librosa's, with the defaults it had
+when the table was made and reflected edges: tempo exactly, the others up to rounding. The column
+names imply fixed parameters (22,050 Hz, windows of 2048, hops of 512), so a FeatureSpec of kind
 "handcrafted" allows no others.
 """
 
@@ -46,8 +46,8 @@ def values(waveform: NDArray[Any]) -> NDArray[np.float64]:
         waveform: mono audio in [-1, 1] at 22,050 Hz. Shape (..., samples).
 
     Returns:
-        The columns in the order of COLUMNS: frequencies in Hz, tempo in beats a minute (0.0 where
-        nothing begins), variances with the divisor n. Shape (..., 57).
+        The columns in the order of COLUMNS: frequencies in Hz, tempo in beats per minute (0.0
+        without onsets), variances with the divisor n. Shape (..., 57).
 
     Raises:
         AudioError: fewer samples than one window, or a value that is not finite.
@@ -85,15 +85,15 @@ def _row(samples: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def _moments(part: NDArray[Any]) -> tuple[float, float]:
-    """Return mean and variance, summed in double precision whatever the part's own is."""
+    """Return mean and variance, summed in double precision."""
     mean = float(part.mean(dtype=np.float64))
     centred = part.ravel() - mean
     return mean, float(np.einsum("i,i->", centred, centred)) / centred.size
 
 
 def _columns(segments: NDArray[Any], spec: FeatureSpec) -> NDArray[np.float32]:
-    """Return the columns as they are, not normalised. Shape (..., 57, 1)."""
-    del spec  # its numbers are fixed
+    """Return the columns, not normalised. Shape (..., 57, 1)."""
+    del spec  # its parameters are fixed
     return values(segments).astype(np.float32)[..., None]
 
 

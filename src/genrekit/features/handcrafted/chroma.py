@@ -1,4 +1,4 @@
-"""Chroma: how much power each of the twelve pitch classes has, after finding the tuning."""
+"""Chroma: the power of each of the twelve pitch classes, after estimating the tuning."""
 
 from __future__ import annotations
 
@@ -43,16 +43,16 @@ def chroma(power: _Floats, loudest: _Floats) -> _Floats:
 
 
 def tuning(pitches_hz: _Floats, magnitudes: _Floats) -> float:
-    """Return how far a recording is tuned from 440 Hz, in semitones from -0.5 to 0.49.
+    """Return the deviation of a recording's tuning from 440 Hz, in semitones from -0.5 to 0.49.
 
-    The commonest deviation counts, among the pitches of at least median magnitude.
+    It is the most common deviation among the pitches of at least median magnitude.
 
     Args:
-        pitches_hz: what was found in all frames. Shape (n_pitches,).
-        magnitudes: how strong each is. Shape (n_pitches,).
+        pitches_hz: the pitches found in all frames. Shape (n_pitches,).
+        magnitudes: their magnitudes. Shape (n_pitches,).
 
     Returns:
-        A multiple of 0.01; 0.0 where no pitch was found.
+        A multiple of 0.01; 0.0 without pitches.
 
     Source: librosa.estimate_tuning and librosa.pitch_tuning.
     """

@@ -1,13 +1,13 @@
-"""A waveform's harmonic and percussive parts: what lasts, and what strikes.
+"""A waveform's harmonic and percussive parts.
 
-The exact running median of 31 sorts what neighbouring windows share only once. Sixteen neighbouring
-windows share sixteen elements. Those are sorted once, by merging runs of 2, 4 and 8; eight of the
-sixteen windows share eight more elements, four of them four more, and so on, and after each merge
-only those elements are kept that can still become the median. That takes some 24 minima and maxima
-an element, each over a whole block of columns at once.
+The exact running median of 31 sorts the elements that neighbouring windows share only once. Sixteen
+neighbouring windows share sixteen elements, which are sorted once, by merging runs of 2, 4 and 8;
+eight of the sixteen windows share eight more elements, four of them four more, and so on, and each
+merge keeps only the elements that can still become the median. That takes some 24 minima and maxima
+per element, each over an entire block of columns.
 
-Source: the sharing is that of Adams (2021), Fast median filters using separable sorting networks,
-ACM Transactions on Graphics 40(4); the merges are Batcher's bitonic ones (1968).
+Source: the sharing is from Adams (2021), Fast median filters using separable sorting networks, ACM
+Transactions on Graphics 40(4); the merges are Batcher's bitonic ones (1968).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from genrekit.features.handcrafted.spectrum import BLOCK_FRAMES, HOPS_PER_FRAME,
 from genrekit.features.stft import hann
 
 WIDTH = 31
-_TILE = (WIDTH + 1) // 2  # windows that are worked on together
+_TILE = (WIDTH + 1) // 2  # windows processed together
 _BLOCK_ELEMENTS = 131_072
 _TINY = np.finfo(np.float32).tiny
 
@@ -44,7 +44,7 @@ def parts(
     the inverse transform (Fitzgerald 2010, Harmonic/percussive separation using median filtering).
     """
     harmonic = _harmonic(spectrum, power)[: len(samples)]
-    # Both parts add up to the whole: their masks do, and the inverse transform is linear.
+    # The parts sum to the waveform: their masks sum to one, and the inverse transform is linear.
     percussive = samples - harmonic
     end = len(samples) // SPEC.hop_length * SPEC.hop_length
     harmonic[end:] = percussive[end:] = 0.0
@@ -52,7 +52,7 @@ def parts(
 
 
 def _harmonic(spectrum: NDArray[np.complex64], power: _Floats) -> _Floats:
-    """Mask the spectrum in place and turn it back, a block of frames at a time."""
+    """Mask the spectrum in place and invert it, a block of frames at a time."""
     n_frames = len(power)
     # The median of the power is the square of that of the magnitude; soft masks need the squares.
     lasting = running_median(power)
@@ -62,13 +62,13 @@ def _harmonic(spectrum: NDArray[np.complex64], power: _Floats) -> _Floats:
         block = slice(start, min(start + BLOCK_FRAMES, n_frames))
         mask = lasting[block]
         total = mask + running_median(power[block].T).T
-        # Where both are zero, the halves are equal.
+        # Where both are zero, each gets half.
         mask += _TINY
         total += 2 * _TINY
         mask /= total
         spectrum[block] *= mask
         n = block.stop - start
-        # As for rfft, NumPy's stub knows double precision only.
+        # As for rfft, NumPy's stub knows only double precision.
         np.fft.irfft(spectrum[block], out=frames[:n])  # type: ignore[arg-type]
         _overlap_add(hops[start:], frames[:n])
     hops /= _window_sums(n_frames)
@@ -142,7 +142,7 @@ def _merge(runs: _Floats) -> _Floats:
 
 
 def _narrow(kept: _Floats, runs: _Floats) -> _Floats:
-    """Give each half of the windows the elements it alone has, and keep the middle of both."""
+    """Merge into each half of the windows the elements only it has; keep the middle of each."""
     n, k = len(kept), kept.shape[1] // 2  # kept: (groups, 2 k, tiles, columns), ascending
     # runs: (2 groups, k, tiles + 2, columns), ascending. A group's first half has run 2 i + 1 of
     # its own tile, its second half run 2 i of the tile two further.

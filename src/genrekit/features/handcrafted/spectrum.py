@@ -1,4 +1,4 @@
-"""What is read off each frame: of the one Fourier transform, of the waveform and of mel power."""
+"""The descriptors of each frame, from its spectrum, the waveform and mel power."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from genrekit.features.mel import band_groups
 from genrekit.features.spec import FeatureSpec
 from genrekit.features.stft import hann, pad_into, to_db
 
-# Every number of the front end. The published table was made with librosa's defaults of its time.
+# All parameters of the front end: librosa's defaults at the time of the published table.
 SPEC = FeatureSpec()
 N_FREQUENCIES = 1 + SPEC.n_fft // 2
 FREQUENCIES_HZ = np.arange(N_FREQUENCIES) * (SPEC.sample_rate / SPEC.n_fft)
 _ROLLOFF_SHARE = np.float32(0.85)
-# Frames worked on at once: their spectrum, power and magnitude stay in the second-level cache.
+# Frames per block: their spectrum, power and magnitude stay in the second-level cache.
 BLOCK_FRAMES = 32
 _MFCC_FRAMES = 64  # products this small stay below the size from which BLAS starts threads
 HOPS_PER_FRAME = SPEC.n_fft // SPEC.hop_length
@@ -32,7 +32,7 @@ _Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Transform:
-    """A waveform's spectrum and the description of each of its frames.
+    """A waveform's spectrum and the descriptors of each of its frames.
 
     Attributes:
         spectrum: shape (frames, frequencies).
@@ -60,7 +60,7 @@ def transform(samples: _Floats) -> Transform:
         samples: at least one window of mono audio. Shape (samples,).
 
     Returns:
-        frames = 1 + samples // hop_length of them, centred, the edges reflected.
+        frames = 1 + samples // hop_length centred frames, with reflected edges.
     """
     padded = np.empty(len(samples) + SPEC.n_fft, np.float32)
     pad_into(padded, samples, SPEC)
@@ -73,7 +73,7 @@ def transform(samples: _Floats) -> Transform:
         block = slice(start, min(start + BLOCK_FRAMES, len(frames)))
         n = block.stop - start
         np.multiply(frames[block], window, out=windowed[:n])
-        # NumPy's own stub knows complex128 only; NumPy >= 2 keeps float32 -> complex64.
+        # NumPy's stub knows only complex128; NumPy >= 2 keeps float32 -> complex64.
         np.fft.rfft(windowed[:n], out=found.spectrum[block])  # type: ignore[arg-type]
         np.square(found.spectrum[block].real, out=found.power[block])
         np.square(found.spectrum[block].imag, out=scratch[:n])
@@ -111,7 +111,7 @@ def _describe(found: Transform, block: slice, magnitude: _Floats) -> None:
 
 
 def rms(samples: _Floats) -> NDArray[np.float64]:
-    """Return the root mean square of each centred frame, the edges reflected.
+    """Return the root mean square of each centred frame, with reflected edges.
 
     Args:
         samples: shape (samples,).
@@ -127,7 +127,7 @@ def rms(samples: _Floats) -> NDArray[np.float64]:
 
 
 def zero_crossing_rate(samples: _Floats) -> NDArray[np.float64]:
-    """Return the share of each frame's samples that have another sign than the one before them.
+    """Return the share of each frame's samples whose sign differs from the previous sample's.
 
     The edges are repeated, and a frame's first sample never counts.
 
@@ -149,7 +149,7 @@ def zero_crossing_rate(samples: _Floats) -> NDArray[np.float64]:
 
 
 def _hops(padded: NDArray[Any]) -> NDArray[Any]:
-    """Cut into whole hops, of which every frame covers a few. Shape (hops, hop_length)."""
+    """Cut into hops, several of which make up a frame. Shape (hops, hop_length)."""
     n_hops = len(padded) // SPEC.hop_length
     return padded[: n_hops * SPEC.hop_length].reshape(n_hops, SPEC.hop_length)
 
@@ -159,13 +159,13 @@ def _frame_sums(of_hops: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def log_mel(mel: _Floats) -> _Floats:
-    """Turn mel power into decibels, none more than 80 dB below the loudest of the whole waveform.
+    """Convert mel power to decibels, floored 80 dB below the waveform's loudest value.
 
     Args:
         mel: mel power; it is overwritten. Shape (frames, n_mels).
 
     Returns:
-        The same memory, in dB re 1.0.
+        The same array, in dB re 1.0.
 
     Source: librosa.power_to_db at its defaults.
     """

@@ -1,4 +1,4 @@
-"""Tempo: the period at which the onsets repeat most clearly."""
+"""Tempo: the most salient period of the onsets."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _BLOCK_FRAMES = 64
 
 
 def onset_strength(log_mel: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return how much louder each frame is than the one before it, in the median over the bands.
+    """Return how much louder each frame is than the previous one, as the median over the bands.
 
     Args:
         log_mel: shape (frames, n_mels), in dB.
 
     Returns:
-        Shape (frames,), later by half a window, so that an onset stands where it sounds.
+        Shape (frames,), shifted later by half a window, so that onsets are in the right place.
 
     Source: librosa.onset.onset_strength(aggregate=numpy.median), as in librosa.beat.beat_track.
     """
@@ -37,13 +37,13 @@ def onset_strength(log_mel: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def tempo(onsets: NDArray[np.float32]) -> float:
-    """Return the tempo in beats a minute, 0.0 where there is no onset.
+    """Return the tempo in beats per minute, 0.0 without onsets.
 
     Args:
         onsets: as onset_strength returns them. Shape (frames,).
 
     Source: librosa.feature.tempo (Grosche, Mueller and Kurth 2010, cyclic tempogram) with a
-    log-normal prior around 120 beats a minute.
+    log-normal prior around 120 beats per minute.
     """
     if not onsets.any():
         return 0.0
@@ -53,9 +53,9 @@ def tempo(onsets: NDArray[np.float32]) -> float:
 
 
 def _mean_autocorrelation(onsets: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the autocorrelation by lag, divided by the energy, mean of all windows."""
-    # It is greatest at lag 0, where it is the energy, so dividing by its maximum, as librosa does,
-    # is dividing by a number known before: the power spectra are added up and turned back at once.
+    """Return the autocorrelation by lag, divided by the energy, averaged over all windows."""
+    # Its maximum, by which librosa divides, is at lag 0 and equals the energy, which is known in
+    # advance: so the power spectra are summed and inverted at once.
     half, n_frames = _WINDOW_FRAMES // 2, len(onsets)
     padded = np.pad(onsets.astype(np.float64), half, mode="linear_ramp")
     windows = sliding_window_view(padded, _WINDOW_FRAMES)[:n_frames]
@@ -72,7 +72,7 @@ def _mean_autocorrelation(onsets: NDArray[np.float32]) -> NDArray[np.float64]:
 
 @lru_cache(maxsize=1)
 def _candidates() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return tempo and logarithm of its prior for each lag from 1 frame on."""
+    """Return the tempo and its log prior for each lag from 1 frame on."""
     lags = np.arange(1, _WINDOW_FRAMES)
     beats_per_minute = 60.0 * SPEC.sample_rate / (SPEC.hop_length * lags)
     log_prior = -0.5 * (np.log2(beats_per_minute) - np.log2(_USUAL_BPM)) ** 2
