@@ -142,9 +142,9 @@ def test_what_is_only_called_an_image_is_skipped_and_named(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ([], "holds images; model.backbone 'embedded:fast' takes audio"),
-        (["model.backbone=cnn"], "holds images; model.backbone 'cnn' takes audio"),
-        (["model.backbone=resnet18", "model.image=true"], "holds images; model.backbone"),
+        ([], "has images, but model.backbone 'embedded:fast' takes audio"),
+        (["model.backbone=cnn"], "has images, but model.backbone 'cnn' takes audio"),
+        (["model.backbone=resnet18", "model.image=true"], "has images, but model.backbone"),
         (
             ["model.backbone=cnn", "model.image=published", "augmentation.random_crops=true"],
             "a teacher and augmentation.random_crops need audio",

@@ -89,7 +89,9 @@ def test_a_genre_is_added_from_examples(music: Path, tmp_path: Path) -> None:
     assert genrekit("library", "scan", others, "--db", db).exit_code == 0
     done = genrekit("genres", "add", "Noise", *examples, "--db", db, "--output", target)
     assert done.exit_code == 0, done.stderr
-    assert "6 of 6 examples are called 'Noise', and so are 0 of 50 other tracks" in done.stderr
+    assert (
+        "6 of 6 examples are predicted as 'Noise', and so are 0 of 50 other tracks" in done.stderr
+    )
     predicted = genrekit("predict", examples[0], "--model", target, "--json")
     assert '"label": "Noise"' in predicted.stdout
     options = ("--db", db, "--model", target, "--dry-run")

@@ -28,7 +28,7 @@ def songs(folder: Path, artists: Sequence[str]) -> Path:
     [
         ([f"Artist {n // 2}" for n in range(12)], "artist", "split by artist: 12 are known"),
         ([""] * 12, "track", "split by track: no artists are known"),
-        (["Artist"] * 12, "track", "split by track, which flatters the model: by artist, "),
+        (["Artist"] * 12, "track", "split by track, which flatters the model; by artist: "),
     ],
     ids=["several", "none", "one"],
 )

@@ -188,7 +188,7 @@ def test_a_finished_run_is_read_and_another_split_refused(
     lines.clear()
     assert experiments.train_and_predict(frozen, first, runs / "own", lines.append) == once
     assert lines == []
-    with pytest.raises(RecipeError, match="holds a run on another split"):
+    with pytest.raises(RecipeError, match="has a run on another split"):
         experiments.train_and_predict(frozen, second, runs / "own", lines.append)
 
 
@@ -218,7 +218,7 @@ def test_a_part_of_a_track_is_that_part_of_its_spectrogram(
 
 def test_a_teacher_refuses_segments(music: Path, runs: Path) -> None:
     settings = recipe.load(None, ["teacher.model=fast"], str(music / "manifest.csv"))
-    with pytest.raises(RecipeError, match="a teacher predicts whole tracks"):
+    with pytest.raises(RecipeError, match="a teacher predicts entire tracks"):
         evaluate(settings, runs / "teacher", "segment")
 
 
@@ -261,7 +261,7 @@ def test_the_recipe_of_a_card_is_the_recipe(music: Path, frozen: recipe.Recipe, 
     source = str(music / "manifest.csv")
     cache = f'data.cache="{music / "cache"}"'
     assert experiments.recipe_of(card, source, [cache]) == frozen
-    with pytest.raises(RecipeError, match="holds no recipe; give a recipe's file"):
+    with pytest.raises(RecipeError, match="has no recipe; give a recipe's file"):
         experiments.recipe_of(card.model_copy(update={"recipe": {}}), source)
 
 

@@ -76,7 +76,7 @@ def test_a_network_that_differs_is_refused(model: bytes, network: GenreNetwork) 
     def reference(features: Features) -> np.ndarray:
         return torch_logits(network, features[INPUT]) + 1e-3
 
-    with pytest.raises(ModelError, match=r"differ from torch's by 1.0e-03; at most 1e-04"):
+    with pytest.raises(ModelError, match=r"differ from torch's by 1.0e-03; expected at most 1e-04"):
         export.check(FrozenNetwork(model, one_view(SPEC)), reference, {INPUT: segments(2)})
 
 

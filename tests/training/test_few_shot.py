@@ -40,7 +40,7 @@ def test_held_out_examples_are_found_and_others_are_not_taken(
     assert added.card.metrics == added.card.precision_curve == ()
     assert added.n_found >= 7
     assert added.n_taken <= 5
-    assert f"{added.n_found} of 10 examples are called 'Dub'" in added.summary
+    assert f"{added.n_found} of 10 examples are predicted as 'Dub'" in added.summary
 
 
 def test_examples_like_all_others_are_not_found() -> None:
@@ -96,10 +96,17 @@ def test_the_loss_is_at_its_minimum(made: tuple[np.ndarray, np.ndarray]) -> None
 @pytest.mark.parametrize(
     ("genre", "n_examples", "names", "n_others", "error", "match"),
     [
-        ("Hip-Hop", 10, groups(10), N_OTHERS, ModelError, "'Hip-Hop' is no new genre"),
-        ("Dub", 4, groups(4), N_OTHERS, DatasetError, "4 examples of 'Dub' came; give 5"),
-        ("Dub", 5, ["Ann"] * 5, N_OTHERS, DatasetError, "are of one artist"),
-        ("Dub", 10, groups(10), 49, DatasetError, "holds 49 other tracks"),
+        ("Hip-Hop", 10, groups(10), N_OTHERS, ModelError, "'Hip-Hop' is not a new genre"),
+        (
+            "Dub",
+            4,
+            groups(4),
+            N_OTHERS,
+            DatasetError,
+            "got 4 examples of 'Dub'; expected at least 5",
+        ),
+        ("Dub", 5, ["Ann"] * 5, N_OTHERS, DatasetError, "are by one artist"),
+        ("Dub", 10, groups(10), 49, DatasetError, "has 49 other tracks"),
     ],
 )
 def test_what_cannot_be_learnt_is_refused(

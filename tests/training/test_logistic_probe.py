@@ -166,7 +166,7 @@ def test_other_heads_learn_the_first_genre_and_say_so(two_genres: Path, tmp_path
     settings = small(two_genres.parent, *overrides, source=two_genres.name)
     folder = TrainingRun(settings, tmp_path / "run", lines.append).train()
     assert folder.card.labels == ("high", "low", "middle")
-    assert lines[0].startswith("24 tracks have several genres, and the first of them is learnt")
+    assert lines[0].startswith("24 tracks have several genres, of which only the first is learnt")
 
 
 @pytest.mark.parametrize(

@@ -186,13 +186,13 @@ def test_the_machines_are_known_by_torchruns_environment_or_by_hand() -> None:
     ("n_nodes", "environment", "sentence"),
     [
         (2, {}, "needs MASTER_ADDR, MASTER_PORT, NODE_RANK in the environment"),
-        (3, TORCHRUN, "--nodes is 3, and torchrun runs on 2 machines"),
+        (3, TORCHRUN, "--nodes is 3, but torchrun runs on 2 machines"),
         (None, TORCHRUN | {"LOCAL_WORLD_SIZE": "8"}, "write --nproc-per-node 1"),
         (2, BY_HAND, "NODE_RANK is 2"),
         (
             2,
             BY_HAND | {"NODE_RANK": "0", "MASTER_PORT": "http"},
-            "MASTER_PORT is 'http'; it must be a number",
+            "MASTER_PORT is 'http'; expected a number",
         ),
     ],
 )
@@ -206,9 +206,9 @@ def test_a_contradicting_environment_is_refused(
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--devices", "2"], "is not trained itself"),
-        (["--devices", "2", "recipes/tabular"], "is not trained itself"),
-        (["--devices", "2", "--folds", "3"], "leave out --devices and --nodes"),
+        (["--devices", "2"], "is frozen"),
+        (["--devices", "2", "recipes/tabular"], "is frozen"),
+        (["--devices", "2", "--folds", "3"], "omit --devices and --nodes"),
         (["--devices", "3", *OPTIONS], "3 processes need as many validation tracks"),
         (
             ["--devices", "2", *OPTIONS, "sampling.batch_size=1"],

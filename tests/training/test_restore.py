@@ -97,7 +97,7 @@ def train_a_head_only(run: Path) -> None:
         (cut_the_weights, "the torch weights cannot be read"),
         (change_the_weights, "are not the same network"),
         (remove_the_model, "lacks model/card.json"),
-        (train_a_head_only, "without a network of its own weights"),
+        (train_a_head_only, "a head on frozen weights"),
     ],
 )
 def test_what_is_no_network_of_a_run(

@@ -276,7 +276,7 @@ def test_a_run_ends_in_a_model_that_reads_the_table_again(
 
 
 def test_a_network_and_another_length_refuse_the_table(table: Path, tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match="holds hand-crafted features and no audio"):
+    with pytest.raises(RecipeError, match="has hand-crafted features and no audio"):
         TrainingRun(recipe.load(None, [], str(table)), tmp_path / "run", lambda line: None).train()
     assert not (tmp_path / "run").exists()
 

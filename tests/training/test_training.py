@@ -228,12 +228,12 @@ def test_a_damaged_checkpoint_is_named(whole: TrainingRun, tmp_path: Path) -> No
     (copy / "checkpoints" / "last.ckpt").write_bytes(b"half")
     done = train("--resume", str(copy))
     assert done.exit_code == 1
-    assert "last.ckpt cannot be resumed from" in done.stderr
+    assert "last.ckpt cannot be read" in done.stderr
 
 
 def test_a_folder_of_another_recipe_is_refused(whole: TrainingRun, cnn_options: list[str]) -> None:
     other = recipes.load(None, [*cnn_options, "seed=1"])
-    with pytest.raises(RecipeError, match="holds a run of another recipe"):
+    with pytest.raises(RecipeError, match="has a run of another recipe"):
         TrainingRun(other, whole.folder, lambda line: None).train()
 
 
@@ -268,7 +268,7 @@ def test_a_full_disk_in_export_leaves_nothing_and_says_how_to_go_on(
     with small_files(400_000):
         done = train("--resume", str(copy))
     assert done.exit_code == 1
-    assert "cannot be written (File too large); nothing was left there" in done.stderr
+    assert "cannot be written (File too large); nothing was left behind" in done.stderr
     assert not (copy / "model").exists()
     assert not leftovers(copy)
 

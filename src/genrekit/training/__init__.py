@@ -1,1 +1,1 @@
-"""Training: from a recipe and a dataset to a model folder. Torch lives here and nowhere below."""
+"""Training: from a recipe and a dataset to a model folder. Lower layers do not use torch."""

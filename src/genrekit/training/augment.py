@@ -1,6 +1,6 @@
-"""Augmentation of training batches, in NumPy, with a generator that the epoch decides.
+"""Augmentation of training batches, in NumPy, with a generator seeded by the epoch.
 
-Everything is a function of its arguments and the generator, so a resumed run repeats a run.
+Everything is a function of its arguments and the generator, so a resumed run repeats the original.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ def change_gain(
 
     Args:
         features: normalised decibels. Shape (batch, n_bins, n_frames).
-        spec: gives mean, std and the floor, below which nothing falls.
+        spec: for mean, std and the floor, which is the lowest value.
         gain_db: largest change, in decibels.
-        rng: draws one gain a segment, uniformly.
+        rng: draws one gain per segment, uniformly.
     """
     gains = rng.uniform(-gain_db, gain_db, (len(features), 1, 1)).astype(np.float32)
     floor = np.float32((spec.floor_db - spec.mean) / spec.std)
@@ -40,11 +40,11 @@ def change_gain(
 def equalise(
     features: Floats, spec: FeatureSpec, equaliser_db: float, rng: np.random.Generator
 ) -> Floats:
-    """Colour each segment with a smooth random curve, as another recording chain would.
+    """Filter each segment with a smooth random curve, as another recording chain would.
 
     Args:
         features: normalised decibels. Shape (batch, n_bins, n_frames).
-        spec: gives std.
+        spec: for std.
         equaliser_db: standard deviation of the curve's six knots, in decibels.
         rng: draws the knots; the curve is linear between them.
     """
@@ -56,12 +56,12 @@ def equalise(
 
 
 def shift_frequency(features: Floats, shift_bins: int, rng: np.random.Generator) -> Floats:
-    """Move each segment up or down by some bins, roughly another key; edge bins are repeated.
+    """Shift each segment up or down by some bins, roughly to another key, repeating edge bins.
 
     Args:
         features: shape (batch, n_bins, n_frames).
         shift_bins: largest shift.
-        rng: draws one shift a segment, uniformly.
+        rng: draws one shift per segment, uniformly.
     """
     n_segments, n_bins, _ = features.shape
     shifts = rng.integers(-shift_bins, shift_bins + 1, (n_segments, 1))
@@ -72,13 +72,13 @@ def shift_frequency(features: Floats, shift_bins: int, rng: np.random.Generator)
 def low_pass(
     decibels: Floats, spec: FeatureSpec, cutoff_hz: tuple[float, float], rng: np.random.Generator
 ) -> Floats:
-    """Leave out what lies above a frequency, as a low sample rate or an old recording does.
+    """Remove what is above a cutoff frequency, as a low sample rate or an old recording does.
 
     Args:
         decibels: of segments. Shape (batch, n_bins, n_frames).
-        spec: gives the bins' frequencies and the floor, to which those above the cutoff fall.
+        spec: for the bins' frequencies, and the floor, to which bins above the cutoff are set.
         cutoff_hz: lowest and highest cutoff.
-        rng: draws one cutoff a segment, uniformly in its logarithm.
+        rng: draws one cutoff per segment, uniformly in its logarithm.
     """
     low, high = np.log(cutoff_hz)
     cutoffs = np.exp(rng.uniform(low, high, (len(decibels), 1)))
@@ -89,13 +89,13 @@ def low_pass(
 def add_noise(
     decibels: Floats, spec: FeatureSpec, snr_db: tuple[float, float], rng: np.random.Generator
 ) -> Floats:
-    """Add the spectrogram of white noise, as power: what the two have in common is left out.
+    """Add the power spectrogram of white noise, ignoring the cross terms.
 
     Args:
         decibels: of segments. Shape (batch, n_bins, n_frames).
-        spec: the front end, which the noise goes through.
-        snr_db: lowest and highest distance of the noise's mean power below the segment's.
-        rng: draws the noise and one distance a segment, uniformly.
+        spec: the front end, also for the noise.
+        snr_db: lowest and highest ratio of the segment's mean power to the noise's.
+        rng: draws the noise, and one ratio per segment, uniformly.
     """
     n_segments, _, n_frames = decibels.shape
     distances = rng.uniform(*snr_db, (n_segments, 1, 1)).astype(np.float32)
@@ -110,14 +110,14 @@ def add_noise(
 def mask(
     features: Floats, axis: int, n_masks: int, max_width: int, rng: np.random.Generator
 ) -> Floats:
-    """Set stripes of each segment to zero, which is the training data's mean.
+    """Set stripes of each segment to zero, the training data's mean.
 
     Args:
         features: shape (batch, n_bins, n_frames).
         axis: 1 masks frequencies, 2 masks times.
-        n_masks: stripes a segment; they may overlap.
-        max_width: a stripe is between 0 and this many bins or frames wide, at most all of them.
-        rng: draws widths and places.
+        n_masks: stripes per segment; they may overlap.
+        max_width: the maximum width of a stripe, in bins or frames; the minimum is 0.
+        rng: draws widths and positions.
 
     Source: Park et al. (2019), SpecAugment, arXiv:1904.08779, without time warping.
     """
@@ -132,10 +132,10 @@ def mask(
 def spectral(
     features: Floats, spec: FeatureSpec, settings: Augmentation, rng: np.random.Generator
 ) -> Floats:
-    """Change a batch by the recipe. Shape (batch, n_bins, n_frames).
+    """Augment a batch as in the recipe. Shape (batch, n_bins, n_frames).
 
     Shift, equaliser and gain, then low pass and noise, each on its own share of the segments, then
-    masks. Where spec has a level_db, what was changed is brought there again before the masks.
+    masks. If spec has a level_db, changed segments are brought back to it before the masks.
     """
     if settings.shift_bins:
         features = shift_frequency(features, settings.shift_bins, rng)
@@ -161,13 +161,13 @@ def spectral(
 
 
 def mixup(arrays: tuple[Floats, ...], alpha: float, rng: np.random.Generator) -> tuple[Floats, ...]:
-    """Blend each segment, and everything that belongs to it, with another one of the batch.
+    """Blend each segment, with all that belongs to it, with another segment of the batch.
 
     Args:
-        arrays: the inputs and their targets, all with the batch first.
-        alpha: of the Beta(alpha, alpha) distribution of the shares; the larger share stays with
-            the segment itself.
-        rng: draws partners and shares, one pair a segment.
+        arrays: the inputs and their targets, with the batch as the first axis.
+        alpha: of the Beta(alpha, alpha) distribution of the shares; the segment itself has the
+            larger share.
+        rng: draws one partner and share per segment.
 
     Source: Zhang et al. (2018), mixup, arXiv:1710.09412, equation 2.
     """
@@ -184,7 +184,7 @@ def _blend(first: Floats, second: Floats, shares: Floats) -> Floats:
 
 
 def smooth(one_hot: Floats, smoothing: float) -> Floats:
-    """Take ``smoothing`` of each label's certainty and spread it over all. Shape (batch, n_labels).
+    """Spread the share ``smoothing`` of each target over all labels. Shape (batch, n_labels).
 
     Source: Szegedy et al. (2016), arXiv:1512.00567, section 7.
 

@@ -1,6 +1,6 @@
-"""Batch norm over the whole batch where its rows lie in several processes.
+"""Batch norm over the full batch when its rows are in several processes.
 
-torch's own SyncBatchNorm does the same on GPUs only.
+torch's SyncBatchNorm does the same, but only on GPUs.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class _Sum(torch.autograd.Function):
 
 
 class GlobalBatchNorm(_BatchNorm):
-    """A batch norm whose mean and variance are those of all processes' rows.
+    """A batch norm with the mean and variance of all processes' rows.
 
     Its running statistics are therefore equal in all of them.
 
@@ -39,12 +39,12 @@ class GlobalBatchNorm(_BatchNorm):
     """
 
     def _check_input_dim(self, input: Tensor) -> None:
-        """Take any number of dimensions, as the layer that this one stands for has checked them."""
+        """Accept any number of dimensions, as the layer that this one replaces checks them."""
 
     def forward(self, input: Tensor) -> Tensor:
         """Shape (batch, n_channels, ...) -> the same."""
         normalised = self._normalise(input) if self.training else super().forward(input)
-        # timm's layers hold what follows the normalisation.
+        # timm's layers include what follows the normalisation.
         for name in ("drop", "act"):
             normalised = getattr(self, name, nn.Identity())(normalised)
         return normalised
@@ -81,7 +81,7 @@ def _sum(part: Tensor) -> Tensor:
 
 
 def spread(network: nn.Module) -> nn.Module:
-    """Make every batch norm of a network a global one, in place, under the same names.
+    """Replace every batch norm of a network by a global one, in place, under the same names.
 
     Parameters, buffers and the modules inside are kept.
     """

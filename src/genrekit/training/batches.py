@@ -1,7 +1,7 @@
-"""Batches: which segments an epoch has, drawn so that the same epoch is always the same.
+"""Batches: the segments of an epoch, drawn reproducibly.
 
-Everything random comes from a generator made of the seed and the epoch, never from global state:
-a run that was killed and resumed gets what the run without the break would have got.
+All randomness comes from a generator seeded by the seed and the epoch, never from global state:
+a killed and resumed run gets the same batches as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -35,32 +35,32 @@ ANY = -1  # the source draws one of the track's segments
 
 
 class InputSource(Protocol):
-    """Where a network's inputs come from; track numbers are positions in the list of tracks."""
+    """The source of a network's inputs; track numbers are positions in the list of tracks."""
 
     def draw(self, tracks: Integers, rng: np.random.Generator) -> tuple[Floats, Floats]:
         """Draw one segment of each track: inputs (batch, ...) and its start in seconds (batch,)."""
 
     def take(self, tracks: Integers, indices: Integers) -> tuple[Floats, Floats]:
-        """Return the segment of each track that has this index; shapes as of draw."""
+        """Return the segment with this index of each track; shapes as in draw."""
 
     def n_segments(self, track: int) -> int:
-        """Return how many segments inference would cut."""
+        """Return the number of segments that inference would cut."""
 
     def segments(self, track: int) -> Floats:
         """Return every segment that inference would cut. Shape (n_segments, ...)."""
 
 
 class SpectrogramSource:
-    """Segments cut from the cache's whole-track spectrograms."""
+    """Segments cut from the cached spectrograms of tracks."""
 
     def __init__(
         self, cached: CachedFeatures, track_ids: Sequence[str], random_crops: bool = False
     ) -> None:
-        """Take a cache whose spec normalises.
+        """Use a cache whose spec has a mean and std.
 
         Args:
-            cached: holds every track.
-            track_ids: gives the tracks their numbers.
+            cached: contains every track.
+            track_ids: in the order of the track numbers.
             random_crops: draw any start; otherwise only starts one hop apart.
         """
         self.cached = cached
@@ -101,13 +101,13 @@ class SpectrogramSource:
         return max(0, self._n_frames(track) - self.spec.n_frames)
 
     def _n_frames(self, track: int) -> int:
-        """Frames of the track, or of the start of it that is used."""
+        """Return the number of frames of the track that are used."""
         n_frames = self.cached.n_frames(self.track_ids[track])
         used_seconds = self.spec.used_seconds(n_frames / self._frames_per_second)
         return min(n_frames, 1 + int(used_seconds * self._frames_per_second))
 
     def _grid(self, track: int) -> list[int]:
-        """Return the first frames of the segments that the front end cuts of a track."""
+        """Return the first frames of the segments that the front end cuts from a track."""
         track_id = self.track_ids[track]
         if track_id in self.cached.drawn:
             return list(range(0, self.cached.n_frames(track_id), self.spec.n_frames))
@@ -121,10 +121,10 @@ class SpectrogramSource:
 
 
 class EmbeddingSource:
-    """Embeddings of segments by a frozen backbone."""
+    """Embeddings of segments, computed by a frozen backbone."""
 
     def __init__(self, embeddings: Sequence[Floats], starts_seconds: Sequence[Floats]) -> None:
-        """Take one array a track, of shapes (n_segments, d) and (n_segments,)."""
+        """Use one array per track, of shapes (n_segments, d) and (n_segments,)."""
         self.embeddings = embeddings
         self.starts_seconds = starts_seconds
 
@@ -151,9 +151,9 @@ class EmbeddingSource:
 class Batch(NamedTuple):
     """One step: inputs (batch, ...), hard and soft targets (batch, n_labels), their weights.
 
-    ``hard_weight`` (batch,) is the share of the loss that the labels have; the rest is the
-    teacher's, whose targets are ``soft``. ``weight`` is what the mean over these rows is multiplied
-    by, so that the mean over all processes is the mean over the whole batch.
+    ``hard_weight`` (batch,) is the labels' share of the loss; the rest is the teacher's, whose
+    targets are ``soft``. The mean over these rows is multiplied by ``weight``, so that the mean
+    over all processes is the mean over the full batch.
     """
 
     inputs: Tensor
@@ -165,13 +165,13 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class Share:
-    """The part that one of several processes has: which one, and of how many."""
+    """The part of one of several processes: its rank, and their number."""
 
     rank: int = 0
     n_ranks: int = 1
 
     def of(self, batch: Batch) -> Batch:
-        """Return this process's rows; the processes' rows in order are the batch."""
+        """Return this process's rows; those of all processes in order make up the batch."""
         if self.n_ranks == 1:
             return batch
         n_rows = len(batch.inputs)
@@ -186,10 +186,10 @@ def draw_weights(tracks: Sequence[Track], targets: Integers, balance: str) -> ND
     """Return how often to draw each track; the mean is one.
 
     Args:
-        tracks: labelled ones first, the teacher's unlabelled ones after them.
-        targets: label index of each track, UNLABELLED where it has none.
+        tracks: labelled ones first, then the teacher's unlabelled ones.
+        targets: label index of each track, UNLABELLED if it has none.
         balance: "none", "class" or "artist"; see recipe.Sampling. Unlabelled tracks always have
-            weight one; a track of unknown artist is an artist of its own.
+            weight one; each track by an unknown artist counts as a separate artist.
     """
     labelled = targets != UNLABELLED
     weights = np.ones(len(tracks))
@@ -226,10 +226,10 @@ class TrainingBatches:
 
     @property
     def n_drawn(self) -> int:
-        """How many segments one epoch has: of every recording as many, on average.
+        """The number of segments in an epoch: on average the same number of each recording.
 
         A recording that the leaky split divides into parts counts once, so that an epoch costs
-        what it costs under any other split.
+        the same under every split.
         """
         sampling = self.recipe.sampling
         if sampling.every_segment:
@@ -240,16 +240,16 @@ class TrainingBatches:
 
     @property
     def n_steps(self) -> int:
-        """Batches in one epoch."""
+        """The number of batches in an epoch."""
         return -(-self.n_drawn // self.recipe.sampling.batch_size)
 
     @property
     def n_fewest(self) -> int:
-        """Segments in the smallest batch."""
+        """The number of segments in the smallest batch."""
         return self.n_drawn // self.n_steps
 
     def epoch(self, number: int) -> Epoch:
-        """Return one epoch's batches; the same number gives the same ones."""
+        """Return one epoch's batches; the same number always has the same batches."""
         return Epoch(self, number)
 
     @cached_property
@@ -262,7 +262,7 @@ class TrainingBatches:
     def draw(self, rng: np.random.Generator) -> Integers:
         """Return the segments of one epoch as (track, index). Shape (n_drawn, 2).
 
-        The index is ANY where the source is to draw one.
+        The index is ANY if the source is to draw one.
         """
         if self.recipe.sampling.every_segment:
             return rng.permutation(self._every_segment)
@@ -270,7 +270,7 @@ class TrainingBatches:
         return np.stack([tracks, np.full(len(tracks), ANY)], axis=1)
 
     def _tracks(self, rng: np.random.Generator) -> Integers:
-        """Return the tracks of one epoch, each as often as segments of it are drawn."""
+        """Return the tracks of one epoch, each once per segment to draw from it."""
         n_tracks = len(self.targets)
         if np.all(self.weights == 1):
             n_rounds = -(-self.n_drawn // n_tracks)
@@ -280,7 +280,7 @@ class TrainingBatches:
         return rng.choice(n_tracks, self.n_drawn, p=shares).astype(np.int64)
 
     def make(self, drawn: Integers, rng: np.random.Generator) -> Batch:
-        """Cut, augment and mix one batch of what draw returned."""
+        """Cut, augment and mix one batch of the segments that draw returned."""
         settings, (tracks, indices) = self.recipe.augmentation, drawn.T
         if self.recipe.sampling.every_segment:
             inputs, starts_seconds = self.source.take(tracks, indices)
@@ -307,10 +307,10 @@ class TrainingBatches:
 
 @dataclass(frozen=True)
 class Epoch:
-    """The batches of one epoch; every iteration gives the same ones.
+    """The batches of one epoch; every iteration yields the same ones.
 
-    Every process draws and makes the whole batch and keeps its rows: whatever is random is then the
-    same, however many processes there are.
+    Every process draws and makes the full batch and keeps its rows, so that randomness does not
+    depend on the number of processes.
     """
 
     batches: TrainingBatches
@@ -322,9 +322,9 @@ class Epoch:
     def __iter__(self) -> Iterator[Batch]:
         rng = np.random.default_rng((self.batches.recipe.seed, self.number))
         drawn = self.batches.draw(rng)
-        # Of almost equal sizes: batch norm cannot learn from a last batch of one.
+        # Of almost equal sizes: batch norm cannot train on a last batch of one.
         parts = np.array_split(drawn, self.batches.n_steps)
-        # One thread makes the next batch while the network learns from the last one, in order.
+        # One thread makes the next batch, in order, while the network trains on the current one.
         with ThreadPoolExecutor(1, thread_name_prefix="batches") as maker:
             coming = maker.submit(self.batches.make, parts[0], rng)
             for part in parts[1:]:
@@ -343,7 +343,7 @@ class ValidationTrack(NamedTuple):
 
 @dataclass(frozen=True)
 class ValidationTracks:
-    """Every validation track, whole; of several processes, each has its own tracks."""
+    """All segments of every validation track; each of several processes has its own tracks."""
 
     source: InputSource
     targets: Integers

@@ -1,4 +1,4 @@
-"""What happens around the epochs: checkpoints, early stopping, the log, the progress bar."""
+"""Callbacks of the training loop: checkpoints, early stopping, the log, the progress bar."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ COLUMNS = ("epoch", "train_loss", "nll", "accuracy", "lr", "seconds", "waiting_s
 
 
 class WriteBeside(TorchCheckpointIO):
-    """Writes a checkpoint beside and then renames it, so that a kill never leaves half of one."""
+    """Writes a checkpoint to a temporary file, then renames it, so that none is ever partial."""
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None
@@ -41,29 +41,29 @@ class WriteBeside(TorchCheckpointIO):
 
 
 def save(content: Any, path: Path) -> None:
-    """Write what torch.load(weights_only=True) reads back.
+    """Write a file for torch.load(weights_only=True).
 
     Raises:
         OSError: the disk is full or the folder cannot be written.
     """
-    buffer = io.BytesIO()  # torch's own writer hides a full disk behind a RuntimeError
+    buffer = io.BytesIO()  # torch's writer hides a full disk behind a RuntimeError
     torch.save(content, buffer)
     with write_beside(path) as stream:
         stream.write(buffer.getbuffer())
 
 
 class Keeper(pl.Callback):
-    """Keeps the best weights, stops early, logs each epoch and writes what resumes the run."""
+    """Keeps the best weights, stops early, logs each epoch and writes the checkpoint to resume."""
 
     def __init__(
         self, folder: Path, stopping: EarlyStopping, report: Callable[[str], None]
     ) -> None:
-        """Make it.
+        """Prepare for a run.
 
         Args:
-            folder: the run's.
-            stopping: when to stop, and whose weights to keep.
-            report: called with one line an epoch.
+            folder: the run folder.
+            stopping: when to stop, and which epoch's weights to keep.
+            report: called with one line per epoch.
         """
         self.folder = folder
         self.stopping = stopping
@@ -74,17 +74,17 @@ class Keeper(pl.Callback):
         self._epoch_started = self._step_ended = self._waited = 0.0
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a resumed run needs."""
+        """Return the state that a resumed run needs."""
         return {"best": self.best, "n_worse": self.n_worse, "rows": self.rows}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take what state_dict gave."""
+        """Restore the state returned by state_dict."""
         self.best, self.n_worse = state["best"], state["n_worse"]
         self.rows = list(state["rows"])
 
     @property
     def gave_up(self) -> bool:
-        """Whether patience has run out, after as many epochs as there are to be."""
+        """Whether patience has run out, after the minimum number of epochs."""
         patience = self.stopping.patience
         is_long_enough = len(self.rows) >= self.stopping.least_epochs
         return bool(patience) and self.n_worse >= patience and is_long_enough
@@ -96,7 +96,7 @@ class Keeper(pl.Callback):
         self._waited = 0.0
 
     def on_train_batch_start(self, *_: Any) -> None:
-        """Count the time since the last step ended as waiting for data."""
+        """Count the time since the end of the last step as waiting for data."""
         self._waited += time.perf_counter() - self._step_ended
 
     def on_train_batch_end(self, *_: Any) -> None:
@@ -104,7 +104,7 @@ class Keeper(pl.Callback):
         self._step_ended = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Rate the epoch; write its row, its weights if they are the best, and the checkpoint."""
+        """Write the epoch's row, its weights if they are the best, and the checkpoint."""
         row = self._row(trainer)
         self.rows.append(row)
         monitor = self.stopping.monitor
@@ -142,26 +142,26 @@ def _line(row: dict[str, float], n_epochs: int, is_best: bool) -> str:
 
 
 class Bar(pl.Callback):
-    """A progress bar over all epochs with the time left, on a terminal and by one process only."""
+    """A progress bar over all epochs with the time left, on a terminal and in one process only."""
 
     def __init__(self) -> None:
         self._shown = ExitStack()
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Show the bar, at where a resumed run starts."""
+        """Show the bar, from where a resumed run starts."""
         total = (trainer.max_epochs or 0) * cast("GenreModule", module).batches.n_steps
         bar = progress("training", total, shown=trainer.is_global_zero)
         self._advance = self._shown.enter_context(bar)
         self._advance(trainer.global_step)
 
     def on_train_batch_end(self, *_: Any) -> None:
-        """Move on by one step."""
+        """Advance by one step."""
         self._advance()
 
     def on_train_end(self, *_: Any) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         self._shown.close()
 
     def on_exception(self, *_: Any) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         self._shown.close()

@@ -1,4 +1,4 @@
-"""The card of a freshly trained model: what it was trained on, and how far it can be trusted."""
+"""The card of a newly trained model: its training data and calibration."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def make(recipe: Recipe, method: TrainingMethod, prepared: TrainingSet, cost: str) -> ModelCard:
-    """Describe a model that has not been calibrated yet; its hash is set when it is written."""
+    """Describe a model that is not calibrated yet; its hash is set when it is written."""
     parts = {"train": prepared.train, "validation": prepared.validation}
     ids = {part: {track.recording_id: None for track in tracks} for part, tracks in parts.items()}
     return ModelCard(

@@ -1,4 +1,4 @@
-"""The learning curve of a run: a table of its epochs, and the plot of it."""
+"""The learning curve of a run: a table of its epochs, and a plot."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ METRICS, PLOT = "metrics.csv", "curves.png"
 
 
 def write(path: Path, rows: list[dict[str, float]], columns: Sequence[str]) -> None:
-    """Write one line an epoch as CSV.
+    """Write one line per epoch as CSV.
 
     Args:
         path: the file.
-        rows: one an epoch.
+        rows: one per epoch.
         columns: their keys, in the order of the file.
 
     Raises:
@@ -33,8 +33,8 @@ def draw(path: Path, rows: list[dict[str, float]], of: str = "validation tracks"
 
     Args:
         path: the file.
-        rows: one an epoch.
-        of: what nll and accuracy were measured on.
+        rows: one per epoch.
+        of: the tracks that nll and accuracy were measured on.
 
     Raises:
         OSError: the file cannot be written.

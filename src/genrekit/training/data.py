@@ -1,4 +1,4 @@
-"""Which tracks train and which validate; what a recipe's data come to."""
+"""The training and validation tracks of a recipe."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from genrekit.errors import DatasetError, RecipeError
 from genrekit.training import recipe as recipes
 from genrekit.training.recipe import Recipe
 
-# Ways to validate that leave no part of the tracks out of training.
+# Ways to validate that train on all tracks.
 JOINED = ("folds", "none")
-# The way that chooses by the test tracks: LEAKY.
+# The way that selects by the test tracks: LEAKY.
 ON_TEST = "test"
 AUTO = "auto"
 
@@ -29,9 +29,9 @@ AUTO = "auto"
 class TrainingSet:
     """The tracks of a run, by part, and the split that divides them.
 
-    ``is_joined``: the split's validation tracks train too, so there is no validation part.
-    ``n_first_only``: tracks of several genres of which the recipe learns the first.
-    ``why_so``: how the split was chosen, where the recipe leaves that open.
+    ``is_joined``: the split's validation tracks are trained on too, so there is no validation part.
+    ``n_first_only``: the number of tracks with several genres, of which only the first is learnt.
+    ``why_so``: how the split was chosen, if the recipe leaves that open.
     """
 
     dataset: Dataset
@@ -44,15 +44,15 @@ class TrainingSet:
     why_so: str = ""
 
     def targets(self, tracks: Sequence[Track]) -> NDArray[np.int64]:
-        """Return each track's label index, that of its first genre. Shape (n_tracks,)."""
+        """Return the label index of each track's first genre. Shape (n_tracks,)."""
         index = {label: i for i, label in enumerate(self.labels)}
         return np.array([index[track.genre] for track in tracks], np.int64)
 
     def shares(self, tracks: Sequence[Track]) -> NDArray[np.float64]:
-        """Return each track's share of every label: of two genres a half each, else nothing.
+        """Return each track's share of every label: for two genres one half each.
 
         Returns:
-            Rows of sum one. Shape (n_tracks, n_labels).
+            Rows that sum to one. Shape (n_tracks, n_labels).
         """
         found = [[(label in t.genres) / len(t.genres) for label in self.labels] for t in tracks]
         return np.array(found, np.float64)
@@ -65,11 +65,11 @@ class TrainingSet:
 
 
 def open_source(recipe: Recipe) -> Dataset:
-    """Open the recipe's dataset without what it excludes, and with the genres that it keeps.
+    """Open the recipe's dataset, without excluded tracks and with only the genres to keep.
 
     Raises:
-        RecipeError: the recipe names no data, or a network for a table that holds no audio.
-        DatasetError: the dataset or the list of exclusions cannot be used, or a genre is not there.
+        RecipeError: the recipe names no data, or has a network for a table without audio.
+        DatasetError: the dataset or the list of exclusions cannot be used, or a genre is missing.
     """
     if not recipe.data.source:
         raise RecipeError('the recipe names no data; write data.source = "FOLDER" or --data FOLDER')
@@ -79,8 +79,8 @@ def open_source(recipe: Recipe) -> Dataset:
         _check_images(dataset, recipe)
     elif not (dataset.has_audio or recipe.model.is_tabular):
         raise RecipeError(
-            f"{dataset.path} holds hand-crafted features and no audio; model.backbone "
-            f"{recipe.model.backbone!r} needs audio: give a folder of it, or a tabular recipe"
+            f"{dataset.path} has hand-crafted features and no audio; model.backbone "
+            f"{recipe.model.backbone!r} needs audio: give a folder of audio, or a tabular recipe"
         )
     return dataset.only(recipe.data.genres) if recipe.data.genres else dataset
 
@@ -88,12 +88,12 @@ def open_source(recipe: Recipe) -> Dataset:
 def _check_images(dataset: ImageSet, recipe: Recipe) -> None:
     if recipe.model.image != "published":
         raise RecipeError(
-            f"{dataset.path} holds images; model.backbone {recipe.model.backbone!r} takes audio: "
-            'give a folder of that, or model.image = "published" with a backbone that takes images'
+            f"{dataset.path} has images, but model.backbone {recipe.model.backbone!r} takes audio: "
+            'give a folder of it, or model.image = "published" and a backbone that takes images'
         )
     if recipe.teacher.model or recipe.augmentation.random_crops:
         raise RecipeError(
-            f"{dataset.path} holds images: a teacher and augmentation.random_crops need audio"
+            f"{dataset.path} has images, but a teacher and augmentation.random_crops need audio"
         )
 
 
@@ -102,8 +102,8 @@ def prepare(recipe: Recipe, split: Split | SegmentSplit | None = None) -> Traini
 
     Args:
         recipe: names the data.
-        split: which track belongs to which part; None takes the recipe's. Under the leaky split of
-            segments, the parts of tracks are the tracks.
+        split: the part of each track; None uses the recipe's split. Under the leaky split of
+            segments, the parts of tracks count as tracks.
 
     Raises:
         RecipeError: the recipe names no data, or a teacher for a split of segments.
@@ -114,7 +114,7 @@ def prepare(recipe: Recipe, split: Split | SegmentSplit | None = None) -> Traini
     if isinstance(split, SegmentSplit):
         if recipe.teacher.model:
             raise RecipeError(
-                "a teacher predicts whole tracks; leave out [teacher] or the segments"
+                "a teacher predicts entire tracks; omit [teacher] or the split by segment"
             )
         dataset, split = dataset.parts_as_tracks(split)
     if split is None and recipe.data.split == AUTO:
@@ -136,7 +136,7 @@ def prepare(recipe: Recipe, split: Split | SegmentSplit | None = None) -> Traini
 
 
 def _learnable(dataset: Dataset, recipe: Recipe) -> tuple[Dataset, int]:
-    """Keep the first genre of each track, unless the recipe's head learns several; count them."""
+    """Keep only the first genre of tracks, unless the head learns several; count those tracks."""
     n_several = sum(bool(track.more_genres) for track in dataset.tracks)
     if not n_several or recipe.model.head == "logistic":
         return dataset, 0
@@ -145,14 +145,14 @@ def _learnable(dataset: Dataset, recipe: Recipe) -> tuple[Dataset, int]:
 
 
 def _chosen(dataset: Dataset, data: recipes.Data) -> tuple[Dataset, Split, str]:
-    """Divide by artist where enough artists are known, else by track; say which, and why."""
+    """Divide by artist if enough artists are known, else by track; return the reason too."""
     why_so = "split by track: no artists are known"
     if dataset.has_artists:
         n_artists = len({track.artist_group for track in dataset.tracks} - {None})
         try:
             split = _cut(dataset, dataset.split("artist", data.seed), data)
         except DatasetError as error:
-            why_so = f"split by track, which flatters the model: by artist, {error}"
+            why_so = f"split by track, which flatters the model; by artist: {error}"
             tracks = (dataclasses.replace(each, artist_group=None) for each in dataset.tracks)
             dataset = dataclasses.replace(dataset, tracks=tuple(tracks))
         else:
@@ -167,7 +167,7 @@ def _split(dataset: Dataset, data: recipes.Data) -> Split:
 
 
 def _cut(dataset: Dataset, split: Split, data: recipes.Data) -> Split:
-    """Cut validation tracks anew where the recipe requests it or the split has none."""
+    """Choose new validation tracks if the recipe requests it or the split has none."""
     if data.validation in (*JOINED, ON_TEST) or (data.validation == "given" and split.validation):
         return split
     pool = [
@@ -186,7 +186,7 @@ def _cut(dataset: Dataset, split: Split, data: recipes.Data) -> Split:
 
 
 def check(prepared: TrainingSet) -> None:
-    """Refuse data that cannot train.
+    """Refuse data that cannot be trained on.
 
     Raises:
         DatasetError: one genre only, a genre without training tracks, or no validation track.
@@ -194,7 +194,7 @@ def check(prepared: TrainingSet) -> None:
     source = prepared.dataset.path
     if len(prepared.labels) < 2:
         raise DatasetError(
-            f"{source} holds one genre, {prepared.labels[0]!r}; training needs two or more"
+            f"{source} has only one genre, {prepared.labels[0]!r}; training needs at least two"
         )
     empty = [label for label, n_train, _ in prepared.rows() if not n_train]
     if empty:

@@ -1,4 +1,4 @@
-"""Distillation: what a teacher predicts for every part of every training track."""
+"""Distillation: a teacher's predictions over every training track."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class TeacherTargets:
     """A teacher's probabilities by track and time.
 
     Attributes:
-        probabilities: one array a track. Shapes (n_segments, n_labels).
+        probabilities: one array per track. Shapes (n_segments, n_labels).
         centres_seconds: the middle of each of these segments. Shapes (n_segments,).
-        half_seconds: half a segment of the student.
+        half_seconds: half the length of the student's segments.
     """
 
     probabilities: Sequence[Floats]
@@ -34,11 +34,11 @@ class TeacherTargets:
     half_seconds: float
 
     def at(self, tracks: NDArray[np.int64], starts_seconds: Floats) -> Floats:
-        """Return what the teacher predicts nearest to the middle of each student's segment.
+        """Return the teacher's prediction nearest to the middle of each of the student's segments.
 
         Args:
             tracks: the tracks' numbers. Shape (batch,).
-            starts_seconds: where the student's segments start. Shape (batch,).
+            starts_seconds: the starts of the student's segments. Shape (batch,).
 
         Returns:
             Shape (batch, n_labels).
@@ -62,9 +62,9 @@ def targets(
 
     Args:
         outputs: the teacher's logits of each track, in the order of the tracks' numbers.
-        card: the teacher's; its calibration comes before the temperature.
-        labels: the student's, which the teacher must know; others of the teacher's are left out.
-        temperature: above 1 shows more of what the teacher holds possible.
+        card: the teacher's; its calibration is applied before the temperature.
+        labels: the student's, which the teacher must know; the teacher's other labels are dropped.
+        temperature: above 1 gives more weight to the teacher's less probable labels.
         student_seconds: the length of the student's segments.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What methods share that train a torch network in epochs: batches, teacher, export, validation."""
+"""What all methods that train a torch network in epochs share: batches, teacher, export."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ N_CHECKED_SEGMENTS = 8
 
 
 class EpochMethod(ABC):
-    """Trains ``network``, which maps the inputs of a source to (logits, embedding), in epochs."""
+    """Trains ``network``, which maps inputs to (logits, embedding), in epochs."""
 
     is_distributed: ClassVar[bool] = False
     views: tuple[View, ...]
@@ -68,10 +68,10 @@ class EpochMethod(ABC):
 
     @abstractmethod
     def compute(self, data: TrainingSet, tracks: Sequence[Track]) -> dict[str, str]:
-        """Compute the inputs of tracks, of which data's are some, and make the network.
+        """Compute the inputs of tracks, among them those of data, and make the network.
 
         Returns:
-            Why a track cannot be used, by track_id.
+            By track_id, why a track cannot be used.
         """
 
     def prepare(self, data: TrainingSet) -> dict[str, str]:
@@ -104,7 +104,7 @@ class EpochMethod(ABC):
         return f"{len(rows)} epochs in {spent}{by} on {provenance.device()}"
 
     def export(self, data: TrainingSet) -> bytes:
-        """Export the network, and compare it with torch's."""
+        """Export the network, and compare its output with torch's."""
         model = self.to_onnx()
         track = (data.validation or data.train)[0]
         real = inputs.segments(track, self.views)
@@ -122,20 +122,20 @@ class EpochMethod(ABC):
         return HeldOut(tracks, logits, "validation tracks")
 
     def described_views(self, tracks: Sequence[Track]) -> tuple[View, ...]:
-        """Return the views, each with the mean of every bin over some segments of tracks."""
+        """Return the views, each with the mean of every bin over some segments of the tracks."""
         some = inputs.some_segments(tracks, self.views)
         means = {name: rows.mean(axis=(0, 2)).round(3).tolist() for name, rows in some.items()}
         return tuple(view.with_means(means[view.name]) for view in self.views)
 
     def restore(self, model: ModelFolder) -> GenreNetwork:
-        """Refuse: the part of the network that takes the features was not trained here."""
+        """Refuse: the part of the network that takes the features was not trained in this run."""
         raise ModelError(
-            f"{model.path} was trained as {self.recipe.model.backbone!r} without a network of its "
-            "own weights; there is no gradient to look at, so use --method occlusion"
+            f"{model.path} was trained as {self.recipe.model.backbone!r}, a head on frozen "
+            "weights, so there are no gradients; use --method occlusion"
         )
 
     def batches(self, data: TrainingSet) -> TrainingBatches:
-        """Return what makes the epochs' batches of a set that was prepared."""
+        """Return the maker of the epochs' batches of a prepared set."""
         tracks = [*data.train, *self._unlabelled]
         labelled = data.targets(data.train)
         targets = np.concatenate([labelled, np.full(len(self._unlabelled), UNLABELLED)])
@@ -175,12 +175,12 @@ class EpochMethod(ABC):
 
 
 def _unlabelled(recipe: Recipe) -> list[Track]:
-    """Return the teacher's unlabelled tracks; their ids cannot meet a labelled one's."""
+    """Return the teacher's unlabelled tracks, with ids that differ from those of labelled ones."""
     if not recipe.teacher.unlabelled:
         return []
     found = files.audio_files(Path(recipe.teacher.unlabelled))
     if not found:
         raise RecipeError(
-            f"teacher.unlabelled = {recipe.teacher.unlabelled!r}: no audio file lies in that folder"
+            f"teacher.unlabelled = {recipe.teacher.unlabelled!r}: that folder has no audio files"
         )
     return [Track(f"unlabelled:{path}", path, "") for path in found]

@@ -1,4 +1,4 @@
-"""Train a recipe on a split, and evaluate it on the part that it held out."""
+"""Train a recipe on a split, and evaluate it on the held-out part."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ def evaluate(
     first_seed: int = 0,
     jobs: int | None = None,
 ) -> EvaluationResult:
-    """Train a recipe once for every fold and seed, and pool the predictions of their test tracks.
+    """Train a recipe once per fold and seed, and pool the predictions of the test tracks.
 
     Args:
-        recipe: names the data; its own split is not used.
-        kind: how to divide them: "segment" (LEAKY), "track", "artist" or a published split.
-        folder: keeps a run folder for each; what an earlier call finished there is read.
-        report: called with lines about what happens.
-        n_folds: hold out one fold after the other; None divides once.
-        n_seeds: with this many seeds, from 0 and from the recipe's own upwards: the first draws
-            the split, the second trains.
+        recipe: names the data; its split is not used.
+        kind: how to divide the data: "segment" (LEAKY), "track", "artist" or a published split.
+        folder: for one run folder each; runs that an earlier call finished are read.
+        report: called with progress lines.
+        n_folds: hold out each of this many folds in turn; None divides once.
+        n_seeds: the number of seeds; the split's count up from 0, the training's from the
+            recipe's.
         first_seed: added to both.
-        jobs: worker processes that predict the test tracks; None is one a core.
+        jobs: worker processes that predict the test tracks; None is one per core.
 
     Raises:
         GenrekitError: see Run.train, selection.divide and protocol.evaluate.
@@ -73,9 +73,9 @@ def leak_meter(
     n_seeds: int = 1,
     jobs: int | None = None,
 ) -> LeakMeter:
-    """Measure a recipe under every split of its data, from the leaky one to the honest one.
+    """Measure a recipe under every split of its data, from the leaky to the honest one.
 
-    A published split is never divided into folds. Arguments and errors: see evaluate.
+    A published split is never divided into folds. For arguments and errors see evaluate.
     """
     dataset = data.open_source(recipe)
     results = {
@@ -97,18 +97,16 @@ def recipe_of(card: ModelCard, source: str, overrides: Sequence[str] = ()) -> Re
     """Return the recipe in a model's card, on other data.
 
     Args:
-        card: keeps paths by their last part only; musicnn's weights are looked for where
+        card: has only the last part of paths; musicnn's weights are searched where
             ``genrekit models weights musicnn`` puts them.
         source: the data.
-        overrides: as recipe.load takes them, such as "model.weights=FILE".
+        overrides: as for recipe.load, such as "model.weights=FILE".
 
     Raises:
         RecipeError: the card has no recipe, or an override is wrong.
     """
     if not card.recipe:
-        raise RecipeError(
-            f"the card of {card.name!r} holds no recipe; give a recipe's file instead"
-        )
+        raise RecipeError(f"the card of {card.name!r} has no recipe; give a recipe's file instead")
     fields = json.loads(json.dumps(card.recipe))
     if fields.get("model", {}).get("weights") == checkpoints.musicnn_path().name:
         fields["model"]["weights"] = "msd"
@@ -118,10 +116,10 @@ def recipe_of(card: ModelCard, source: str, overrides: Sequence[str] = ()) -> Re
 def train_and_predict(
     recipe: Recipe, split: AnySplit, folder: Path, report: Report, *, jobs: int | None = None
 ) -> Measured:
-    """Train a recipe on a split, unless the folder holds the run, and predict its test part.
+    """Train a recipe on a split, unless the folder has the finished run, and predict its test part.
 
-    Under the leaky split of segments the training tracks are test tracks too: only the parts of
-    the test part count. A recipe that validates on the test tracks is measured on them, as LEAKY.
+    Under the leaky split of segments, tracks are in training and test: only the segments of the
+    test part count. A recipe that validates on the test tracks is measured on them, as LEAKY.
 
     Raises:
         GenrekitError: see Run.train and protocol.evaluate.

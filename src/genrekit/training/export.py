@@ -41,11 +41,11 @@ def to_onnx(network: nn.Module, spec: FeatureSpec, outputs: Sequence[str]) -> by
 
     Args:
         network: maps (batch, n_bins, n_frames) to as many tensors as there are outputs.
-        spec: gives the input's shape.
+        spec: for the input's shape.
         outputs: their names.
 
     Returns:
-        The bytes of an ONNX file with a free batch size and no trace of this machine.
+        The bytes of an ONNX file with a dynamic batch size and no trace of this machine.
 
     Raises:
         ModelError: torch cannot export the network.
@@ -70,12 +70,12 @@ def to_onnx(network: nn.Module, spec: FeatureSpec, outputs: Sequence[str]) -> by
     except (torch.onnx.OnnxExporterError, RuntimeError, ValueError) as error:
         raise ModelError(f"torch cannot export this network to ONNX: {error}") from error
     if program is None:
-        raise ModelError("torch gave no ONNX program for this network")
+        raise ModelError("torch returned no ONNX program for this network")
     return _without_traces(program.model_proto)
 
 
 def _without_traces(model: object) -> bytes:
-    """Drop the exporter's notes, which hold paths and stack traces."""
+    """Drop the exporter's metadata, which contains paths and stack traces."""
     from onnx import ModelProto
 
     copy = ModelProto()
@@ -91,7 +91,7 @@ def _without_traces(model: object) -> bytes:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Leave out what torch's exporter reports about itself."""
+    """Suppress the messages of torch's exporter."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -111,16 +111,16 @@ def check(
     real: Features,
     output: str = LOGITS,
 ) -> float:
-    """Compare an ONNX network's output with torch's, on noise and on real segments, many and one.
+    """Compare an ONNX network's output with torch's, on noise and on real segments.
 
     Args:
-        network: the exported one.
+        network: the exported network.
         reference: torch's output for the features of every view.
-        real: those of real segments, by the view's name. Shapes (n_segments, n_bins, n_frames).
-        output: which one is compared.
+        real: features of real segments, by the view's name. Shapes (n_segments, n_bins, n_frames).
+        output: the name of the output to compare.
 
     Returns:
-        The largest difference, relative to the largest value where that is above one.
+        The largest difference, relative to the largest value if that is above one.
 
     Raises:
         ModelError: the difference is above 1e-4, or a logit is not finite.
@@ -138,22 +138,22 @@ def check(
         worst = max(worst, float(difference / max(1.0, np.abs(expected).max())))
     if not worst <= TOLERANCE:  # also true for NaN
         raise ModelError(
-            f"the exported network's {output} differ from torch's by {worst:.1e}; at most "
-            f"{TOLERANCE:.0e} is allowed; the model was not written"
+            f"the exported network's {output} differ from torch's by {worst:.1e}; expected at most "
+            f"{TOLERANCE:.0e}; the model was not written"
         )
     return worst
 
 
 def write_folder(target: Path, model: bytes, card: ModelCard) -> Path:
-    """Write a model folder beside its place and rename it there when it is whole.
+    """Write a model folder under a temporary name and rename it when it is complete.
 
     Args:
-        target: the folder; one that is there is replaced.
+        target: the folder; an existing one is replaced.
         model: the ONNX file's bytes.
         card: its card, whose onnx_sha256 is set here.
 
     Raises:
-        ModelError: the folder cannot be written, or the disk is full; target stays as it was.
+        ModelError: the folder cannot be written, or the disk is full; target is unchanged.
     """
     card = card.model_copy(update={"onnx_sha256": hashlib.sha256(model).hexdigest()})
     content = {
@@ -166,7 +166,7 @@ def write_folder(target: Path, model: bytes, card: ModelCard) -> Path:
     except OSError as error:
         raise ModelError(
             f"the model folder {target} cannot be written ({error.strerror}); nothing was left "
-            "there; free some space and run `genrekit train --resume` on the run's folder"
+            "behind; free some space and run `genrekit train --resume` on the run's folder"
         ) from error
     return target
 

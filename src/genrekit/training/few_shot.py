@@ -1,10 +1,10 @@
 """Add a genre to a model from a few examples, without the music that it was trained on.
 
-The model gets one more logit, linear in its embedding; all others stay. With z the new logit and
-L = log sum exp of the old ones, p(new) = sigmoid(z - L), and every track keeps the odds among its
-old genres. The likelihood of the new weights is therefore that of a binary regression with the
-known offset -L: it takes music that is not of the new genre, but not that music's labels. A library
-will do.
+The model gets one more logit, linear in its embedding; all others are unchanged. With z the new
+logit and L = log sum exp of the old ones, p(new) = sigmoid(z - L), and every track keeps the odds
+among its old genres. The likelihood of the new weights is therefore that of a binary regression
+with the known offset -L: it needs music that is not of the new genre, but not that music's labels,
+so a library will do.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from genrekit.training import onnx_head
 Floats = NDArray[np.float64]
 MIN_EXAMPLES = 5
 MIN_OTHERS = 50
-L2 = 0.1  # relative to the mean loss, as the recipes' default for a logistic head
+L2 = 0.1  # relative to the mean loss; the recipes' default for a logistic head
 N_FOLDS = 5
 _STILL = 1e-4
 
@@ -37,9 +37,9 @@ class Addition:
     Attributes:
         model: the ONNX file's bytes.
         card: its card, without the hash of the network.
-        n_found: how many held-out examples were given the new genre.
-        n_taken: how many held-out other tracks were given it too.
-        summary: that in one sentence.
+        n_found: how many held-out examples were predicted as the new genre.
+        n_taken: how many other held-out tracks were, too.
+        summary: these results in one sentence.
     """
 
     model: bytes
@@ -62,11 +62,11 @@ def add(
         folder: the model.
         genre: the new label.
         examples: mean embeddings of tracks of the new genre. Shape (n_examples, d).
-        groups: their artists or albums: those of one group are held out together.
+        groups: their artists or albums; examples of one group are held out together.
         others: mean embeddings of tracks of other genres, such as a library's. Shape (n_others, d).
 
     Returns:
-        The new model, fitted to all tracks, and how it does in folds.
+        The new model, fitted to all tracks, and its results in folds.
 
     Raises:
         DatasetError: fewer than five examples or fifty others, or all examples of one group.
@@ -88,8 +88,8 @@ def add(
     model = onnx_head.widen(folder.onnx_path.read_bytes(), weight * temperature, bias * temperature)
     n_found, n_taken = int(called_new[is_new].sum()), int(called_new[~is_new].sum())
     summary = (
-        f"held out in {N_FOLDS} folds, {n_found} of {len(examples)} examples are called {genre!r}, "
-        f"and so are {n_taken} of {len(others)} other tracks of the library"
+        f"held out in {N_FOLDS} folds, {n_found} of {len(examples)} examples are predicted as "
+        f"{genre!r}, and so are {n_taken} of {len(others)} other tracks of the library"
     )
     return Addition(model, _card(folder.card, genre, summary), n_found, n_taken, summary)
 
@@ -97,7 +97,7 @@ def add(
 def fit(embeddings: Floats, is_new: NDArray[np.bool_], old: Floats) -> tuple[Floats, float]:
     """Fit the new logit.
 
-    Examples weigh as much as one genre of the model does on average.
+    The examples together weigh as much as one of the model's genres on average.
 
     Args:
         embeddings: shape (n, d).
@@ -141,26 +141,26 @@ def _check(
 ) -> None:
     if spelling(genre) in map(spelling, card.labels) or not spelling(genre):
         raise ModelError(
-            f"model {card.name!r} knows {', '.join(card.labels)}; {genre!r} is no new genre"
+            f"model {card.name!r} knows {', '.join(card.labels)}; {genre!r} is not a new genre"
         )
     if len(examples) < MIN_EXAMPLES:
         raise DatasetError(
-            f"{len(examples)} examples of {genre!r} came; give {MIN_EXAMPLES} or more"
+            f"got {len(examples)} examples of {genre!r}; expected at least {MIN_EXAMPLES}"
         )
     if len(set(groups)) < 2:
         raise DatasetError(
-            f"all examples of {genre!r} are of one artist, so nothing is known of others; add "
-            "some by another artist"
+            f"all examples of {genre!r} are by one artist, so none can be held out; add some by "
+            "another artist"
         )
     if len(others) < MIN_OTHERS:
         raise DatasetError(
-            f"the library holds {len(others)} other tracks that model {card.name!r} has analysed; "
+            f"the library has {len(others)} other tracks that model {card.name!r} has analysed; "
             f"expected at least {MIN_OTHERS}; scan more music with this model"
         )
 
 
 def _old_logits(folder: ModelFolder, embeddings: NDArray[np.float32]) -> Floats:
-    """Return the model's calibrated logits: softmax of them gives its probabilities."""
+    """Return the model's calibrated logits, whose softmax is its probabilities."""
     calibration = folder.card.calibration
     logits = onnx_head.run_head(folder.onnx_path.read_bytes(), embeddings.astype(np.float32))
     bias = np.array(calibration.bias or [0.0])
@@ -169,7 +169,7 @@ def _old_logits(folder: ModelFolder, embeddings: NDArray[np.float32]) -> Floats:
 
 
 def _card(card: ModelCard, genre: str, summary: str) -> ModelCard:
-    """Describe the new model; what was measured of the old one does not hold for it."""
+    """Describe the new model, without the old model's measurements, which do not apply to it."""
     calibration = card.calibration
     bias = (*calibration.bias, 0.0) if calibration.bias else ()
     return card.model_copy(

@@ -1,4 +1,4 @@
-"""Run the trainer: precision, device, and resuming from the checkpoint of a run."""
+"""Run the trainer: precision, device, and resuming from a run's checkpoint."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NO_MEMORY = ("not enough memory", "can't allocate memory", "could not create a m
 def precision(recipe: Recipe) -> Literal["32-true", "bf16-mixed", "16-mixed"]:
     """Return lightning's name of the precision to train in.
 
-    "auto" is bfloat16 where that is faster.
+    "auto" is bfloat16 if that is faster.
 
     Raises:
         RecipeError: fp16 without a GPU.
@@ -43,7 +43,7 @@ def precision(recipe: Recipe) -> Literal["32-true", "bf16-mixed", "16-mixed"]:
 
 
 def _bf16_pays(recipe: Recipe) -> bool:
-    """Whether bfloat16 is faster here.
+    """Return whether bfloat16 is faster on this machine.
 
     It is on GPUs that have it and on CPUs with AVX512-BF16 or AMX (2.9 times for ResNet18, measured
     with channels_last); a head on embeddings is too small to gain.
@@ -62,20 +62,20 @@ def fit(
     report: Callable[[str], None],
     train: Callable[[GenreModule, callbacks.Keeper], None],
 ) -> list[dict[str, float]]:
-    """Train, going on from the run folder's checkpoint where there is one.
+    """Train, resuming from the run folder's checkpoint if there is one.
 
     Args:
         module: what to train; afterwards its kept_network has the best epoch's weights.
-        folder: the run's.
-        report: called with one line an epoch.
-        train: leaves checkpoints in the keeper's folder; train_here trains in this process.
+        folder: the run folder.
+        report: called with one line per epoch.
+        train: writes checkpoints to the keeper's folder; train_here trains in this process.
 
     Returns:
-        One row an epoch.
+        One row per epoch.
 
     Raises:
-        KeyboardInterrupt: after Ctrl-C; the last whole epoch is in the checkpoint.
-        ModelError: the checkpoint is damaged, or no epoch gave a finite validation loss.
+        KeyboardInterrupt: after Ctrl-C; the last complete epoch is in the checkpoint.
+        ModelError: the checkpoint is damaged, or no epoch had a finite validation loss.
         OSError: the disk is full.
     """
     recipe = module.recipe
@@ -88,12 +88,12 @@ def fit(
 
 
 def keeper_of(recipe: Recipe, folder: Path, report: Callable[[str], None]) -> callbacks.Keeper:
-    """Return what keeps the run's best weights and checkpoints."""
+    """Return the callback that keeps the run's best weights and checkpoints."""
     return callbacks.Keeper(folder, recipe.early_stopping, report)
 
 
 def restore(keeper: callbacks.Keeper, n_epochs: int) -> bool:
-    """Read how far an earlier run came; True where nothing is left to train.
+    """Restore the progress of an earlier run; True if nothing is left to train.
 
     Raises:
         ModelError: the checkpoint is damaged.
@@ -106,7 +106,7 @@ def restore(keeper: callbacks.Keeper, n_epochs: int) -> bool:
         keeper.load_state_dict(states[keeper.state_key])
     except (OSError, RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as error:
         raise ModelError(
-            f"{checkpoint} cannot be resumed from: {type(error).__name__}; remove it to start again"
+            f"{checkpoint} cannot be read: {type(error).__name__}; remove it to start again"
         ) from error
     return keeper.gave_up or len(keeper.rows) >= n_epochs
 
@@ -117,7 +117,7 @@ def train_here(module: GenreModule, keeper: callbacks.Keeper, **placed: Any) -> 
     Args:
         module: what to train.
         keeper: writes the checkpoints.
-        placed: the trainer's options about devices, machines and strategy; one device without them.
+        placed: the trainer's options for devices, machines and strategy; without them one device.
     """
     recipe = module.recipe
     module.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -140,7 +140,7 @@ def train_here(module: GenreModule, keeper: callbacks.Keeper, **placed: Any) -> 
 
 @contextmanager
 def _memory_errors(recipe: Recipe) -> Iterator[None]:
-    """Turn what torch raises where memory runs out into a sentence."""
+    """Turn torch's out-of-memory errors into one sentence."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
@@ -151,12 +151,12 @@ def _memory_errors(recipe: Recipe) -> Iterator[None]:
         raise ModelError(
             f"a step of {recipe.model.backbone!r} on {batch_size} segments needs more memory than "
             f"there is; write sampling.batch_size = {max(1, batch_size // 2)} or less, or train "
-            "on a machine with more; what was trained is kept"
+            "on a machine with more; finished epochs are kept"
         ) from error
 
 
 def find_lr(module: GenreModule, keeper: callbacks.Keeper) -> None:
-    """Let the rate be found, where the recipe requests it, before several processes need it.
+    """Find the learning rate, if the recipe requests it, before several processes need it.
 
     Raises:
         ModelError: see lr_finder.find.
@@ -185,8 +185,7 @@ def _options(recipe: Recipe) -> dict[str, Any]:
 def _load_best(module: GenreModule, path: Path) -> None:
     if not path.exists():
         raise ModelError(
-            "no epoch gave a finite validation loss; lower optimiser.lr, or write precision = "
-            '"fp32"'
+            'no epoch had a finite validation loss; lower optimiser.lr, or write precision = "fp32"'
         )
     state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     module.kept_network.cpu().load_state_dict(state)

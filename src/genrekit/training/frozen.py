@@ -1,7 +1,7 @@
-"""Networks that are not being trained: their outputs of tracks, on disk between runs.
+"""Frozen networks, and their outputs for tracks, cached on disk between runs.
 
-What was computed once is kept by the audio's and the network's SHA-256, so that a killed run
-continues and the next recipe starts at once.
+Outputs are stored by the audio's and the network's SHA-256, so that a killed run can continue and
+the next recipe can start at once.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class TrackOutput(NamedTuple):
 
 @dataclass(frozen=True)
 class Alteration:
-    """How a copy of a track is changed; the seed decides, not the moment."""
+    """How a copy of a track is changed; it depends on the seed only."""
 
     settings: Augmentation
     seed: int
@@ -52,9 +52,9 @@ class Alteration:
         """Change normalised features.
 
         Args:
-            features: of every view, by its name. Shapes (n_segments, n_bins, n_frames).
+            features: by the view's name. Shapes (n_segments, n_bins, n_frames).
             views: the front end of each.
-            digest: the file's SHA-256, so that every track is changed in its own way.
+            digest: the file's SHA-256, so that every track is changed differently.
         """
         rng = np.random.default_rng((self.seed, int(digest[:16], 16)))
         return {
@@ -94,11 +94,11 @@ class FrozenNetwork:
 
     @cached_property
     def model_sha256(self) -> Any:
-        """The hash of the model so far, to copy and go on: it takes half a second for VGG16."""
+        """The hash of the model, to copy and extend: computing it takes half a second for VGG16."""
         return hashlib.sha256(self.model)
 
     def width(self, output: str) -> int:
-        """Return how many values an output has for one segment.
+        """Return the number of values of an output per segment.
 
         Raises:
             ModelError: the network has no such output.
@@ -110,7 +110,7 @@ class FrozenNetwork:
 
         Args:
             features: of every view, by its name. Shapes (n_segments, n_bins, n_frames).
-            output: which one.
+            output: its name.
 
         Returns:
             Shape (n_segments, d).
@@ -123,9 +123,9 @@ class FrozenNetwork:
 
 @dataclass(frozen=True)
 class CachedExtractor:
-    """A frozen network, and the folder that keeps its output of every track.
+    """A frozen network, and the folder that caches its output for every track.
 
-    ``whole`` takes every segment, however long a track is. With an alteration the output is that
+    ``whole`` uses every segment, however long a track is. With an alteration the output is that
     of a changed copy of every track.
     """
 
@@ -134,13 +134,13 @@ class CachedExtractor:
     cache: Path
     whole: bool = False
     alteration: Alteration | None = None
-    # The last file that parts were taken of, which come one after another: its seconds and output.
+    # Parts of one file come one after another: the seconds and output of the last such file.
     _last: dict[Path, tuple[float, TrackOutput]] = field(
         default_factory=dict, init=False, repr=False
     )
 
     def extract(self, track: Track) -> TrackOutput:
-        """Return the output of a track, from the cache where it is there.
+        """Return the output of a track, from the cache if possible.
 
         Raises:
             AudioError: the file cannot be decoded, or no segment has its middle in the part that
@@ -159,14 +159,14 @@ class CachedExtractor:
     def extract_all(
         self, tracks: Sequence[Track], title: str
     ) -> tuple[dict[str, TrackOutput], dict[str, str]]:
-        """Return the outputs of many tracks; one that cannot be decoded fails alone.
+        """Return the outputs of many tracks; one that cannot be decoded fails on its own.
 
         Args:
             tracks: any.
             title: of the progress bar.
 
         Returns:
-            The outputs, and why a track has none, both by track_id.
+            The outputs, and the reasons why tracks have none, both by track_id.
 
         Raises:
             OSError: the cache cannot be written.
@@ -223,5 +223,5 @@ def _read(record: Path) -> TrackOutput | None:
     try:
         with record.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             return TrackOutput(arrays["starts_seconds"], arrays["output"])
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile):  # not there yet, or damaged
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile):  # missing, or damaged
         return None

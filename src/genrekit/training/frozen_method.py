@@ -1,4 +1,4 @@
-"""Train a head on the embeddings of a network that stays as it is."""
+"""Train a head on the embeddings of a frozen network."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Integers = NDArray[np.int64]
 
 
 class FrozenMethod(EpochMethod):
-    """A head that is trained in epochs."""
+    """Trains a head in epochs."""
 
     def compute(self, data: TrainingSet, tracks: Sequence[Track]) -> dict[str, str]:
         """Compute the embeddings of all tracks, and make the head."""
@@ -63,7 +63,7 @@ class FrozenMethod(EpochMethod):
         return onnx_head.attach(self._frozen.model, self._head.cpu().eval().dense_layers())
 
     def logits(self, features: Features) -> Floats:
-        """Return the head's logits of the frozen network's embeddings."""
+        """Return the head's logits for the frozen network's embeddings."""
         embedding = torch.from_numpy(self._frozen.run(features, EMBEDDING))
         with torch.no_grad():
             logits: Floats = self._head.cpu().eval()(embedding).numpy()
@@ -75,7 +75,7 @@ class FrozenMethod(EpochMethod):
 
 
 class ProbeMethod(FrozenMethod):
-    """A logistic head, fitted at once to the embeddings of tracks and of their altered copies."""
+    """Fits a logistic head to the embeddings of tracks and of their altered copies."""
 
     def compute(self, data: TrainingSet, tracks: Sequence[Track]) -> dict[str, str]:
         """Compute the embeddings of all tracks, and of the training tracks' altered copies."""
@@ -97,21 +97,21 @@ class ProbeMethod(FrozenMethod):
         return provenance.one_fit(began)
 
     def out_of_fold(self, data: TrainingSet, model: bytes) -> HeldOut:
-        """Return logits by heads that saw neither the tracks nor their artists, if it is joined."""
+        """Return logits, if joined, from heads fitted without the tracks or their artists."""
         if not data.is_joined:
             return super().out_of_fold(data, model)
 
         def predict(
             inside: Sequence[Track], true: Integers, outside: Sequence[Track]
         ) -> list[Floats]:
-            del true  # of several genres the first alone
+            del true  # only the first of several genres
             weight, bias = (tensor.numpy() for tensor in self._fit(data, inside))
             return [self._outputs[track.track_id].output @ weight + bias for track in outside]
 
         return out_of_fold.predict_all(data, predict)
 
     def _fit(self, data: TrainingSet, tracks: Sequence[Track]) -> tuple[Tensor, Tensor]:
-        """Fit to tracks; where one of the run's has several genres, to each genre by itself."""
+        """Fit to tracks; if any track of the run has several genres, to each genre separately."""
         has_several = any(track.more_genres for track in data.train)
         true = data.shares(tracks) > 0 if has_several else data.targets(tracks)
         rows, labels = [], []
@@ -132,7 +132,7 @@ class ProbeMethod(FrozenMethod):
 def _freeze(
     recipe: Recipe, tracks: Sequence[Track], train: Sequence[Track]
 ) -> tuple[FrozenNetwork, str, list[int]]:
-    """Return the frozen network, its origin for the card, and how wide its taps are."""
+    """Return the frozen network, its origin for the card, and the widths of its taps."""
     name = recipe.model.backbone
     if name.startswith(EMBEDDED):
         folder = registry.find(name.removeprefix(EMBEDDED))
@@ -149,9 +149,9 @@ def _freeze(
 
 
 def _freeze_musicnn(recipe: Recipe, train: Sequence[Track]) -> tuple[FrozenNetwork, str, list[int]]:
-    """Leave out musicnn's dead filters and make it int8 where the recipe requests it.
+    """Remove musicnn's dead filters, and quantise it to int8 if the recipe requests it.
 
-    musicnn undoes the normalisation, so it needs none.
+    musicnn undoes the normalisation, so it needs no mean and std.
     """
     from genrekit.networks.musicnn_compact import QUANTISED, CompactMusicnn
     from genrekit.training.quantise import quantise

@@ -1,4 +1,4 @@
-"""Fit what tells music from other sounds: a logistic regression on a model's embedding."""
+"""Fit the music gate: a logistic regression on a model's embedding."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from genrekit.models.card import MusicGate
 from genrekit.models.registry import ModelFolder
 from genrekit.models.runtime import EMBEDDING, Network
 
-INVERSE_STRENGTH = 0.1  # C of scikit-learn, of standardised embeddings
-REFUSED_SHARE = 0.001  # of the segments of music that it is fitted on
+INVERSE_STRENGTH = 0.1  # C of scikit-learn, for standardised embeddings
+REFUSED_SHARE = 0.001  # of the music segments that it is fitted on
 N_DIGITS = 6
 Sound = tuple[NDArray[np.float32], int]  # mono audio in [-1, 1], shape (1, samples); its rate in Hz
 
@@ -23,19 +23,18 @@ Sound = tuple[NDArray[np.float32], int]  # mono audio in [-1, 1], shape (1, samp
 def fit(
     folder: ModelFolder, music: Iterable[Sound], sounds: Iterable[Sound], fitted_on: str
 ) -> MusicGate:
-    """Fit the gate of a model; music and other sounds weigh alike, whatever their number.
+    """Fit the gate of a model; music and other sounds have equal weight, whatever their number.
 
-    The bias is set so that the gate refuses REFUSED_SHARE of the segments of music.
+    The bias is set so that the gate refuses REFUSED_SHARE of the music segments.
 
     Args:
         folder: the model.
         music: training tracks of the model, and changed copies of them.
-        sounds: what is no music.
-        fitted_on: what both are, for the card.
+        sounds: sounds that are not music.
+        fitted_on: a description of both, for the card.
 
     Raises:
-        ModelError: the model gives no embedding, or one of the two has no segment that is not
-            silent.
+        ModelError: the model has no embedding, or music or sounds are all silent.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import StandardScaler
@@ -44,7 +43,9 @@ def fit(
     front_end = FrontEnd(folder.card.views, folder.card.images, folder.card.name)
     parts = [_embeddings(network, front_end, each) for each in (music, sounds)]
     if not all(map(len, parts)):
-        raise ModelError("a gate needs music and other sounds; one of the two holds no sound")
+        raise ModelError(
+            "a gate needs music and other sounds; one of the two has no audible segment"
+        )
     is_music = np.repeat([True, False], [len(part) for part in parts])
     rows = np.concatenate(parts)
     scaler = StandardScaler().fit(rows)

@@ -26,7 +26,7 @@ REPORT = "grid.json"
 
 @dataclass(frozen=True)
 class Tried:
-    """One combination, and the recipe's level of what the folds gave."""
+    """One combination, and its results in the folds at the recipe's level."""
 
     values: Mapping[str, Any]
     recipe: Recipe
@@ -37,7 +37,7 @@ def parse(texts: Sequence[str]) -> dict[str, list[Any]]:
     """Read "section.key=a,b,c" texts; values are written as in TOML, bare words are strings.
 
     Raises:
-        RecipeError: a text has another form, or a key comes twice.
+        RecipeError: a text is malformed, or a key occurs twice.
 
     >>> parse(["model.parameters.C=1.0,10.0", "model.backbone=tabular:svm,tabular:knn"])
     {'model.parameters.C': [1.0, 10.0], 'model.backbone': ['tabular:svm', 'tabular:knn']}
@@ -47,7 +47,7 @@ def parse(texts: Sequence[str]) -> dict[str, list[Any]]:
         key, equals, values = text.partition("=")
         if not (equals and key.strip() and values.strip()) or key.strip() in grid:
             raise RecipeError(
-                f"--grid {text!r}: write section.key=a,b,c, every key once, such as "
+                f"--grid {text!r}: write section.key=a,b,c, each key once, such as "
                 "model.parameters.C=1.0,10.0"
             )
         try:
@@ -60,22 +60,22 @@ def parse(texts: Sequence[str]) -> dict[str, list[Any]]:
 def search(
     recipe: Recipe, grid: Mapping[str, Sequence[Any]], n_folds: int, folder: Path, report: Report
 ) -> list[Tried]:
-    """Try every combination by folds of the tracks that the recipe trains and validates on.
+    """Try every combination in folds of the recipe's training and validation tracks.
 
-    The recipe's test tracks are in no fold. Folds keep artists apart where they are known.
+    The recipe's test tracks are in no fold. Folds are grouped by artist, if artists are known.
 
     Args:
-        recipe: what the values are put into.
+        recipe: the recipe to vary.
         grid: values by dotted key.
         n_folds: number of folds.
-        folder: keeps the run folders, which a later call reads, and grid.json.
-        report: called with lines about what happens.
+        folder: for grid.json and the run folders, which a later call reads.
+        report: called with progress lines.
 
     Returns:
-        The combinations, the most accurate first; of equal ones the first tried.
+        The combinations, the most accurate first, ties in the order tried.
 
     Raises:
-        RecipeError: a combination makes no recipe.
+        RecipeError: a combination is not a valid recipe.
         GenrekitError: see experiments.train_and_predict.
     """
     from genrekit.evaluation import protocol
@@ -106,7 +106,7 @@ def search(
 
 
 def rows(tried: Sequence[Tried]) -> list[dict[str, Any]]:
-    """Return the table of a search: one dictionary a combination, the best first."""
+    """Return the table of a search: one dictionary per combination, the best first."""
     return [
         {
             **one.values,

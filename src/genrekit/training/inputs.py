@@ -1,4 +1,4 @@
-"""The features of a run's tracks: cached spectrograms, and some segments that stand for all."""
+"""The features of a run's tracks: cached spectrograms, and a sample of segments."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ N_CALIBRATION_TRACKS = 64
 
 
 def cache_folder(recipe: Recipe, name: str) -> Path:
-    """Return the folder where spectrograms or embeddings are kept between runs."""
+    """Return the folder that keeps spectrograms or embeddings between runs."""
     if recipe.data.cache:
         return Path(recipe.data.cache) / name
     from platformdirs import user_cache_path
@@ -33,9 +33,9 @@ def spectrograms(recipe: Recipe, tracks: Sequence[Track], train: Sequence[Track]
     """Compute the spectrograms of tracks.
 
     Args:
-        recipe: gives the front end.
-        tracks: all of them.
-        train: those whose mean and std the spec gets.
+        recipe: for the front end.
+        tracks: all tracks.
+        train: the tracks from which the spec's mean and std are computed.
 
     Raises:
         DatasetError: no training track can be decoded, or the cache cannot be written.
@@ -53,7 +53,7 @@ def usable(train: Sequence[Track], failures: dict[str, str]) -> list[Track]:
     """Return the training tracks that did not fail.
 
     Raises:
-        DatasetError: none is left.
+        DatasetError: there are none.
     """
     kept = [track for track in train if track.track_id not in failures]
     if not kept:
@@ -63,7 +63,7 @@ def usable(train: Sequence[Track], failures: dict[str, str]) -> list[Track]:
 
 
 def some_segments(tracks: Sequence[Track], views: Sequence[View]) -> Features:
-    """Return the middle segment of tracks spread over all, in every view.
+    """Return the middle segment of some tracks, spread over all, in every view.
 
     Raises:
         DatasetError: none of the tracks can be decoded.
@@ -72,7 +72,7 @@ def some_segments(tracks: Sequence[Track], views: Sequence[View]) -> Features:
     for track in tracks[:: max(1, len(tracks) // N_CALIBRATION_TRACKS)]:
         try:
             computed = segments(track, views)
-        except AudioError:  # it is reported where the track's inputs are computed
+        except AudioError:  # reported when the track's inputs are computed
             continue
         found.append({name: rows[len(rows) // 2] for name, rows in computed.items()})
     if not found:

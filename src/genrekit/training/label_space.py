@@ -1,4 +1,4 @@
-"""Which labels a head on a library gets, and what a library's own names of genres mean in them."""
+"""The labels of a head trained on a library, and the meaning of the library's genre names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from genrekit.errors import DatasetError
 from genrekit.labels import LabelSet, is_placeholder
 from genrekit.tags import spelling
 
-MIN_GROUPS = 2  # artists of a genre that the model lacks: one could never be held out
+MIN_GROUPS = 2  # artists per genre that the model lacks: a single one could never be held out
 
 
 @dataclass(frozen=True)
@@ -19,9 +19,9 @@ class LabelSpace:
     """The labels of a new model.
 
     Attributes:
-        labels: the new ones, those of the old model first.
-        old: what each label of the old model is in the new one; None where it has no place.
-        meanings: what each name of a genre means: some of the new labels.
+        labels: the new labels, those of the old model first.
+        old: the new label of each of the old model's labels; None if it has none.
+        meanings: for each genre name, the new labels that it means.
     """
 
     labels: tuple[str, ...]
@@ -29,7 +29,7 @@ class LabelSpace:
     meanings: Mapping[str, frozenset[str]]
 
     def meant(self, genres: Iterable[str]) -> frozenset[str]:
-        """Return the labels that a track's genres mean."""
+        """Return the labels meant by a track's genres."""
         return frozenset().union(*(self.meanings.get(genre, frozenset()) for genre in genres))
 
 
@@ -42,17 +42,17 @@ def label_space(
 ) -> LabelSpace:
     """Decide on the labels of a head for a library.
 
-    Without a label set they are those of the old model, and each genre that it lacks which enough
-    tracks name. A name counts for the old model's label that it means, perhaps as a narrower genre
-    ("Thrash Metal" is metal). With a label set they are its labels that the old model has or that
-    enough tracks name, and names that it does not know are left out.
+    Without a label set they are those of the old model, plus each missing genre that enough tracks
+    name. A name counts towards the old model's label that it means, possibly as a narrower genre
+    ("Thrash Metal" is metal). With a label set they are those of its labels that the old model has
+    or that enough tracks name; names that it does not know are ignored.
 
     Args:
         old: the labels of the old model.
-        genres: each track's names of genres.
+        genres: each track's genre names.
         groups: each track's artist group.
         label_set: the user's own genres.
-        min_per_genre: how many tracks a genre needs that the old model lacks.
+        min_per_genre: the number of tracks needed for a genre that the old model lacks.
 
     Raises:
         DatasetError: fewer than two labels are left.
@@ -70,7 +70,7 @@ def label_space(
     kept = [*first, *_frequent(genres, groups, meanings, min_per_genre, set(first))]
     if len(kept) < 2:
         raise DatasetError(
-            f"{len(kept)} genres would be left, and a model needs two; correct or tag more tracks, "
+            f"{len(kept)} genres would be left, but a model needs two; correct or tag more tracks, "
             "or name more genres in the label set"
         )
     found = {name: frozenset(its & set(kept)) for name, its in meanings.items()}
@@ -78,7 +78,7 @@ def label_space(
 
 
 def _own_names(names: Iterable[str], known: Mapping[str, str]) -> dict[str, set[str]]:
-    """Return what names of genres that a model lacks mean: one name for all their spellings."""
+    """Map the names of genres that a model lacks to one name for all their spellings."""
     every = [label for name in labels.names() for label in labels.label_set(name).labels]
     canonical = spelling.spellings(every)
     found: dict[str, set[str]] = {}
@@ -104,7 +104,7 @@ def _frequent(
     min_per_genre: int,
     known: set[str],
 ) -> list[str]:
-    """Return the labels beside the known ones that enough tracks of enough artists name."""
+    """Return the labels, besides the known ones, that enough tracks of enough artists name."""
     n_tracks: Counter[str] = Counter()
     artists: defaultdict[str, set[str]] = defaultdict(set)
     for its, group in zip(genres, groups, strict=True):

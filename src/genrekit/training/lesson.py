@@ -20,14 +20,14 @@ from genrekit.training.frozen import FrozenNetwork
 from genrekit.training.label_space import LabelSpace
 
 Floats = NDArray[np.float64]
-CORRECTION_WEIGHT = 3.0  # a person looked at this very track
+CORRECTION_WEIGHT = 3.0  # a person labelled this track
 MAX_MEASURED = 1000
 N_FOLDS = 5
-BASE = "taught_from"  # a key of a taught card's recipe: what its head was put on
+BASE = "taught_from"  # a key of a taught card's recipe: the network below its head
 
 
 class TaughtTrack(NamedTuple):
-    """A track with a person's or its tags' genres; the embedding is its mean, of shape (d,)."""
+    """A track with genres from a person or its tags; its mean embedding has shape (d,)."""
 
     path: Path
     digest: str
@@ -38,7 +38,7 @@ class TaughtTrack(NamedTuple):
 
 
 class Base(NamedTuple):
-    """The network that a head is put on: never a taught one, so that no label counts twice."""
+    """The network below a head: never a taught one, so that no label counts twice."""
 
     model: bytes
     labels: tuple[str, ...]
@@ -47,7 +47,7 @@ class Base(NamedTuple):
 
 
 class MeasuredTrack(NamedTuple):
-    """A measured track's place among the fitted ones, and what the base gives its segments."""
+    """A measured track's index among the fitted ones, and the base's outputs for its segments."""
 
     place: int
     start: Floats  # (n_segments, n_labels)
@@ -66,7 +66,7 @@ class Lesson:
             [CORRECTION_WEIGHT if track.is_correction else 1.0 for track in tracks]
         )
         numbers = base.calibration
-        # As sure as the old model is of whole tracks: the head is fitted to tracks' embeddings, and
+        # With the old model's confidence on tracks: the head is fitted to tracks' embeddings, and
         # would otherwise spend its weights on sharpening the old model.
         temperature = numbers.temperature * numbers.track_temperature
         self.start = taught.start_from(space.old, space.labels, temperature, numbers.bias)
@@ -76,7 +76,7 @@ class Lesson:
         self.taught_by = np.array([track.digest[:16] in base.taught_by for track in tracks])
 
     def fit(self, chosen: NDArray[np.bool_]) -> tuple[Floats, Floats]:
-        """Fit a head to some of the tracks; see ``taught.fit``. Without any it adds nothing."""
+        """Fit a head to some of the tracks; see ``taught.fit``. Without tracks it adds nothing."""
         if not chosen.any():
             shape = self.embeddings.shape[1], len(self.space.labels)
             return np.zeros(shape), np.zeros(shape[1])
@@ -90,7 +90,7 @@ class Lesson:
     def measure(
         self, folder: ModelFolder, advance: Callable[[], None]
     ) -> tuple[list[MeasuredTrack], dict[str, str]]:
-        """Decode tracks spread over all, and give what the base and the old model give them."""
+        """Decode some tracks, spread over all, and run the base and the old model on them."""
         network = FrozenNetwork(self.base.model, folder.card.views)
         order = np.random.default_rng(0).permutation(len(self.tracks))[:MAX_MEASURED]
         found: list[MeasuredTrack] = []
@@ -115,7 +115,7 @@ class Lesson:
         return found, failures
 
     def held_out(self, measured: Sequence[MeasuredTrack], among: NDArray[np.bool_]) -> list[Floats]:
-        """Return logits by heads that were fitted to other artists, to tracks among some."""
+        """Return the measured tracks' logits by heads fitted to those of other artists."""
         heads = {fold: self.fit(among & (self.fold_of != fold)) for fold in range(N_FOLDS)}
         logits = []
         for its in measured:
@@ -125,10 +125,10 @@ class Lesson:
 
 
 def base_of(folder: ModelFolder) -> Base:
-    """Return what a head is put on: the model, or what it was taught from.
+    """Return the network to put a head on: the model, or the one that it was taught from.
 
     Raises:
-        ModelError: the model gives no embedding, or its head cannot be taken alone.
+        ModelError: the model has no embedding, or its head cannot be separated.
     """
     card, model = folder.card, folder.onnx_path.read_bytes()
     before = onnx_head.untaught(model)
@@ -147,7 +147,7 @@ def base_of(folder: ModelFolder) -> Base:
 def track_probabilities_of(
     card: ModelCard, numbers: Calibration, logits: NDArray[np.floating]
 ) -> Floats:
-    """Return a track's probabilities as the product computes them. Shape (n_labels,)."""
+    """Return a track's probabilities, computed as in inference. Shape (n_labels,)."""
     segments = segment_probabilities(logits, numbers.temperature, numbers.bias)
     return track_probabilities(segments, card.aggregation, numbers.track_temperature)
 
@@ -158,7 +158,7 @@ def _target(track: TaughtTrack, space: LabelSpace) -> list[float]:
 
 
 def _folds(true: NDArray[np.int64], groups: Sequence[str]) -> NDArray[np.int64]:
-    """Return the fold of each track; a genre of one artist, or one large artist, is no error."""
+    """Return the fold of each track; a genre of one artist, or one large artist, is allowed."""
     artists = [len({group for group, its in zip(groups, true, strict=True) if its == label})
                for label in range(int(true.max()) + 1)]  # fmt: skip
     genres = [str(label) if artists[label] > 1 else "rare" for label in true.tolist()]

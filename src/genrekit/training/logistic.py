@@ -1,7 +1,7 @@
 """Logistic regression as a head: one per tap of the frozen network, summed into one dense layer.
 
-The problem is convex, so there is nothing to tune but the penalty, no early stopping, and the same
-data always give the same weights.
+The problem is convex, so only the penalty needs tuning, there is no early stopping, and the same
+data always yields the same weights.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ def fit(
     """Fit one class-balanced regression per tap and average their logits.
 
     Args:
-        features: the taps side by side, one row a segment. Shape (n_rows, sum(widths)).
-        labels: the rows' label indices, of shape (n_rows,); or, where a row may have several
-            labels, whether it has each, of shape (n_rows, n_labels). Then each label is fitted by
-            itself, yes or no, and its log odds are the logit.
+        features: the taps side by side, one row per segment. Shape (n_rows, sum(widths)).
+        labels: the rows' label indices, of shape (n_rows,); or, if rows may have several labels,
+            whether they have each, of shape (n_rows, n_labels). Then each label is fitted
+            separately, as a binary problem, and its log odds are the logit.
         n_labels: length of the logits.
-        widths: how many columns each tap has.
+        widths: the number of columns of each tap.
         l2: each tap's penalty on the standardised weights, relative to the mean loss of a row.
 
     Returns:
@@ -63,7 +63,7 @@ def _one(
     from sklearn.linear_model import LogisticRegression
 
     mean, std = features.mean(axis=0), features.std(axis=0)
-    # A column that never changes holds no information; dividing by its rounding errors would.
+    # A constant column has no information; dividing it by its rounding errors would add some.
     varies = std > CONSTANT * (1 + np.abs(mean))
     std = np.where(varies, std, 1)
     model = LogisticRegression(
@@ -84,9 +84,9 @@ def _one(
 def _each(
     model: LogisticRegression, x: NDArray[np.floating], labels: Booleans
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return weights (n_labels, d) and biases; of a label that all rows have, or none, no weights.
+    """Return weights (n_labels, d) and biases; a label of all rows, or of none, has zero weights.
 
-    Such labels come of folds: its bias is that of one row that is otherwise.
+    Such labels occur in folds: their bias is that of a single row to the contrary.
     """
     weight, bias = np.zeros((labels.shape[1], x.shape[1])), np.zeros(labels.shape[1])
     for index, has_it in enumerate(labels.T):

@@ -1,4 +1,4 @@
-"""The learning-rate finder: raise the rate step by step and look where the loss falls fastest.
+"""The learning-rate finder: raise the rate step by step and find where the loss falls fastest.
 
 Source: Smith (2017), Cyclical Learning Rates for Training Neural Networks, arXiv:1506.01186,
 section 3.3, as lightning implements it.
@@ -36,14 +36,14 @@ def find(
 ) -> float:
     """Return the suggested rate, and keep it with its curve in the run folder.
 
-    The network comes out as it went in. A folder that has a rate already keeps it, so that a
-    resumed run goes on with the one that it began with.
+    The network is not changed. A folder that already has a rate keeps it, so that a resumed run
+    continues with the rate it began with.
 
     Args:
         module: what will be trained.
-        folder: gets lr.json and lr.png.
-        report: called with a line about what was found.
-        trainer_options: precision, gradient clipping and silence, as for the training.
+        folder: where to write lr.json and lr.png.
+        report: called with a line about the result.
+        trainer_options: precision, gradient clipping and verbosity, as for the training.
 
     Raises:
         ModelError: the loss falls at no rate.
@@ -62,7 +62,7 @@ def find(
     lr = found.suggestion() if found else None
     if found is None or lr is None:
         raise ModelError(
-            "the learning-rate finder saw the loss fall at no rate; write a number in place of "
+            "the learning-rate finder found no rate at which the loss falls; write a number for "
             'optimiser.lr = "find"'
         )
     _draw(folder / PLOT, found.results, lr)
@@ -74,7 +74,7 @@ def find(
 
 @contextmanager
 def _bar_on_a_terminal_only() -> Iterator[None]:
-    """Take away lightning's progress bar where it would be lines in a log."""
+    """Remove lightning's progress bar where it would be lines in a log."""
     if sys.stderr.isatty():
         yield
     else:

@@ -1,4 +1,4 @@
-"""Training methods: the protocol that a training run follows, and which method a recipe needs.
+"""Training methods: the protocol that a training run follows, and the method for each recipe.
 
 A new method is one module with a class that follows TrainingMethod, and one line in METHODS.
 """
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RunContext:
-    """What a method knows of its run.
+    """What a method knows about its run.
 
     Attributes:
         recipe: what to train.
-        folder: the run's, for checkpoints, curves and metrics.
-        report: called with one line about what happens.
+        folder: the run folder, for checkpoints, curves and metrics.
+        report: called with progress lines.
         placement: the processes that train.
     """
 
@@ -46,17 +46,17 @@ class TrainingMethod(Protocol):
 
     Attributes:
         is_distributed: whether several processes can train it.
-        origin: what the weights started from, for the card; known after prepare.
+        origin: the initial weights, for the card; known after prepare.
     """
 
     is_distributed: bool
     origin: str
 
     def prepare(self, data: TrainingSet) -> dict[str, str]:
-        """Compute what is learnt from.
+        """Compute the inputs of training.
 
         Returns:
-            Why a track cannot be used, by track_id; the later steps get a set without those.
+            By track_id, why a track cannot be used; later steps get a set without those tracks.
 
         Raises:
             RecipeError: the recipe names a network or an estimator that cannot be used.
@@ -65,21 +65,21 @@ class TrainingMethod(Protocol):
         """
 
     def fit(self, data: TrainingSet) -> str:
-        """Train, or go on where an earlier run of this folder stopped; return what it cost."""
+        """Train, or resume an earlier run in this folder; return the cost."""
 
     def export(self, data: TrainingSet) -> bytes:
-        """Return the ONNX model, checked against what was trained.
+        """Return the ONNX model, checked against the trained one.
 
         Raises:
             ModelError: it cannot be exported, or its outputs differ.
         """
 
     def out_of_fold(self, data: TrainingSet, model: bytes) -> HeldOut:
-        """Return logits of tracks that were not learnt, for the calibration.
+        """Return logits of tracks that were not trained on, for the calibration.
 
         Args:
-            data: if it is joined, fits to folds give the logits of the training tracks; otherwise
-                the model gives those of the validation tracks.
+            data: if it is joined, the logits of the training tracks are computed in folds;
+                otherwise the model computes those of the validation tracks.
             model: as export returned it.
         """
 
@@ -90,19 +90,19 @@ class TrainingMethod(Protocol):
         """Return the torch network of this run's finished model, on the CPU, for its gradients.
 
         Raises:
-            ModelError: nothing of the kind was trained, or its weights cannot be read.
+            ModelError: there is no torch network, or its weights cannot be read.
         """
 
 
 class _Entry(NamedTuple):
-    """A method: whether it takes a recipe, and its class, which is imported when it is used."""
+    """A method: whether it takes a recipe, and its class, which is imported on demand."""
 
     takes: Callable[[Recipe], bool]
     module: str
     name: str
 
 
-# The first one that takes the recipe trains it.
+# The first that takes the recipe trains it.
 METHODS = (
     _Entry(lambda r: r.model.is_tabular, "tabular.method", "TabularMethod"),
     _Entry(lambda r: r.model.head == "logistic", "frozen_method", "ProbeMethod"),
@@ -115,7 +115,7 @@ def make(context: RunContext) -> TrainingMethod:
     """Make the method that trains a recipe.
 
     Raises:
-        RecipeError: an estimator of another name or with a parameter that it does not have.
+        RecipeError: an unknown estimator, or one with an unknown parameter.
     """
     entry = next(entry for entry in METHODS if entry.takes(context.recipe))
     module = importlib.import_module(f"genrekit.training.{entry.module}")

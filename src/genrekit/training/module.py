@@ -1,4 +1,4 @@
-"""The lightning module: loss, optimiser and the validation, as inference would give it."""
+"""The lightning module: loss, optimiser, and validation computed as in inference."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class GenreModule(pl.LightningModule):
         batches: TrainingBatches,
         validation: ValidationTracks,
     ) -> None:
-        """Take the network as it is and train it in place."""
+        """Train this network in place."""
         super().__init__()
         self.network = network
         self.recipe = recipe
@@ -58,7 +58,7 @@ class GenreModule(pl.LightningModule):
 
     @property
     def kept_network(self) -> nn.Module:
-        """What is validated and exported: the running average where there is one."""
+        """The network to validate and export: the running average if there is one."""
         return self.average.module if self.average else self.network
 
     def train_dataloader(self) -> Epoch:
@@ -72,8 +72,8 @@ class GenreModule(pl.LightningModule):
     def on_train_epoch_start(self) -> None:
         """Make dropout a function of the seed and the epoch, so that a resumed run repeats it.
 
-        Before schedule.frozen_epochs are over, only the head learns. Of several processes each
-        has its own dropout.
+        During schedule.frozen_epochs only the head is trained. Each of several processes has its
+        own dropout.
         """
         frozen_epochs = self.recipe.schedule.frozen_epochs
         if frozen_epochs:
@@ -103,7 +103,7 @@ class GenreModule(pl.LightningModule):
             self.average.update_parameters(self.network)
 
     def validation_step(self, track: ValidationTrack, index: int) -> None:
-        """Predict one whole track and keep its probabilities."""
+        """Predict one track from all its segments and keep its probabilities."""
         del index
         logits = self.kept_network(track.inputs)[0].float().cpu().numpy()
         rows = segment_probabilities(logits)
@@ -121,11 +121,11 @@ class GenreModule(pl.LightningModule):
         self.log("accuracy", float((probabilities.argmax(1) == true).mean()))
 
     def configure_optimizers(self) -> Any:
-        """Return the optimiser with its one cycle, or two where the backbone is frozen at first.
+        """Return the optimiser with its one cycle, or two if the backbone is frozen at first.
 
         Source: Smith & Topin (2018), Super-Convergence, arXiv:1708.07120.
         """
-        # A fused optimiser undoes fp16's scale itself, which then cannot be clipped before.
+        # A fused optimiser undoes fp16's scaling itself, so gradients cannot be clipped before.
         is_fused = self.recipe.precision != "fp16"
         optimiser = optimisers.make(self.network, self.recipe.optimiser, self.lr, is_fused)
         schedule, n_steps = self.recipe.schedule, self.batches.n_steps
@@ -133,7 +133,7 @@ class GenreModule(pl.LightningModule):
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": cycle, "interval": "step"}}
 
     def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
-        """Bound the gradient's norm; lightning's own way refuses fused optimisers."""
+        """Clip the gradient's norm; lightning's method refuses fused optimisers."""
         clip = self.recipe.optimiser.clip
         if clip:
             weights = [w for group in optimizer.param_groups for w in group["params"]]
@@ -154,19 +154,19 @@ def _ema(decay: float) -> Any:
 
 
 def distillation_loss(logits: Tensor, batch: Batch, temperature: float) -> Tensor:
-    """Return the mean loss against the labels and, with the rest of the weight, the teacher.
+    """Return the mean loss against the labels and, with the remaining weight, the teacher.
 
     Args:
         logits: shape (batch, n_labels).
         batch: its soft targets are the teacher's probabilities at this temperature.
-        temperature: the teacher's part is multiplied by its square, so that its gradient keeps its
-            size.
+        temperature: the teacher's part is multiplied by its square, which preserves the size of
+            its gradient.
 
     Source: Hinton et al. (2015), Distilling the Knowledge in a Neural Network, arXiv:1503.02531.
     """
     hard = -(batch.hard * functional.log_softmax(logits, 1)).sum(1)
     log_soft = functional.log_softmax(logits / temperature, 1)
-    # Kullback-Leibler divergence; xlogy makes 0 ln 0 zero.
+    # Kullback-Leibler divergence; with xlogy 0 ln 0 is zero.
     soft = (torch.xlogy(batch.soft, batch.soft) - batch.soft * log_soft).sum(1)
     weighted = batch.hard_weight * hard + (1 - batch.hard_weight) * temperature**2 * soft
     return weighted.mean()

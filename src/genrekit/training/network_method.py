@@ -1,4 +1,4 @@
-"""Train backbone and head together on spectrograms; from a recipe to both."""
+"""Train backbone and head together on spectrograms, and build both from a recipe."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ N_CHECKED_SEGMENTS = 2
 
 
 class NetworkMethod(EpochMethod):
-    """A whole network, whose every weight is trained."""
+    """Trains all weights of a network."""
 
     is_distributed = True
 
@@ -52,7 +52,7 @@ class NetworkMethod(EpochMethod):
         return SpectrogramSource(self._cached, track_ids, self.recipe.augmentation.random_crops)
 
     def to_onnx(self) -> bytes:
-        """Export the network as it is."""
+        """Export the network."""
         return export.to_onnx(self.network, self._cached.spec, (LOGITS, EMBEDDING))
 
     def logits(self, features: Features) -> Floats:
@@ -68,7 +68,7 @@ class NetworkMethod(EpochMethod):
         Raises:
             ModelError: they are missing, damaged or not those of the model.
         """
-        # No file of first weights is needed: the run's own come.
+        # The file of initial weights is not needed: the run's weights are loaded.
         settings = self.recipe.model.model_copy(update={"weights": "none"})
         recipe = self.recipe.model_copy(update={"model": settings})
         card, path = model.card, self.context.folder / BEST
@@ -99,8 +99,8 @@ def _compare(network: GenreNetwork, model: ModelFolder, path: Path) -> None:
         found = network(torch.from_numpy(features))[0].numpy()
     if not np.allclose(found, expected, rtol=TOLERANCE, atol=TOLERANCE):
         raise ModelError(
-            f"{path} and {model.onnx_path} are not the same network: the run went on or was "
-            "edited; finish it by `genrekit train --resume`"
+            f"{path} and {model.onnx_path} are not the same network: the run has continued or was "
+            "edited; finish it with `genrekit train --resume`"
         )
 
 
@@ -108,7 +108,7 @@ def build(recipe: Recipe, spec: FeatureSpec, n_labels: int) -> GenreNetwork:
     """Make a recipe's backbone and head.
 
     Args:
-        recipe: of a network that is trained as a whole.
+        recipe: of a network whose weights are all trained.
         spec: its front end.
         n_labels: length of the logits.
 
@@ -121,7 +121,7 @@ def build(recipe: Recipe, spec: FeatureSpec, n_labels: int) -> GenreNetwork:
 
 
 def backbone(recipe: Recipe, spec: FeatureSpec) -> Any:
-    """Make a recipe's backbone; arguments and errors as of network."""
+    """Make a recipe's backbone; arguments and errors as for build."""
     settings = recipe.model
     if settings.image:
         rendering = ImageRendering(spec, settings.image_pixels, settings.image_form)
@@ -139,7 +139,7 @@ def head(recipe: Recipe, n_features: int, n_labels: int) -> Head:
 
 
 def origin(recipe: Recipe) -> str:
-    """Return what the weights of the backbone start from, for the card."""
+    """Return the origin of the backbone's initial weights, for the card."""
     weights = recipe.model.weights
     path = backbones.weight_path(recipe.model.backbone, weights)
     described = f"{path.name}, sha256 {files.sha256(path)}" if path else weights

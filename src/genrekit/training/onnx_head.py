@@ -1,6 +1,6 @@
 """Attach a trained head to a network that already has an embedding, as ONNX graphs.
 
-The network itself is not touched: whatever made it fast (int8 weights, rewritten layers) stays.
+The network itself is unchanged: its optimisations (int8 weights, rewritten layers) are kept.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ TAUGHT = "taught_head"
 
 
 def attach(model: bytes, layers: Sequence[tuple[Tensor, Tensor]]) -> bytes:
-    """Replace whatever follows a network's embedding by dense layers with ReLU between them.
+    """Replace everything after a network's embedding by dense layers with ReLU between them.
 
     Args:
         model: an ONNX file's bytes, with an output "embedding" of shape (batch, d).
@@ -38,7 +38,7 @@ def attach(model: bytes, layers: Sequence[tuple[Tensor, Tensor]]) -> bytes:
         The bytes of a network with the outputs "logits" and "embedding".
 
     Raises:
-        ModelError: the network has no embedding, or the result is no valid ONNX.
+        ModelError: the network has no embedding, or the result is not valid ONNX.
     """
     network = onnx.load_from_string(model)
     _keep_embedding(network)
@@ -54,7 +54,7 @@ def attach(model: bytes, layers: Sequence[tuple[Tensor, Tensor]]) -> bytes:
 
 
 def _keep_embedding(network: onnx.ModelProto) -> None:
-    """Drop every other output, and every node and weight that only those needed."""
+    """Drop every other output, and every node and weight that only those need."""
     graph = network.graph
     _check_embedding(graph)
     kept = [output for output in graph.output if output.name == EMBEDDING]
@@ -94,7 +94,7 @@ def _add_layer(
 
 
 def widen(model: bytes, weight: NDArray[np.float64], bias: float) -> bytes:
-    """Add one logit to a network, linear in its embedding; the others stay as they are.
+    """Add one logit to a network, linear in its embedding; the others are unchanged.
 
     Args:
         model: an ONNX file's bytes, with the outputs "logits" and "embedding".
@@ -130,19 +130,19 @@ def widen(model: bytes, weight: NDArray[np.float64], bias: float) -> bytes:
 def teach(
     model: bytes, start: Start, weight: NDArray[np.float64], bias: NDArray[np.float64]
 ) -> bytes:
-    """Put a head on a network that starts from the network's own logits; see ``taught``.
+    """Put a head on a network that adds to the network's own logits; see ``taught``.
 
     Args:
         model: an ONNX file's bytes, with the outputs "logits" and "embedding".
-        start: how the old logits become those to start from.
-        weight: of the embedding, which is added. Shape (d, n_new).
+        start: how the old logits become the new labels' starting logits.
+        weight: of the embedding's contribution. Shape (d, n_new).
         bias: shape (n_new,).
 
     Returns:
         The bytes of a network whose logits are the new ones; ``untaught`` undoes it.
 
     Raises:
-        ModelError: the network has no embedding, or the result is no valid ONNX.
+        ModelError: the network has no embedding, or the result is not valid ONNX.
     """
     network = onnx.load_from_string(model)
     graph = network.graph
@@ -181,7 +181,7 @@ def teach(
 
 
 def untaught(model: bytes) -> bytes | None:
-    """Return the network that ``teach`` was given; None where its head was not put on last."""
+    """Return the network that ``teach`` was given; None if its head was not added last."""
     network = onnx.load_from_string(model)
     graph = network.graph
     last = [node.name for node in graph.node if LOGITS in node.output]
@@ -198,7 +198,7 @@ def untaught(model: bytes) -> bytes | None:
 
 
 def _rename(graph: onnx.GraphProto, name: str, to: str) -> None:
-    """Call a value of a graph otherwise; the graph's outputs keep their names."""
+    """Rename a value of a graph; the graph's outputs keep their names."""
     for node in graph.node:
         node.output[:] = [to if value == name else value for value in node.output]
         node.input[:] = [to if value == name else value for value in node.input]
@@ -219,7 +219,7 @@ def _checked(network: onnx.ModelProto) -> bytes:
 
 
 def run_head(model: bytes, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the logits that a network's own head gives embeddings.
+    """Return the logits of embeddings by a network's own head.
 
     Args:
         model: an ONNX file's bytes, with the outputs "logits" and "embedding".
@@ -229,7 +229,7 @@ def run_head(model: bytes, embeddings: NDArray[np.float32]) -> NDArray[np.float3
         Shape (n, n_labels).
 
     Raises:
-        ModelError: the network has no embedding, or its logits are not made from it alone.
+        ModelError: the network has no embedding, or its logits depend on more than that.
     """
     import onnxruntime
 
@@ -241,7 +241,7 @@ def run_head(model: bytes, embeddings: NDArray[np.float32]) -> NDArray[np.float3
             head.SerializeToString(), providers=["CPUExecutionProvider"]
         )
     except Exception as error:  # ONNX Runtime's exceptions share no public base class
-        raise ModelError(f"the network's head cannot be taken alone: {error}") from error
+        raise ModelError(f"the network's head cannot be separated: {error}") from error
     logits: NDArray[np.float32] = session.run([LOGITS], {EMBEDDING: embeddings})[0]
     return logits
 

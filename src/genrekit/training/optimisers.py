@@ -19,13 +19,13 @@ MOMENTUM = 0.9
 def make(
     network: nn.Module, settings: Optimiser, lr: float, is_fused: bool = False
 ) -> torch.optim.Optimizer:
-    """Return the optimiser: one group for the head, one for a backbone that learns.
+    """Return the optimiser: one group for the head, one for a backbone that is trained.
 
     Args:
-        network: what is trained.
+        network: what to train.
         settings: the recipe's.
         lr: the head's highest rate; the backbone's is settings.backbone_lr_ratio times it.
-        is_fused: let Adam and AdamW do a step in one pass over the weights, which costs a third.
+        is_fused: let Adam and AdamW step in one pass over the weights, in a third of the time.
     """
     groups: list[dict[str, Any]] = [{"params": list(network.parameters()), "lr": lr}]
     if isinstance(network, GenreNetwork) and any(True for _ in network.backbone.parameters()):
@@ -50,14 +50,14 @@ def make(
 
 
 def cycles(optimiser: torch.optim.Optimizer, schedule: Schedule, n_steps: int) -> LRScheduler:
-    """Return one cycle over all epochs, or one over the frozen epochs and one over the others.
+    """Return one cycle over all epochs, or one over the frozen epochs and one over the rest.
 
-    Of the constant shape every step has the highest rates.
+    With the constant shape every step has the highest rates.
 
     Args:
-        optimiser: its groups hold their highest rates.
+        optimiser: its groups have their highest rates.
         schedule: the recipe's.
-        n_steps: of one epoch.
+        n_steps: per epoch.
     """
     rates = [group["lr"] for group in optimiser.param_groups]
 

@@ -23,8 +23,8 @@ N_FOLDS = 5
 class HeldOut(NamedTuple):
     """Tracks that a model was not fitted to, and its logits of them.
 
-    ``logits`` holds one array a track, of shape (n_segments, n_labels); ``description`` says in
-    the card which tracks these are.
+    ``logits`` has one array per track, of shape (n_segments, n_labels); ``description`` names the
+    tracks in the card.
     """
 
     tracks: Sequence[Track]
@@ -36,7 +36,7 @@ def predict_all(
     data: TrainingSet,
     fit_and_predict: Callable[[Sequence[Track], Integers, Sequence[Track]], list[Floats]],
 ) -> HeldOut:
-    """Fit N_FOLDS times, each time without one fold of whole artist groups, and predict that fold.
+    """Fit N_FOLDS times, each time without one fold of artist groups, and predict that fold.
 
     Args:
         data: its training tracks are divided.
@@ -60,10 +60,10 @@ def predict_all(
 
 
 def _strata(tracks: Sequence[Track], groups: Sequence[str]) -> list[str]:
-    """Return what folds are to have equal shares of: each track's first genre.
+    """Return the strata of the folds: each track's first genre.
 
-    A genre that stands first on tracks of one artist alone, and beside others elsewhere, counts as
-    the most common one; without several genres on any track, dividing is refused.
+    A genre that is first only on one artist's tracks, but also occurs on others, counts as the most
+    common genre; if no track has several genres, dividing is refused.
     """
     genres = [track.genre for track in tracks]
     beside = {genre for track in tracks for genre in track.more_genres}
@@ -73,11 +73,11 @@ def _strata(tracks: Sequence[Track], groups: Sequence[str]) -> list[str]:
 
 
 def true_labels(probabilities: NDArray[np.floating], shares: NDArray[np.float64]) -> Integers:
-    """Return each track's label: of several the predicted one, where it is among them.
+    """Return each track's label: of several the predicted one, if it is among them.
 
     Args:
         probabilities: shape (n_tracks, n_labels).
-        shares: of each label in a track, zero where it has another. Shape (n_tracks, n_labels).
+        shares: of each label in a track, zero if it lacks the label. Shape (n_tracks, n_labels).
     """
     predicted = probabilities.argmax(axis=1)
     is_right = shares[np.arange(len(shares)), predicted] > 0

@@ -1,7 +1,7 @@
-"""Where a run's processes are: how many on this machine, on how many machines, and who leads.
+"""The processes of a run: how many on this machine, on how many machines, and which one leads.
 
-On one machine nothing but the number of devices is needed. On several, every machine runs the same
-command once, and the variables that torchrun sets say which machine is which:
+On one machine only the number of devices is needed. On several, every machine runs the same command
+once, and the variables that torchrun sets identify the machines:
 
     MASTER_ADDR, MASTER_PORT     where the first machine is reached
     NODE_RANK or GROUP_RANK      this machine's number, from 0
@@ -25,7 +25,7 @@ NEEDED = ("MASTER_ADDR", "MASTER_PORT")
 class Placement:
     """The processes of one training, ``n_devices`` on each of ``n_nodes`` machines.
 
-    ``address`` and ``port`` are where the machines meet; torchrun may have opened it already, and
+    The machines meet at ``address`` and ``port``, which torchrun may have opened already;
     ``attempt`` counts its restarts. One machine needs none of the three.
     """
 
@@ -39,7 +39,7 @@ class Placement:
 
     @property
     def n_ranks(self) -> int:
-        """Processes in all."""
+        """The total number of processes."""
         return self.n_devices * self.n_nodes
 
     @property
@@ -62,15 +62,15 @@ ALONE = Placement()
 def find(
     n_devices: int, n_nodes: int | None = None, environment: Mapping[str, str] = os.environ
 ) -> Placement:
-    """Return where this machine stands among the others.
+    """Return this machine's place among the others.
 
     Args:
         n_devices: processes on each machine.
         n_nodes: machines; None is torchrun's number, or one.
-        environment: has the variables of the module's docstring.
+        environment: the variables of the module's docstring.
 
     Raises:
-        RecipeError: several machines, and a variable is missing, is no number or contradicts.
+        RecipeError: with several machines a variable is missing, not a number or contradictory.
 
     >>> find(2).ranks
     range(0, 2)
@@ -83,7 +83,7 @@ def find(
         )
     n_nodes = n_nodes or n_machines or 1
     if n_machines is not None and n_machines != n_nodes:
-        raise RecipeError(f"--nodes is {n_nodes}, and torchrun runs on {n_machines} machines")
+        raise RecipeError(f"--nodes is {n_nodes}, but torchrun runs on {n_machines} machines")
     if n_nodes == 1:
         return Placement(n_devices)
     missing = [name for name in NEEDED if name not in environment]
@@ -97,7 +97,7 @@ def find(
         )
     node_rank = _number(environment, rank_name)
     if not 0 <= node_rank < n_nodes:
-        raise RecipeError(f"{rank_name} is {node_rank}; with --nodes {n_nodes} it is 0 or more")
+        raise RecipeError(f"{rank_name} is {node_rank}; expected 0 or more with --nodes {n_nodes}")
     return Placement(
         n_devices,
         n_nodes,
@@ -114,4 +114,4 @@ def _number(environment: Mapping[str, str], name: str, default: int = 0) -> int:
     try:
         return int(text)
     except ValueError:
-        raise RecipeError(f"{name} is {text!r}; it must be a number") from None
+        raise RecipeError(f"{name} is {text!r}; expected a number") from None

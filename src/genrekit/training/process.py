@@ -1,4 +1,4 @@
-"""How the process is set up while a network trains: memory, threads, Ctrl-C and silence."""
+"""The setup of the process while a network trains: memory, threads, Ctrl-C and warnings."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DEFAULT_TRIM_BYTES, DEFAULT_MMAP_MAX = 128 * 1024, 65536
 
 @contextmanager
 def training(recipe: Recipe) -> Iterator[None]:
-    """Set the process up to train a recipe, and back afterwards."""
+    """Set the process up to train a recipe, and restore it afterwards."""
     n_threads = 1 if recipe.model.is_frozen else torch.get_num_threads()
     with _quiet(), _interruptible(), _threads(n_threads), kept_memory():
         yield
@@ -31,11 +31,11 @@ def training(recipe: Recipe) -> Iterator[None]:
 
 @contextmanager
 def kept_memory() -> Iterator[None]:
-    """Let malloc keep what is freed, where it is glibc's.
+    """Let glibc's malloc keep freed memory.
 
-    By default glibc maps every large block anew and gives it back to the system when it is freed. A
-    network's activations are such blocks: the system fills them with zeros in each step, which took
-    more than half of the time of training a CNN over spectrograms of 30 s.
+    By default glibc maps every large block and returns it to the system when it is freed. A
+    network's activations are such blocks: the system fills them with zeros in every step, which
+    took more than half of the time of training a CNN on spectrograms of 30 s.
 
     Source: mallopt(3).
     """
@@ -50,7 +50,7 @@ def kept_memory() -> Iterator[None]:
 
 
 def _mallopt() -> Callable[[int, int], int]:
-    """Return glibc's, or one that does nothing where the system has another C library."""
+    """Return glibc's mallopt, or a function that does nothing with another C library."""
     try:
         libc = ctypes.CDLL(None)
         found: Callable[[int, int], int] = libc.mallopt
@@ -62,7 +62,7 @@ def _mallopt() -> Callable[[int, int], int]:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Give Ctrl-C back as KeyboardInterrupt: lightning makes it SystemExit and ignores the next."""
+    """Raise KeyboardInterrupt on Ctrl-C: lightning makes it SystemExit, and ignores the next."""
     before = signal.getsignal(signal.SIGINT)
     try:
         yield
@@ -75,7 +75,7 @@ def _interruptible() -> Iterator[None]:
 
 @contextmanager
 def _threads(n_threads: int) -> Iterator[None]:
-    """Compute on this many cores: for a head alone, waiting for the others costs more than it."""
+    """Compute with this many threads: for a head alone, synchronising them costs more."""
     before = torch.get_num_threads()
     torch.set_num_threads(n_threads)
     try:
@@ -86,7 +86,7 @@ def _threads(n_threads: int) -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Leave out lightning's remarks on what was chosen on purpose."""
+    """Suppress lightning's warnings about deliberate choices."""
     loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
@@ -98,7 +98,7 @@ def _quiet() -> Iterator[None]:
             warnings.filterwarnings("ignore", message=".*does not have many workers.*")
             warnings.filterwarnings("ignore", message=".*TensorBoard support.*")
             warnings.filterwarnings("ignore", message=".*broadcast_buffers.*")
-            # Every process has the same validation numbers already.
+            # Every process already has the same validation numbers.
             warnings.filterwarnings("ignore", message=".*sync_dist=True.*")
             yield
     finally:

@@ -1,4 +1,4 @@
-"""Where a result comes from: versions, the commit of the source tree, the device and the time."""
+"""The provenance of a result: versions, the commit of the source tree, the device, the time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import genrekit
 
 
 def describe() -> dict[str, str]:
-    """Return the versions, the commit and the device that a run keeps."""
+    """Return the versions, the commit and the device that a run records."""
     return {
         "genrekit": genrekit.__version__,
         "commit": commit(),
@@ -23,12 +23,12 @@ def describe() -> dict[str, str]:
 
 
 def one_fit(began: float) -> str:
-    """Return what a fit without epochs cost; it began at this value of time.perf_counter()."""
+    """Return the cost of a fit without epochs that began at this value of time.perf_counter()."""
     return f"one fit of {time.perf_counter() - began:.1f} s on {device()}"
 
 
 def commit() -> str:
-    """Return the commit of the source tree that runs; empty where it is no checkout."""
+    """Return the commit of the source tree; empty if it is not a checkout."""
     here = Path(__file__).parent
     try:
         done = subprocess.run(
@@ -40,7 +40,7 @@ def commit() -> str:
 
 
 def device() -> str:
-    """Return what computes here, for cards and results."""
+    """Return the device that computes, for cards and results."""
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()
     return f"{torch.get_num_threads()} CPU threads ({platform.machine()})"

@@ -28,7 +28,7 @@ def quantise(model: bytes, calibration: Floats, chosen: Callable[[str], bool]) -
     Args:
         model: an ONNX file's bytes, with input "features".
         calibration: features of training segments. Shape (n_segments, n_bins, n_frames).
-        chosen: whether a convolution is quantised, by the name of its weight.
+        chosen: whether to quantise a convolution, by the name of its weight.
 
     Returns:
         The bytes of the quantised network, with the same inputs and outputs.
@@ -43,7 +43,7 @@ def quantise(model: bytes, calibration: Floats, chosen: Callable[[str], bool]) -
         source, prepared, target = (Path(name) / n for n in ("a.onnx", "b.onnx", "c.onnx"))
         source.write_bytes(model)
         level = logging.getLogger().level
-        logging.getLogger().setLevel(logging.ERROR)  # it advises what has just been done
+        logging.getLogger().setLevel(logging.ERROR)  # it recommends what has just been done
         try:
             quant_pre_process(source, prepared, skip_symbolic_shape=True)
             quantization.quantize_static(

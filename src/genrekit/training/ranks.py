@@ -1,8 +1,9 @@
-"""Train one network by several processes: lightning's DDP in ranks that this process watches.
+"""Train one network in several processes: lightning's DDP in ranks that this process supervises.
 
-This process prepares everything and hands each rank the network and where its inputs lie; the ranks
-step together over the same batches as one process would, and the first of them writes checkpoints.
-Where one dies, all are ended and the reason is reported; the last whole epoch is on the disk.
+This process prepares everything and sends each rank the network and the location of its inputs;
+the ranks step together over the same batches as a single process would, and the first writes
+checkpoints. If one dies, all are ended and the reason is reported; the last complete epoch is on
+the disk.
 """
 
 from __future__ import annotations
@@ -40,13 +41,13 @@ if TYPE_CHECKING:
 
 # How long a rank waits for the others, at the start and in every step.
 TIMEOUT = timedelta(minutes=30)
-# A rank that lost the others waits, so that the one that was lost is reported first.
+# A rank that loses the others waits, so that the one that died is reported first.
 GRACE_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
 class RankJob:
-    """What a rank trains, and where the ranks meet: the file of a store, or none for a port."""
+    """What a rank trains, and where the ranks meet: at a store's file, or without one at a port."""
 
     network: nn.Module
     recipe: Recipe
@@ -60,22 +61,22 @@ class RankJob:
 
     @property
     def digest(self) -> str:
-        """What all machines must agree on: the recipe but for its paths, and the tracks' labels."""
+        """What all machines must agree on: the recipe without its paths, and the tracks' labels."""
         fields = self.recipe.model_dump_json(exclude={"data"})
         targets = self.batches.targets.tobytes() + self.validation.targets.tobytes()
         return hashlib.sha256(fields.encode() + targets).hexdigest()
 
 
 def train(module: GenreModule, keeper: callbacks.Keeper, placement: Placement) -> None:
-    """Train by this machine's processes; afterwards the checkpoints are in the keeper's folder.
+    """Train with this machine's processes; afterwards the checkpoints are in the keeper's folder.
 
     Args:
-        module: what to train; stays as it is.
+        module: what to train; it is not changed.
         keeper: names the run's folder. Its report is called in the first rank.
-        placement: how many processes, and which of them are here.
+        placement: the number of processes, and which of them are on this machine.
 
     Raises:
-        RecipeError: more processes than GPUs, segments of a batch, or validation tracks.
+        RecipeError: more processes than GPUs, segments in a batch, or validation tracks.
         GenrekitError: a rank failed or died, with the reason.
         KeyboardInterrupt: after Ctrl-C.
     """
@@ -106,7 +107,7 @@ def train(module: GenreModule, keeper: callbacks.Keeper, placement: Placement) -
                     raise GenrekitError(_sentence(outcome, placement, keeper.folder))
     finally:
         for part in (keeper.folder / callbacks.LAST).parent.glob(".*.part"):
-            part.unlink(missing_ok=True)  # a rank was ended while it wrote
+            part.unlink(missing_ok=True)  # a rank was ended while writing it
 
 
 def _check(module: GenreModule, placement: Placement) -> None:
@@ -119,14 +120,14 @@ def _check(module: GenreModule, placement: Placement) -> None:
     ):
         if n_there < n_ranks:
             raise RecipeError(
-                f"{n_ranks} processes need as many {what}, and there are {n_there}; take fewer "
+                f"{n_ranks} processes need as many {what}, but there are {n_there}; use fewer "
                 "processes"
             )
 
 
 def _meet(placement: Placement, stack: ExitStack) -> str:
-    """Open the place where the ranks meet, as long as the stack is open; return its file."""
-    if placement.n_nodes == 1:  # no port is open to the network then
+    """Open the store where the ranks meet, while the stack is open; return its file."""
+    if placement.n_nodes == 1:  # so that no port is open to the network
         return str(Path(stack.enter_context(tempfile.TemporaryDirectory())) / "store")
     if not (placement.is_hosted or placement.node_rank):
         try:
@@ -147,8 +148,8 @@ def _port(placement: Placement, is_host: bool = False) -> Any:
 
 def _sentence(failure: Failure[int], placement: Placement, folder: Path) -> str:
     return (
-        f"process {failure.item + 1} of {placement.n_ranks}: {failure.message}; the last whole "
-        f"epoch is kept: go on with genrekit train --resume {folder} and the same options"
+        f"process {failure.item + 1} of {placement.n_ranks}: {failure.message}; the last complete "
+        f"epoch is kept: to resume, genrekit train --resume {folder} with the same options"
     )
 
 
@@ -157,7 +158,7 @@ def _start(job: RankJob) -> Callable[[int], None]:
 
 
 def _live(job: RankJob, rank: int) -> None:
-    """Be one rank, from the meeting to the last epoch."""
+    """Run one rank, from joining the others to the last epoch."""
     try:
         _join(job, rank)
         keeper = fit.keeper_of(job.recipe, job.folder, job.report)
@@ -165,16 +166,16 @@ def _live(job: RankJob, rank: int) -> None:
         if len(set(of_all_ranks([(job.digest, len(keeper.rows))]))) > 1:
             raise RecipeError(
                 "the machines have different recipes, tracks or checkpoints; give all the same "
-                "ones, and a run's folder that all of them see"
+                "ones, and a run folder that all of them share"
             )
         _train(job, keeper, Share(rank, job.placement.n_ranks))
-    except RuntimeError as error:  # what torch raises when another rank is gone, and else
+    except RuntimeError as error:  # raised by torch when another rank is gone, among others
         time.sleep(GRACE_SECONDS)
         raise GenrekitError(" ".join(f"{type(error).__name__}: {error}".split())) from error
 
 
 def _join(job: RankJob, rank: int) -> None:
-    """Meet the other ranks."""
+    """Join the other ranks."""
     placement = job.placement
     local_rank = rank - placement.ranks.start
     os.environ |= {"LOCAL_RANK": str(local_rank), "NODE_RANK": str(placement.node_rank)}
@@ -203,7 +204,7 @@ def _train(job: RankJob, keeper: callbacks.Keeper, share: Share) -> None:
     strategy = DDPStrategy(
         cluster_environment=LightningEnvironment(),
         timeout=TIMEOUT,
-        # The running statistics of the global batch norms are equal in all ranks already.
+        # The running statistics of the global batch norms are already equal in all ranks.
         broadcast_buffers=False,
         find_unused_parameters=bool(recipe.schedule.frozen_epochs),
     )

@@ -33,10 +33,10 @@ MODEL = "model"
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """A recipe, the folder that keeps everything of the run, and where to report what happens.
+    """A recipe, the folder of the run, and the function that reports progress.
 
-    ``split`` takes the place of the one that the recipe names. With several processes the first
-    of them calls ``report``, which must then be a module's function.
+    ``split`` replaces the recipe's. With several processes the first of them calls ``report``,
+    which must then be a module's function.
     """
 
     recipe: Recipe
@@ -47,41 +47,40 @@ class TrainingRun:
 
     @property
     def model_folder(self) -> Path:
-        """Where the finished model lies."""
+        """The folder of the finished model."""
         return self.folder / MODEL
 
     @cached_property
     def method(self) -> TrainingMethod:
-        """How the recipe is trained.
+        """The method that trains the recipe.
 
         Raises:
-            RecipeError: it cannot be trained so, or not by several processes.
+            RecipeError: it cannot be trained, or not in several processes.
         """
         context = RunContext(self.recipe, self.folder, self.report, self.placement)
         method = methods.make(context)
         if self.placement.n_ranks > 1 and not method.is_distributed:
             raise RecipeError(
-                f"model.backbone {self.recipe.model.backbone!r} is not trained itself, only what "
-                "stands on it, which one process does in little time; leave out --devices and "
-                "--nodes"
+                f"model.backbone {self.recipe.model.backbone!r} is frozen, and one process trains "
+                "its head in little time; omit --devices and --nodes"
             )
         return method
 
     def train(self) -> ModelFolder:
-        """Train, or go on where an earlier run of this folder stopped, and write the model.
+        """Train, or resume an earlier run in this folder, and write the model.
 
         Raises:
-            RecipeError: the recipe cannot be used, or the folder holds a run of another one.
+            RecipeError: the recipe cannot be used, or the folder has a run of another recipe.
             DatasetError: the data cannot be used.
             ModelError: weights, teacher or export failed.
-            KeyboardInterrupt: after Ctrl-C; train() again goes on.
+            KeyboardInterrupt: after Ctrl-C; calling train() again resumes.
             OSError: the disk is full.
         """
         method = self.method
         prepared = data.prepare(self.recipe, self.split)
         if prepared.n_first_only:
             self.report(
-                f"{prepared.n_first_only} tracks have several genres, and the first of them is "
+                f"{prepared.n_first_only} tracks have several genres, of which only the first is "
                 "learnt; model.head=logistic learns all"
             )
         if prepared.why_so:
@@ -99,7 +98,7 @@ class TrainingRun:
         return registry.read(export.write_folder(self.model_folder, model, card))
 
     def join(self) -> None:
-        """Take this machine's part in a training whose model another machine writes.
+        """Run this machine's part of a training whose model another machine writes.
 
         Raises:
             GenrekitError: see train.
@@ -108,7 +107,7 @@ class TrainingRun:
         method.fit(self._usable(data.prepare(self.recipe, self.split)))
 
     def train_once(self) -> ModelFolder:
-        """Return the model that an earlier run of this folder finished, or train it.
+        """Return the finished model of an earlier run in this folder, or train it.
 
         Raises:
             GenrekitError: see train.
@@ -119,16 +118,16 @@ class TrainingRun:
         return registry.read(self.model_folder)
 
     def _open(self, prepared: TrainingSet) -> None:
-        """Write the recipe, the split and where this comes from into the folder."""
+        """Write the recipe, the split and the provenance into the folder."""
         recipe, split = self.folder / RECIPE, self.folder / SPLIT
         if recipe.exists() and recipes.load(recipe) != self.recipe:
             raise RecipeError(
-                f"{self.folder} holds a run of another recipe; give another --output, or resume "
-                f"it by `genrekit train --resume {self.folder}`"
+                f"{self.folder} has a run of another recipe; give another --output, or resume "
+                f"it with `genrekit train --resume {self.folder}`"
             )
         if split.exists() and Split.load(split).sha256 != prepared.split.sha256:
             raise RecipeError(
-                f"{self.folder} holds a run on another split of the data; give another --output"
+                f"{self.folder} has a run on another split of the data; give another --output"
             )
         self.folder.mkdir(parents=True, exist_ok=True)
         about = provenance.describe() | {
@@ -159,17 +158,17 @@ class TrainingRun:
 
 
 def restore(path: Path) -> tuple[GenreNetwork, ModelFolder, Recipe]:
-    """Return the torch network of a finished run, for what ONNX Runtime cannot do: gradients.
+    """Return the torch network of a finished run, for gradients, which ONNX Runtime lacks.
 
     Args:
-        path: the folder that `genrekit train` wrote, or its model folder.
+        path: the folder that `genrekit train` wrote, or the model folder in it.
 
     Returns:
         The network on the CPU, in evaluation mode, its model folder and its recipe.
 
     Raises:
-        ModelError: no finished run lies there; it trained no whole network; its weights are
-            missing, damaged or not those of its model.
+        ModelError: there is no finished run; it did not train a full network; or its weights
+            are missing, damaged or not those of its model.
         RecipeError: its recipe cannot be read.
     """
     folder = path.parent if (path / CARD).is_file() else path

@@ -1,4 +1,4 @@
-"""Smoke runs: any recipe in seconds, on the CPU, with made audio and no downloaded weights."""
+"""Smoke runs: any recipe in seconds, on the CPU, with synthetic audio and untrained weights."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from genrekit.training import export
 from genrekit.training.recipe import EMBEDDED, TABULAR, Recipe, resolve
 from genrekit.training.tabular import estimators
 
-# What the noise of each made genre is filtered by: differences are bright, averages are dark.
+# The filter of each synthetic genre's noise: differences are bright, averages are dark.
 GENRES = {"high": np.array([0.5, -0.5]), "low": np.full(16, 1 / 16)}
 N_TRACKS = 5
 SAMPLE_RATE = 16000
@@ -27,13 +27,13 @@ TABULAR_SECONDS = 1.0
 
 
 def shrink(recipe: Recipe, folder: Path) -> Recipe:
-    """Return the recipe on made audio, with one short epoch and untrained weights.
+    """Return the recipe on synthetic audio, with one short epoch and untrained weights.
 
-    Everything else stays, so that what the recipe switches on is run.
+    Everything else is kept, so that all that the recipe enables is run.
 
     Args:
         recipe: any.
-        folder: where the made audio and, if the recipe names a model, a made model go.
+        folder: for the audio and, if the recipe names a model, an untrained model.
     """
     fields = recipe.model_dump(mode="json", exclude_unset=True)
     if recipe.model.is_tabular:
@@ -61,7 +61,7 @@ def shrink(recipe: Recipe, folder: Path) -> Recipe:
 
 
 def _shrink_tabular(fields: dict[str, Any], folder: Path) -> Recipe:
-    """Take short segments, and train few trees or epochs where the estimator counts them."""
+    """Use short segments, and few trees or epochs if the estimator has them."""
     audio = write_audio(folder / "smoke-data", 2 * TABULAR_SECONDS)
     fields["data"] = {"source": str(audio), "cache": str(folder / "smoke-cache")} | {
         key: value for key, value in fields.get("data", {}).items() if key == "validation"
@@ -74,7 +74,7 @@ def _shrink_tabular(fields: dict[str, Any], folder: Path) -> Recipe:
 
 
 def write_audio(folder: Path, seconds: float) -> Path:
-    """Write one folder per made genre: bright or dark noise, each track with its own tone."""
+    """Write one folder per synthetic genre: bright or dark noise, each track with its own tone."""
     rng = np.random.default_rng(0)
     time = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
     for genre, kernel in GENRES.items():
@@ -88,7 +88,7 @@ def write_audio(folder: Path, seconds: float) -> Path:
 
 
 class _MeanOverTime(nn.Module):
-    """The smallest network that has an embedding."""
+    """The smallest network with an embedding."""
 
     def __init__(self, n_bins: int, n_labels: int) -> None:
         super().__init__()
@@ -102,7 +102,7 @@ class _MeanOverTime(nn.Module):
 
 
 def write_model(folder: Path) -> Path:
-    """Write an untrained model folder that knows the made genres."""
+    """Write an untrained model folder for the synthetic genres."""
     spec = FeatureSpec(mean=-60.0, std=20.0)
     labels = tuple(sorted(GENRES))
     torch.manual_seed(0)

@@ -1,9 +1,9 @@
-"""A head that starts from a model's own: what the labels of a library add to it.
+"""A head that starts from a model's own head, and adds what a library's labels teach.
 
 The new logits are the logarithms of the old model's probabilities plus a linear function of the
-embedding, whose weights are drawn to zero. So without labels the new model is the old one, a few
-labels move it a little, and with thousands it is a logistic regression on the embedding. A genre
-that the old model lacks starts from a small constant probability.
+embedding, whose weights are shrunk towards zero. So without labels the new model is the old one, a
+few labels change it a little, and with thousands it is a logistic regression on the embedding. A
+genre that the old model lacks starts from a small constant probability.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ _MAX_ITERATIONS = 500
 
 @dataclass(frozen=True)
 class Start:
-    """What a head starts from: how an old model's logits become those of other labels.
+    """How an old model's logits become the starting logits of the new labels.
 
     The start is log(softmax((logits + bias) / temperature) @ mapping + floor).
 
     Attributes:
         temperature: of the old model.
         bias: of the old model. Shape (n_old,).
-        mapping: one where an old label counts for a new one. Shape (n_old, n_new).
-        floor: a tiny number, and for a label that no old one counts for a small probability.
+        mapping: one where an old label counts towards a new one. Shape (n_old, n_new).
+        floor: a tiny number, or a small probability for a label without an old one.
             Shape (n_new,).
     """
 
@@ -44,7 +44,7 @@ class Start:
     floor: Floats
 
     def __call__(self, logits: NDArray[np.floating]) -> Floats:
-        """Return the logits to start from. Shapes (n, n_old) -> (n, n_new)."""
+        """Return the starting logits. Shapes (n, n_old) -> (n, n_new)."""
         old = segment_probabilities(logits, self.temperature, self.bias.tolist())
         start: Floats = np.log(self.mapped(old) + self.floor)
         return start
@@ -58,10 +58,10 @@ class Start:
 def start_from(
     old: Sequence[str | None], new: Sequence[str], temperature: float, bias: Sequence[float]
 ) -> Start:
-    """Return how a head starts.
+    """Return the start of a head.
 
     Args:
-        old: what each label of the old model is called in the new one; None where it has no place.
+        old: the new label of each of the old model's labels; None if it has none.
         new: the new labels.
         temperature: of the old model.
         bias: of the old model; empty means zeros.
@@ -79,13 +79,13 @@ def fit(
     weights: Floats,
     strength: float = STRENGTH,
 ) -> tuple[Floats, Floats]:
-    """Fit what is added to the logits that a head starts from.
+    """Fit the addition to a head's starting logits.
 
     Args:
-        embeddings: one row a track. Shape (n, d).
-        start: the logits without the addition. Shape (n, n_labels).
-        targets: the probability of each label, rows of sum one. Shape (n, n_labels).
-        weights: how much each track counts. Shape (n,).
+        embeddings: one row per track. Shape (n, d).
+        start: the starting logits. Shape (n, n_labels).
+        targets: the probability of each label, in rows that sum to one. Shape (n, n_labels).
+        weights: the weight of each track. Shape (n,).
         strength: of the Gaussian prior on the weights of the standardised embedding.
 
     Returns:

@@ -1,8 +1,8 @@
-"""Teach a model by the labels of a library: a new head on its embedding, measured by artist folds.
+"""Train a new head on a model's embedding with a library's labels, measured by artist folds.
 
-The head is fitted to mean embeddings, which a scan has stored. What is measured is the product:
-held-out tracks are decoded, each segment gets its logits, and the calibration and the accuracy are
-those of the track's probabilities; the old model's are computed of the same segments.
+The head is fitted to the mean embeddings stored by a scan. The measurement follows inference:
+held-out tracks are decoded, logits are computed per segment, and calibration and accuracy are those
+of the track's probabilities; the old model is measured on the same segments.
 """
 
 from __future__ import annotations
@@ -54,18 +54,18 @@ MAX_FITTED = 20_000
 
 @dataclass(frozen=True)
 class TaughtModel:
-    """A new model, and how it and the old one do on tracks of artists that it was not fitted to.
+    """A new model, and its and the old model's accuracy on tracks by held-out artists.
 
     Attributes:
         model: the ONNX file's bytes.
         card: its card, without the hash of the network.
         old_name: the model that it is compared with.
-        new_labels: labels that the old model has not.
+        new_labels: labels that the old model lacks.
         accuracy, old_accuracy: over the measured tracks.
-        difference: the first minus the second, its interval by resampled artist groups.
+        difference: the first minus the second, with an interval by resampled artist groups.
         n_fitted, n_corrections: tracks that the head was fitted to, and how many a person labelled.
-        n_tracks, n_artist_groups: what was measured.
-        failures: why a track could not be measured, by path.
+        n_tracks, n_artist_groups: the number of measured tracks and of their artists.
+        failures: by path, why a track could not be measured.
     """
 
     model: bytes
@@ -83,12 +83,12 @@ class TaughtModel:
 
     @property
     def caution(self) -> str | None:
-        """Say that the difference means little, where it comes of few artist groups."""
+        """Return a caution that the difference means little, if there are few artist groups."""
         return metrics.caution(self.n_tracks, self.n_artist_groups)
 
     @property
     def summary(self) -> str:
-        """Return what was found in one sentence."""
+        """Return the result in one sentence."""
         return (
             f"{percent(self.accuracy)} of {self.n_tracks} tracks right by artist folds, model "
             f"{self.old_name!r} {percent(self.old_accuracy)} of the same: "
@@ -125,19 +125,19 @@ def teach(
     min_per_genre: int = 10,
     advance: Callable[[], None] = lambda: None,
 ) -> TaughtModel:
-    """Fit a head to the labels of a library and compare it with the model in use.
+    """Fit a head to the labels of a library and compare it with the current model.
 
     Args:
         folder: the model whose embeddings these are.
-        tracks: one entry a recording.
+        tracks: one entry per recording.
         label_set: the user's own genres; see ``label_space``.
-        min_per_genre: how many tracks a genre needs that the model lacks.
-        advance: called for each track that is measured; ``n_measured`` tells how many.
+        min_per_genre: the number of tracks needed for a genre that the model lacks.
+        advance: called for each measured track; ``n_measured`` returns their number.
 
     Raises:
-        DatasetError: too few tracks or artists have a genre that counts, or no measured one can be
-            decoded.
-        ModelError: the model gives no embedding, or its head cannot be taken alone.
+        DatasetError: too few tracks or artists have a usable genre, or none of the tracks to
+            measure can be decoded.
+        ModelError: the model has no embedding, or its head cannot be separated.
     """
     base = base_of(folder)
     space = label_space(
@@ -154,19 +154,19 @@ def teach(
 
 
 def n_measured(n_tracks: int) -> int:
-    """Return how many of some tracks are measured."""
+    """Return how many of this many tracks are measured."""
     return min(n_tracks, MAX_MEASURED)
 
 
 def _kept(tracks: Sequence[TaughtTrack], space: LabelSpace) -> list[TaughtTrack]:
-    """Return the tracks whose genres count, at most MAX_FITTED: corrections, then any others."""
+    """Return the tracks with usable genres, at most MAX_FITTED: corrections first."""
     kept = [track for track in tracks if space.meant(track.genres)]
     n_groups = len({track.group for track in kept})
     if len(kept) < MIN_TRACKS or n_groups < N_FOLDS:
         raise DatasetError(
-            f"{len(kept)} tracks of {n_groups} artists have a tag or a correction that counts; "
-            f"{MIN_TRACKS} tracks of {N_FOLDS} artists are needed: name the genres of some with "
-            "`genrekit library correct` (`genrekit library uncertain` says which)"
+            f"{len(kept)} tracks of {n_groups} artists have a usable tag or correction; expected "
+            f"{MIN_TRACKS} tracks of {N_FOLDS} artists: correct the genres of more with "
+            "`genrekit library correct` (`genrekit library uncertain` suggests which)"
         )
     chance = np.random.default_rng(0).random(len(kept))
     order = sorted(range(len(kept)), key=lambda i: (not kept[i].is_correction, chance[i]))
@@ -183,12 +183,14 @@ class _Measurement(NamedTuple):
 
 
 def _compare(card: ModelCard, lesson: Lesson, measured: Sequence[MeasuredTrack]) -> _Measurement:
-    """Calibrate the new model on held-out tracks and say which it and the old one get right."""
+    """Calibrate the new model on held-out tracks, and find which tracks each model gets right."""
     targets = np.array([lesson.targets[its.place] for its in measured])
     rows = np.arange(len(measured))
     every = np.ones(len(lesson.tracks), bool)
     numbers, new = _calibrated(card, lesson.held_out(measured, every), targets)
-    if lesson.taught_by.any():  # the old head knows these tracks: fit it anew without each fold
+    if (
+        lesson.taught_by.any()
+    ):  # the old head was fitted to these tracks: refit it without each fold
         _, old = _calibrated(card, lesson.held_out(measured, lesson.taught_by), targets)
     else:
         old = np.array([its.old for its in measured])
@@ -214,7 +216,7 @@ def _calibrated(
 ) -> tuple[Calibration, Floats]:
     """Fit temperatures, and return each track's probabilities, of shape (n_tracks, n_labels).
 
-    The head has fitted biases; biases of the calibration could follow the tracks that are measured.
+    The head has fitted biases; biases of the calibration could overfit the measured tracks.
     """
     plain = np.array([track_probabilities_of(card, Calibration(), its) for its in logits])
     described = f"{len(logits)} labelled tracks of a library, by {N_FOLDS} artist-grouped folds"
@@ -251,7 +253,7 @@ def _taught(
 
 
 def _with_card(model: TaughtModel, lesson: Lesson, found: _Measurement) -> TaughtModel:
-    """Describe the new model; what was measured of the old one does not hold for it."""
+    """Describe the new model, without the old model's measurements, which do not apply to it."""
     old, base = model.card, lesson.base
     counts = Counter(lesson.space.labels[k] for k in lesson.targets.argmax(axis=1).tolist())
     data = TrainingData(
@@ -268,7 +270,7 @@ def _with_card(model: TaughtModel, lesson: Lesson, found: _Measurement) -> Taugh
             "name": old.name if is_taught else f"{old.name[:57]}-taught",
             "version": date.today().isoformat(),
             "description": (
-                f"A head on the embedding of {old.name}, taught by {model.n_fitted} tracks of a "
+                f"A head on the embedding of {old.name}, trained on {model.n_fitted} tracks of a "
                 f"library, {model.n_corrections} of them corrected by a person: {model.summary}."
             ),
             "labels": lesson.space.labels,
