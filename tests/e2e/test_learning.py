@@ -51,7 +51,8 @@ def test_a_model_is_trained_from_tags_and_says_how_good_it_is(music: Path, tmp_p
     assert done.exit_code == 0, done.stderr
     assert "20 tracks: high (10), low (10)" in done.stderr
     assert "left out: 6 files: no genre" in done.stderr
-    assert "100.0 % of 20" in done.stderr
+    assert "accuracy on 20 training and validation tracks" in done.stderr
+    assert ": 100.0 %" in done.stderr
     assert "artist-grouped folds" in done.stderr
     model = done.stdout.strip()
     predicted = genrekit("predict", music / "High0.flac", "--model", model, "--json")

@@ -86,4 +86,4 @@ def test_a_hub_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
     done = models("install", "hub:not a valid id")
     assert done.exit_code == 1
     assert len(done.stderr.splitlines()) == 1
-    assert "genrekit[hub]" in done.stderr or "cannot be fetched" in done.stderr
+    assert "genrekit[hub]" in done.stderr or "cannot be downloaded" in done.stderr

@@ -107,10 +107,8 @@ def same_model(folder: Path, other: Path) -> None:
 def test_two_ranks_train_the_model_of_one(options: list[str], alone: Path, tmp_path: Path) -> None:
     recipe, log = recipes.load(None, options), tmp_path / "log"
     TrainingRun(recipe, tmp_path / "run", partial(say, log), placement=Placement(2)).train()
-    assert [line[:12] for line in log.read_text().splitlines()][:2] == [
-        "epoch 1 of 2",
-        "epoch 2 of 2",
-    ]
+    epochs = [line[:12] for line in log.read_text().splitlines() if line.startswith("epoch")]
+    assert epochs == ["epoch 1 of 2", "epoch 2 of 2"]
     check_two_ranks(tmp_path / "run", alone)
 
 

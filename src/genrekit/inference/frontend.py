@@ -280,5 +280,5 @@ def sha256(path: Path) -> str:
 def _probe(path: Path) -> AudioInfo:
     if path.is_dir():
         empty = "" if files.audio_files(path) else " without audio files"
-        raise AudioError(f"{path} is a folder{empty}; give files, or a folder that contains some")
+        raise AudioError(f"{path}: this is a folder{empty}; give files, or one that contains some")
     return probe(path)
