@@ -39,9 +39,9 @@ def _held(own: list[Row]) -> str:
     held = [row for row in compared if abs(difference(row) or 0) <= CLOSE_POINTS]
     n_claims = sum(row.claim.accuracy is not None for row in own)
     return (
-        f"**What holds under its own protocol.** Of {n_claims} claims with a number "
-        f"{len(compared)} were measured as their source measured them, and {len(held)} of these "
-        f"lie within {CLOSE_POINTS:g} points of the claim{_names(held)}."
+        f"**Claims that hold under their own protocol.** {len(compared)} of the {n_claims} numeric "
+        f"claims were measured by the protocol of their source; {len(held)} of them came within "
+        f"{CLOSE_POINTS:g} points of the claim{_names(held)}."
     )
 
 
@@ -49,8 +49,8 @@ def _not_held(own: list[Row], all_rows: list[Row]) -> str:
     awry = [row for row in own if abs(difference(row) or 0) > CLOSE_POINTS]
     parts = []
     for row in awry:
-        part = f"`{row.name}` claims {row.claim.accuracy:g} and gives "
-        part += f"{row.accuracy(results.SOURCE):.1f} %"
+        part = f"`{row.name}` reaches {row.accuracy(results.SOURCE):.1f} % "
+        part += f"where {row.claim.accuracy:g} % is claimed"
         leaky = [each for each in rows.below(all_rows, row.name) if each.claim.role == "leaky"]
         tried = [
             f"{accuracy:.1f} % by `{each.name}`"
@@ -58,7 +58,7 @@ def _not_held(own: list[Row], all_rows: list[Row]) -> str:
             if (accuracy := each.accuracy(results.SOURCE)) is not None
         ]
         parts.append(part + (f" (LEAKY: {', '.join(tried)})" if tried else ""))
-    return f"**What does not.** {'; '.join(parts)}." if parts else ""
+    return f"**Claims that do not.** {'; '.join(parts)}." if parts else ""
 
 
 def _leak(own: list[Row]) -> str:
@@ -67,14 +67,14 @@ def _leak(own: list[Row]) -> str:
     if not tracks:
         return ""
     text = (
-        f"**How much is leak.** With tracks of one artist on both sides the {len(tracks)} systems "
-        f"measured both ways reach {_range(tracks)} points more than by artist, in the median "
-        f"{median(tracks):.1f}"
+        "**How much of that is leakage.** A split that shares artists between training and test "
+        f"flatters the {len(tracks)} systems measured both ways by {_range(tracks)} points over an "
+        f"artist-disjoint one (median {median(tracks):.1f})"
     )
     if segments:
         text += (
-            f"; with segments of one track on both sides (LEAKY) {len(segments)} reach "
-            f"{_range(segments)} points more"
+            f"; segments of one track on both sides (LEAKY) flatter {len(segments)} systems by "
+            f"{_range(segments)} points"
         )
     return f"{text}."
 
@@ -95,9 +95,8 @@ def _fault_filtered(own: list[Row]) -> str:
         return ""
     (low, worst), (high, best) = min(values), max(values)
     return (
-        f"**What is left without repetitions and shared artists.** On the published "
-        f"fault-filtered split accuracies reach from {low:.1f} % (`{worst}`) to "
-        f"{high:.1f} % (`{best}`)."
+        "**What remains without repetitions and shared artists.** On the published fault-filtered "
+        f"split, accuracies range from {low:.1f} % (`{worst}`) to {high:.1f} % (`{best}`)."
     )
 
 
@@ -113,9 +112,9 @@ def _missing(own: list[Row], all_rows: list[Row]) -> str:
         )
     ]
     return (
-        f"**What is not known.** {len(missing)} rows of the sources are not measured with these "
-        f"recipes yet; for {len(helped)} of them a stand-in was measured, which says how far real "
-        "ImageNet weights come by the row's protocol, not what its own network reaches."
+        f"**What is not known yet.** {len(missing)} of the sources' rows have not been measured "
+        f"with these recipes; for {len(helped)} of them a stand-in was, which shows how far real "
+        "ImageNet weights get under the row's protocol, not what its own network would reach."
     )
 
 

@@ -22,20 +22,20 @@ HEAD = """# Results
 
 Written by `genrekit reproduce` from `results/*.json`; no number here is typed by hand.
 """
-LEGEND = """Accuracy in %, with 95 % intervals that resample artist groups. *Claimed* is what the
-source says; *same protocol* is what its way of dividing the data gives here; *by artist* and
-*fault-filtered* are honest: no artist stands on both sides. *Artist split* says how the row's *by
-artist* was measured: by ten folds, or on one part of the artists that was held out, because
-networks are costly; and how many tracks were tested. The *leak* is same protocol minus by artist.
-All numbers of a row are of the level that the source used. LEAKY: parts of the test tracks, or
-the choice of the epoch by them, were part of the training. A second number after a semicolon is
-that of a second seed. A stand-in is named so and never replaces the row. "Not measured with this
-recipe yet" is what it says: what a smaller form of the recipe gave stands further down, under its
-own name."""
+LEGEND = """Accuracy in %, with 95 % intervals from resampling artist groups. *Claimed* is what the
+source reports; *same protocol* is what this program measures with the source's way of dividing the
+data; *by artist* and *fault-filtered* are honest: no artist is in both training and test. *Artist
+split* says how *by artist* was measured, by ten folds or, where training is costly, on one held-out
+part of the artists, and on how many tracks. The *leak* is *same protocol* minus *by artist*. All
+numbers of a row are at the level (segment, vote or mean) that its source used. LEAKY means that
+parts of the test tracks, or a choice of epoch by them, went into training. A number after a
+semicolon is that of a second seed. A stand-in uses another network and never replaces its row.
+"Not measured with this recipe yet": what a smaller form of the recipe reached is given further
+down, under its own name."""
 NOT_MEASURED, NOT_THIS = "not measured", "not measured with this recipe yet"
 PROTOCOLS = {
-    results.SEGMENT: "Its protocol is LEAKY: segments of one track stand on both sides.",
-    results.TRACK: "Its protocol flatters: tracks of one artist stand on both sides.",
+    results.SEGMENT: "Its protocol is LEAKY: segments of one track are in both training and test.",
+    results.TRACK: "Its protocol flatters: tracks of one artist are in both training and test.",
 }
 ON_TEST = "Its protocol is LEAKY: the epoch is chosen by the test tracks."
 HEADERS = (
