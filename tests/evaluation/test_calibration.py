@@ -155,7 +155,7 @@ def test_shuffled_labels_flatten_the_probabilities() -> None:
     [([], []), ([np.zeros((0, 2))], [0]), ([np.zeros((1, 2))], [0, 1])],
 )
 def test_what_cannot_be_fitted_is_refused(logits: list[np.ndarray], true: list[int]) -> None:
-    with pytest.raises(ValueError, match="as many of both, and a segment each"):
+    with pytest.raises(ValueError, match="at least one segment per track"):
         calibration.fit(logits, true)
 
 

@@ -84,7 +84,7 @@ def test_the_page_shows_what_was_measured(whole: EvaluationResult) -> None:
         "MP3 32 kbit/s",
         "Learning curves",
         "All 2 misclassified tracks",
-        "file is not here",
+        "no file",
         f"Few tracks, segment (LEAKY): {FEW}.",
         "&lt;b&gt;2",
     ):

@@ -136,7 +136,7 @@ def test_a_track_with_its_timeline_and_evidence(
         page.locator(".row-of-table", has_text="First Light").click()
         expect(page.locator("#track-title")).to_be_focused()
         expect(page.locator("#track-answer li")).to_have_count(5)
-        expect(page.locator("#track-facts")).to_contain_text("Who says what")
+        expect(page.locator("#track-facts")).to_contain_text("Sources of the genre")
         best = page.locator("#track-answer li").first.inner_text().split("\n")
         expect(page.locator("#stage-note")).to_have_text(f"0:00 {best[0]} {best[-1]}")
         expect(page.locator("#track-cover img")).to_be_visible()
@@ -163,7 +163,7 @@ def test_a_long_tracks_timeline_says_that_it_is_of_the_whole_track(
     with library_page(browser, server) as page:
         rows(page).first.click()
         note = page.locator("#stage-note")
-        expect(note).to_contain_text("The whole track: ")
+        expect(note).to_contain_text("The entire track: ")
         expect(note).to_contain_text(percent(whole.probability))
         expect(page.locator("#track-answer li").first).to_contain_text(percent(row["probability"]))
         spans = timeline.of(whole, Classifier("fast").card).spans
@@ -242,7 +242,7 @@ def test_axe_finds_nothing_serious_in_the_table(
 ) -> None:
     with library_page(browser, page_server, color_scheme="dark") as page:
         rows(page).first.click()
-        expect(page.locator("#track-facts")).to_contain_text("Who says what")
+        expect(page.locator("#track-facts")).to_contain_text("Sources of the genre")
         check_with_axe(page, 1280, "track")
 
 

@@ -114,7 +114,7 @@ def test_the_page_asks_for_the_key(browser: object, locked: Server, tracks: list
         seen.refusals.add(401)
         page.goto(locked.url + "/")
         page.set_input_files("#files", str(tracks[0]))
-        field = page.get_by_label("This server needs its key")
+        field = page.get_by_label("This server requires a key")
         expect(field).to_be_visible()
         expect(page.locator("#status")).to_contain_text("the key is missing or wrong")
         field.fill("simsim")

@@ -205,7 +205,7 @@ def test_two_models_by_name(serve, tracks: list[Path]) -> None:
 
 def test_nothing_there_and_wrong_method(server: Server) -> None:
     with server.client() as client:
-        assert "nothing is here" in problem(client.get("/v2"), 404)
+        assert "not found" in problem(client.get("/v2"), 404)
         wrong = client.delete("/v1/predict")
         assert "not allowed" in problem(wrong, 405)
         assert wrong.headers["allow"] == "POST"

@@ -316,12 +316,12 @@ def test_the_timeline_agrees(call: Call) -> None:
 def test_what_cannot_be_built_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.txt").touch()
-    with pytest.raises(GenrekitError, match="name a new or empty folder"):
+    with pytest.raises(GenrekitError, match="give a new or empty folder"):
         static_site.build(tmp_path / "full")
     with pytest.raises(ModelError):
         static_site.build(tmp_path / "out", "no-such-model")
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(GenrekitError, match=r"npm is not installed; .* install Node\.js"):
+    with pytest.raises(GenrekitError, match=r"npm is not installed, .* install Node\.js"):
         static_site.build(tmp_path / "out")
     npm = tmp_path / "npm"
     npm.write_text("#!/bin/sh\necho other > other.tgz\n", encoding="utf-8")

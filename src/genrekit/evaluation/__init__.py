@@ -1,1 +1,1 @@
-"""Evaluation: a protocol over predictions, with intervals; and calibration on validation tracks."""
+"""Evaluation: scores of predictions, with intervals, and calibration on validation tracks."""

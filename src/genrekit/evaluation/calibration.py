@@ -1,7 +1,7 @@
-"""Fit what turns logits into probabilities that can be trusted, on validation tracks only.
+"""Fit the calibration of a model's probabilities, on validation tracks only.
 
-A track's prediction is calibrated, the mean of its segments' probabilities, and not the single
-segment: the mean of overconfident segments is less confident than each of them.
+What is calibrated is a track's prediction, the mean of its segments' probabilities, rather than
+single segments: the mean of overconfident segments is less confident than each of them.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def fit(
     with_bias: bool = False,
     fitted_on: str = "",
 ) -> Calibration:
-    """Fit the temperature, and on request one of the track and a bias per label.
+    """Fit the temperature and, on request, the track's temperature and a bias per label.
 
     Minimises the validation tracks' negative log-likelihood plus a Gaussian prior of standard
     deviation 1 on the logarithm of each temperature and on each bias. The prior weighs as much as
@@ -41,20 +41,20 @@ def fit(
     in a certainty of 100 %.
 
     Args:
-        logits: one array a track. Shapes (n_segments, n_labels).
+        logits: one array per track. Shapes (n_segments, n_labels).
         true: label index of each track. Shape (n_tracks,).
-        with_track: fit a second temperature for the mean over segments: the mean of segments that
-            err independently is less certain than it could be.
+        with_track: fit a second temperature for the mean over segments: the mean of segments with
+            independent errors is underconfident.
         with_bias: fit a bias per label too; worth it where the training data's mix of genres
             differs from the validation data's, and a risk with few tracks.
         fitted_on: which tracks these are, for the model card.
 
     Returns:
-        The card's calibration, with the calibration error before and after on these same tracks;
-        so the one after is optimistic.
+        The card's calibration, with the calibration error before and after on the same tracks, so
+        that the latter is optimistic.
 
     Raises:
-        ValueError: no track, a track without segments, or another number of labels than tracks.
+        ValueError: no tracks, a track without segments, or not one label per track.
 
     Source: Guo et al. (2017), On Calibration of Modern Neural Networks, section 4.2, applied to
     the mean over segments.
@@ -80,20 +80,20 @@ def choose(
     *,
     fitted_on: str = "",
 ) -> Calibration:
-    """Fit a temperature, and the track's and the biases only where that helps tracks not fitted.
+    """Fit a temperature, and the track's and the biases only if they help on held-out tracks.
 
-    One after the other is fitted on all folds but one and compared on that one, for every fold. It
-    is taken where it lowers the held-out tracks' negative log-likelihood by more than the standard
-    error of the difference; with tracks too few to fold it is not.
+    Each in turn is fitted on all folds but one and compared on that one, for every fold. It is
+    accepted if it lowers the held-out tracks' negative log-likelihood by more than the standard
+    error of the difference, but not if there are too few tracks for folds.
 
     Args:
-        logits: one array a validation track. Shapes (n_segments, n_labels).
+        logits: one array per validation track. Shapes (n_segments, n_labels).
         true: label index of each track. Shape (n_tracks,).
-        groups: the artist group of each track, which no fold tears apart.
+        groups: the artist group of each track, which folds keep together.
         fitted_on: which tracks these are, for the model card.
 
     Raises:
-        ValueError: as fit does.
+        ValueError: as for fit.
     """
     labels = np.asarray(true, dtype=np.int64)
     try:
@@ -121,7 +121,7 @@ def _held_out_losses(
     with_track: bool,
     with_bias: bool,
 ) -> NDArray[np.float64]:
-    """Return each track's loss by what was fitted without its fold. Shape (n_tracks,)."""
+    """Return each track's loss under the fit without its fold. Shape (n_tracks,)."""
     losses = np.zeros(len(labels))
     for fold in range(N_FOLDS):
         inside = np.flatnonzero(folds != fold).tolist()
@@ -137,15 +137,15 @@ def _held_out_losses(
 
 
 def precision_curve(probabilities: ArrayLike, true: ArrayLike) -> tuple[PrecisionPoint, ...]:
-    """Return the card's precision curve: what abstaining below a threshold gives.
+    """Return the card's precision curve: precision and coverage by threshold.
 
     Args:
         probabilities: calibrated, of validation tracks. Shape (n_tracks, n_labels).
         true: label index of each track. Shape (n_tracks,).
 
     Returns:
-        Points at thresholds 0, 0.02, ... 0.98, as far as a track reaches them. Where coverage is
-        small, precision was measured on few tracks and is uncertain.
+        Points at thresholds 0, 0.02, ... 0.98, as far as any track reaches them. At small
+        coverage, precision is measured on few tracks and uncertain.
     """
     curve = metrics.precision_coverage(probabilities, true, CURVE_THRESHOLDS)
     return tuple(
@@ -156,14 +156,14 @@ def precision_curve(probabilities: ArrayLike, true: ArrayLike) -> tuple[Precisio
 
 @dataclass(frozen=True)
 class _Numbers:
-    """What is fitted; bias has shape (n_labels,)."""
+    """The parameters to fit; bias has shape (n_labels,)."""
 
     temperature: float
     track_temperature: float
     bias: NDArray[np.float64]
 
     def prior(self) -> float:
-        """Return how far they are from changing nothing."""
+        """Return their penalty, which is zero if they change nothing."""
         logarithms = np.log([self.temperature, self.track_temperature])
         return float((logarithms**2).sum() + (self.bias**2).sum())
 
@@ -176,8 +176,8 @@ class _Tracks:
         self.true = np.asarray(true, dtype=np.int64)
         if not len(logits) or not lengths.all() or self.true.shape != (len(logits),):
             raise ValueError(
-                f"{len(logits)} tracks (fewest segments: {min(lengths, default=0)}) and "
-                f"{self.true.size} labels came; as many of both, and a segment each, are needed"
+                f"got {len(logits)} tracks (fewest segments: {min(lengths, default=0)}) and "
+                f"{self.true.size} labels; expected one label and at least one segment per track"
             )
         self.logits = np.concatenate(logits).astype(np.float64)  # (n_segments of all, n_labels)
         self.lengths = lengths
@@ -209,7 +209,7 @@ def _fit_temperature(tracks: _Tracks) -> float:
 
 
 def _fit_together(tracks: _Tracks, start: _Numbers, with_track: bool, with_bias: bool) -> _Numbers:
-    """Fit all numbers at once, starting from the best temperature alone."""
+    """Fit all parameters at once, starting from the best temperature alone."""
     from scipy.optimize import minimize
 
     def numbers(x: NDArray[np.float64]) -> _Numbers:
@@ -227,8 +227,8 @@ def _fit_together(tracks: _Tracks, start: _Numbers, with_track: bool, with_bias:
 
 
 def _minimise(function: Callable[[float], float], low: float, high: float) -> float:
-    """Return where a function is smallest: the best of 21 points, then golden-section search."""
-    # The mean of softmaxes can have more than one minimum, so the points come first.
+    """Return the minimum of a function: the best of 21 points, then golden-section search."""
+    # The mean of softmaxes can have several minima, hence the points.
     points = np.linspace(low, high, 21)
     best = int(np.argmin([function(float(point)) for point in points]))
     left, right = float(points[max(best - 1, 0)]), float(points[min(best + 1, 20)])

@@ -1,4 +1,4 @@
-"""Small charts as SVG: colours come from the page's style, so they fit light and dark."""
+"""Small charts as SVG, with colours from the page's style, so that they fit light and dark."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def confusion(labels: Sequence[str], counts: Sequence[Sequence[int]]) -> Markup:
 
 
 def dots(rows: Sequence[tuple[str, Sequence[Interval | None]]], names: Sequence[str]) -> Markup:
-    """Draw one row a name, with a dot and an interval for each series; x is in percent."""
+    """Draw one row per name, with a dot and an interval for each series; x is in percent."""
     height = len(rows) * ROW + 34
 
     def at(value: float) -> float:
@@ -115,7 +115,7 @@ def curves(lines: Sequence[Line]) -> Markup:
 
 
 def stacks(rows: Sequence[tuple[str, Sequence[int]]], names: Sequence[str]) -> Markup:
-    """Draw one bar a row, cut into the counts of each series."""
+    """Draw one bar per row, divided into the counts of each series."""
     most = max(sum(counts) for _, counts in rows) or 1
     parts = _legend(names)
     for index, (name, counts) in enumerate(rows):
@@ -142,7 +142,7 @@ def _y(value: float) -> float:
 def _axes(
     below: str, beside: str, *, top: str = "100", ticks: Sequence[float] = TICKS
 ) -> Iterator[Element]:
-    """Yield the grid, the names of the axes and their numbers."""
+    """Yield the grid, and the axes' labels and ticks."""
     for tick in TICKS:
         yield _line("grid", _x(tick), _y(0), _x(tick), _y(1))
         yield _line("grid", _x(0), _y(tick), _x(1), _y(tick))
@@ -169,7 +169,7 @@ def _curve(line: Line, number: int) -> Element:
 
 
 def _group(number: int, title: str, *shapes: Element) -> Element:
-    """Join the shapes of one item of a series; the title shows when one points at it."""
+    """Group the shapes of one item of a series; the title is its tooltip."""
     group = Element("g", {"class": SERIES[number]})
     group.extend([_title(title), *shapes])
     return group

@@ -1,4 +1,4 @@
-"""Compare evaluations: paired differences, whether they are noise, and what a leaky split adds."""
+"""Compare evaluations: paired differences, whether they are noise, and the effect of leaks."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Comparison(StrictModel):
 
     @property
     def is_noise(self) -> bool:
-        """Whether the interval of the difference holds 0, or McNemar's p is 0.05 or more."""
+        """Whether the interval of the difference contains 0, or McNemar's p is 0.05 or more."""
         holds_zero = self.difference.low <= 0 <= self.difference.high
         return holds_zero or self.p_value >= SIGNIFICANT
 
@@ -50,7 +50,7 @@ class Comparison(StrictModel):
 
     @property
     def sentence(self) -> str:
-        """Return what was found in words."""
+        """Return the result in words."""
         points, low, high = (100 * value for value in self.difference.model_dump().values())
         found = (
             f"{points:+.1f} points [{low:+.1f}, {high:+.1f}], McNemar p = {self.p_value:.2g}, "
@@ -66,7 +66,7 @@ class Comparison(StrictModel):
 
 
 def compare_all(results: Sequence[tuple[str, EvaluationResult]]) -> list[Comparison]:
-    """Compare every two of several evaluations, each with its name; see compare."""
+    """Compare every pair of several named evaluations; see compare."""
     return [
         compare(first, second, (name, other))
         for (name, first), (other, second) in combinations(results, 2)
@@ -78,17 +78,17 @@ def compare(
 ) -> Comparison:
     """Compare two evaluations on the tracks that both predicted.
 
-    McNemar's exact test takes the tracks as independent; the interval resamples artist groups and
-    so is the more careful of the two.
+    McNemar's exact test assumes independent tracks; the interval resamples artist groups, and so
+    is more conservative.
 
     Raises:
-        DatasetError: they share no track, or pool several predictions of one track.
+        DatasetError: they share no tracks, or pool several predictions of one track.
     """
     one, other = _by_id(first, names[0]), _by_id(second, names[1])
     shared = [track_id for track_id in one if track_id in other]
     if not shared:
         raise DatasetError(
-            f"{names[0]} and {names[1]} share no track, so nothing can be compared; evaluate both "
+            f"{names[0]} and {names[1]} share no tracks, so they cannot be compared; evaluate both "
             "on the same data and split"
         )
     mine, theirs = ([its[track_id] for track_id in shared] for its in (one, other))
@@ -111,8 +111,8 @@ def compare(
 def difference(first: Sequence[TrackResult], second: Sequence[TrackResult]) -> Interval:
     """Return the accuracy of the first results minus that of the second, with its interval.
 
-    Artist groups are resampled once for both, so that what the two share cancels out; they need
-    not be of the same tracks.
+    Artist groups are resampled once for both, so that shared variation cancels out; the tracks
+    need not be the same.
 
     Args:
         first: results; the tracks of one group are resampled together.
@@ -123,7 +123,7 @@ def difference(first: Sequence[TrackResult], second: Sequence[TrackResult]) -> I
         + [[0, 0, track.correct, 1] for track in second]
     )
     groups = [track.group for track in (*first, *second)]
-    # NaN, and left out, where a resample holds no track of one side.
+    # NaN, and left out, if a resample has no tracks of one side.
     return scoring.interval(
         metrics.Resamples(items, groups),
         lambda sums: scoring.mean(sums[:, :2]) - scoring.mean(sums[:, 2:]),
@@ -143,27 +143,27 @@ def leak_meter_kinds(dataset: Dataset) -> tuple[str, ...]:
     """Return the splits that the leak meter measures, the honest one last.
 
     Raises:
-        DatasetError: the dataset names no artists, so that no honest split can be made.
+        DatasetError: the dataset names no artists, so an honest split is impossible.
     """
     if not dataset.has_artists:
         raise DatasetError(
-            f"{dataset.path} names no artists, so the leak cannot be measured; add a column "
-            "`artist` to a manifest"
+            f"{dataset.path} names no artists, so the leak cannot be measured; give a manifest "
+            "with a column `artist`"
         )
     others = (kind for kind in dataset.split_kinds if kind not in LEAKIEST_FIRST)
     return (*LEAKIEST_FIRST, *others)
 
 
 def leak_meter(recipe: str, results: Mapping[str, EvaluationResult]) -> LeakMeter:
-    """Put evaluations of one recipe side by side.
+    """Compare evaluations of one recipe under several splits.
 
     Args:
         recipe: its name.
         results: by the kind of split, the honest one last.
 
     Returns:
-        Accuracies at the recipe's own level, and how much each differs from the honest one.
-        Splits differ in their test tracks too; the interval of a difference counts that in.
+        Accuracies at the recipe's level, and the difference of each from the honest one. Splits
+        also differ in their test tracks; the interval of a difference accounts for that.
     """
     *_, (honest, reference) = results.items()
     rows = [

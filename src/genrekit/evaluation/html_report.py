@@ -1,6 +1,6 @@
-"""An evaluation as one HTML page that needs nothing else: no script, no network, no other file.
+"""An evaluation as one self-contained HTML page: no script, no network, no other file.
 
-Misclassified tracks can be played where their files still lie; nothing is loaded before.
+Misclassified tracks can be played while their files exist; none is loaded in advance.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ def write(result: EvaluationResult, epochs: Sequence[Mapping[str, float]] = ()) 
 
     Args:
         result: an evaluation.
-        epochs: one row an epoch, with "epoch", "train_loss", "nll" and "accuracy", if the model was
-            trained by epochs.
+        epochs: one row per epoch, with "epoch", "train_loss", "nll" and "accuracy", if the model
+            was trained in epochs.
     """
     import jinja2
 
@@ -52,14 +52,14 @@ def write(result: EvaluationResult, epochs: Sequence[Mapping[str, float]] = ()) 
 
 
 def _warnings(result: EvaluationResult) -> list[str]:
-    """Return a line for whatever flatters or is missing."""
+    """Return a line for everything that flatters the result or is missing."""
     n_left_out = 0 if result.includes_trained_on else len(result.trained_on)
     n_same, unknown, failures = result.n_same_artist, result.unknown_genres, result.failures
     caution = f"Few tracks: {result.caution}."
     lines = {
         caution: result.caution,
         "LEAKY: parts of the test tracks were trained on. For comparison only.": result.leaky,
-        "The card names this split by another hash: other tracks are here.": result.other_split,
+        "The card has another hash for this split, so the tracks differ.": result.other_split,
         f"{n_left_out} training tracks were left out.": n_left_out,
         f"{n_same} tracks are by an artist of the training tracks.": n_same,
         f"Left out, unknown genres: {', '.join(unknown)}.": unknown,
@@ -71,7 +71,7 @@ def _warnings(result: EvaluationResult) -> list[str]:
 def _charts(
     result: EvaluationResult, epochs: Sequence[Mapping[str, float]]
 ) -> dict[str, Markup | None]:
-    """Draw every chart; None for what was not measured."""
+    """Draw every chart; None for charts of what was not measured."""
     scores, classes = result.product, result.product.per_class
     meter, robustness = result.leak_meter, result.robustness
     drawn: dict[str, Markup | None] = {
@@ -99,7 +99,7 @@ def _charts(
 
 
 def _coverage(result: EvaluationResult) -> Markup:
-    """Draw precision over coverage on these tracks, and what the card's thresholds reach."""
+    """Draw precision over coverage on these tracks, with the points of the card's thresholds."""
     ordered = sorted(result.tracks, key=lambda track: -track.probability)
     points, n_correct = [], 0
     for number, track in enumerate(ordered, start=1):
@@ -123,6 +123,6 @@ def _curves(epochs: Sequence[Mapping[str, float]]) -> Markup:
 
 
 def _audio_url(track: TrackResult) -> str | None:
-    """Return where a track can be played; None where its file is not here."""
+    """Return the URL of a track's audio; None if its file does not exist."""
     path = Path(track.path)
     return path.absolute().as_uri() if path.is_file() else None

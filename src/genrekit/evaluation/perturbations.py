@@ -1,6 +1,6 @@
-"""Changes to audio that are common in practice, each with its name.
+"""Named changes to audio that are common in practice.
 
-MP3 goes through the real coder (LAME, by FFmpeg) and back. Time stretching is FFmpeg's ``atempo``
+MP3 is encoded (by LAME, in FFmpeg) and decoded again. Time stretching is FFmpeg's ``atempo``
 (waveform-similarity overlap-add), which keeps the pitch; a shift in pitch is a change of speed
 (``asetrate``) undone in time by ``atempo``. FFmpeg's finer ``rubberband`` is not in PyAV's builds.
 """
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from genrekit.audio.signal import resample
 
 Waveform = NDArray[np.float32]
-# Mono audio of shape (1, samples) and its rate in Hz, in and out.
+# Takes and returns mono audio of shape (1, samples) and its rate in Hz.
 Change = Callable[[Waveform, int], tuple[Waveform, int]]
 
 MP3_RATES_HZ = (16000, 22050, 24000, 32000, 44100, 48000)
@@ -27,9 +27,9 @@ BLOCK_SAMPLES = 4096
 
 
 def mp3(waveform: Waveform, sample_rate: int, *, kbit_per_second: int) -> tuple[Waveform, int]:
-    """Code as MP3 at a constant bit rate and decode as any file is decoded.
+    """Encode as MP3 at a constant bit rate, and decode like any file.
 
-    A sample rate that MP3 does not have at these bit rates becomes 44,100 Hz first.
+    A sample rate that MP3 lacks at these bit rates is first converted to 44,100 Hz.
     """
     from genrekit.audio.loading import load
 
@@ -53,7 +53,7 @@ def _write_mp3(path: Path, waveform: Waveform, sample_rate: int, kbit_per_second
 
 
 def noise(waveform: Waveform, sample_rate: int, *, snr_db: float) -> tuple[Waveform, int]:
-    """Add white noise of a power that lies snr_db below the track's mean power.
+    """Add white noise, snr_db below the track's mean power.
 
     The noise is a function of the track alone.
     """
@@ -65,17 +65,17 @@ def noise(waveform: Waveform, sample_rate: int, *, snr_db: float) -> tuple[Wavef
 
 
 def gain(waveform: Waveform, sample_rate: int, *, db: float) -> tuple[Waveform, int]:
-    """Make louder or softer; what goes beyond full scale is clipped, as a file would."""
+    """Change the gain; values beyond full scale are clipped, as in a file."""
     return np.clip(waveform * np.float32(10 ** (db / 20)), -1.0, 1.0), sample_rate
 
 
 def resampled(waveform: Waveform, sample_rate: int, *, hz: int) -> tuple[Waveform, int]:
-    """Resample, so that what lies above half the new rate is lost."""
+    """Resample, so that frequencies above half the new rate are lost."""
     return resample(waveform, sample_rate, hz), hz
 
 
 def time_stretched(waveform: Waveform, sample_rate: int, *, factor: float) -> tuple[Waveform, int]:
-    """Make longer by a factor, at the same pitch."""
+    """Lengthen by a factor, at the same pitch."""
     return _filtered(waveform, sample_rate, [("atempo", f"{1 / factor:.6f}")]), sample_rate
 
 
@@ -113,7 +113,7 @@ def _filtered(waveform: Waveform, sample_rate: int, steps: list[tuple[str, str]]
 
 
 def _pulled(graph: object) -> list[Waveform]:
-    """Take every frame that is ready."""
+    """Return every frame that is ready."""
     import av
 
     found = []

@@ -1,4 +1,4 @@
-"""Draw an evaluation: the confusion matrix and the reliability diagram, as PNG."""
+"""Draw the confusion matrix and the reliability diagram of an evaluation, as PNG."""
 
 from __future__ import annotations
 

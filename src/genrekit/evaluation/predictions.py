@@ -1,4 +1,4 @@
-"""Predict the tracks of a part of a split, and lay the predictions out as arrays for the scores."""
+"""Predict the tracks of a part of a split, and arrange the predictions as arrays for scoring."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Predicted = tuple["ChosenTrack", Prediction]
 
 @dataclass
 class TrackPredictions:
-    """Predictions of the tracks that could be read, and the others with their reasons."""
+    """Predictions of the tracks that could be read, and the failures with their reasons."""
 
     tracks: list[ChosenTrack] = field(default_factory=list)
     predictions: list[Prediction] = field(default_factory=list)
@@ -43,13 +43,13 @@ def predict_tracks(
     jobs: int | None = None,
     advance: Callable[[], object] = lambda: None,
 ) -> TrackPredictions:
-    """Predict tracks by the code of ``genrekit predict``, failures apart.
+    """Predict tracks with the code of ``genrekit predict``, with failures listed separately.
 
-    The tracks of a feature table have no audio: their rows go through the same model. Where only
+    The tracks of a feature table have no audio: their rows go through the same model. If only
     some segments of a track belong to the part, only those count.
 
     Raises:
-        ModelError: the model takes other features than the table holds.
+        ModelError: the model takes other features than the table's.
     """
     from genrekit.datasets.feature_table import FeatureTable
 
@@ -76,7 +76,7 @@ def _predict_rows(
     spec = classifier.card.segments
     if (spec.kind, spec.segment_seconds) != ("handcrafted", table.segment_seconds):
         raise ModelError(
-            f"{table.path} holds hand-crafted features of {table.segment_seconds:g} s; model "
+            f"{table.path} has hand-crafted features of {table.segment_seconds:g} s; model "
             f"{classifier.card.name!r} takes {spec.kind} of {spec.segment_seconds:g} s: give a "
             "model trained on such a table, or a dataset with audio"
         )
@@ -85,7 +85,7 @@ def _predict_rows(
 
 
 def _kept(track: ChosenTrack, result: Prediction | FailedFile, card: ModelCard) -> Prediction | str:
-    """Keep the segments whose middle lies in the track's parts; or return why there is nothing."""
+    """Keep the segments whose middle lies in the track's parts; or return why there are none."""
     if isinstance(result, FailedFile):
         return result.error
     if not track.segments:
@@ -108,7 +108,7 @@ def _of_segments(
     segments: Sequence[SegmentPrediction],
     logits: NDArray[np.float32],
 ) -> Prediction:
-    """Return a prediction of the same track by other segments; logits has a row for each."""
+    """Return a prediction of the same track from other segments; logits has a row for each."""
     probabilities = track_probabilities(
         _segment_matrix(segments, card.labels), card.aggregation, card.calibration.track_temperature
     )
@@ -120,15 +120,15 @@ def _of_segments(
 def _logits(prediction: Prediction) -> NDArray[np.float32]:
     if prediction.logits is None:
         raise ValueError(
-            f"got a prediction of {prediction.path} that was read from JSON; expected one with its "
-            "logits: predict the track again"
+            f"got a prediction of {prediction.path} read from JSON; expected one with its logits: "
+            "predict the track again"
         )
     return prediction.logits
 
 
 @dataclass(frozen=True)
 class PooledPredictions:
-    """Tracks and their predictions; a track that several models predicted is there for each."""
+    """Tracks and their predictions; a track occurs once for each model that predicted it."""
 
     labels: tuple[str, ...]
     tracks: Sequence[ChosenTrack]
@@ -141,7 +141,7 @@ class PooledPredictions:
 
     @cached_property
     def groups(self) -> list[str]:
-        """What intervals resample, for each track."""
+        """The resampling group of each track."""
         return [track.group for track in self.tracks]
 
     @cached_property
@@ -179,9 +179,9 @@ class PooledPredictions:
 
 
 def join_parts(card: ModelCard, pooled: PooledPredictions) -> PooledPredictions:
-    """Join the predictions of one track whose parts different folds held out."""
+    """Join the predictions of tracks whose parts were held out by different folds."""
     joined: list[Predicted] = []
-    open_at: dict[str, int] = {}  # where a track stands of which parts are missing
+    open_at: dict[str, int] = {}  # the index of each track with missing parts
     for track, prediction in zip(pooled.tracks, pooled.predictions, strict=True):
         index = open_at.get(track.track_id)
         if index is None or joined[index][0].segments & track.segments or not track.segments:
@@ -205,12 +205,12 @@ def _join(card: ModelCard, first: Predicted, second: Predicted) -> Predicted:
 
 
 def printable(path: os.PathLike[str]) -> str:
-    """Return a path that any text file can hold: bytes that are no text become backslashes."""
+    """Return a path fit for any text file: bytes that are not text are escaped."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def confusions(results: Sequence[TrackResult]) -> tuple[Confusion, ...]:
-    """Return which genre was taken for which, the most frequent first, the surest track first."""
+    """Return the confusions of genres, most frequent first, each with its most confident first."""
     pairs: dict[tuple[str, str], list[str]] = {}
     for track in sorted(results, key=lambda its: -its.probability):
         if not track.correct:

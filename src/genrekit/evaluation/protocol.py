@@ -1,8 +1,8 @@
 """The protocol: predict one part of a split and score it at three levels.
 
-Probabilities come from ``genrekit.inference.classifier.Classifier.predict_files``, so what is
-measured is what ``genrekit predict`` gives. Intervals resample the dataset's groups: the tracks
-of one artist or of one repeated recording; any other track is a group of its own.
+Probabilities come from ``genrekit.inference.classifier.Classifier.predict_files``, so the results
+are those of ``genrekit predict``. Intervals resample the dataset's groups: the tracks of one artist
+or of one repeated recording; any other track is a separate group.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ TRACK_LEVELS: tuple[Level, ...] = ("majority_vote", "mean_probability")
 
 
 class Measured(NamedTuple):
-    """What one model predicted of one part of one split; a seed where several were trained."""
+    """One model's predictions of one part of one split, with a seed if several were trained."""
 
     card: ModelCard
     selection: Selection
@@ -57,15 +57,15 @@ def evaluate(
 
     Args:
         classifier: the model; its threshold for abstaining is not applied to the scores.
-        dataset: where the tracks are.
-        split: which track belongs to which part.
+        dataset: the tracks.
+        split: the part of each track.
         part: "test", "validation" or "train".
-        include_training_tracks: keep tracks that the card names as training tracks.
-        jobs: worker processes; None is one a core.
+        include_training_tracks: keep tracks that the card lists as training tracks.
+        jobs: worker processes; None is one per core.
         advance: called once for every track.
 
     Returns:
-        Scores of the tracks that could be decoded. Failures are named and left out.
+        Scores of the tracks that could be decoded. Failures are listed and left out.
 
     Raises:
         DatasetError: the part has no track left to measure, or none of them can be decoded.
@@ -76,16 +76,16 @@ def evaluate(
 
 
 def measure(measured: Sequence[Measured], split: str | None = None) -> EvaluationResult:
-    """Score the predictions of one model, or of several that each held out another fold.
+    """Score the predictions of one model, or of several that held out different folds.
 
-    The predictions of all models are pooled: a track that several models predicted counts once for
-    each, and always together with its artist's other tracks. Where LEAKY folds held out another
-    part of a track each, all its parts vote together; calibration and abstention are still those
-    of each model's own predictions.
+    The predictions of all models are pooled: a track counts once for each model that predicted it,
+    and is resampled with its artist's other tracks. If LEAKY folds held out different parts of a
+    track, all its parts are aggregated together; calibration and abstention are still those of
+    each model's own predictions.
 
     Args:
-        measured: one entry a model; all have the labels and the aggregation of the first.
-        split: what to call the splits together; None is the name of the first one.
+        measured: one entry per model; all have the labels and the aggregation of the first.
+        split: a name for all splits together; None is the name of the first.
 
     Raises:
         DatasetError: no track could be decoded.
@@ -136,7 +136,7 @@ def measure(measured: Sequence[Measured], split: str | None = None) -> Evaluatio
 
 
 def _all(lists: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
-    """Join lists, every text once."""
+    """Join lists, without duplicates."""
     return tuple(dict.fromkeys(text for texts in lists for text in texts))
 
 
@@ -146,7 +146,7 @@ def _reference(cards: Sequence[ModelCard]) -> ModelReference:
 
 
 def _run(measured: Measured) -> RunScore:
-    """Return the score of one model by itself."""
+    """Return the score of a single model."""
     predicted = measured.predicted
     pairs = zip(predicted.tracks, predicted.predictions, strict=True)
     return RunScore(
@@ -167,7 +167,7 @@ def _uncalibrated(pooled: PooledPredictions) -> Uncalibrated:
 
 
 def _abstention(measured: Sequence[Measured], pooled: PooledPredictions) -> tuple[Abstention, ...]:
-    """Return what is reached where each model abstains below its own thresholds."""
+    """Return precision and coverage with each model abstaining below its own thresholds."""
     found = []
     for promised in PROMISES:
         thresholds = [_threshold(its.card, promised) for its in measured]
@@ -181,7 +181,7 @@ def _abstention(measured: Sequence[Measured], pooled: PooledPredictions) -> tupl
 
 
 def _threshold(card: ModelCard, promised: float) -> float:
-    """Return where a model promises this precision; above every probability if nowhere."""
+    """Return a model's threshold for this precision; above every probability if it has none."""
     try:
         return threshold_for(card, promised)
     except ModelError:
@@ -189,7 +189,7 @@ def _threshold(card: ModelCard, promised: float) -> float:
 
 
 def _levels(card: ModelCard, pooled: PooledPredictions) -> dict[Level, Scores]:
-    """Score every level; that of the model's own predictions as it predicted it."""
+    """Score every level; the level of the model's predictions with those predictions."""
     lengths = [len(rows) for rows in pooled.segments]
     segment_groups = [g for g, n in zip(pooled.groups, lengths, strict=True) for _ in range(n)]
     of_tracks: dict[Level, scoring.Floats] = {

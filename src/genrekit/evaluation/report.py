@@ -20,12 +20,12 @@ COLUMNS = ("track_id", "path", "artist_group", "genre", "label", "correct", "pro
 
 
 def write_folder(result: EvaluationResult, folder: Path, curves: Path | None = None) -> list[Path]:
-    """Write metrics.json, predictions.csv, report.html and, where matplotlib is, PNGs.
+    """Write metrics.json, predictions.csv, report.html and, with matplotlib, PNGs.
 
     Args:
         result: an evaluation.
-        folder: made if it is missing; older files of these names are replaced.
-        curves: the run's metrics.csv, one line an epoch, if there is one.
+        folder: created if it is missing; older files of these names are replaced.
+        curves: the run's metrics.csv, one line per epoch, if there is one.
 
     Returns:
         The files written.
@@ -53,14 +53,14 @@ def write_folder(result: EvaluationResult, folder: Path, curves: Path | None = N
 def update_card(folder: ModelFolder, result: EvaluationResult, dataset: Dataset) -> Path:
     """Write an evaluation into a model's card.json and README.md.
 
-    What the card holds of the same data, split and level is replaced, and so are leak meter and
-    robustness where they were measured; the rest stays.
+    The card's metrics of the same data, split and level are replaced, and so are leak meter and
+    robustness if they were measured; the rest is kept.
 
     Args:
         folder: the model folder that was evaluated.
         result: its evaluation.
-        dataset: what it was evaluated on, by which the training tracks of each genre are counted
-            where they are of the same data.
+        dataset: what it was evaluated on; used to count the training tracks of each genre if they
+            are from the same data.
 
     Returns:
         The card's path.
@@ -73,7 +73,7 @@ def update_card(folder: ModelFolder, result: EvaluationResult, dataset: Dataset)
     if result.model.sha256 != card.onnx_sha256:
         raise ModelError(
             f"the evaluation is of a network with sha256 {result.model.sha256[:12]}..., but "
-            f"{folder.path} holds {card.onnx_sha256[:12]}...; evaluate that folder"
+            f"{folder.path} has {card.onnx_sha256[:12]}...; evaluate that folder"
         )
     new = to_card_metrics(result)
     key = (new.data, new.split, new.level)
@@ -88,7 +88,7 @@ def update_card(folder: ModelFolder, result: EvaluationResult, dataset: Dataset)
 
 
 def _counted(data: TrainingData | None, dataset: Dataset) -> TrainingData | None:
-    """Count the training tracks of each genre, if all of them are here."""
+    """Count the training tracks of each genre, if the dataset has all of them."""
     if data is None or data.n_per_class or data.dataset != dataset.name:
         return data
     genres = {track.track_id: track.genre for track in dataset.tracks}
@@ -99,7 +99,7 @@ def _counted(data: TrainingData | None, dataset: Dataset) -> TrainingData | None
 
 
 def _epochs(path: Path | None) -> list[dict[str, float]]:
-    """Read a run's metrics.csv; no rows where there is none."""
+    """Read a run's metrics.csv; without one there are no rows."""
     if path is None or not path.is_file():
         return []
     with path.open(encoding="utf-8", newline="") as stream:

@@ -15,7 +15,7 @@ Level = Literal["segment", "majority_vote", "mean_probability"]
 class ClassScores(StrictModel):
     """Scores of one label.
 
-    Recall and f1 are None where no item has it, precision where it was not predicted either.
+    Recall and f1 are None if no item has the label, precision if it was not predicted either.
     """
 
     n_items: int
@@ -25,7 +25,7 @@ class ClassScores(StrictModel):
 
 
 class ReliabilityBin(StrictModel):
-    """The items whose best probability lies in (low, high]."""
+    """The items whose top probability is in (low, high]."""
 
     low: float
     high: float
@@ -48,8 +48,8 @@ class LevelScores(StrictModel):
 class Scores(LevelScores):
     """All scores of one level with 95 % intervals; rows of the confusion matrix are the truth.
 
-    Macro scores are means over the labels that have an item. The share of votes is no probability
-    in the strict sense, so likelihood and calibration error of majority_vote serve to compare only.
+    Macro scores are means over the labels with items. The share of votes is not strictly a
+    probability, so likelihood and calibration error of majority_vote are for comparison only.
     """
 
     level: Level
@@ -60,14 +60,14 @@ class Scores(LevelScores):
 
 
 class Uncalibrated(StrictModel):
-    """The mean probability without the card's temperature and bias: what calibration changes."""
+    """The scores without the card's temperature and bias, to show the effect of calibration."""
 
     negative_log_likelihood: Interval
     expected_calibration_error: Interval
 
 
 class CoveragePoint(StrictModel):
-    """What one threshold of the card gives here; precision is None where no track reaches it."""
+    """The results at one of the card's thresholds; precision is None if no track reaches it."""
 
     threshold: float
     promised_precision: float
@@ -77,7 +77,7 @@ class CoveragePoint(StrictModel):
 
 
 class RunScore(StrictModel):
-    """The score of one of the models that an evaluation pools; its seed where several count."""
+    """The score of one of the pooled models, with its seed if there are several."""
 
     split: str
     seed: int | None = None
@@ -87,7 +87,7 @@ class RunScore(StrictModel):
 
 
 class TrackResult(StrictModel):
-    """The prediction of one track; ``group`` is what intervals resample."""
+    """The prediction of one track; ``group`` is its resampling group."""
 
     track_id: str
     path: str
@@ -105,7 +105,7 @@ class TrackResult(StrictModel):
 
 
 class Confusion(StrictModel):
-    """Tracks of one genre that were predicted as one other label, the surest mistakes first."""
+    """Tracks of one genre predicted as another label, the most confident mistakes first."""
 
     genre: str
     label: str
@@ -121,18 +121,18 @@ class FailedTrack(StrictModel):
 
 
 class EvaluationResult(StrictModel):
-    """An evaluation: which model on which tracks, and every number with its interval.
+    """An evaluation: the model, the tracks, and every score with its interval.
 
-    ``split_is_leaky``: segments of one track lie on both sides of the split.
-    ``product_level`` is the level of the model's own predictions. ``trained_on`` names the tracks
-    of this part that the weights were fitted to; they count only where ``includes_trained_on`` is
-    true. ``n_same_artist`` counts the tracks measured that are no training tracks but have
-    an artist who is in the training tracks. ``unknown_genres`` counts tracks left out because the
-    model has no such label. ``problems`` are the dataset's: files it skipped before any split.
-    ``runs`` has an entry for each model: one, or one a fold and seed of a recipe. ``other_split``
-    is true where the model's card names a split of this name and data, but of other tracks.
-    ``composition`` counts each genre's tracks by part of the (first) split, segments under the
-    leaky one; ``confusions`` are of ``product_level``, the most frequent first.
+    ``split_is_leaky``: segments of one track are on both sides of the split.
+    ``product_level`` is the level of the model's own predictions. ``trained_on`` lists the tracks
+    of this part that the weights were fitted to; they count only if ``includes_trained_on`` is
+    true. ``n_same_artist`` counts the measured tracks that are not training tracks but share an
+    artist with them. ``unknown_genres`` counts tracks left out because the model lacks their
+    label. ``problems`` are the dataset's: files skipped before any split. ``runs`` has one entry
+    per model: a single one, or one per fold and seed of a recipe. ``other_split`` is true if the
+    model's card names a split of this name and data, but with other tracks. ``composition`` counts
+    each genre's tracks by part of the (first) split, or segments under the leaky one;
+    ``confusions`` are at ``product_level``, the most frequent first.
     """
 
     model: ModelReference
@@ -165,12 +165,12 @@ class EvaluationResult(StrictModel):
 
     @property
     def leaky(self) -> bool:
-        """Whether the numbers flatter: a leaky split, or training tracks that were measured."""
+        """Whether the scores are inflated, by a leaky split or measured training tracks."""
         return self.split_is_leaky or (self.includes_trained_on and bool(self.trained_on))
 
     @property
     def split_title(self) -> str:
-        """The split, its part and, where it applies, the word LEAKY."""
+        """The split, its part and, if it applies, the word LEAKY."""
         return f"{self.split} {self.part}{' (LEAKY)' if self.leaky else ''}"
 
     @property
@@ -181,16 +181,16 @@ class EvaluationResult(StrictModel):
 
     @property
     def product(self) -> Scores:
-        """The scores of the level of the model's own predictions."""
+        """The scores at the level of the model's own predictions."""
         return self.levels[self.product_level]
 
 
 def to_card_metrics(result: EvaluationResult, level: Level | None = None) -> Metrics:
-    """Return an evaluation's numbers in the form that a model card keeps.
+    """Return an evaluation's scores in the form for a model card.
 
     Args:
         result: an evaluation.
-        level: which level; None is the one of the model's own predictions.
+        level: the level; None is that of the model's own predictions.
     """
     return card_metrics(
         result.levels[level or result.product_level],
@@ -213,7 +213,7 @@ def card_metrics(
     uncalibrated_error: Interval | None = None,
     abstention: tuple[Abstention, ...] = (),
 ) -> Metrics:
-    """Return the scores of one level in the form that a model card keeps."""
+    """Return the scores of one level in the form for a model card."""
     return Metrics(
         split=split,
         data=data,

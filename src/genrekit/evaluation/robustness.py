@@ -1,4 +1,4 @@
-"""Robustness: the same test tracks with their audio changed, through the same pipeline."""
+"""Robustness: the same test tracks with changed audio, through the same pipeline."""
 
 from __future__ import annotations
 
@@ -37,20 +37,22 @@ def measure(
 
     Args:
         folder: the model that was evaluated.
-        result: its evaluation; whole tracks.
-        jobs: worker processes; None is one a core.
-        report: called with a line for a track that is left out.
+        result: its evaluation, on entire tracks.
+        jobs: worker processes; None is one per core.
+        report: called with one line per track that is left out.
         advance: called once for every track.
 
     Returns:
-        Accuracy of each change, and the share of tracks whose prediction is that of the
-        unchanged track, over the tracks that could be predicted under all changes.
+        Accuracy under each change, and the share of tracks with the same prediction as unchanged,
+        over the tracks that could be predicted under all changes.
 
     Raises:
-        DatasetError: a split of segments, or no track could be predicted.
+        DatasetError: the split is by segment, or no track could be predicted.
     """
     if result.split_is_leaky:
-        raise DatasetError("robustness is measured on whole tracks; choose another split")
+        raise DatasetError(
+            "robustness is measured on entire tracks; choose a split by track or artist"
+        )
     tracks: list[TrackResult] = []
     labels: list[Labels] = []
     for track, found in zip(
@@ -87,7 +89,7 @@ def _start(model: Path) -> Callable[[str], Labels]:
 
 
 def labels_of(classifier: Classifier, path: str) -> Labels:
-    """Return the model's label of a file under every change.
+    """Return the model's label for a file under every change.
 
     Raises:
         AudioError: the file cannot be decoded, or a change leaves nothing of it.

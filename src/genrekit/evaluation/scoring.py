@@ -1,4 +1,4 @@
-"""Score items: every number of one level with its interval."""
+"""Score the items of one level, with intervals."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def score(
     """Score the items of one level.
 
     Args:
-        level: what the items are.
+        level: the kind of items.
         probabilities: shape (n_items, n_labels).
         true: label indices of the truth. Shape (n_items,).
         groups: the artist group of each item, for the intervals.
@@ -54,20 +54,20 @@ def score(
 
 
 def likelihood(probabilities: Floats, true: Integers, groups: Sequence[str]) -> Interval:
-    """Return the mean negative log-likelihood of items; arguments as of score."""
+    """Return the mean negative log-likelihood of items; arguments as for score."""
     losses = metrics.log_losses(probabilities, true)
     items = np.stack([losses, np.ones_like(losses)], axis=1)
     return interval(metrics.Resamples(items, groups), mean)
 
 
 def calibration_error(probabilities: Floats, true: Integers, groups: Sequence[str]) -> Interval:
-    """Return the expected calibration error of items; arguments as of score."""
+    """Return the expected calibration error of items; arguments as for score."""
     items = metrics.calibration_items(probabilities, true)
     return interval(metrics.Resamples(items, groups), metrics.expected_calibration_error)
 
 
 def mean(sums: Floats) -> Floats:
-    """Return the first sums over the second ones. Shape (n, 2) -> (n,)."""
+    """Return the first sums divided by the second. Shape (n, 2) -> (n,)."""
     return metrics.ratio(sums[:, 0], sums[:, 1])
 
 
@@ -110,7 +110,7 @@ def _reliability(probabilities: Floats, true: Integers) -> tuple[ReliabilityBin,
 def coverage(
     curve: Sequence[PrecisionPoint], probabilities: Floats, true: Integers, groups: Sequence[str]
 ) -> tuple[CoveragePoint, ...]:
-    """Return what each threshold that the card promises a precision for gives here.
+    """Return the results at each threshold for which the card promises a precision.
 
     Args:
         curve: the card's, measured on validation tracks.

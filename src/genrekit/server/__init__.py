@@ -1,1 +1,1 @@
-"""The REST service: FastAPI in front of killable workers. The extra genrekit[serve] brings it."""
+"""The REST service: FastAPI in front of killable workers, installed by genrekit[serve]."""

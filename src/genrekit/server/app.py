@@ -1,4 +1,4 @@
-"""The application, put together of its routes and pages."""
+"""The application, assembled from its routes and pages."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def _add_pages(application: FastAPI) -> None:
 
 
 def _demo(name: str) -> Callable[[], Response]:
-    """Return what responds with a synthetic track, which is made when first asked for."""
+    """Return a route for a synthetic track, which is made on its first request."""
     made = cache(partial(demo.flac, name))
 
     def send() -> Response:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from genrekit.server.service import Service
 
 _BUCKETS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
-# No foreign host, no inline script or style; what the page makes itself (blob:) may be played.
+# No other host, no inline script or style; the page may play what it creates itself (blob:).
 _CONTENT_POLICY = (
     "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; connect-src 'self' "
     "blob:; worker-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'self'; "
@@ -50,7 +50,7 @@ class ServerMetrics(Collector):
         self._service = service
         self._requests = Counter(
             "genrekit_requests",
-            "Requests that ended.",
+            "Finished requests.",
             ["method", "route", "status"],
             registry=self.registry,
         )
@@ -73,13 +73,15 @@ class ServerMetrics(Collector):
         """Give the state of the service."""
         queue, uploads = self._service.queue, self._service.uploads
         yield GaugeMetricFamily(
-            "genrekit_files_open", "Files that wait for a worker or are in one.", queue.n_open
+            "genrekit_files_open", "Files waiting for a worker or in one.", queue.n_open
         )
-        yield GaugeMetricFamily("genrekit_workers_ready", "Workers that started.", queue.n_ready)
+        yield GaugeMetricFamily(
+            "genrekit_workers_ready", "Workers that have started.", queue.n_ready
+        )
         yield CounterMetricFamily(
             "genrekit_workers_killed", "Workers that died at work or were stopped.", queue.n_killed
         )
-        yield GaugeMetricFamily("genrekit_upload_bytes", "Uploads on the disk.", uploads.n_bytes)
+        yield GaugeMetricFamily("genrekit_upload_bytes", "Uploads on disk.", uploads.n_bytes)
 
 
 class Middleware:

@@ -18,15 +18,15 @@ MEDIA_TYPE = "application/problem+json"
 LOG = logging.getLogger("genrekit.server")
 UNEXPECTED = "failed unexpectedly; please report it"
 _ROUTING = {
-    404: "nothing is here; /docs lists what there is",
-    405: "this method is not allowed here; /docs lists those that are",
+    404: "not found; /docs lists the routes",
+    405: "this method is not allowed for this path; /docs lists the allowed ones",
 }
 
 
 class ProblemDocument(StrictModel):
-    """What went wrong, after RFC 9457.
+    """A problem, as in RFC 9457.
 
-    The type is always "about:blank": what a client can decide by is the status.
+    The type is always "about:blank": clients should decide by the status.
     """
 
     type: Literal["about:blank"] = "about:blank"
@@ -43,7 +43,7 @@ class ProblemError(Exception):
 
         Args:
             status: the HTTP status.
-            detail: one sentence: what came, what is allowed, what to do.
+            detail: one sentence: what was given, what is allowed, what to do.
             headers: of the response, with underscores for hyphens, such as Retry_After.
         """
         super().__init__(detail)
@@ -68,7 +68,7 @@ def response(status: int, detail: str, headers: dict[str, str] | None = None) ->
 
 
 def descriptions(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return the OpenAPI descriptions of the problems that a route may end in."""
+    """Return the OpenAPI descriptions of a route's problems."""
     schema = {"$ref": f"#/components/schemas/{ProblemDocument.__name__}"}
     return {
         status: {
@@ -80,7 +80,7 @@ def descriptions(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def handle(application: FastAPI) -> None:
-    """Turn everything that an application raises into problem documents."""
+    """Turn every exception of an application into a problem document."""
 
     @application.exception_handler(ProblemError)
     async def _problem(request: Request, error: ProblemError) -> Response:

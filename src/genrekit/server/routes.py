@@ -31,30 +31,39 @@ _BODY = {
     },
 }
 
-Model = Annotated[str | None, Query(description="One of /v1/models; else the first of them.")]
+Model = Annotated[str | None, Query(description="One of /v1/models; the default is the first.")]
 MinPrecision = Annotated[
     float | None,
-    Query(gt=0, le=1, description="Abstain where fewer than this share would be right."),
+    Query(
+        gt=0,
+        le=1,
+        description="Abstain below the probability that reached this precision in validation.",
+    ),
 ]
 Segments = Annotated[
     str | None,
     Query(
         pattern="^(all|[1-9][0-9]{0,2})$",
-        description="Segments of a file: all, or a number spread evenly. Without: all up to "
-        "60 s or with a timeline, else 8.",
+        description="Segments to analyse: all, or a number, spread evenly. The default is all up "
+        "to 60 s or with a timeline, else 8.",
     ),
 ]
 Include = Annotated[
-    str, Query(description="spectrogram, timeline or both with a comma: what to add.")
+    str, Query(description="What to add: spectrogram, timeline, or both with a comma.")
 ]
 Genre = Annotated[
-    str, Query(max_length=200, description="Whose evidence is checked; else the most probable.")
+    str,
+    Query(
+        max_length=200,
+        description="The genre whose evidence is checked; the default is the most probable.",
+    ),
 ]
 FileName = Annotated[
-    str, Query(max_length=200, description="What a body that is one file is called.")
+    str, Query(max_length=200, description="The file name of a body that is a single file.")
 ]
 Prefer = Annotated[
-    str | None, Header(description="respond-async makes a job of it, however short it is.")
+    str | None,
+    Header(description="respond-async makes the request a job, however short the audio."),
 ]
 
 
@@ -72,7 +81,7 @@ def _options(result: Any) -> dict[str, Any]:
 
 
 def service_routes(service: Service) -> APIRouter:
-    """Return the routes under /v1, which need the key where there is one."""
+    """Return the routes under /v1, which require the key if there is one."""
     router = APIRouter(prefix="/v1")
 
     @router.post("/predict", **_options(schemas.PredictionResult | schemas.Results))
@@ -97,7 +106,7 @@ def service_routes(service: Service) -> APIRouter:
         model: Model = None,
         filename: FileName = uploads.RAW_NAME,
     ) -> Response:
-        """Show which seconds and which frequencies of a file support a genre."""
+        """Show which seconds and frequencies of a file support a genre."""
         options = service.explanation_options(model, genre)
         return await _process(service, request, options, filename)
 
@@ -107,10 +116,10 @@ def service_routes(service: Service) -> APIRouter:
         response_class=Response,
     )
     async def job(job_id: str) -> Response:
-        """Return the state of a job; its result is in it once it is done."""
+        """Return the state of a job, with its result once it is done."""
         found = service.jobs.find(job_id)
         if found is None:
-            raise ProblemError(404, "no job has this id, or it was forgotten; send the file again")
+            raise ProblemError(404, "no job has this id, or it has expired; send the file again")
         return Response(found.to_json(), media_type=JSON)
 
     @router.get("/models")
@@ -123,17 +132,17 @@ def service_routes(service: Service) -> APIRouter:
 
 
 def state_routes(service: Service, registry: CollectorRegistry) -> APIRouter:
-    """Return the routes for whoever runs the server: health, readiness, metrics."""
+    """Return the routes for operators: health, readiness, metrics."""
     router = APIRouter()
 
     @router.get("/healthz")
     async def health() -> schemas.Health:
-        """Show that the server lives."""
+        """Show that the server is alive."""
         return schemas.Health(status="ok")
 
     @router.get("/readyz", responses=problems.descriptions(503))
     async def ready() -> schemas.Health:
-        """Show whether a file would be taken now."""
+        """Show whether a file would be accepted now."""
         if not service.is_ready:
             raise ProblemError(503, "no worker is ready, or all are busy", Retry_After="1")
         return schemas.Health(status="ok")
@@ -142,7 +151,7 @@ def state_routes(service: Service, registry: CollectorRegistry) -> APIRouter:
         "/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}}
     )
     async def metrics() -> Response:
-        """Give the metrics in Prometheus' text format."""
+        """Return the metrics in Prometheus' text format."""
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
     return router

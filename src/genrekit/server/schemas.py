@@ -1,4 +1,4 @@
-"""The schemas of what the routes return, for the OpenAPI document."""
+"""The schemas of the routes' responses, for the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from genrekit.strict import StrictModel
 
 
 class PredictionResult(PredictionDocument):
-    """A file's prediction; ``spectrogram`` and ``timeline`` where the request includes them."""
+    """A file's prediction, with ``spectrogram`` and ``timeline`` if the request includes them."""
 
     spectrogram: dict[str, Any] | None = None
     timeline: dict[str, Any] | None = None
 
 
 class Results(StrictModel):
-    """One result a file, in the order of the files."""
+    """One result per file, in the order of the files."""
 
     results: list[PredictionResult | ExplanationDocument | FailedFile]
 
 
 class JobDocument(StrictModel):
-    """A job: ``result`` is there once it is done, ``problem`` once it failed."""
+    """A job, with ``result`` once it is done, or ``problem`` once it has failed."""
 
     id: str
     status: Literal["running", "done", "failed"]
@@ -62,6 +62,6 @@ class ModelList(StrictModel):
 
 
 class Health(StrictModel):
-    """Whether the server lives, or can take work."""
+    """Whether the server is alive, or can accept work."""
 
     status: Literal["ok"]

@@ -1,4 +1,4 @@
-"""What the routes call: uploads in, results in JSON out, by the workers and the jobs."""
+"""The service behind the routes: from uploads to results in JSON, by workers and jobs."""
 
 from __future__ import annotations
 

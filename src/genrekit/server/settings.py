@@ -1,4 +1,4 @@
-"""What a server may do and how much of it: every limit stands here, with its default."""
+"""The settings of a server, and all its limits with their defaults."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from genrekit.errors import RecipeError, unknown_name
 
 
 class ServerLimits(BaseModel):
-    """How much a server takes on; ``genrekit serve KEY=VALUE`` changes one."""
+    """The limits of a server; ``genrekit serve KEY=VALUE`` changes one."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     queue_size: int = Field(64, ge=1, description="Files that may wait for a worker.")
-    max_files: int = Field(16, ge=1, description="Files of one request.")
-    max_bytes: int = Field(200_000_000, ge=1, description="Bytes of one request.")
-    max_seconds: float = Field(14_400.0, gt=0, description="Length of one file's audio.")
+    max_files: int = Field(16, ge=1, description="Files per request.")
+    max_bytes: int = Field(200_000_000, ge=1, description="Bytes per request.")
+    max_seconds: float = Field(14_400.0, gt=0, description="Duration of a file's audio.")
     job_from_seconds: float = Field(600.0, ge=0, description="Longer audio becomes a job.")
-    max_jobs: int = Field(50, ge=1, description="Jobs that are kept, finished ones included.")
-    job_seconds: float = Field(3600.0, gt=0, description="A finished job is kept this long.")
-    job_bytes: int = Field(100_000_000, ge=1, description="Results that are kept, together.")
-    item_seconds: float = Field(60.0, gt=0, description="Then a worker gives a file up.")
+    max_jobs: int = Field(50, ge=1, description="Jobs to keep, including finished ones.")
+    job_seconds: float = Field(3600.0, gt=0, description="How long a finished job is kept.")
+    job_bytes: int = Field(100_000_000, ge=1, description="Total size of the results kept.")
+    item_seconds: float = Field(60.0, gt=0, description="Time limit of a worker per file.")
     memory_bytes: int = Field(1_000_000_000, ge=1_000_000, description="Of a worker.")
-    upload_bytes: int = Field(4_000_000_000, ge=1, description="Uploads on the disk at a time.")
+    upload_bytes: int = Field(4_000_000_000, ge=1, description="Total size of uploads on disk.")
     upload_grace_seconds: float = Field(10.0, gt=0, description="An upload may take this long,")
     upload_bytes_per_second: float = Field(2000.0, gt=0, description="and longer at this rate.")
-    idle_seconds: float = Field(10.0, gt=0, description="A connection may be silent so long.")
+    idle_seconds: float = Field(10.0, gt=0, description="How long a connection may be idle.")
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,12 @@ class Settings:
         models: names or folders of the models, the first is the default; () is the
             embedded ones.
         n_workers: processes that predict files.
-        limits: how much is taken on.
+        limits: the limits.
         min_precision: as Classifier takes it; None never abstains.
-        api_key: without it everybody who reaches the port may predict.
-        allow_origins: origins of foreign pages that may call, as CORS spells them; their names are
-            also answered to, beside this machine's own and IP addresses.
-        root_path: the path that a reverse proxy puts before every other.
+        api_key: without it anyone who reaches the port may predict.
+        allow_origins: origins of other sites' pages that may call, as in CORS; requests to their
+            host names are accepted too, besides this machine's names and IP addresses.
+        root_path: the path prefix that a reverse proxy adds.
     """
 
     models: tuple[str, ...] = ()

@@ -1,8 +1,8 @@
 """A folder whose page predicts genres entirely in the browser: any web server can serve it.
 
-The page is the one of ``genrekit serve``; what talks to the server there is replaced by a front end
-in JavaScript and ONNX Runtime in WebAssembly, which comes from the npm registry when the folder is
-built, pinned and checked, and is not part of genrekit.
+The page is that of ``genrekit serve``, with its requests to the server replaced by a front end in
+JavaScript and ONNX Runtime in WebAssembly, which is downloaded from the npm registry, pinned and
+checked, when the folder is built, and is not part of genrekit.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def build(out: Path, model: str | None = None) -> ModelFolder:
         OSError: out cannot be written.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise GenrekitError(f"{out} holds files already; name a new or empty folder")
+        raise GenrekitError(f"{out} is not empty; give a new or empty folder")
     found = registry.find(model)
     others = {view.features.kind for view in found.card.views} - set(_KINDS)
     if others:
@@ -63,7 +63,7 @@ def build(out: Path, model: str | None = None) -> ModelFolder:
             f"not compute; expected a model of {' or '.join(_KINDS)}"
         )
     if found.card.images == "other":
-        raise ModelError(f"model {found.card.name!r} takes images only, and the page takes audio")
+        raise ModelError(f"model {found.card.name!r} takes only images, but the page takes audio")
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as folder:
         site = Path(folder) / "site"
@@ -91,7 +91,9 @@ def _runtime_package(folder: Path) -> Path:
     """Fetch the pinned package by npm and check it."""
     npm = shutil.which("npm")
     if npm is None:
-        raise GenrekitError(f"npm is not installed; it fetches {RUNTIME}; install Node.js")
+        raise GenrekitError(
+            f"npm is not installed, but is needed to download {RUNTIME}; install Node.js"
+        )
     try:
         done = subprocess.run(
             [npm, "pack", "--silent", RUNTIME],
@@ -103,15 +105,15 @@ def _runtime_package(folder: Path) -> Path:
         )
     except subprocess.TimeoutExpired as error:
         raise GenrekitError(
-            f"npm fetched no {RUNTIME} within {_NPM_SECONDS} s; try again"
+            f"npm did not download {RUNTIME} within {_NPM_SECONDS} s; try again"
         ) from error
     packages = list(folder.glob("*.tgz"))
     if done.returncode or len(packages) != 1:
-        raise GenrekitError(f"npm could not fetch {RUNTIME}: {done.stderr.strip()[-300:]}")
+        raise GenrekitError(f"npm could not download {RUNTIME}: {done.stderr.strip()[-300:]}")
     digest = base64.b64encode(hashlib.sha512(packages[0].read_bytes()).digest()).decode("ascii")
     if f"sha512-{digest}" != INTEGRITY:
         raise GenrekitError(
-            f"npm fetched another {RUNTIME} than the pinned one; nothing was written"
+            f"npm downloaded another {RUNTIME} than the pinned one; nothing was written"
         )
     return packages[0]
 

@@ -10,7 +10,7 @@ const HEIGHT = 64;
 export function comparison(result, onAccept) {
   const { accuracy, old_accuracy: old, low, high, n_tracks: count, caution, model } = result;
   return element("div", { className: "comparison" },
-    element("h3", {}, "The trained model beside the one in use"),
+    element("h3", {}, "The trained model and the one in use"),
     element("ul", { className: "bars", "aria-label": "Accuracy" }, bar("New", accuracy, { kind: "new" }), bar("In use", old)),
     element("p", {}, `${verdict(result)} Difference ${points(result.difference)}, 95 % interval ${points(low)} to ${points(high)}, on ${
       counted(count, "track")} of artists that it was not trained on.`),
@@ -23,7 +23,7 @@ export function comparison(result, onAccept) {
 function verdict({ low, high }) {
   if (low > 0) return "It is better.";
   if (high < 0) return "It is worse.";
-  return "No difference is certain.";
+  return "The difference may be chance.";
 }
 
 function points(share) {

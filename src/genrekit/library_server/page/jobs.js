@@ -8,7 +8,7 @@ const BUSY_MS = 700;
 const IDLE_MS = 5000;
 const OPEN = new Set(["running", "paused"]);
 const WORDS = {
-  running: "running", paused: "paused", interrupted: "interrupted: the program had ended", done: "done", failed: "failed",
+  running: "running", paused: "paused", interrupted: "interrupted: the program ended", done: "done", failed: "failed",
   cancelled: "cancelled",
 };
 

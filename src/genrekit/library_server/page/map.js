@@ -55,7 +55,7 @@ export class MapView {
     const total = this.points.ids.length;
     byId("map-note").textContent = total
       ? `${counted(this.points.lit ? this.points.lit.size : total, "track")}${this.points.lit ? ` of ${total.toLocaleString("en")}` : ""}`
-      : "The model of the last scan has no map; scan with another one.";
+      : "The model of the last scan has no map; scan with another model.";
     this.points.draw();
   }
 

@@ -6,16 +6,16 @@ import { query } from "./query.js";
 import { session } from "./session.js";
 
 const MODES = [
-  ["fill-missing", "Fill what has no genre", "Placeholders such as Other or Unknown count as none."],
-  ["append", "Add to the genres there", "What a file says already is left alone."],
-  ["merge", "Add, and make genres narrower", "A style takes the place of its wider genre: Rock becomes Metal."],
-  ["replace", "Replace the genres there", "Also where the tag says something else."],
+  ["fill-missing", "Fill missing genres", "Placeholders such as Other or Unknown count as missing."],
+  ["append", "Add to existing genres", "The genres that a file has are kept."],
+  ["merge", "Add, and make genres narrower", "A style replaces its wider genre: Rock becomes Metal."],
+  ["replace", "Replace existing genres", "Even if the tag names another genre."],
 ];
 
 const STYLES = {
   predicted: ["As predicted: Metal", {}],
   widest: ["The widest genre only: Rock", { depth: 1 }],
-  both: ["With the wider genres before it: Rock, Metal", { with_parents: true }],
+  both: ["With its wider genres first: Rock, Metal", { with_parents: true }],
   STYLE: ["Rock, and Metal in the field STYLE", { style_field: "STYLE" }],
   GROUPING: ["Rock, and Metal in the field GROUPING", { style_field: "GROUPING" }],
   SUBGENRE: ["Rock, and Metal in the field SUBGENRE", { style_field: "SUBGENRE" }],
@@ -25,8 +25,8 @@ const STYLES = {
 export function planForm(onDone) {
   const form = element("form", { className: "card writes", id: "plan-form" },
     element("h2", {}, "Propose genres"),
-    element("p", {}, "A plan says which genre would be written into which file. You review it here; "
-      + "no file is touched before you apply it."),
+    element("p", {}, "A plan lists the genres to write into files. You review it here; "
+      + "no file is changed until you apply it."),
     fieldset("Tracks", radios("scope", scopes())),
     fieldset("What to do", radios("mode", MODES)),
     element("details", {}, element("summary", {}, "More"), ...options()),
@@ -75,10 +75,10 @@ function options() {
   const top = element("input", { type: "number", id: "plan-top", name: "top", min: 1, max: 9, value: 1, required: true });
   const album = element("input", { type: "checkbox", name: "by-album" });
   return [
-    labelled("Share of proposals that has to be right, in %", precision),
-    labelled("Most genres a file", top),
-    labelled("Styles, as Metal is one of Rock", select("styles", Object.entries(STYLES).map(([key, [text]]) => [key, text]))),
-    labelled("Names of genres", select("names", [["", "as genrekit spells them"], ...names.map((name) => [name, name])])),
+    labelled("Required precision of proposals, in %", precision),
+    labelled("Maximum genres per file", top),
+    labelled("Styles (Metal is a style of Rock)", select("styles", Object.entries(STYLES).map(([key, [text]]) => [key, text]))),
+    labelled("Genre names", select("names", [["", "as spelled by genrekit"], ...names.map((name) => [name, name])])),
     labelled("Player", select("profile", profiles.map((name) => [name, name]))),
     element("label", { className: "radio" }, album, element("span", {}, "The same genre for all tracks of an album")),
   ];

@@ -77,7 +77,7 @@ export class ReviewView {
   }
 
   #showForm() {
-    if (session.isReadOnly) this.form.replaceChildren(element("p", {}, "There is no plan, and this library is open to read only."));
+    if (session.isReadOnly) this.form.replaceChildren(element("p", {}, "There is no plan, and this library is read-only."));
     else this.form.replaceChildren(planForm(() => this.refresh()));
   }
 
@@ -163,7 +163,7 @@ export class ReviewView {
       notify("");
     } catch (error) {
       isRefused = true;
-      notify(error.status === 409 ? "Somebody else changed the plan in the meantime: this is how it is now. Your last decision was not kept."
+      notify(error.status === 409 ? "Somebody else changed the plan in the meantime; this is its current state. Your last decision was not kept."
         : error.message, true);
     }
     this.nPending -= 1;
@@ -173,7 +173,7 @@ export class ReviewView {
   async #drop() {
     const count = this.plan.summary.n_lines;
     if (await ask({ title: `Drop the plan of ${counted(count, "change")}?`, yes: "Drop",
-      content: [element("p", {}, "Its decisions are lost. No file is touched.")] })) await this.#change("DELETE", "plan", {});
+      content: [element("p", {}, "Its decisions are lost. No file is changed.")] })) await this.#change("DELETE", "plan", {});
   }
 
   async #apply() {

@@ -35,11 +35,11 @@ export class ScanView {
     const again = button("Scan the whole library again", scan, { className: "writes" });
     byId("scan").append(
       element("div", { className: "card writes" }, element("h2", {}, "Scan a folder"),
-        element("p", {}, "Every track in it is analysed on this computer. What was analysed before is not analysed again, "
-          + "even where a file was moved or its tags were changed. A watched folder is scanned whenever a file comes."),
+        element("p", {}, "Every track in it is analysed on this computer. Tracks that were analysed before are skipped, "
+          + "even if a file was moved or retagged. A watched folder is scanned whenever a file arrives."),
         scanForm("scan-folder"),
         element("div", { className: "row" }, again,
-          element("label", { className: "radio" }, this.retry, "Try failed files once more"))),
+          element("label", { className: "radio" }, this.retry, "Retry failed files"))),
       element("h2", {}, "Scans"), this.list,
       element("p", { className: "note" }, `Library: ${session.fields.database}. genrekit ${session.fields.version}.`),
       element("datalist", { id: "folders" }, ...session.fields.folders.map((folder) => element("option", { value: folder }))));

@@ -71,7 +71,7 @@ export class StageView {
   async #explain() {
     const { row } = this;
     byId("why").disabled = true;
-    this.#say("Taking parts of the music away to see which ones matter…");
+    this.#say("Masking parts of the music to see which ones matter…");
     try {
       const explanation = await get(`tracks/${row.id}/explanation`);
       if (this.row !== row) return;
@@ -93,7 +93,7 @@ export class StageView {
     const name = session.name(this.explanation.genre);
     const { better_than_random: holds } = this.explanation.curves;
     return `Orange supports ${name}, blue opposes it, white bars mark the seconds that decide. `
-      + (holds ? "The check holds: the strongest parts matter more than any." : "The check FAILED: random parts matter as much.");
+      + (holds ? "The check holds: the strongest parts matter more than random ones." : "The check FAILED: random parts matter as much.");
   }
 
   #draw() {
@@ -121,7 +121,7 @@ function inWords({ spans, label, probability }, row) {
   const isSame = label === row.label && percent(probability) === percent(row.probability);
   if (!spans.length || row.label === null || isSame) return parts.join(", ");
   const whole = `${session.name(label)} ${percent(probability)}`;
-  return `${parts.join(", ")}. The whole track: ${whole}; the answer above is of the parts that the scan took.`;
+  return `${parts.join(", ")}. The entire track: ${whole}; the genre above is from the segments that the scan analysed.`;
 }
 
 /** The timeline with the genres' display names. */

@@ -44,8 +44,8 @@ export class TeachView {
       const { tracks } = await get("teach", { n: N_TRACKS });
       this.kept = new Set();
       this.lead.textContent = tracks.length
-        ? `These ${counted(tracks.length, "uncertain track")} would teach most: no two of an album, and as different as can be.`
-        : "No track is left that would teach something: every one is corrected, or nothing was scanned yet.";
+        ? `These ${counted(tracks.length, "uncertain track")} would teach the model most: no two from one album, and as different as possible.`
+        : "No tracks are left to correct: all are corrected, or nothing has been scanned yet.";
       this.list.replaceChildren(...tracks.map((row) => this.#card(row)));
       this.total = tracks.length;
       this.#count();
@@ -104,7 +104,7 @@ export class TeachView {
 
   #count() {
     const all = counted(session.fields.counts.corrected, "correction");
-    this.progress.textContent = `${this.kept.size} of ${this.total} corrected here, ${all} in all.`;
+    this.progress.textContent = `${this.kept.size} of ${this.total} corrected here, ${all} in total.`;
     this.progress.hidden = !this.total;
   }
 

@@ -72,7 +72,7 @@ export class TrackPanel {
     const field = genreField("track-genre", names);
     const save = () => this.#change(track, "PUT", { genres: field.names() });
     section.append(
-      element("p", { className: "note" }, "What you say here is kept as a label. It teaches the model; it writes no file."), field,
+      element("p", { className: "note" }, "Your correction is kept as a label to train the model on; no file is changed."), field,
       element("div", { className: "row" }, button("Keep", save, { className: "primary" }),
         track.correction ? button("Take back", () => this.#change(track, "DELETE")) : ""));
     return section;
@@ -142,7 +142,7 @@ function answer(track) {
 
 function sources(track) {
   if (!track.sources.length) return [];
-  const section = block("sources-title", "Who says what");
+  const section = block("sources-title", "Sources of the genre");
   const head = element("tr", {}, ...["Source", "Says", "Weight"].map((text) => element("th", { scope: "col" }, text)));
   const rows = track.sources.map((source) => {
     const names = source.labels.map((label) => session.name(label)).join(", ");

@@ -70,7 +70,7 @@ export class TracksView {
 
   #sentence(total) {
     const place = query.lasso ? " chosen on the map" : "";
-    if (!total) return `No track${place} is like that.`;
+    if (!total) return `No matching tracks${place}.`;
     return `${counted(total, "track")}${place}`;
   }
 
@@ -82,8 +82,8 @@ export class TracksView {
     byId("empty").append(
       element("h2", {}, "This library is empty"),
       element("p", {}, session.isReadOnly
-        ? "It is open to read only. Scan a folder on the command line: genrekit library scan FOLDER"
-        : "Name a folder with music. Every track in it is analysed here, on this computer; no file is changed."),
+        ? "It is read-only. Scan a folder on the command line: genrekit library scan FOLDER"
+        : "Give a folder of music. Every track in it is analysed on this computer; no file is changed."),
       ...(session.isReadOnly ? [] : [scanForm("empty-folder")]),
     );
   }

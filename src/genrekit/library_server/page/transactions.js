@@ -36,7 +36,7 @@ export class Transactions {
   async #undo({ id, n_files: counts }) {
     const count = Object.values(counts).reduce((sum, one) => sum + one, 0);
     const isMeant = await ask({ title: `Undo the changes of ${counted(count, "file")}?`, yes: "Undo", isDangerous: true,
-      content: [element("p", {}, "Each file gets back what it had before, to the byte, unless it was changed since.")] });
+      content: [element("p", {}, "Each file is restored to the byte, unless it has changed since.")] });
     if (isMeant) await this.run({ transaction: id });
   }
 

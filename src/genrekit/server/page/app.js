@@ -60,7 +60,7 @@ async function present(entry) {
 /** The evidence takes seconds: it comes when somebody wants it, after the prediction. */
 async function explainEntry(entry) {
   if (!entry.explanation) {
-    result.showNote("Taking parts of the music away to see which ones matter…");
+    result.showNote("Masking parts of the music to see which ones matter…");
     try {
       const { genres, model } = entry.prediction;
       entry.explanation = await explain(entry.file, genres[0].label, model.name);

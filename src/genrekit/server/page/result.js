@@ -154,7 +154,7 @@ export class Result {
       ? `${passages.join(", ")} (white bars) ${passages.length > 1 ? "support" : "supports"} ${label} most.`
       : `No seconds support ${label}.`;
     const check = curves.better_than_random
-      ? `The check on ${genre} holds: taking the strongest parts away matters more than taking any.`
+      ? `The check on ${genre} holds: masking the strongest parts matters more than masking random ones.`
       : `The check on ${genre} FAILED: random parts matter as much. Do not rely on this image.`;
     const { coverage } = this.explanation;
     const covered = `${coverage[0].toUpperCase()}${coverage.slice(1)}.`;
