@@ -107,7 +107,7 @@ def test_recipes_are_found_by_name_wherever_the_program_is_run(
 
 @pytest.mark.parametrize(
     ("typed", "answer"),
-    [("cnnn", "did you mean 'cnn'"), ("nowhere/cnn.toml", "no recipe can be read there")],
+    [("cnnn", "did you mean 'cnn'"), ("nowhere/cnn.toml", "the recipe cannot be read")],
 )
 def test_an_unknown_recipe_is_answered_with_the_nearest(
     typed: str, answer: str, tmp_path: Path

@@ -333,7 +333,7 @@ def test_what_a_user_may_not_write_or_read_stays_and_is_named(
         (["plan", "music", "--fill-missing", "--replace"], 2, "only one of --fill-missing and"),
         (["plan", "music", "--profile", "standart"], 1, "did you mean 'standard'"),
         (["plan", "music", "--map", "absent.toml"], 1, "absent.toml"),
-        (["apply", "mapping.toml"], 1, "line 1: is not what a plan holds"),
+        (["apply", "mapping.toml"], 1, "line 1: is not valid in a plan"),
         (["undo"], 1, "there is no library"),
         (["runs"], 1, "there is no library"),
     ],

@@ -501,7 +501,7 @@ def test_predictions_read_from_json_have_no_uncalibrated_numbers() -> None:
     selection = select(CARD, dataset(), split())
     found = predicted(selection)
     found.predictions = [Prediction.from_json(its.to_json()) for its in found.predictions]
-    with pytest.raises(ValueError, match=r"b1\.wav that was read from JSON; expected one with its"):
+    with pytest.raises(ValueError, match=r"b1\.wav read from JSON; expected one with its"):
         measure(CARD, selection, found)
 
 

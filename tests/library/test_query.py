@@ -128,7 +128,7 @@ def test_an_entry_holds_all_that_is_known(connection: Connection) -> None:
         "labels": ["metal"],
         "probability": 1.0,
     }
-    with pytest.raises(LibraryError, match="no scan has seen this file"):
+    with pytest.raises(LibraryError, match="this file has not been scanned"):
         query.entry_of(connection, used, Path("/m/absent.mp3"))
 
 
@@ -231,7 +231,7 @@ def test_a_model_is_found_by_name_and_digits_and_an_unknown_one_refused(
         query.used_model(connection, "tinny")
     with (
         database.opened(tmp_path / "new.sqlite3") as empty,
-        pytest.raises(LibraryError, match="nothing was scanned yet"),
+        pytest.raises(LibraryError, match="nothing has been scanned yet"),
     ):
         query.used_model(empty)
 

@@ -139,7 +139,7 @@ def test_an_empty_folder_is_taken_for_a_drive_that_is_not_mounted(
         scan.plan(connection, [music], TINY)
     music.mkdir()
     planned, _ = run(connection, music)
-    assert "5 files of it are known; they stay as they are" in planned.problems[0]
+    assert "5 files of it are known and are kept" in planned.problems[0]
     assert column(connection, "SELECT count(*) FROM files WHERE is_missing") == [0]
 
 

@@ -93,7 +93,7 @@ def test_from_plan_to_undo(folder: Path, server: LibraryServer) -> None:
         assert hashes(folder) == before
         assert client.get("/api/plan").json()["summary"]["open"] == 2
         again = client.post("/api/undo", json={"transaction": runs[0]["id"]})
-        assert "nothing that could be undone" in problem(again, 422)
+        assert "nothing to undo" in problem(again, 422)
 
 
 def test_a_style_in_a_field_of_its_own(folder: Path, server: LibraryServer) -> None:

@@ -142,7 +142,7 @@ def test_a_file_that_changed_since_it_was_written_is_not_undone(
     retag(music / "a.flac")
     edited = (music / "a.flac").read_bytes()
     report = undo(library)
-    assert "was changed since" in report.failures[str(music / "a.flac")]
+    assert "has changed since" in report.failures[str(music / "a.flac")]
     assert (music / "a.flac").read_bytes() == edited
     assert content(music)["a.ogg"] == before["a.ogg"]
 
@@ -155,7 +155,7 @@ def test_undo_by_file_and_by_run(music: Path, library: sqlite3.Connection) -> No
     assert undo(library, "1").changed == [str(music / "a.flac")]
     assert content(music) == before
     for what in (None, "1", "7", str(music / "a.flac")):
-        with pytest.raises(LibraryError, match="keeps nothing"):
+        with pytest.raises(LibraryError, match="has nothing to undo"):
             journal.chosen(library, what)
 
 
@@ -355,7 +355,7 @@ def test_verify_says_which_style_is_missing(music: Path, library: sqlite3.Connec
     file["\xa9grp"] = ["Punk"]
     file.save()
     report = applying.verify(planned)
-    assert report.failures == {str(path): f"{path}: holds in GROUPING Punk, not Metal"}
+    assert report.failures == {str(path): f"{path}: has Punk in GROUPING, not Metal"}
 
 
 def test_a_plan_with_and_one_without_styles_are_read(music: Path, tmp_path: Path) -> None:
@@ -371,5 +371,5 @@ def test_a_plan_with_and_one_without_styles_are_read(music: Path, tmp_path: Path
         (tmp_path / "plan.jsonl").write_text(
             f'{{"genrekit_plan": 1, "profile": "standard"}}\n{json.dumps(line)}\n'
         )
-        with pytest.raises(LibraryError, match="line 2: is not what a plan holds"):
+        with pytest.raises(LibraryError, match="line 2: is not valid in a plan"):
             plan_files.read(tmp_path / "plan.jsonl")

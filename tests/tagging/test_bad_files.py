@@ -209,7 +209,7 @@ def test_what_a_line_of_a_plan_may_not_hold(
 def test_numbers_and_nesting_without_end_are_a_wrong_line(tmp_path: Path, value: str) -> None:
     plan = tmp_path / "plan.jsonl"
     plan.write_text('{"genrekit_plan": 1, "profile": "standard"}\n{"size_bytes": ' + value + "}")
-    with pytest.raises(LibraryError, match="line 2: is not what a plan holds") as caught:
+    with pytest.raises(LibraryError, match="line 2: is not valid in a plan") as caught:
         plan_files.read(plan)
     assert len(str(caught.value)) < 1000
 
@@ -230,7 +230,9 @@ def test_a_plan_that_is_not_there_says_what_to_do(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("what", ["7", "9" * 5_000, "other.mp3"])
 def test_an_undo_of_what_another_database_keeps(library: sqlite3.Connection, what: str) -> None:
-    with pytest.raises(LibraryError, match=r"library.sqlite3 keeps nothing .*name it with --db"):
+    with pytest.raises(
+        LibraryError, match=r"library.sqlite3 has nothing to undo .*name it with --db"
+    ):
         journal.chosen(library, what)
 
 

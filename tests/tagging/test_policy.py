@@ -185,7 +185,7 @@ def test_rolling_up_neither_makes_nor_loses_probability(probabilities: dict[str,
         ("[genres]\nRock = 'metal'", "is not a mapping"),
         ("colour = 1\n[genres]", "colour"),
         ("genres = [", "not a TOML file"),
-        ("[genres]\na = []\nb = []\n[parents]\na = 'b'\nb = 'a'", "in a circle"),
+        ("[genres]\na = []\nb = []\n[parents]\na = 'b'\nb = 'a'", "form a cycle"),
         ("[genres]\na = []\n[parents]\na = 'c'", "unknown genre in parents 'c'"),
     ],
 )

@@ -124,7 +124,7 @@ def test_an_epoch_that_is_left_early_leaves_no_thread() -> None:
 def test_what_draws_segments_does_not_go_with_taking_each_once(
     fields: dict[str, dict[str, object]],
 ) -> None:
-    with pytest.raises(RecipeError, match="takes each segment once"):
+    with pytest.raises(RecipeError, match="uses each segment once"):
         resolve({"model": {"backbone": "cnn"}} | fields)
 
 

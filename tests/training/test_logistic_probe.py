@@ -176,7 +176,7 @@ def test_other_heads_learn_the_first_genre_and_say_so(two_genres: Path, tmp_path
         ("model.l2=[0.1, 0.2]", "2 values for 1 taps"),
         ("augmentation.gain_db=3", "give both or neither"),
         ("augmentation.altered_copies=2", "give both or neither"),
-        ("augmentation.random_crops=true", "leave out augmentation.random_crops"),
+        ("augmentation.random_crops=true", "omit augmentation.random_crops"),
         ("model.quantise=int8", 'needs model.backbone = "musicnn"'),
         ("model.head=mlp", '"folds" needs model.head = "logistic"'),
     ],

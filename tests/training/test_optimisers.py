@@ -189,5 +189,5 @@ def test_a_wrong_rate_is_named_in_one_sentence(value: str) -> None:
 
 
 def test_a_backbone_frozen_for_good_has_no_frozen_epochs() -> None:
-    with pytest.raises(RecipeError, match=r"frozen for good; leave out schedule\.frozen_epochs"):
+    with pytest.raises(RecipeError, match=r"always frozen; omit schedule\.frozen_epochs"):
         recipes.load(None, ["schedule.frozen_epochs=3"])

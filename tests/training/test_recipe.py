@@ -31,7 +31,7 @@ def test_overrides_win_over_the_file(tmp_path: Path) -> None:
     [
         ("optimizer.lr=1", r"unknown recipe key 'optimizer'; did you mean 'optimiser'"),
         ("model.picture=true", r"model.picture is a recipe key of genrekit 0.1; write model.image"),
-        ("features.heard_seconds=3", r"genrekit 0.1; write features.first_seconds in its place"),
+        ("features.heard_seconds=3", r"genrekit 0.1; write features.first_seconds instead"),
         ("optimiser.learning_rate=1", r"unknown recipe key 'optimiser.learning_rate'"),
         ("schedule.epoch=3", r"did you mean 'schedule.epochs'"),
         ("features.n_mel=3", r"did you mean 'features.n_mels'"),
@@ -46,16 +46,16 @@ def test_overrides_win_over_the_file(tmp_path: Path) -> None:
         ("augmentation.low_pass_hz=[0, 3]", r"augmentation.low_pass_hz.0 = 0"),
         ("augmentation.noise_share=1.5", r"augmentation.noise_share = 1.5"),
         ("augmentation.time_masks=2", r"is frozen: .*altered_copies; give both or neither"),
-        ("augmentation.random_crops=true", r"leave out augmentation.random_crops"),
+        ("augmentation.random_crops=true", r"omit augmentation.random_crops"),
         ('data.validation="folds"', r"needs model.head = .logistic"),
         ("model.quantise=int8", r"model.quantise needs model.backbone"),
         ("model.l2=[1, -1]", r"model.l2.1 = -1"),
-        ("features.n_mels=64", r"brings its own front end"),
+        ("features.n_mels=64", r"has its own front end"),
         ("teacher.unlabelled=there", r"needs teacher.model"),
         ("name=a/b", r"name = 'a/b'"),
         ("name.more=1", r"name"),
         ("schedule.epochs", r"write section.key=value"),
-        ("name=2020-01-01", r"neither text, number nor list"),
+        ("name=2020-01-01", r"is not text, a number or a list"),
     ],
 )
 def test_what_is_wrong_is_named(override: str, sentence: str) -> None:

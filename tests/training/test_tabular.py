@@ -178,10 +178,10 @@ def test_estimators_that_cannot_be_made_say_why(
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["model.backbone=tabular:svm"], "'handcrafted' belong together"),
-        (["model.backbone=cnn", "features.kind=handcrafted"], "'handcrafted' belong together"),
-        (["optimiser.lr=1.0"], "has no use for optimiser"),
-        (["model.dropout=0.1"], "has no use for model.dropout"),
+        (["model.backbone=tabular:svm"], "'handcrafted' need each other"),
+        (["model.backbone=cnn", "features.kind=handcrafted"], "'handcrafted' need each other"),
+        (["optimiser.lr=1.0"], "does not use optimiser"),
+        (["model.dropout=0.1"], "does not use model.dropout"),
         (["model.parameters.C={a=1}"], r"model\.parameters\.C"),
         (["claim.folds=1"], "one fold holds nothing out"),
         (["claim.method=much"], "a claim needs its source"),

@@ -1,1 +1,1 @@
-"""A music library: which files it holds, their predictions, and the genres of their tags."""
+"""A music library: its files, their predictions, and their genre tags."""

@@ -1,4 +1,4 @@
-"""Which genre the sources of a track name: its audio, album, artist, tag and folder.
+"""The genres named by the sources of a track: its audio, album, artist, tag and folder.
 
 Most albums and artists keep to one genre, and a mean over their tracks errs less than one track.
 """
@@ -17,7 +17,7 @@ from genrekit.tags import spelling
 
 Vector = NDArray[np.float64]
 
-# The weight of each source that names a label. A folder may be named after anything.
+# The weight of each source that names a label. A folder may have any name.
 WEIGHTS: Mapping[str, float] = {
     "audio": 1.0,
     "album": 1.0,
@@ -30,13 +30,13 @@ _PREDICTED = ("audio", "album", "artist")
 
 @dataclass(frozen=True)
 class Agreement:
-    """What the sources of one track give.
+    """The genres by source of one track.
 
     Attributes:
         labels: the model's labels.
-        sources: probabilities by source, where there are any. Each of shape (n_labels,). The labels
+        sources: probabilities by source, if there are any. Each of shape (n_labels,). The labels
             of a tag or a folder share a probability of one.
-        outside: genres of the tag, where all that it names lies outside the labels.
+        outside: the genres of the tag, if none of them is among the labels.
     """
 
     labels: tuple[str, ...]
@@ -63,8 +63,8 @@ class Agreement:
     def disagrees(self) -> bool:
         """Whether the prediction, the tag and the folder have no label in common.
 
-        A tag outside the model's labels has none in common with anything, but for those that the
-        tree of genres puts below it: "Electronic" is no other genre than "house".
+        A tag outside the model's labels disagrees with all of them, except those below it in the
+        tree of genres: "Electronic" does not contradict "house".
         """
         predicted = self.predicted_label
         names = [part for tag in self.outside for part in (tag, *spelling.BETWEEN.split(tag))]
@@ -75,7 +75,7 @@ class Agreement:
         return not set.intersection(*sets)
 
     def labels_of(self, source: str) -> tuple[str, ...]:
-        """Return a source's most probable labels, several only where a tag names several."""
+        """Return a source's most probable label, or several if a tag names several."""
         if source not in self.sources:
             return ()
         values = self.sources[source]
@@ -101,7 +101,7 @@ class Agreement:
 
 @dataclass
 class Albums:
-    """The mean of each album's tracks, as they come."""
+    """The running mean of each album's tracks."""
 
     _sums: dict[Hashable, Vector] = field(default_factory=dict)
     _counts: dict[Hashable, int] = field(default_factory=dict)
@@ -118,10 +118,10 @@ class Albums:
 
 
 class AgreementBuilder:
-    """Reads the sources of tracks in one model's labels."""
+    """Maps the sources of tracks to one model's labels."""
 
     def __init__(self, model_labels: Sequence[str]) -> None:
-        """Read how the labels may be spelled."""
+        """Index the spellings of the labels."""
         self._labels = tuple(model_labels)
         self._spellings = spelling.spellings(model_labels)
 
@@ -137,11 +137,11 @@ class AgreementBuilder:
 
         Args:
             audio: the model's probabilities. Shape (n_labels,).
-            album: their mean over the album, where there is one.
+            album: their mean over the album, if there is one.
             artist: their mean over the artist's tracks that are not on the album.
-            genres: the genres of the tags, in any spelling or by ID3's numbers; names of no label
-                do not count, but where all are such, and no placeholders, they are outside.
-            path: where the track lies; the nearest folder that is named like a label counts.
+            genres: the genres of the tags, in any spelling or as ID3 numbers; those that are not
+                labels are ignored, unless all are, and are not placeholders: then they are outside.
+            path: of the track; the nearest folder named like a label counts.
         """
         folders = (self._certain([parent.name]) for parent in path.parents)
         genres = tuple(map(spelling.in_words, genres))

@@ -1,4 +1,4 @@
-"""What a scan's worker does with a file: find out which audio it holds, and predict its genre."""
+"""The work of a scan's worker on a file: identify its audio, and predict its genre."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _HALF_MAX = float(np.finfo(np.float16).max)
 
 @dataclass(frozen=True)
 class AnalysisRequest:
-    """One thing to do with one file; ``audio`` is the id of its audio, where that is known."""
+    """One task for one file; ``audio`` is the id of its audio, if known."""
 
     task: Literal["identify", "analyse"]
     file: Found
@@ -32,7 +32,7 @@ class AnalysisRequest:
 
 @dataclass(frozen=True)
 class Identity:
-    """Which audio a file holds, and its tags."""
+    """The audio of a file, and its tags."""
 
     file: Found
     digest: str
@@ -41,9 +41,9 @@ class Identity:
 
 @dataclass(frozen=True)
 class Analysis:
-    """What a model predicts of audio, as the database holds it.
+    """A model's prediction for audio, in the database's form.
 
-    ``probabilities`` is little-endian float32, one a label; ``embedding`` little-endian float16.
+    ``probabilities`` is little-endian float32, one per label; ``embedding`` little-endian float16.
     """
 
     audio: int | None
@@ -54,7 +54,7 @@ class Analysis:
 
 
 def start(model: Path) -> Callable[[AnalysisRequest], Identity | Analysis]:
-    """Make a worker ready.
+    """Prepare a worker.
 
     Args:
         model: the model's folder.
@@ -81,7 +81,7 @@ def _identify(path: Path, file: Found) -> Identity:
     digest = packets.digest(path)
     try:
         return Identity(file, digest, formats.read(path))
-    except TagError:  # it can be analysed all the same
+    except TagError:  # it can still be analysed
         return Identity(file, digest, TagContents())
 
 

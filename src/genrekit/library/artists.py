@@ -1,7 +1,7 @@
-"""What the other tracks of a track's artist say about it: their predictions, never their tags.
+"""The votes of an artist's other tracks on a track: their predictions, never their tags.
 
-Most artists keep to few genres. An artist's tags would too, but a prediction that follows them
-could no longer tell that they are wrong.
+Most artists keep to few genres. So would an artist's tags, but a prediction that follows them could
+no longer show that they are wrong.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-MAX_VOTERS = 100  # recordings of an artist; more would hardly change their mean
+MAX_VOTERS = 100  # recordings per artist; more would hardly change their mean
 
 Vector = NDArray[np.float64]
 
 
 @dataclass
 class ArtistVotes:
-    """The recordings that vote for each artist: the first ones, as the files come by their ids."""
+    """The recordings that vote for each artist: the first ones by file id."""
 
     _voters: dict[str, dict[int, Vector]] = field(default_factory=dict)
     _albums: dict[Hashable, set[int]] = field(default_factory=dict)
@@ -28,11 +28,11 @@ class ArtistVotes:
     def add(
         self, artist: str | None, album: Hashable | None, audio_id: int, probabilities: Vector
     ) -> None:
-        """Add a file that is there and was analysed.
+        """Add a file that exists and was analysed.
 
         Args:
-            artist: as ``keys.artist`` gives it.
-            album: as ``query.album_of`` gives it; None where the file is on none.
+            artist: as returned by ``keys.artist``.
+            album: as returned by ``query.album_of``; None if the file is on no album.
             audio_id: its recording, which votes once.
             probabilities: shape (n_labels,).
         """
@@ -47,8 +47,8 @@ class ArtistVotes:
         """Return the mean over an artist's recordings that are not on a file's own album.
 
         Returns:
-            Shape (n_labels,); None where there are no others, or where no artist is named. The
-            file's own recording never counts.
+            Shape (n_labels,); None if there are no others, or no artist. The file's own recording
+            never counts.
         """
         voters = self._voters.get(artist, {}) if artist is not None else {}
         on_album = self._albums.get(album, set()) if album is not None else set()

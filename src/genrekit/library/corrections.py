@@ -1,6 +1,6 @@
-"""What people say the genres of recordings are: labels to train from, kept with the audio.
+"""Corrections of the genres of recordings by people: labels to train on, kept with the audio.
 
-A correction belongs to the audio, not to a path: a file that is moved, renamed or tagged anew keeps
+A correction belongs to the audio, not to a path: a file that is moved, renamed or retagged keeps
 it, and copies share it. No tag is written.
 """
 
@@ -24,7 +24,7 @@ MAX_CHARACTERS = 100
 
 @dataclass(frozen=True)
 class Correction:
-    """A recording's genres by a person, the files that hold it, and when it was said (UTC)."""
+    """A recording's genres by a person, its files, and the time of the correction (UTC)."""
 
     audio_id: int
     paths: tuple[Path, ...]
@@ -41,7 +41,7 @@ class Correction:
 
 
 def audio_of(connection: sqlite3.Connection, path: str | os.PathLike[str]) -> int:
-    """Return the id of the audio that a file of the library holds.
+    """Return the id of the audio of a file in the library.
 
     Raises:
         LibraryError: no scan has seen the file, or its audio cannot be read.
@@ -50,7 +50,7 @@ def audio_of(connection: sqlite3.Connection, path: str | os.PathLike[str]) -> in
     row = connection.execute(query, (database.encode_path(path),)).fetchone()
     if row is None:
         raise LibraryError(
-            f"{os.fspath(path)}: no scan has seen this file; run `genrekit library scan` on it "
+            f"{os.fspath(path)}: this file has not been scanned; run `genrekit library scan` on it "
             "first"
         )
     if row["audio_id"] is None:
@@ -63,18 +63,18 @@ def audio_of(connection: sqlite3.Connection, path: str | os.PathLike[str]) -> in
 def correct(
     connection: sqlite3.Connection, audio_id: int, genres: Sequence[str]
 ) -> tuple[str, ...]:
-    """Keep what a person says the genres of a recording are, in the place of what was said before.
+    """Save the genres of a recording by a person, in place of an earlier correction.
 
     Args:
         connection: the library's database.
         audio_id: the recording, as ``audio_of`` returns it.
-        genres: their names; several where it is of several.
+        genres: their names, one or several.
 
     Returns:
-        The names as they are kept: without space around them and each once.
+        The names as saved: stripped and without duplicates.
 
     Raises:
-        LibraryError: no name, too many, one too long or without any letter; no such recording.
+        LibraryError: no name, too many, one too long or without letters; no such recording.
     """
     kept = _cleaned(genres)
     now = datetime.now(UTC).isoformat(timespec="seconds")
@@ -90,20 +90,20 @@ def correct(
 
 
 def remove(connection: sqlite3.Connection, audio_id: int) -> bool:
-    """Forget what was said about a recording; return whether anything was."""
+    """Remove the correction of a recording; return whether there was one."""
     query = "DELETE FROM corrections WHERE audio_id = ?"
     return connection.execute(query, (audio_id,)).rowcount > 0
 
 
 def find(connection: sqlite3.Connection, audio_id: int) -> tuple[str, ...] | None:
-    """Return what was said about a recording, None where nothing was."""
+    """Return the corrected genres of a recording, None without a correction."""
     query = "SELECT genres FROM corrections WHERE audio_id = ?"
     row = connection.execute(query, (audio_id,)).fetchone()
     return tuple(json.loads(row["genres"])) if row else None
 
 
 def corrections(connection: sqlite3.Connection) -> list[Correction]:
-    """Return every correction, the newest first; ``paths`` is empty where no file is left."""
+    """Return every correction, newest first; ``paths`` is empty if no file is left."""
     query = (
         "SELECT audio_id, corrections.genres, corrected, files.path FROM corrections "
         "LEFT JOIN files USING (audio_id) ORDER BY corrected DESC, audio_id DESC, files.path"
@@ -125,10 +125,10 @@ def _cleaned(genres: Sequence[str]) -> tuple[str, ...]:
         name = " ".join(labels.composed(genre).split())
         if not labels.spelling(name) or not name.isprintable() or len(name) > MAX_CHARACTERS:
             raise LibraryError(
-                f"{genre!r} is no name of a genre; give 1 to {MAX_CHARACTERS} printable characters "
-                "with a letter or digit among them"
+                f"{genre!r} is not a genre name; give 1 to {MAX_CHARACTERS} printable characters "
+                "with at least one letter or digit"
             )
         kept.setdefault(labels.spelling(name), name)
     if not 0 < len(kept) <= MAX_GENRES:
-        raise LibraryError(f"{len(kept)} genres came; give 1 to {MAX_GENRES}")
+        raise LibraryError(f"got {len(kept)} genres; expected 1 to {MAX_GENRES}")
     return tuple(kept.values())

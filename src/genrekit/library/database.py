@@ -1,8 +1,8 @@
-"""One SQLite file that holds a library; it stays valid when its process is killed at any moment.
+"""The SQLite file of a library; it stays valid even if the process is killed at any moment.
 
-Paths are kept as the bytes that the file system knows, so names that are no valid text survive.
-Audio is known by the digest of its packets (``genrekit.audio.packets``): a file that was moved or
-tagged anew is the same audio, and its predictions stay.
+Paths are stored as the file system's bytes, so names that are not valid text survive. Audio is
+identified by the digest of its packets (``genrekit.audio.packets``): a file that was moved or
+retagged is the same audio, and keeps its predictions.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ BUSY_SECONDS = 30.0
 TAGS = ("artist", "album_artist", "album", "title")  # the columns of a file's tags, but its genres
 APPLICATION_ID = 0x47454E52  # "GENR"
 
-# One script a version: a database of version n has had the first n. Never edit one that was
-# released; append another. No comment holds a semicolon.
+# One script per version: a database of version n has had the first n. Never edit a released one;
+# append another. Comments must not contain semicolons.
 SCHEMA = (
     """
     CREATE TABLE models (
@@ -258,21 +258,21 @@ def opened(
     must_exist: bool = False,
     any_thread: bool = False,
 ) -> Iterator[sqlite3.Connection]:
-    """Open a library database, and make or upgrade it where needed.
+    """Open a library database, and create or upgrade it if needed.
 
-    The connection commits each statement by itself, outside of ``transaction``. Rows come as
-    ``sqlite3.Row``. What was committed is on the disk, also after a loss of power.
+    Outside of ``transaction`` each statement is committed separately. Rows are ``sqlite3.Row``.
+    Committed data is on the disk, even after a power failure.
 
     Args:
         path: the file; None is the user's own, default_path.
-        must_exist: refuse to make a new one.
-        any_thread: let any thread use the connection; the caller sees to it that one does at a
+        must_exist: refuse to create a new one.
+        any_thread: let any thread use the connection; the caller ensures that only one does at a
             time.
 
     Raises:
-        LibraryError: there is none, it is no library database, a newer genrekit wrote it, another
-            process holds it too long, or SQLite fails while the block runs (such as a full disk).
-        OSError: its folder cannot be made.
+        LibraryError: there is none, it is not a library database, a newer genrekit wrote it,
+            another process locks it too long, or SQLite fails in the block (such as a full disk).
+        OSError: its folder cannot be created.
     """
     path = default_path() if path is None else Path(path)
     if must_exist and not path.is_file():
@@ -303,10 +303,10 @@ def opened(
 
 
 def make_private(path: Path) -> None:
-    """Make a file that only its owner may read, where there is none; SQLite says what is wrong.
+    """Create a file that only its owner may read, if there is none; SQLite reports any problem.
 
-    One that is there is not opened: to close it would end the locks that this process has on it by
-    other connections, and another process would delete the write-ahead log that they use.
+    An existing one is not opened: closing it would release the locks that this process holds by
+    other connections, and another process would delete their write-ahead log.
     """
     with suppress(OSError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
@@ -314,7 +314,7 @@ def make_private(path: Path) -> None:
 
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """Commit all that the block does when it ends well, and none of it otherwise."""
+    """Commit everything in the block if it succeeds, and nothing otherwise."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -326,14 +326,14 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 @contextmanager
 def locked(connection: sqlite3.Connection, suffix: str, otherwise: str) -> Iterator[None]:
-    """Keep other processes out of something while the block runs.
+    """Hold a lock against other processes while the block runs.
 
     The lock ends with the process, however that ends.
 
     Args:
         connection: a library's database.
-        suffix: of the file beside the database that is locked.
-        otherwise: the error's sentence.
+        suffix: of the lock file beside the database.
+        otherwise: the error message.
 
     Raises:
         LibraryError: another process holds the lock.
@@ -350,7 +350,7 @@ def locked(connection: sqlite3.Connection, suffix: str, otherwise: str) -> Itera
 
 
 def encode_path(path: str | os.PathLike[str]) -> bytes:
-    """Return the absolute path as the bytes that the file system knows; links stay as they are."""
+    """Return the absolute path as the file system's bytes, without resolving links."""
     return os.fsencode(os.path.abspath(path))  # noqa: PTH100 - Path.absolute keeps ".."
 
 
@@ -364,7 +364,7 @@ def decode_path(encoded: bytes) -> Path:
 
 
 def text(value: str) -> str:
-    """Return text that JSON and SQLite can hold: bytes of a name that are none are escaped."""
+    """Return text for JSON and SQLite: bytes of a name that are not text are escaped."""
     return value.encode("utf-8", "backslashreplace").decode()
 
 
@@ -385,7 +385,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _statements(script: str) -> Iterator[str]:
-    """Give the statements of a script; a trigger holds several that are one."""
+    """Yield the statements of a script; a trigger contains several but counts as one."""
     statement = ""
     for part in script.split(";")[:-1]:
         statement += part + ";"
@@ -395,8 +395,8 @@ def _statements(script: str) -> Iterator[str]:
 
 
 def _version(connection: sqlite3.Connection, path: Path) -> int:
-    """Return how many scripts a database has had; another program's and newer ones are refused."""
-    # One statement sees one state, while another process may be making the database.
+    """Return how many scripts a database has had; refuse other programs' and newer databases."""
+    # One statement sees one state, while another process may be creating the database.
     version, owner, n_tables = connection.execute(
         "SELECT user_version, application_id, (SELECT count(*) FROM sqlite_master) "
         "FROM pragma_user_version, pragma_application_id"

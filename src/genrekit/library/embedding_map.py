@@ -1,8 +1,8 @@
-"""A library's embeddings in few dimensions: a map of it, and similar tracks without reading it all.
+"""A library's embeddings in few dimensions, for its map and for finding similar tracks fast.
 
 The embeddings are standardised and projected on their principal components (Pearson, 1901), fitted
-on an evenly spread sample. The points are kept in the database, and triggers note which recordings
-have none yet, so that a scan adds only what is new.
+on an evenly spread sample. The points are kept in the database, and triggers record which
+recordings lack one, so that a scan adds only the new ones.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from genrekit.library import database, embeddings
 from genrekit.library.embeddings import unit, vectors_of
 from genrekit.library.query import UsedModel
 
-N_COMPONENTS = 32  # the first two are the map; with all of them candidates are found
+N_COMPONENTS = 32  # the first two are the map; all are used to find candidates
 MAX_FITTED = 20_000  # recordings
 BATCH = 2000
-_GROWTH = 1.5  # of the library since the fit, then the components are fitted anew
+_GROWTH = 1.5  # of the library since the fit; beyond it the components are refitted
 _CONSTANT = 1e-4
 _N_CANDIDATES = 200
-_EDGE = 99.5  # the percentile of the distances that lies on the edge of the map
+_EDGE = 99.5  # the percentile of the distances at the edge of the map
 
 Matrix = NDArray[np.float32]
 
@@ -39,7 +39,7 @@ class Projection:
     components: Matrix
 
     def standardised(self, embeddings: Matrix) -> Matrix:
-        """Return embeddings of mean 0 and deviation 1 over the library. Shape (n, d)."""
+        """Return embeddings with mean 0 and deviation 1 over the library. Shape (n, d)."""
         standardised: Matrix = (embeddings - self.mean) * self.scale
         return standardised
 
@@ -55,7 +55,7 @@ class LibraryMap:
 
     Attributes:
         file_ids: shape (n_files,).
-        audio_ids: which recording each file holds. Shape (n_files,).
+        audio_ids: the recording of each file. Shape (n_files,).
         points: shape (n_files, n_components).
     """
 
@@ -64,7 +64,7 @@ class LibraryMap:
     points: NDArray[np.float16]
 
     def places(self) -> Matrix:
-        """Return where each file lies in [-1, 1] x [-1, 1]. Shape (n_files, 2)."""
+        """Return the position of each file in [-1, 1] x [-1, 1]. Shape (n_files, 2)."""
         places = self.points[:, :2].astype(np.float32)
         if not len(places):
             return np.zeros((0, 2), np.float32)
@@ -73,7 +73,7 @@ class LibraryMap:
         return scaled
 
     def inside(self, corners: Sequence[tuple[float, float]]) -> NDArray[np.int64]:
-        """Return the ids of the files that lie in a polygon; an edge is crossed or it is not.
+        """Return the ids of the files in a polygon, whose edges may cross.
 
         Source: the even-odd rule (Shimrat 1962, CACM 5(8), algorithm 112).
         """
@@ -88,10 +88,10 @@ class LibraryMap:
 
 
 def update(connection: sqlite3.Connection, model: UsedModel) -> int:
-    """Give every recording that has none a point, after fitting the components where needed.
+    """Compute the missing points of recordings, after fitting the components if needed.
 
     Returns:
-        How many points were made.
+        The number of points computed.
 
     Raises:
         sqlite3.Error: the database fails.
@@ -123,7 +123,7 @@ def update(connection: sqlite3.Connection, model: UsedModel) -> int:
 
 
 def points(connection: sqlite3.Connection, model: UsedModel) -> LibraryMap:
-    """Return the points of all files that are there, in the order of their ids."""
+    """Return the points of all existing files, in the order of their ids."""
     rows = connection.execute(
         "SELECT f.id, f.audio_id, m.point FROM files AS f JOIN map_points AS m "
         "ON m.model_id = ? AND m.audio_id = f.audio_id WHERE NOT f.is_missing ORDER BY f.id",
@@ -140,19 +140,19 @@ def points(connection: sqlite3.Connection, model: UsedModel) -> LibraryMap:
 def similar(
     connection: sqlite3.Connection, model: UsedModel, found: LibraryMap, file_id: int, top: int
 ) -> list[tuple[int, float]]:
-    """Return the files of other recordings that are the most similar to a file.
+    """Return the most similar files to a file, from other recordings.
 
-    Candidates are the nearest by their points; they are compared by their whole embeddings.
+    Candidates are the nearest by points; they are compared by their full embeddings.
 
     Args:
         connection: the library's database.
-        model: whose embeddings to compare.
-        found: what points returned.
+        model: the model whose embeddings to compare.
+        found: the result of points.
         file_id: a file of the library.
-        top: how many at most, one of each recording.
+        top: the maximum number, one per recording.
 
     Returns:
-        (id, cosine in [-1, 1]), the most similar first; none of a file without a point.
+        (id, cosine in [-1, 1]), the most similar first; none for a file without a point.
     """
     projection = _read(connection, model.id)
     position = np.flatnonzero(found.file_ids == file_id)
@@ -175,7 +175,7 @@ def similar(
 
 
 def _fitted(connection: sqlite3.Connection, model_id: int) -> Projection | None:
-    """Return the projection, fitted anew where the library has grown much since the last fit."""
+    """Return the projection, refitted if the library has grown much since the last fit."""
     n_points, n_stale = connection.execute(
         "SELECT (SELECT count(*) FROM map_points WHERE model_id = :model), "
         "(SELECT count(*) FROM map_stale WHERE model_id = :model)",
@@ -223,7 +223,7 @@ def _fit(connection: sqlite3.Connection, model_id: int) -> tuple[Projection | No
 
 
 def _evenly_spread(connection: sqlite3.Connection, model_id: int) -> list[int]:
-    """Return the recordings that have embeddings, or MAX_FITTED of them."""
+    """Return the recordings with embeddings, or MAX_FITTED of them."""
     rows = connection.execute(
         "SELECT audio_id FROM predictions WHERE model_id = ? AND embedding IS NOT NULL "
         "ORDER BY audio_id",
@@ -237,7 +237,7 @@ def _evenly_spread(connection: sqlite3.Connection, model_id: int) -> list[int]:
 def _save(
     connection: sqlite3.Connection, model_id: int, projection: Projection, n_fitted: int
 ) -> None:
-    """Save a projection; every recording's point is to be made anew."""
+    """Save a projection; every recording's point has to be recomputed."""
     kinds = (projection.mean, projection.scale, projection.components)
     with database.transaction(connection):
         connection.execute(

@@ -1,4 +1,4 @@
-"""A library's mean embeddings: similar tracks, and what a new genre is trained from."""
+"""A library's mean embeddings, for similar tracks and for training a new genre."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _EMBEDDED = """
 
 @dataclass(frozen=True)
 class Examples:
-    """Tracks of a new genre: mean embeddings of shape (n, d), artists or else albums, digests."""
+    """Tracks of a new genre: mean embeddings of shape (n, d), artists or albums, digests."""
 
     embeddings: Vectors
     groups: tuple[str, ...]
@@ -42,24 +42,24 @@ class Examples:
 def similar(
     connection: sqlite3.Connection, model: UsedModel, path: Path, top: int = 10
 ) -> list[tuple[Path, float]]:
-    """Return the tracks of a library whose embeddings have the largest cosine with a file's.
+    """Return the tracks of a library whose embeddings have the largest cosine to a file's.
 
-    Each value of the embedding is standardised over the library first, so that neither what all
-    tracks share nor the scale of one value counts.
+    Each value of the embedding is first standardised over the library, so that neither the common
+    mean nor the scale of single values matters.
 
     Args:
         connection: the library's database.
-        model: whose embeddings to compare.
-        path: a file of the library, or any other, which is then analysed now.
-        top: how many at most.
+        model: the model whose embeddings to compare.
+        path: a file of the library, or any other file, which is then analysed.
+        top: the maximum number.
 
     Returns:
-        (path, cosine in [-1, 1]), the most similar first; one file of each audio, without the
-        file's own audio and without files that are gone.
+        (path, cosine in [-1, 1]), the most similar first; one file per audio, without the file's
+        own audio and without missing files.
 
     Raises:
-        LibraryError: the library holds no embeddings by this model.
-        AudioError: the file is not of the library and cannot be decoded.
+        LibraryError: the library has no embeddings by this model.
+        AudioError: the file is not in the library and cannot be decoded.
     """
     mean, std = _mean_std(connection, model)
     own, vector = _own(connection, model, path)
@@ -85,7 +85,7 @@ def embed_examples(
 
     Raises:
         AudioError: one of them cannot be decoded.
-        ModelError: the model gives no embedding.
+        ModelError: the model has no embedding.
     """
     from genrekit.audio import packets
     from genrekit.inference.classifier import Classifier
@@ -95,7 +95,7 @@ def embed_examples(
     for path in paths:
         _, embedding = classifier.analyse_file(path)
         if embedding is None:
-            raise ModelError(f"model {folder.card.name!r} gives no embedding; use another one")
+            raise ModelError(f"model {folder.card.name!r} has no embedding; use another one")
         found.setdefault(packets.digest(path), (embedding, _group(path)))
         advance()
     embeddings = [embedding for embedding, _ in found.values()]
@@ -107,9 +107,9 @@ def embed_examples(
 def other_music(
     connection: sqlite3.Connection, sha256: str, genre: str, examples: Examples
 ) -> Vectors:
-    """Return a library's mean embeddings of what is not of the new genre.
+    """Return a library's mean embeddings of music that is not of the new genre.
 
-    Left out are the examples' own audio and files whose tags or folders name the genre.
+    The examples' audio, and files whose tags or folders name the genre, are left out.
 
     Args:
         connection: the library's database.
@@ -118,7 +118,7 @@ def other_music(
         examples: what to leave out.
 
     Returns:
-        Shape (n, d), one row a different audio.
+        Shape (n, d), one row per distinct audio.
     """
     rows = connection.execute(
         "SELECT files.path, files.genres, audio.digest, p.embedding FROM files "
@@ -140,7 +140,7 @@ def other_music(
 
 
 def _group(path: Path) -> str:
-    """Return an artist, or else an album, or else the file itself."""
+    """Return the artist, else the album, else the file itself."""
     from genrekit.tags import formats
 
     try:
@@ -160,7 +160,7 @@ def _mean_std(connection: sqlite3.Connection, model: UsedModel) -> tuple[Vectors
         raise no_embeddings(model)
     mean = total / n_rows
     std = np.sqrt(np.maximum(squares / n_rows - mean**2, 0))
-    std[std <= _CONSTANT * (1 + np.abs(mean))] = np.inf  # a constant value does not count
+    std[std <= _CONSTANT * (1 + np.abs(mean))] = np.inf  # ignore constant values
     return mean.astype(np.float32), std.astype(np.float32)
 
 
@@ -176,7 +176,7 @@ def _own(
 
     _, embedding = Classifier(model.path).analyse_file(path)
     if embedding is None:
-        raise LibraryError(f"model {model.name!r} gives no embedding; use another with --model")
+        raise LibraryError(f"model {model.name!r} has no embedding; use another with --model")
     return None, embedding
 
 
@@ -189,23 +189,23 @@ def _batches(connection: sqlite3.Connection, model: UsedModel) -> Iterator[list[
 
 
 def is_embedded(connection: sqlite3.Connection, model: UsedModel) -> bool:
-    """Return whether a library holds embeddings by a model."""
+    """Return whether a library has embeddings by a model."""
     query = "SELECT 1 FROM predictions WHERE model_id = ? AND embedding IS NOT NULL LIMIT 1"
     return connection.execute(query, (model.id,)).fetchone() is not None
 
 
 def no_embeddings(model: UsedModel) -> LibraryError:
-    """Return the error for a library that holds no embeddings by a model."""
+    """Return the error for a library without embeddings by a model."""
     return LibraryError(
-        f"this library holds no embeddings by model {model.name!r}; scan it with a model that "
-        "gives some, such as the default one"
+        f"this library has no embeddings by model {model.name!r}; scan it with a model that "
+        "has some, such as the default model"
     )
 
 
 def read(
     connection: sqlite3.Connection, model: UsedModel, audio_ids: Sequence[int]
 ) -> dict[int, Vectors]:
-    """Return the mean embeddings of recordings by their ids. Each of shape (d,)."""
+    """Return the mean embeddings of recordings by id. Each of shape (d,)."""
     rows = connection.execute(
         "SELECT audio_id, embedding FROM predictions WHERE model_id = ? AND embedding IS NOT NULL "
         "AND audio_id IN (SELECT value FROM json_each(?))",
@@ -220,7 +220,7 @@ def vectors_of(rows: Sequence[sqlite3.Row]) -> Vectors:
 
 
 def unit(vectors: Vectors) -> Vectors:
-    """Return vectors of length 1, and zeros as they are. Shape (n, d)."""
+    """Normalise vectors to length 1; zeros are unchanged. Shape (n, d)."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     scaled: Vectors = vectors / np.maximum(lengths, np.finfo(np.float32).tiny)
     return scaled

@@ -1,4 +1,4 @@
-"""A library as a table (CSV, JSON lines, Parquet), playlists, or a collection of rekordbox."""
+"""A library as a table (CSV, JSON lines, Parquet), playlists, or a rekordbox collection."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from genrekit.library import rekordbox
 from genrekit.library.query import LibraryEntry
 from genrekit.tables import csv_file
 
-# What Windows takes in no name, and the names that are devices there.
+# Characters that Windows refuses in names, and its device names.
 _FORBIDDEN = re.compile(r'[\x00-\x1f<>:"/\\|?*]')
 _DEVICES = {"CON", "PRN", "AUX", "NUL"} | {f"{d}{n}" for d in ("COM", "LPT") for n in range(1, 10)}
 Written = tuple[int, list[Path]]
@@ -26,17 +26,17 @@ COLUMNS = (*_PLAIN, "album_artist", "album", "title", "duration_seconds")
 def write(
     kind: str, entries: Iterable[LibraryEntry], labels: Sequence[str], target: Path
 ) -> Written:
-    """Write a library; what was there before stays until all is written.
+    """Write a library; an existing export is kept until the new one is complete.
 
     Args:
-        kind: one of FORMATS. "m3u" writes one playlist for each genre into the folder target,
+        kind: one of FORMATS. "m3u" writes one playlist per genre into the folder target,
             "playlist" one of all files.
         entries: the files, which were analysed.
         labels: the model's labels: a column each in CSV and Parquet.
         target: the file or, for "m3u", the folder.
 
     Returns:
-        How many files were written, and which were left out: no playlist can hold a name with a
+        How many files were written, and which were left out: a playlist cannot hold a name with a
         line break.
 
     Raises:
@@ -141,7 +141,7 @@ def _write_playlist(
 
 
 def _playlist_names(labels: Iterable[str]) -> dict[str, str]:
-    """Return each label by a name that every file system takes and none takes for another's."""
+    """Return labels by names that are valid and distinct on every file system."""
     names: dict[str, str] = {}
     for label in sorted(labels):
         name = _FORBIDDEN.sub("-", label).rstrip(". ") or "-"

@@ -1,4 +1,4 @@
-"""The labelled recordings of a library: those that people corrected, and those with genre tags."""
+"""The labelled recordings of a library: those with a correction, and those with genre tags."""
 
 from __future__ import annotations
 
@@ -32,9 +32,10 @@ _ROWS = """
 
 
 class LabelledRecording(NamedTuple):
-    """A recording with genres, one of its files, and its mean embedding of shape (d,).
+    """A recording with its genres, one of its files, and its mean embedding of shape (d,).
 
-    ``group`` stands for its artists and albums: folds keep it together. ``digest`` is the audio's.
+    ``group`` is that of its artists and albums, which folds keep together. ``digest`` is the
+    audio's.
     """
 
     path: Path
@@ -54,7 +55,7 @@ class LabelledLibrary:
 
 
 def labelled(connection: sqlite3.Connection, model: UsedModel) -> LabelledLibrary:
-    """Return the recordings that a model has analysed and that have a correction or genre tags.
+    """Return the recordings analysed by a model that have a correction or genre tags.
 
     A correction overrules the tags. Placeholders ("Other", "Unknown") are no genres.
     """

@@ -1,8 +1,8 @@
-"""A library's own tags as labels to train from: a manifest that the datasets layer opens.
+"""A library's own tags as labels to train on: a manifest for the datasets layer.
 
-A file whose tags name several genres has all of them. A model measured on tracks of artists or
-albums that it was trained on looks better than it is. So files that share an artist, an album or
-their audio get one artist name in the manifest, and the folds keep them together.
+A file whose tags name several genres has all of them. A model looks better than it is when measured
+on artists or albums that it was trained on. So files that share an artist, an album or their audio
+get one artist name in the manifest, and folds keep them together.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ class Tagged:
 
 @dataclass(frozen=True)
 class Labelled:
-    """What became of a folder.
+    """The tracks of a folder, by genre, and those left out.
 
     Attributes:
-        n_tracks: tracks written, by genre; one of two genres counts for both.
-        left_out: how many files were not, by reason.
-        n_files: tracks written.
-        n_several: those of them that have several genres.
+        n_tracks: tracks written, by genre; a track of two genres counts for both.
+        left_out: the number of files not written, by reason.
+        n_files: the number of tracks written.
+        n_several: the number of those with several genres.
     """
 
     n_tracks: dict[str, int]
@@ -61,23 +61,23 @@ def write_manifest(
 ) -> Labelled:
     """Write a manifest of the files in a folder whose tags name genres.
 
-    Of a file's genres those count that are known and frequent enough, placeholders never; it is
-    left out where none does. Of several files with the same audio the first counts.
+    A file's genres count if they are known and frequent enough, but never placeholders; a file
+    without any is left out. Of several files with the same audio only the first counts.
 
     Args:
         folder: where the music is.
-        target: the CSV file to write: path, genre, artist (the group that must not be torn apart),
+        target: the CSV file to write: path, genre, artist (the group that folds keep together),
             split (all "train"), track_id (of the audio), more_genres.
-        mapping: a label set (``name`` and a table ``aliases``): which genres there are and how
-            tags spell them; other tags do not count. None takes every tag, with the aliases
-            that genrekit knows ("Rap" is "hiphop").
+        mapping: a label set (``name`` and a table ``aliases``) of the genres and their spellings
+            in tags; other tags do not count. None uses every tag, with genrekit's aliases ("Rap"
+            is "hiphop").
         min_per_genre: a genre with fewer tracks does not count.
         advance: called for each file.
 
     Raises:
-        DatasetError: fewer than two genres are left; the mapping is no label set.
+        DatasetError: fewer than two genres are left; the mapping is not a label set.
         LibraryError: there is no such folder.
-        OSError: the mapping cannot be read or the manifest not be written.
+        OSError: the mapping cannot be read, or the manifest cannot be written.
     """
     name = _namer(mapping)
     left_out: Counter[str] = Counter()
@@ -110,7 +110,7 @@ def _only(track: Tagged, kept: Collection[str]) -> Tagged:
 
 
 def _files(folder: Path, left_out: Counter[str]) -> Iterator[Path]:
-    """Give the files of a folder whose names a CSV file can hold."""
+    """Yield the files of a folder whose names fit into a CSV file."""
 
     def on_problem(path: bytes, reason: str) -> None:
         del path
@@ -126,7 +126,7 @@ def _files(folder: Path, left_out: Counter[str]) -> Iterator[Path]:
 
 
 def _namer(mapping: Path | None) -> Callable[[str], str | None]:
-    """Return what turns a tag into a genre, or into None where it is to be left out."""
+    """Return a function that maps a tag to a genre, or to None to leave it out."""
     if mapping is None:
         every = [label for name in labels.names() for label in labels.label_set(name).labels]
         known = spelling.spellings(every)
@@ -136,7 +136,7 @@ def _namer(mapping: Path | None) -> Callable[[str], str | None]:
 
 
 def _read(path: Path, name: Callable[[str], str | None]) -> Tagged | str:
-    """Return a file with its genres, or why it cannot be used."""
+    """Return a file with its genres, or the reason why it cannot be used."""
     from genrekit.audio import packets
     from genrekit.tags import formats
 
@@ -173,8 +173,8 @@ def groups(ties: Mapping[str, Iterable[str]]) -> dict[str, str]:
     """Return the group of each recording that folds keep together.
 
     Args:
-        ties: what ties each recording to others, as ``ties_of`` gives it. What a chain of ties
-            joins is one group.
+        ties: each recording's ties to others, as returned by ``ties_of``. Recordings connected by
+            a chain of ties are one group.
     """
     parent: dict[str, str] = {}
 
@@ -195,7 +195,7 @@ def groups(ties: Mapping[str, Iterable[str]]) -> dict[str, str]:
 def ties_of(
     path: Path, artist: str | None, album_artist: str | None, album: str | None
 ) -> Iterator[str]:
-    """Give what ties a file to others: its artists, and its album within its folder."""
+    """Yield a file's ties to others: its artists, and its album within its folder."""
     for name in (artist, album_artist):
         if name and (group := labels.artist_group(name)):
             yield f"artist {group}"

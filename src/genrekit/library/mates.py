@@ -1,8 +1,8 @@
-"""Which files' sources follow from which others': those of one album, and those of one artist.
+"""The dependencies between files' sources: within an album, and within an artist.
 
-A change of a file changes the mean of its album for all files of that. It changes the vote of its
-artist only where it is, or was, among the recordings that vote: so an artist with thousands of
-tracks costs no more than the first hundred of them.
+A change of a file changes the mean of its album for all files of the album. It changes the vote of
+its artist only if the file is, or was, among the recordings that vote: so an artist with thousands
+of tracks costs no more than the first hundred of them.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _BY_ARTISTS = """
 
 @dataclass
 class _ArtistFiles:
-    """An artist's files, and which of them holds each recording that votes."""
+    """An artist's files, and the file of each recording that votes."""
 
     ids: list[int] = field(default_factory=list)
     voters: dict[int, int] = field(default_factory=dict)
@@ -53,26 +53,26 @@ class _ArtistFiles:
     def has_voted(self, file_id: int) -> bool:
         """Whether a file votes, or did before its last change.
 
-        What comes after the last voter never did: a voter that left has let a later one in.
+        Files after the last voter never did: a voter that left was replaced by a later one.
         """
         return len(self.voters) < MAX_VOTERS or file_id <= max(self.voters.values())
 
 
 class Mates:
-    """The files that others' sources follow from, while the library does not change.
+    """The files that others' sources depend on, while the library does not change.
 
-    The files of an artist are read once, whatever is looked up then.
+    The files of an artist are read only once.
     """
 
     def __init__(self, connection: sqlite3.Connection, model_id: int) -> None:
-        """Begin with nothing read."""
+        """Prepare, without reading anything."""
         self._connection = connection
         self._model_id = model_id
         self._artists: dict[str, _ArtistFiles] = {}
         self._names: set[str] = set()  # the spellings that were searched for
 
     def affected(self, ids: Sequence[int]) -> set[int]:
-        """Return the files whose sources change with some: those, their albums' and artists'."""
+        """Return the files whose sources change with these: these, their albums' and artists'."""
         found = _with_albums(self._connection, ids)
         rows = self._named(ids)
         self._read(rows, set().union(*map(_artists_of, rows)))
@@ -83,7 +83,7 @@ class Mates:
         return found
 
     def needed(self, ids: Sequence[int]) -> set[int]:
-        """Return the files that the sources of some files follow from, those among them."""
+        """Return the files that the sources of these files depend on, including these."""
         rows = self._named(ids)
         wanted = {artist for row in rows if (artist := keys.artist(row["artist"]))}
         self._read(rows, wanted)
@@ -94,7 +94,7 @@ class Mates:
         return self._connection.execute(_NAMED, {"ids": json.dumps(ids)}).fetchall()
 
     def _read(self, rows: Iterable[sqlite3.Row], wanted: set[str]) -> None:
-        """Read the files of artists that were not read, or not by a spelling that the rows have."""
+        """Read the files of artists that were not read yet, or not by the rows' spelling."""
         spelled = {name: artist for row in rows if (artist := keys.artist(name := row["artist"]))}
         missing = wanted - self._artists.keys()
         missing.update(artist for name, artist in spelled.items() if name not in self._names)
@@ -106,14 +106,14 @@ class Mates:
 
 
 def _artists_of(row: sqlite3.Row) -> set[str]:
-    """Return the artist of a file, and the one that it had when it was derived."""
+    """Return the artist of a file, and its artist when it was last derived."""
     return {its for its in map(keys.artist, (row["artist"], row["artist_key"])) if its}
 
 
 def _artists(
     connection: sqlite3.Connection, model_id: int, names: Iterable[str], wanted: set[str]
 ) -> dict[str, _ArtistFiles]:
-    """Read the files of some artists: by their names as they stand in tags, and by keys."""
+    """Read the files of some artists, by their names in tags and by keys."""
     values = {
         "model": model_id, "names": json.dumps(list(names)), "keys": json.dumps(sorted(wanted)),
     }  # fmt: skip
@@ -130,7 +130,7 @@ def _artists(
 
 
 def _with_albums(connection: sqlite3.Connection, ids: Sequence[int]) -> set[int]:
-    """Add the other files of the albums, in any spelling: their mean is another one now."""
+    """Add the other files of the albums, in any spelling: their mean has changed."""
     albums = [row[0] for row in connection.execute(_ALBUMS, {"ids": json.dumps(ids)})]
     values = {
         "albums": json.dumps(albums),

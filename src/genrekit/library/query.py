@@ -1,4 +1,4 @@
-"""The files of a library, with their predictions and tags, as its database holds them."""
+"""Query the files of a library, with their predictions and tags, from its database."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _VOTERS = """
 
 @dataclass(frozen=True)
 class UsedModel:
-    """A model that a scan has used: its id in the database, its name, its folder and its labels."""
+    """A model used by a scan: its id in the database, its name, its folder and its labels."""
 
     id: int
     name: str
@@ -45,15 +45,15 @@ class LibraryEntry:
     """A file of the library.
 
     Attributes:
-        path: where it lies.
+        path: its path.
         genres: the genres of its tags.
-        tags: artist, album_artist, album and title of its tags, each None where absent.
-        probabilities: the model's, by label; None where it has not analysed the file, as
-            agreement and duration_seconds are then.
-        agreement: which labels audio, album, artist, tag and folder give.
+        tags: artist, album_artist, album and title of its tags, each None if absent.
+        probabilities: the model's, by label; None, like agreement and duration_seconds, if it has
+            not analysed the file.
+        agreement: the labels of audio, album, artist, tag and folder.
         warnings: those of the prediction.
         error: why it cannot be analysed.
-        is_missing: it is no longer there.
+        is_missing: it no longer exists.
         is_quarantined: it hung, or killed a worker.
     """
 
@@ -70,7 +70,7 @@ class LibraryEntry:
 
     @property
     def label(self) -> str | None:
-        """The most probable label of the audio; None of silence and of no music."""
+        """The most probable label of the audio; None if it is silent or not music."""
         probabilities = self.probabilities or {}
         if is_undecided(probabilities.values()):
             return None
@@ -83,7 +83,7 @@ class LibraryEntry:
 
     @property
     def is_placeholder(self) -> bool:
-        """Whether the tags hold genres, but such as name none: "Other", "Unknown", "12"."""
+        """Whether the tags have only placeholders as genres: "Other", "Unknown", "12"."""
         return bool(self.genres) and not spelling.without_placeholders(self.genres)
 
     def to_dict(self) -> dict[str, Any]:
@@ -107,7 +107,7 @@ class LibraryEntry:
 
 @dataclass(frozen=True)
 class Votes:
-    """What other tracks say: the means of albums, and of artists without a track's own album."""
+    """The votes of other tracks: the means of albums, and of artists without a track's album."""
 
     albums: Albums
     artists: ArtistVotes
@@ -115,16 +115,16 @@ class Votes:
 
 @dataclass(frozen=True)
 class Filters:
-    """Which files to give: those that are there, were analysed, and meet every condition.
+    """Conditions on files: those that exist, were analysed, and meet every condition.
 
     Attributes:
         genre: the most probable label is this one.
         min_probability: the most probable label's probability is at least this.
-        missing_tag: its tags hold no genre.
+        missing_tag: its tags have no genre.
         disagrees: the prediction, the tag and the folder's name differ.
-        placeholder: its tags hold nothing but placeholders, such as "Other".
-        failed, quarantined, missing: instead of those analysed, those that cannot be, that hung or
-            killed a worker, that are no longer there.
+        placeholder: its tags have only placeholders, such as "Other".
+        failed, quarantined, missing: instead of analysed files, those that cannot be analysed,
+            that hung or killed a worker, or that no longer exist.
     """
 
     genre: str | None = None
@@ -157,18 +157,18 @@ class Filters:
 
 
 def used_model(connection: sqlite3.Connection, name: str | None = None) -> UsedModel:
-    """Return a model that a scan of this library has used.
+    """Return a model used by a scan of this library.
 
     Args:
         connection: the library's database.
-        name: its name, or the first digits of its sha256; None is the one that was used last.
+        name: its name, or the first digits of its sha256; None is the last one used.
 
     Raises:
-        LibraryError: nothing was scanned, or no scan used this model.
+        LibraryError: nothing has been scanned, or no scan used this model.
     """
     rows = connection.execute("SELECT * FROM models ORDER BY last_scan_ns DESC").fetchall()
     if not rows:
-        raise LibraryError("nothing was scanned yet; run `genrekit library scan FOLDER` first")
+        raise LibraryError("nothing has been scanned yet; run `genrekit library scan FOLDER` first")
     for row in rows:
         if name in (None, row["name"]) or (name and row["sha256"].startswith(name)):
             path = database.decode_path(row["path"])
@@ -177,10 +177,10 @@ def used_model(connection: sqlite3.Connection, name: str | None = None) -> UsedM
 
 
 def label_of(model: UsedModel, name: str) -> str:
-    """Return the model's label that a name in any spelling stands for.
+    """Return the model's label for a name in any spelling.
 
     Raises:
-        LibraryError: it stands for none.
+        LibraryError: there is none.
     """
     label = spelling.spellings(model.labels).get(labels.spelling(name))
     if label is None:
@@ -191,12 +191,12 @@ def label_of(model: UsedModel, name: str) -> str:
 def entries(
     connection: sqlite3.Connection, model: UsedModel, filters: Filters | None = None
 ) -> Iterator[LibraryEntry]:
-    """Give the files of a library, sorted by path.
+    """Yield the files of a library, sorted by path.
 
     Args:
         connection: the library's database.
-        model: whose predictions to give.
-        filters: which files; None gives all.
+        model: the model whose predictions to return.
+        filters: which files; None for all.
     """
     found, agreements = votes(connection, model.id), AgreementBuilder(model.labels)
     for row in connection.execute(_ENTRIES + "ORDER BY files.path", {"model": model.id}):
@@ -209,19 +209,19 @@ def entry_of(connection: sqlite3.Connection, model: UsedModel, path: Path) -> Li
     """Return one file of a library.
 
     Raises:
-        LibraryError: no scan has seen it.
+        LibraryError: it has not been scanned.
     """
     for entry in entries_of(connection, model, [path]):
         return entry
     raise LibraryError(
-        f"{path}: no scan has seen this file; run `genrekit library scan` on it first"
+        f"{path}: this file has not been scanned; run `genrekit library scan` on it first"
     )
 
 
 def entries_of(
     connection: sqlite3.Connection, model: UsedModel, paths: Iterable[Path]
 ) -> Iterator[LibraryEntry]:
-    """Give those of some files that a scan has seen, in their order."""
+    """Yield those of some files that have been scanned, in their order."""
     found, agreements = votes(connection, model.id), AgreementBuilder(model.labels)
     for path in paths:
         values = {"model": model.id, "path": database.encode_path(path)}
@@ -230,14 +230,14 @@ def entries_of(
 
 
 def votes(connection: sqlite3.Connection, model_id: int) -> Votes:
-    """Return what the tracks of a whole library say about each other."""
+    """Return the votes of all tracks of a library."""
     return votes_of(connection.execute(_VOTERS, {"model": model_id}))
 
 
 def votes_of(rows: Iterable[sqlite3.Row]) -> Votes:
-    """Return what some rows of files and predictions say, sorted by the files' ids.
+    """Return the votes of rows of files and predictions, sorted by the files' ids.
 
-    A file that is gone and a second copy of the same audio do not count.
+    Missing files and further copies of the same audio do not count.
     """
     found, seen = Votes(Albums(), ArtistVotes()), set()
     for row in rows:
@@ -258,7 +258,7 @@ def vector_of(row: sqlite3.Row) -> Vector:
 
 
 def agreement_of(row: sqlite3.Row, found: Votes, agreements: AgreementBuilder) -> Agreement:
-    """Return what the sources of a file name that was analysed."""
+    """Return the agreement of an analysed file's sources."""
     album = _album(row)
     return agreements.build(
         vector_of(row),
@@ -270,7 +270,7 @@ def agreement_of(row: sqlite3.Row, found: Votes, agreements: AgreementBuilder) -
 
 
 def album_of(row: sqlite3.Row) -> Hashable:
-    """Return what tells a file's album from others of its name: its artist, or else its folder."""
+    """Return a key that separates albums of one name: by artist, or else by folder."""
     artist = row["album_artist"]
     owner = labels.spelling(artist) if artist else database.decode_path(row["path"]).parent
     return row["album"].casefold(), owner

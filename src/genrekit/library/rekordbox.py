@@ -1,6 +1,6 @@
-"""A library as rekordbox's XML: a collection with its predicted genres, and a playlist a genre.
+"""A library as rekordbox XML: a collection with predicted genres, and one playlist per genre.
 
-rekordbox shows it under "rekordbox xml", and imports from there. My Tags have no place in it.
+rekordbox shows it under "rekordbox xml", and imports from there. It has no place for My Tags.
 
 Source: rekordbox's XML format as pyrekordbox 0.5 (rbxml.py) and reklawdbox.com describe it.
 """
@@ -20,12 +20,12 @@ from genrekit.files import write_beside
 from genrekit.library.query import LibraryEntry
 
 _PREFIX = "file://localhost/"
-# What XML 1.0 cannot hold, by section 2.2.
+# Characters that XML 1.0 does not allow (section 2.2).
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def write(entries: Iterable[LibraryEntry], target: Path) -> int:
-    """Write a collection, and return how many tracks it holds.
+    """Write a collection, and return the number of its tracks.
 
     Raises:
         OSError: the target cannot be written.
@@ -48,7 +48,7 @@ def write(entries: Iterable[LibraryEntry], target: Path) -> int:
 
 
 def _track(entry: LibraryEntry, number: int, genre: str) -> dict[str, str]:
-    """Return the attributes of a track; a field that is not known is left out."""
+    """Return the attributes of a track, without unknown fields."""
     tags, seconds = entry.tags, entry.duration_seconds
     fields: Mapping[str, str | None] = {
         "TrackID": str(number),
@@ -72,7 +72,7 @@ def location(path: Path) -> str:
 
 
 def _add_playlists(parent: Element, genres: Mapping[str, Sequence[str]]) -> None:
-    """Add a playlist of each genre, by the numbers of its tracks."""
+    """Add a playlist per genre, with the numbers of its tracks."""
     root = SubElement(parent, "NODE", Type="0", Name="ROOT", Count=str(len(genres)))
     for genre, numbers in sorted(genres.items()):
         fields = {"Name": genre, "Type": "1", "KeyType": "0", "Entries": str(len(numbers))}

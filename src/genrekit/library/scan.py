@@ -1,8 +1,7 @@
-"""Scan a library: each new audio is analysed once, whatever happens meanwhile.
+"""Scan a library: new audio is analysed exactly once, whatever happens meanwhile.
 
-The database is the record of what is done, committed at once, so a scan can be stopped at any
-moment and resumed. Files are distinguished by size and time of change first, then by the
-digest of their audio.
+Results are committed to the database at once, so a scan can be stopped at any moment and resumed.
+Files are compared first by size and modification time, then by the digest of their audio.
 """
 
 from __future__ import annotations
@@ -34,22 +33,22 @@ from genrekit.workers import Failure
 if TYPE_CHECKING:
     from genrekit.models.registry import ModelFolder
 
-TRANSACTION_FILES = 64  # files whose identity is committed at once
+TRANSACTION_FILES = 64  # files whose identity is committed in one transaction
 LIMITS = Limits(item_seconds=120.0)
 
 
 @dataclass(frozen=True)
 class ScanPlan:
-    """What a scan would do.
+    """The work of a scan.
 
     Attributes:
         model: the model that would analyse the files.
         retry: whether files that failed before are tried again.
-        n_files: files that are there.
-        n_pending: files to process, by state: new, changed, retried (it failed before), known (but
+        n_files: existing files.
+        n_pending: files to process, by state: new, changed, retried (failed before), known (but
             not analysed by this model).
-        absent: known files that are no longer there.
-        problems: what was left out, each in one sentence.
+        absent: known files that no longer exist.
+        problems: what was left out, one sentence each.
     """
 
     model: ModelFolder
@@ -72,10 +71,10 @@ class ScanPlan:
 
 @dataclass
 class ScanReport(Report):
-    """What a scan did; counts are of files, but ``n_analysed`` is of different audio.
+    """The results of a scan, counted in files, except ``n_analysed``, in distinct audio.
 
     Attributes:
-        n_analysed: how many predictions were made.
+        n_analysed: the number of predictions.
         n_moved: files whose audio was found at a new path.
         n_quarantined: files of ``failures`` that hung or killed a worker.
     """
@@ -92,16 +91,16 @@ def plan(
     *,
     retry: bool = False,
 ) -> ScanPlan:
-    """Walk folders and find out what a scan has to do; nothing is analysed or changed.
+    """Walk folders and determine the work of a scan, without analysing or changing anything.
 
     Args:
         connection: the library's database.
         folders: folders, or single files.
         model: a model's name or folder; None is the default model.
-        retry: try the files again that failed before.
+        retry: retry files that failed before.
 
     Raises:
-        LibraryError: a folder is not there.
+        LibraryError: a folder does not exist.
         ModelError: the model is missing or broken.
     """
     found = registry.find(model)
@@ -120,8 +119,8 @@ def plan(
         n_known = store.count_known(connection, folder)
         if n_known and not store.count_walked(connection, folder):
             problems.append(
-                f"{os.fsdecode(folder)}: holds no audio now, but {n_known} files of it are known; "
-                "they stay as they are; is the drive mounted?"
+                f"{os.fsdecode(folder)}: has no audio now, but {n_known} files of it are known and "
+                "are kept; is the drive mounted?"
             )
         else:
             absent += _without(store.absent(connection, folder), hidden)
@@ -131,7 +130,7 @@ def plan(
 
 
 def _without(absent: list[bytes], hidden: list[bytes]) -> list[bytes]:
-    """Leave out what may be there but could not be read."""
+    """Leave out files that may exist but could not be read."""
     below = tuple(path + os.fsencode(os.sep) for path in hidden)
     return [path for path in absent if path not in hidden and not path.startswith(below)]
 
@@ -143,20 +142,20 @@ def run(
     limits: Limits = LIMITS,
     progress: Progress = processing.no_progress,
 ) -> ScanReport:
-    """Do what was planned on the same connection just before.
+    """Run a scan that was planned just before on the same connection.
 
     Args:
         connection: the library's database.
-        planned: what plan returned.
-        engine: where files are processed; None is one process of this machine a core. The workers
-            of another one must see the files under the same paths.
-        limits: what each worker may take; a file that needs more is quarantined.
-        progress: shows how far the scan is.
+        planned: the result of plan.
+        engine: where files are processed; None is one process per core on this machine. The workers
+            of other engines must see the files under the same paths.
+        limits: the limits of each worker; a file that exceeds them is quarantined.
+        progress: shows the progress.
 
     Raises:
         LibraryError: the database fails, such as by a full disk.
         GenrekitError: the workers cannot start.
-        KeyboardInterrupt: after Ctrl-C; what was committed stays.
+        KeyboardInterrupt: after Ctrl-C; committed results are kept.
     """
     store.mark_missing(connection, planned.absent)
     model = store.save_model(connection, planned.model)
@@ -187,7 +186,7 @@ class _Scan:
     identities: list[Identity | Failure[AnalysisRequest]] = field(default_factory=list)
 
     def rounds(self, engine: Engine) -> Iterator[Round]:
-        """Yield files to identify, then those of them whose audio has no prediction yet."""
+        """Yield files to identify, then those whose audio has no prediction yet."""
         for files in store.pending(
             self.connection, self.model, retry=self.retry, n_files=engine.map_items
         ):

@@ -1,4 +1,4 @@
-"""What a library's page remembers for the next time: names and values."""
+"""The settings that a library's page remembers, as names and values."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import sqlite3
 
 
 def read(connection: sqlite3.Connection, name: str) -> str | None:
-    """Return a setting, None where it was never saved."""
+    """Return a setting, None if it was never saved."""
     row = connection.execute("SELECT value FROM settings WHERE name = ?", (name,)).fetchone()
     return str(row["value"]) if row else None
 
 
 def save(connection: sqlite3.Connection, name: str, value: str) -> None:
-    """Save a setting in the place of what it was before."""
+    """Save a setting, replacing its old value."""
     connection.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, value))

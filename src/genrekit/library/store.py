@@ -1,4 +1,4 @@
-"""What a scan reads from the database and writes to it."""
+"""The database queries of a scan."""
 
 from __future__ import annotations
 
@@ -57,14 +57,14 @@ _BELOW = "path >= :first AND path < :behind"
 
 @dataclass(frozen=True)
 class PendingFile:
-    """A file that a scan has to process, and which of STATES it is in."""
+    """A file that a scan has to process, and its state."""
 
     file: Found
     state: str
 
 
 def save_model(connection: sqlite3.Connection, folder: ModelFolder) -> int:
-    """Save a model as the one that was used last; return its id."""
+    """Save a model as the last one used; return its id."""
     card = folder.card
     about = (card.onnx_sha256, card.name, card.version, json.dumps(card.labels))
     row = connection.execute(
@@ -78,19 +78,19 @@ def save_model(connection: sqlite3.Connection, folder: ModelFolder) -> int:
 
 
 def model_id(connection: sqlite3.Connection, sha256: str) -> int:
-    """Return the id of a model, 0 where no scan has used it."""
+    """Return the id of a model, 0 if no scan has used it."""
     row = connection.execute("SELECT id FROM models WHERE sha256 = ?", (sha256,)).fetchone()
     return int(row["id"]) if row else 0
 
 
 def start_walk(connection: sqlite3.Connection) -> None:
-    """Begin a list of the files that are there; it lives as long as the connection."""
+    """Begin a list of existing files; it lasts as long as the connection."""
     connection.execute(_WALKED)
     connection.execute("DELETE FROM walked")
 
 
 def add_walked(connection: sqlite3.Connection, files: Iterable[Found]) -> int:
-    """Add to the list of the files that are there; return how many came."""
+    """Add to the list of existing files; return how many were added."""
     rows = ((file.path, file.size_bytes, file.mtime_ns) for file in files)
     query = "INSERT OR IGNORE INTO walked VALUES (?, ?, ?)"
     with database.transaction(connection):
@@ -106,13 +106,13 @@ def count_pending(connection: sqlite3.Connection, model: int, *, retry: bool) ->
 def pending(
     connection: sqlite3.Connection, model: int, *, retry: bool, n_files: int
 ) -> Iterator[list[PendingFile]]:
-    """Give the files that are there and without a prediction of the model, sorted by path.
+    """Yield existing files without a prediction of the model, sorted by path.
 
     Args:
-        connection: the database; what is committed meanwhile does not matter.
+        connection: the database; commits in between do not matter.
         model: the model's id.
-        retry: also those that failed before and have not changed.
-        n_files: how many at once.
+        retry: also files that failed before and have not changed.
+        n_files: how many at a time.
     """
     query = (
         f"SELECT w.path, w.size_bytes, w.mtime_ns, {_STATE} AS state {_PENDING} "
@@ -131,13 +131,13 @@ def count_walked(connection: sqlite3.Connection, folder: bytes) -> int:
 
 
 def count_known(connection: sqlite3.Connection, folder: bytes) -> int:
-    """Return how many files below a folder the library knows and has not missed yet."""
+    """Return how many files below a folder are known and not marked as missing."""
     query = f"SELECT count(*) FROM files WHERE {_BELOW} AND NOT is_missing"  # noqa: S608
     return int(connection.execute(query, below(folder)).fetchone()[0])
 
 
 def absent(connection: sqlite3.Connection, folder: bytes) -> list[bytes]:
-    """Return the known files below a folder that the walk did not find and that are not marked."""
+    """Return the known, unmarked files below a folder that the walk did not find."""
     query = (
         f"SELECT path FROM files WHERE {_BELOW} AND NOT is_missing "  # noqa: S608
         "AND path NOT IN (SELECT path FROM walked)"
@@ -146,7 +146,7 @@ def absent(connection: sqlite3.Connection, folder: bytes) -> list[bytes]:
 
 
 def mark_missing(connection: sqlite3.Connection, absent: Sequence[bytes]) -> None:
-    """Mark files as missing, and those that are there again as present."""
+    """Mark files as missing, and those that have reappeared as present."""
     with database.transaction(connection):
         connection.executemany(
             "UPDATE files SET is_missing = 1 WHERE path = ?", [(path,) for path in absent]
@@ -157,7 +157,7 @@ def mark_missing(connection: sqlite3.Connection, absent: Sequence[bytes]) -> Non
 
 
 def delete_moved(connection: sqlite3.Connection, absent: Sequence[bytes]) -> int:
-    """Delete those absent files whose audio has since been found at a new path; return how many."""
+    """Delete absent files whose audio has since been found at a new path; return how many."""
     with database.transaction(connection):
         return connection.executemany(
             "DELETE FROM files WHERE path = ? AND is_missing AND EXISTS (SELECT 1 FROM files AS f "
@@ -167,7 +167,7 @@ def delete_moved(connection: sqlite3.Connection, absent: Sequence[bytes]) -> int
 
 
 def save_identity(connection: sqlite3.Connection, identity: Identity) -> None:
-    """Save which audio a file holds, and its tags."""
+    """Save the audio of a file, and its tags."""
     connection.execute("INSERT OR IGNORE INTO audio (digest) VALUES (?)", (identity.digest,))
     found = {name: getattr(identity.tags, name) for name in database.TAGS}
     tags = {name: value and database.text(value) for name, value in found.items()}
@@ -178,9 +178,9 @@ def save_identity(connection: sqlite3.Connection, identity: Identity) -> None:
 def save_genres(
     connection: sqlite3.Connection, path: Path, status: os.stat_result, genres: Sequence[str]
 ) -> None:
-    """Save the genres, size and time of change of a known file whose tags have been written.
+    """Save the genres, size and modification time of a known file after its tags were written.
 
-    So do links that lead to it. Its audio is as it was.
+    The same is saved for links to it. Its audio is unchanged.
     """
     same_audio = (
         "SELECT path FROM files WHERE path = :path OR audio_id = (SELECT audio_id FROM files "
@@ -212,7 +212,7 @@ def save_file_error(
 def without_prediction(
     connection: sqlite3.Connection, model: int, paths: Sequence[bytes]
 ) -> dict[int, int]:
-    """Return audio_id -> position in paths, once each, of audio that a model has to analyse."""
+    """Return audio_id -> position in paths, once each, for audio that a model has to analyse."""
     found: dict[int, int] = {}
     for position, path in enumerate(paths):
         row = connection.execute(
@@ -226,7 +226,7 @@ def without_prediction(
 
 
 def save_prediction(connection: sqlite3.Connection, model: int, analysis: Analysis) -> None:
-    """Save what a model predicts of audio."""
+    """Save a model's prediction for audio."""
     audio, *values, warnings = astuple(analysis)
     connection.execute(
         "INSERT OR REPLACE INTO predictions VALUES (?, ?, ?, ?, ?, ?)",
@@ -237,7 +237,7 @@ def save_prediction(connection: sqlite3.Connection, model: int, analysis: Analys
 def save_audio_error(
     connection: sqlite3.Connection, audio: int | None, error: str, is_quarantined: bool
 ) -> list[bytes]:
-    """Save why audio cannot be analysed, with every file that holds it; return their paths."""
+    """Save why audio cannot be analysed, for every file with it; return their paths."""
     rows = connection.execute(
         "UPDATE files SET error = ?, is_quarantined = ? WHERE audio_id = ? RETURNING path",
         (database.text(error), is_quarantined, audio),
@@ -246,7 +246,7 @@ def save_audio_error(
 
 
 def below(folder: bytes) -> dict[str, bytes]:
-    """Return the range of paths that lie below a folder, for a query with :first and :behind."""
+    """Return the range of paths below a folder, for a query with :first and :behind."""
     first = folder.rstrip(_SEPARATOR) + _SEPARATOR
     return {"first": first, "behind": first[:-1] + bytes([first[-1] + 1])}
 

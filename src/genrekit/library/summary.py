@@ -1,4 +1,4 @@
-"""Counts over a whole library, and the copies in it."""
+"""Counts over a library, and the copies in it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from genrekit.library import database, query
 
 @dataclass(frozen=True)
 class Summary:
-    """What is in a library.
+    """The contents of a library.
 
-    Files that are gone count in ``n_missing`` only. Genres are the most probable ones by the model
-    that was used last.
+    Missing files count only in ``n_missing``. Genres are the most probable ones by the model used
+    last.
     """
 
     n_files: int
@@ -35,10 +35,10 @@ class Summary:
 
 
 def summarise(connection: sqlite3.Connection) -> Summary:
-    """Count what is in a library.
+    """Count the contents of a library.
 
     Raises:
-        LibraryError: nothing was scanned yet.
+        LibraryError: nothing has been scanned yet.
     """
     used = query.used_model(connection)
     counts = connection.execute(
@@ -64,9 +64,9 @@ def summarise(connection: sqlite3.Connection) -> Summary:
 
 
 def duplicates(connection: sqlite3.Connection) -> Iterator[dict[Path, int]]:
-    """Give the files of each audio that several files hold, sorted by path, with their bytes.
+    """Yield the files of each audio that has several, sorted by path, with their sizes.
 
-    One file with several names, by links of any kind, is given once, under its first name.
+    A file with several names, by links of any kind, is yielded once, under its first name.
     """
     held = "FROM files WHERE NOT is_missing AND audio_id"
     audio = f"SELECT audio_id {held} NOT NULL GROUP BY audio_id HAVING count(*) > 1"
@@ -81,9 +81,9 @@ def duplicates(connection: sqlite3.Connection) -> Iterator[dict[Path, int]]:
 
 
 def _identity(path: Path) -> object:
-    """Return what is the same for all names of one file."""
+    """Return a key that all names of one file share."""
     try:
         status = path.stat()
-    except OSError:  # its drive is not there now
+    except OSError:  # its drive is not mounted
         return path
     return status.st_dev, status.st_ino

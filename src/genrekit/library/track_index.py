@@ -1,8 +1,8 @@
-"""What a table of the whole library shows of each file, kept ready so that it is quick.
+"""A precomputed index of every file of the library, for fast tables.
 
-Whether a file's sources agree follows from its audio, album, artist, tags and folder, which takes
-too long to find out for 100,000 files at each look. So it is kept in a table of the database.
-Triggers note which files have changed, whoever changed them; ``refresh`` derives those anew, with
+Whether a file's sources agree depends on its audio, album, artist, tags and folder, which takes
+too long to compute for 100,000 files on every view. So it is stored in a table of the database.
+Triggers record which files have changed, whoever changed them; ``refresh`` recomputes those, with
 the rest of their albums and artists (``mates``).
 """
 
@@ -23,7 +23,7 @@ from genrekit.library.query import UsedModel, Votes
 from genrekit.prediction import is_undecided, not_music
 from genrekit.tags import spelling
 
-VERSION = 8  # of the rules below: another one derives every file anew
+VERSION = 8  # of the rules below; a change recomputes every file
 BATCH = 1000
 _ROWS = """
     SELECT files.*, p.probabilities, p.duration_seconds, p.warnings,
@@ -40,7 +40,7 @@ _SAVE = """
 
 
 class Flag(enum.IntFlag):
-    """What holds of a file."""
+    """Properties of a file."""
 
     ANALYSED = enum.auto()
     FAILED = enum.auto()
@@ -53,7 +53,7 @@ class Flag(enum.IntFlag):
 
 
 def n_stale(connection: sqlite3.Connection) -> int:
-    """Return how many files have changed since they were derived."""
+    """Return how many files have changed since they were indexed."""
     return int(connection.execute("SELECT count(*) FROM track_index_stale").fetchone()[0])
 
 
@@ -64,17 +64,17 @@ def revision(connection: sqlite3.Connection) -> int:
 
 
 def refresh(connection: sqlite3.Connection, n_files: int = BATCH) -> int:
-    """Derive files that have changed.
+    """Index files that have changed.
 
     Args:
         connection: the library's database.
-        n_files: how many at most, but for those of their albums and artists.
+        n_files: the maximum number, not counting the rest of their albums and artists.
 
     Returns:
         How many are left.
 
     Raises:
-        LibraryError: another process holds the database too long.
+        LibraryError: another process locks the database too long.
     """
     try:
         model = query.used_model(connection)
@@ -97,18 +97,18 @@ def refresh(connection: sqlite3.Connection, n_files: int = BATCH) -> int:
 
 
 def refresh_all(connection: sqlite3.Connection) -> None:
-    """Derive every file that has changed."""
+    """Index every file that has changed."""
     while refresh(connection):
         pass
 
 
 def note_change(connection: sqlite3.Connection) -> None:
-    """Let those who keep what the index gave read it again."""
+    """Signal readers of the index to read it again."""
     connection.execute("UPDATE track_index_state SET revision = revision + 1")
 
 
 def sources(connection: sqlite3.Connection, model: UsedModel, file_id: int) -> Agreement | None:
-    """Return what the sources of one file name; None where it was not analysed."""
+    """Return the agreement of one file's sources; None if it was not analysed."""
     rows = _read(connection, model, Mates(connection, model.id), [file_id])
     row = next((row for row in rows if row["id"] == file_id), None)
     if row is None or row["probabilities"] is None:
@@ -117,7 +117,7 @@ def sources(connection: sqlite3.Connection, model: UsedModel, file_id: int) -> A
 
 
 def _note_another_model(connection: sqlite3.Connection, model: UsedModel) -> None:
-    """Let every file be derived anew where another model, or another genrekit, did so before."""
+    """Mark every file for indexing if another model, or another genrekit, did it last."""
     row = connection.execute("SELECT model_id, version FROM track_index_state").fetchone()
     if row and tuple(row) == (model.id, VERSION):
         return
@@ -133,7 +133,7 @@ def _note_another_model(connection: sqlite3.Connection, model: UsedModel) -> Non
 def _derive(
     connection: sqlite3.Connection, model: UsedModel, mates: Mates, ids: Collection[int]
 ) -> None:
-    """Derive some files."""
+    """Index some files."""
     agreements = AgreementBuilder(model.labels)
     rows = _read(connection, model, mates, ids)
     found = query.votes_of(rows)

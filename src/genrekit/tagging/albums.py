@@ -1,8 +1,8 @@
-"""Albums as one: the mean over an album's tracks, where the tracks agree.
+"""One prediction per album: the mean over its tracks, if the tracks agree.
 
-An album agrees when it has an album artist, or tracks of fewer than three artists, and the mean's
+An album agrees if it has an album artist, or tracks by fewer than three artists, and the mean's
 most probable genre is that of more than half of them. Compilations and albums of various artists
-never do: their tracks are judged one by one, as those of other albums that do not agree.
+never agree: their tracks are predicted one by one, as are those of other albums that do not agree.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from genrekit import labels
 from genrekit.library import query
 from genrekit.prediction import is_undecided
 
-MANY_ARTISTS = 3  # so many artists and no album artist make a compilation
+MANY_ARTISTS = 3  # an album by this many artists, without an album artist, is a compilation
 _TRACKS = """
     SELECT f.path, f.audio_id, f.album, f.album_artist, f.artist, p.probabilities
     FROM files AS f
@@ -30,7 +30,7 @@ _TRACKS = """
 
 @dataclass
 class AlbumTracks:
-    """The recordings of one album: their probabilities, each once, and who plays them."""
+    """The recordings of one album: their probabilities, each once, and their artists."""
 
     vectors: dict[int, NDArray[np.float64]] = field(default_factory=dict)
     artists: set[str] = field(default_factory=set)
@@ -38,7 +38,7 @@ class AlbumTracks:
 
     @property
     def is_compilation(self) -> bool:
-        """Whether many artists play."""
+        """Whether the album has many artists."""
         return self.is_various or len(self.artists) >= MANY_ARTISTS
 
 
@@ -51,8 +51,8 @@ def means(
 
     Args:
         connection: the library's database.
-        model_id: whose predictions count.
-        name_of: what the label of an index would be written as.
+        model_id: the model whose predictions to use.
+        name_of: returns the name to write for the label at an index.
 
     Returns:
         Each of shape (n_labels,). A silent track does not count, nor does an album of one track.

@@ -1,8 +1,8 @@
-"""Apply a plan, check what it did, undo it: a file is the old one or the new one, never a third.
+"""Apply a plan, verify it, undo it: a file is always either the old or the new one.
 
 For each file: write a checked copy beside it, flush the copy to the disk, commit to the journal how
-to undo, rename the copy over the file, flush the folder, commit that it is done. An undo goes the
-same way.
+to undo, rename the copy over the file, flush the folder, commit that it is done. An undo takes the
+same steps.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ def apply(
     dry_run: bool = False,
     on_file: OnFile = outcomes.ignore,
 ) -> ApplyReport:
-    """Write a plan's genres; a file that fails is left as it was and the rest goes on.
+    """Write a plan's genres; a file that fails is left unchanged, and the rest continues.
 
     Args:
-        connection: the library's database, which keeps what an undo needs.
+        connection: the library's database, which keeps the data for an undo.
         plan: what to write.
-        keep_mtime: leave each file its time of change.
+        keep_mtime: keep each file's modification time.
         dry_run: only find out which files would change and which would fail.
-        on_file: called with what became of each file, as soon as it is done.
+        on_file: called with the outcome of each file, as soon as it is known.
 
     Raises:
         LibraryError: another process changes tags of this library, or the database fails.
@@ -80,17 +80,17 @@ def _unless_written(
 
 
 def is_written(entry: PlanEntry, profile: Profile) -> bool:
-    """Return whether a file holds what a plan wants it to hold.
+    """Return whether a file has the planned genres.
 
     Raises:
-        TagError: the file is not there, or its tags cannot be read.
+        TagError: the file does not exist, or its tags cannot be read.
     """
     contents = _contents(entry)
     styles = profile.chosen(entry.style.new) if entry.style else ()
     wanted = (profile.chosen(entry.new), styles, entry.provenance)
     if (contents.genres, contents.styles, contents.provenance) != wanted:
         return False
-    # "Rock; Pop" in one value reads as both, but is not what a plan of two values writes.
+    # "Rock; Pop" in one value reads as both, but a plan of two values writes two.
     is_as_before = contents.raw_genres == entry.old
     return not is_as_before or profile.has_form_of(entry.old, entry.new)
 
@@ -101,10 +101,10 @@ def _contents(entry: PlanEntry) -> TagContents:
 
 
 def check(entry: PlanEntry) -> os.stat_result:
-    """Return the status of a plan's file, when it is as it was when the plan was made.
+    """Return the status of a plan's file if it has not changed since the plan was made.
 
     Raises:
-        TagError: it is not, or it is of a kind that is left alone; see plan_files.unfit.
+        TagError: it has changed, or is of a kind that is left alone; see plan_files.unfit.
         AudioError: no audio is found in it.
         OSError: it cannot be read.
     """
@@ -156,7 +156,7 @@ def _change(
 
 @contextmanager
 def _settled(connection: sqlite3.Connection, change: TagChange) -> Iterator[None]:
-    """Leave neither a temporary file nor an open change behind, whatever happens in the block."""
+    """Leave no temporary file and no open change behind, whatever happens in the block."""
     try:
         yield
     except BaseException:
@@ -165,7 +165,7 @@ def _settled(connection: sqlite3.Connection, change: TagChange) -> Iterator[None
 
 
 def _put_in_place(change: TagChange, status: os.stat_result) -> None:
-    """Rename the temporary file over the file, unless somebody has changed that meanwhile."""
+    """Rename the temporary file over the file, unless the file has changed meanwhile."""
     now = change.path.lstat()
     same = ("st_ino", "st_dev", "st_size", "st_mtime_ns")
     if any(getattr(now, name) != getattr(status, name) for name in same):
@@ -175,7 +175,7 @@ def _put_in_place(change: TagChange, status: os.stat_result) -> None:
 
 
 def verify(plan: TagPlan, *, on_file: OnFile = outcomes.ignore) -> ApplyReport:
-    """Check that every file of a plan holds the planned genres and the audio of the plan.
+    """Check that every file of a plan has the planned genres and the same audio as then.
 
     Raises:
         TagError: the plan's profile is unknown.
@@ -190,19 +190,19 @@ def _verified(entry: PlanEntry, profile: Profile) -> State:
     if not is_written(entry, profile):
         raise TagError(f"{entry.path}: {_misses(entry, profile)}")
     if packets.digest(entry.path) != entry.audio_sha256:
-        raise TagError(f"{entry.path}: holds other audio than when the plan was made")
+        raise TagError(f"{entry.path}: has other audio than when the plan was made")
     return "unchanged"
 
 
 def _misses(entry: PlanEntry, profile: Profile) -> str:
-    """Say what a file holds instead of what a plan wants it to hold."""
+    """Return how a file's genres differ from the planned ones."""
     contents = _contents(entry)
     if entry.style and contents.genres == profile.chosen(entry.new):
-        field, found, wanted = f"in {entry.style.field} ", contents.styles, entry.style.new
+        field, found, wanted = f" in {entry.style.field}", contents.styles, entry.style.new
     else:
         field, found, wanted = "", contents.genres, entry.new
     listed, other = (", ".join(names) or "no genre" for names in (found, wanted))
-    return f"holds {field}{listed}, not {other}"
+    return f"has {listed}{field}, not {other}"
 
 
 def undo(
@@ -212,7 +212,7 @@ def undo(
     dry_run: bool = False,
     on_file: OnFile = outcomes.ignore,
 ) -> ApplyReport:
-    """Give files back every byte, and the time of change, that they had before.
+    """Restore every byte of files, and their modification times.
 
     Args:
         connection: the library's database.
@@ -234,7 +234,7 @@ def undo(
 
 def _undo(connection: sqlite3.Connection, change: TagChange, dry_run: bool) -> State:
     if not dry_run and not journal.is_done(connection, change):
-        return "unchanged"  # a crash had kept it from happening
+        return "unchanged"  # a crash had prevented it
     status = _check_undoable(change)
     if not dry_run:
         _restore(connection, change, status)
@@ -247,8 +247,8 @@ def _check_undoable(change: TagChange) -> os.stat_result:
         raise TagError(f"{change.path}: {reason}")
     if files.sha256(change.path) != change.sha256_after:
         raise TagError(
-            f"{change.path}: was changed since the genre was written, so it is left as it is; "
-            "change its genre by hand"
+            f"{change.path}: has changed since the genre was written, so it is left as it is; "
+            "edit its genre yourself"
         )
     return status
 
@@ -263,7 +263,7 @@ def _restore(connection: sqlite3.Connection, change: TagChange, status: os.stat_
         rewriting.flush(change.temporary)
         if files.sha256(change.temporary) != change.sha256_before:
             raise TagError(
-                f"{change.path}: its old bytes cannot be made again, so it is left as it is; the "
+                f"{change.path}: its old bytes cannot be restored, so it is left as it is; the "
                 "library database is damaged, restore it from a backup"
             )
         _put_in_place(change, status)

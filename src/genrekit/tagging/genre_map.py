@@ -1,7 +1,7 @@
-"""The user's own list of genres, or one that comes with genrekit, and how labels get a place there.
+"""The user's own list of genres, or one that comes with genrekit, and how labels map to it.
 
-A list is a TOML file; those in ``genrekit/tagging/maps`` have names, and adding one edits nothing
-else.
+A list is a TOML file; those in ``genrekit/tagging/maps`` have names, and adding one needs no other
+change.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ FOLDER = Path(__file__).parent / "maps"
 
 
 class GenreMap(BaseModel):
-    """The user's own list of genres, and what a model's labels become in it.
+    """The user's own list of genres, and the mapping of a model's labels to it.
 
     Attributes:
-        genres: each of the user's names with the labels that it stands for; a name always stands
-            for itself.
+        genres: each of the user's names with the labels that it covers; a name always covers
+            itself.
         drop: labels that are never written.
-        roll_up: a label named nowhere counts for the nearest of its wider genres that is.
-        keep_others: a label that finds no name keeps its own; otherwise it is not written.
-        parents: the wider name of some names; without any, the tree of the label sets counts.
+        roll_up: map a label that is not listed to the nearest listed one of its wider genres.
+        keep_others: a label without a name keeps its own; otherwise it is not written.
+        parents: the wider names of names; if empty, the tree of the label sets is used.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -51,13 +51,12 @@ class GenreMap(BaseModel):
             TopologicalSorter({name: {parent} for name, parent in self.parents.items()}).prepare()
         except CycleError as error:
             raise ValueError(
-                f"{' < '.join(error.args[1])} go round in a circle; a genre may not be its own "
-                "wider one"
+                f"{' < '.join(error.args[1])} form a cycle; a genre cannot be its own wider genre"
             ) from error
         return self
 
     def model_post_init(self, context: object) -> None:
-        """Read how the names may be spelled: as they are, or in any way that means the same."""
+        """Index the names by all spellings with the same meaning."""
         del context
         every = [(genre, label) for genre in self.genres for label in (genre, *self.genres[genre])]
         for key in (spelling, labels.meaning):
@@ -66,9 +65,9 @@ class GenreMap(BaseModel):
         self._dropped = frozenset(map(labels.meaning, self.drop))
 
     def chain(self, label: str) -> tuple[str, ...]:
-        """Return what a label is called in the list, then the list's names of its wider genres.
+        """Return a label's name in the list, then the list's names of its wider genres.
 
-        Nothing where the label has no place.
+        Empty if the label has none.
         """
         if labels.meaning(label) in self._dropped:
             return ()
@@ -83,11 +82,11 @@ class GenreMap(BaseModel):
         return tuple(dict.fromkeys(named))
 
     def spelled(self, genre: str) -> str | None:
-        """Return the name that a genre has by itself, whatever its wider genres are called."""
+        """Return a genre's own name in the list, ignoring its wider genres."""
         return self._named.get(spelling(genre)) or self._named.get(labels.meaning(genre))
 
     def check(self, known: Iterable[str]) -> None:
-        """Refuse labels that neither the model nor any label set knows: they are misspelled.
+        """Refuse labels unknown to the model and all label sets: they are misspelled.
 
         Raises:
             LibraryError: one is unknown, or one label belongs to two names.
@@ -103,7 +102,7 @@ class GenreMap(BaseModel):
                 if found.setdefault(spelling(label), name) != name:
                     raise LibraryError(
                         f"mapping: {label!r} belongs to both {found[spelling(label)]!r} and "
-                        f"{name!r}; leave it in one of them"
+                        f"{name!r}; keep it in one of them"
                     )
 
 
@@ -116,14 +115,14 @@ def read_map(path: Path) -> GenreMap:
     """Read a mapping from a TOML file, whose keys are GenreMap's, or by its name.
 
     Raises:
-        LibraryError: no such mapping is there, it is not TOML, or has another form.
+        LibraryError: there is no such mapping, it is not TOML, or is malformed.
         OSError: it cannot be read.
     """
     if os.fspath(path) in names():
         path = FOLDER / f"{path}.toml"
     elif not path.suffix and not path.exists():
         raise LibraryError(
-            f"{unknown_name('mapping', os.fspath(path), names())}; or give a TOML file of yours"
+            f"{unknown_name('mapping', os.fspath(path), names())}; or give your own TOML file"
         )
     try:
         return GenreMap.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))

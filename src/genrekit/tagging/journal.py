@@ -1,4 +1,4 @@
-"""What was written into which file, and how to undo it: the library database's memory of tags.
+"""The journal of tag changes in the library database: what was written, and how to undo it.
 
 A change goes through these states, each committed to the disk before the next step begins:
 
@@ -36,7 +36,7 @@ _UNDOABLE = f"state IN {UNDOABLE_STATES}"
 
 @dataclass(frozen=True)
 class TagChange:
-    """One file of a run. ``recipe`` turns the file that was written into the one before."""
+    """One file of a run. ``recipe`` turns the written file back into the previous one."""
 
     id: int
     run_id: int
@@ -53,7 +53,7 @@ class TagChange:
 
 @dataclass(frozen=True)
 class Transaction:
-    """One plan that was applied: how many of its files are in which state."""
+    """An applied plan, with the number of its files in each state."""
 
     id: int
     started: str
@@ -61,7 +61,7 @@ class Transaction:
 
     @property
     def is_undoable(self) -> bool:
-        """Whether a file holds what it has written, or may do so."""
+        """Whether a file has, or may have, what it wrote."""
         return any(state in self.n_files for state in UNDOABLE_STATES)
 
 
@@ -80,7 +80,7 @@ def locked(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 def begin(connection: sqlite3.Connection, plan: TagPlan) -> int:
-    """Return the number of a plan's run; applying a plan again goes on with its run."""
+    """Return the number of a plan's run; applying a plan again continues its run."""
     connection.execute(
         "INSERT INTO tag_runs (plan_sha256, started) VALUES (?, ?) ON CONFLICT DO NOTHING",
         (plan.sha256, time.strftime("%Y-%m-%d %H:%M:%S")),
@@ -92,7 +92,7 @@ def begin(connection: sqlite3.Connection, plan: TagPlan) -> int:
 def enter(connection: sqlite3.Connection, run_id: int, entry: PlanEntry) -> TagChange:
     """Commit that a file is about to be changed, before its temporary file is made."""
     path = Path(entry.path)
-    # A short name of its own: the file's may fill the 255 bytes that most systems allow.
+    # A short name, as the file's own may have the maximum of 255 bytes of most systems.
     temporary = path.with_name(f".genrekit-{secrets.token_hex(8)}{path.suffix[:8]}")
     row = connection.execute(
         "INSERT INTO tag_changes "
@@ -133,10 +133,10 @@ def enter_state(connection: sqlite3.Connection, change: TagChange, state: str) -
 
 
 def finish(connection: sqlite3.Connection, change: TagChange, state: str) -> None:
-    """Commit that a file is done or undone, and what its tags say now to the library."""
+    """Commit that a file is done or undone, and its current tags."""
     with database.transaction(connection):
         enter_state(connection, change, state)
-        with suppress(TagError, OSError):  # changed by another program since: a scan will see it
+        with suppress(TagError, OSError):  # changed by another program since: a scan will find it
             genres = formats.read(change.path).genres
             store.save_genres(connection, change.path, change.path.stat(), genres)
 
@@ -152,7 +152,7 @@ def recover(connection: sqlite3.Connection) -> None:
 
 
 def settle(connection: sqlite3.Connection, change: TagChange) -> None:
-    """Bring an interrupted change to an end: by the file's hash it is done, undone or never was.
+    """Settle an interrupted change: the file's hash shows if it is done, undone or never began.
 
     Its temporary file is removed.
 
@@ -173,15 +173,15 @@ def settle(connection: sqlite3.Connection, change: TagChange) -> None:
 
 
 def chosen(connection: sqlite3.Connection, what: str | None = None) -> list[TagChange]:
-    """Return the changes that a user wants undone, the latest first.
+    """Return the changes that a user wants to undo, the latest first.
 
     Args:
         connection: the library's database.
-        what: the number of a run, or a file, whose last change is meant; None is the last run that
-            can be undone.
+        what: the number of a run, or a file, for its last change; None is the last run that can
+            be undone.
 
     Raises:
-        LibraryError: nothing of that can be undone.
+        LibraryError: nothing can be undone.
     """
     if what is not None and not what.isdecimal():
         found = _select(connection, f"{_UNDOABLE} AND path = ?", database.encode_path(what))[:1]
@@ -192,15 +192,14 @@ def chosen(connection: sqlite3.Connection, what: str | None = None) -> list[TagC
     if not found:
         name = connection.execute("PRAGMA database_list").fetchone()["file"]
         raise LibraryError(
-            f"{name} keeps nothing that could be undone{f' for {what}' if what else ''}; "
-            "`genrekit tag runs` lists what it keeps; what was applied with another database is "
-            "undone with that one: name it with --db"
+            f"{name} has nothing to undo{f' for {what}' if what else ''}; `genrekit tag runs` "
+            "lists its runs; to undo a plan applied with another database, name it with --db"
         )
     return found
 
 
 def _run_id(text: str) -> int:
-    """Return the number of a run; one that SQLite cannot hold is none that it has given."""
+    """Return the number of a run; one too large for SQLite is not valid."""
     return int(text) if len(text) < 19 else 0
 
 

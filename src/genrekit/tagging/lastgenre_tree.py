@@ -1,8 +1,7 @@
-"""The label sets as files of beets' plugin lastgenre: its canonical tree and its whitelist.
+"""The label sets as the canonical tree and the whitelist of beets' plugin lastgenre.
 
-lastgenre compares names in lower case. A tag of Last.fm becomes the nearest genre above it in the
-tree that the whitelist has, so other spellings of a genre stand below it in the tree, and in the
-tree alone.
+lastgenre compares names in lower case. A Last.fm tag becomes the nearest genre above it in the tree
+that is on the whitelist, so aliases of a genre are below it in the tree, and only there.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ def write(folder: Path) -> tuple[Path, Path]:
 
 
 def _nodes() -> tuple[dict[str | None, set[str]], dict[str, set[str]]]:
-    """Return the genres below each genre, and the other spellings of each."""
+    """Return the genres below each genre, and the aliases of each."""
     below: dict[str | None, set[str]] = {}
     spellings: dict[str, set[str]] = {}
     for known in map(labels.label_set, labels.names()):
@@ -51,7 +50,7 @@ def _lines(
     spellings: dict[str, set[str]],
     depth: int,
 ) -> Iterator[str]:
-    """Give the YAML lines of what is below a genre; JSON's strings are YAML's."""
+    """Yield the YAML lines below a genre; JSON strings are valid YAML."""
     others = set() if genre is None else spellings[genre] - set(spellings)
     indent = "    " * depth
     for name in sorted(below.get(genre, set()) | others):

@@ -1,7 +1,7 @@
-"""Plan better spellings of the genres that files hold, without analysing any audio.
+"""Plan better spellings of the genres in files, without analysing audio.
 
-A genre is spelled as the user's list or the label sets spell it, and one text of several genres
-becomes several values. Nothing is added, and no genre becomes another one.
+A genre is spelled as in the user's list or the label sets, and one text of several genres becomes
+several values. Nothing is added, and no genre becomes another one.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ def propose(
 
     Args:
         folders: folders, or single files.
-        profile: the form that the genres will be written in.
-        own: the user's list, whose names and what they stand for are known before all else.
+        profile: the form in which the genres will be written.
+        own: the user's list, whose names and labels have precedence.
         advance: called after each file.
 
     Raises:
-        LibraryError: a folder is not there, or the list names a label that nobody knows.
+        LibraryError: a folder does not exist, or the list has an unknown label.
     """
     if own:
         own.check(())
@@ -58,7 +58,7 @@ def propose(
 
 
 def _files(folders: Sequence[Path], proposal: Proposal) -> Iterator[Path]:
-    """Give each file once, however many links lead to it."""
+    """Yield each file once, however many links lead to it."""
     seen: set[Path] = set()
 
     def on_problem(path: bytes, reason: str) -> None:
@@ -98,7 +98,7 @@ def _entry(path: Path, profile: Profile, own: GenreMap | None) -> PlanEntry | St
 
 
 def normalised(genres: Sequence[str], own: GenreMap | None = None) -> tuple[str, ...]:
-    """Return genres as they are best spelled, each once; several in one text become several.
+    """Return genres in their best spelling, each once; several in one text become several.
 
     >>> normalised(["hip hop", "Rock/Pop", "drum n bass", "R&B"])
     ('Hip-Hop', 'Rock', 'Pop', 'Drum and Bass', 'R&B')
@@ -113,7 +113,7 @@ def normalised(genres: Sequence[str], own: GenreMap | None = None) -> tuple[str,
 
 
 def _spelled(genre: str, own: GenreMap | None) -> list[str]:
-    """Return a text's genres: several only where each of them is known."""
+    """Return a text's genres: several only if each of them is known."""
     if name := _known(genre, own):
         return [name]
     parts = [part.strip() for part in spelling.BETWEEN.split(genre) if part.strip()]
@@ -122,7 +122,7 @@ def _spelled(genre: str, own: GenreMap | None) -> list[str]:
 
 
 def _known(genre: str, own: GenreMap | None) -> str | None:
-    """Return the name that a spelling stands for, or None; another genre's name is none."""
+    """Return the name of a spelling, or None; the name of another genre is not one."""
     if own and (name := own.spelled(genre)):
         return name
     name = labels.display_name(genre)

@@ -1,4 +1,4 @@
-"""What became of each file of a run, reported as soon as it is done; a file fails alone."""
+"""The outcome of each file of a run, reported as soon as it is known; a file fails on its own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ State = Literal["changed", "unchanged", "failed"]
 
 @dataclass(frozen=True)
 class FileOutcome:
-    """What became of one file, and why it failed."""
+    """The outcome of one file, and why it failed."""
 
     path: str
     state: State
@@ -30,7 +30,7 @@ def ignore(outcome: FileOutcome) -> None:
 
 @dataclass
 class ApplyReport:
-    """What happened: the files that changed, those that were so already, and why others failed."""
+    """The files that changed, those that did not need to, and why others failed."""
 
     changed: list[str] = field(default_factory=list)
     unchanged: list[str] = field(default_factory=list)
@@ -41,7 +41,7 @@ class ApplyReport:
         return {"changed": self.changed, "unchanged": self.unchanged, "failures": self.failures}
 
     def add(self, outcome: FileOutcome) -> None:
-        """Enter what became of a file."""
+        """Add the outcome of a file."""
         if outcome.state == "failed":
             self.failures[outcome.path] = outcome.reason
         else:
@@ -49,14 +49,14 @@ class ApplyReport:
 
 
 def each(actions: Iterable[tuple[str, Callable[[], State]]], on_file: OnFile) -> ApplyReport:
-    """Do something to each file, and let it fail alone.
+    """Run an action on each file; a file fails on its own.
 
     Args:
-        actions: each path with what to do, which returns what became of it.
-        on_file: called with what became of each file, as soon as it is done.
+        actions: each path with its action, which returns the outcome.
+        on_file: called with the outcome of each file, as soon as it is known.
 
     Raises:
-        LibraryError: the library's database fails; it says what was done before.
+        LibraryError: the library's database fails; the message says what was done before.
     """
     report = ApplyReport()
     for path, action in actions:
@@ -74,10 +74,10 @@ def each(actions: Iterable[tuple[str, Callable[[], State]]], on_file: OnFile) ->
 
 
 def _interrupted(report: ApplyReport, error: sqlite3.Error) -> str:
-    """Say what was done before the library's database failed."""
+    """Return what was done before the library's database failed."""
     n_changed, last = len(report.changed), "".join(report.changed[-1:])
     done = f"{n_changed} files were changed before, the last of them {last}" if last else ""
     return (
         f"the library database cannot be written ({error}); {done or 'no file was changed'}; free "
-        "some space on its disk and run the same command again: it goes on where it was"
+        "some space on its disk and run the same command again to resume"
     )

@@ -1,6 +1,6 @@
-"""A plan: which genres would be written into which files, as JSON lines that anybody can review.
+"""A plan: the genres to write into files, as JSON lines that anyone can review.
 
-The first line says the form and the profile; each further line is one file. Lines may be deleted
+The first line has the format and the profile; every other line is one file. Lines may be deleted
 and ``new`` may be edited before the plan is applied.
 """
 
@@ -28,11 +28,11 @@ _Model = TypeVar("_Model", bound=BaseModel)
 MAX_GENRES = 100
 MAX_CHARACTERS = 200  # of one genre
 _MAX_PROVENANCE = 20_000
-_CONTROLS = {"Cc", "Cs", "Zl", "Zp"}  # line breaks and NUL are among them, and half characters
+_CONTROLS = {"Cc", "Cs", "Zl", "Zp"}  # among them line breaks, NUL and lone surrogates
 
 
 def _one_line(text: str) -> str:
-    """Refuse what no tag can hold as one line of text."""
+    """Refuse text that a tag cannot hold as one line."""
     for character in "" if text.isprintable() else text:
         if unicodedata.category(character) in _CONTROLS:
             raise ValueError(f"got the control character {character!r}; expected a line of text")
@@ -41,7 +41,7 @@ def _one_line(text: str) -> str:
 
 def _without_nul(text: str) -> str:
     if "\0" in text:
-        raise ValueError("holds NUL, which no path can")
+        raise ValueError("contains NUL, which a path cannot")
     return text
 
 
@@ -61,9 +61,9 @@ class PlanHeader(_Line):
 
 
 class StyleChange(_Line):
-    """A field beside the genre, its raw values as the file holds them, and what it is to hold.
+    """A field other than the genre: its raw values in the file, and the values to write.
 
-    Without new values the field goes.
+    Without new values the field is removed.
     """
 
     field: StyleField
@@ -71,17 +71,17 @@ class StyleChange(_Line):
     new: Annotated[tuple[_Genre, ...], Field(strict=False, max_length=MAX_GENRES)]
 
     def written(self) -> StyleValues:
-        """Return what is written."""
+        """Return the values to write."""
         return StyleValues(self.field, self.new)
 
 
 class PlanEntry(_Line):
     """One file of a plan.
 
-    ``old`` are the raw genre values that the file holds, ``new`` the genres to write. ``why`` is
-    for people, as ``warnings`` of the analysis are; ``provenance`` is written into a field of its
-    own beside the genre. ``style`` is another field that is written, if there is one. A file whose
-    size, time of change, audio or old values are others when the plan is applied is left alone.
+    ``old`` are the raw genre values of the file, ``new`` the genres to write. ``why`` is for
+    people, as are the ``warnings`` of the analysis; ``provenance`` is written into a separate
+    field. ``style`` is another field to write, if there is one. A file whose size, modification
+    time, audio or old values have changed when the plan is applied is left alone.
     """
 
     path: Annotated[str, AfterValidator(_without_nul)]
@@ -96,13 +96,13 @@ class PlanEntry(_Line):
     style: StyleChange | None = None
 
     def to_json(self) -> str:
-        """Return one line of JSON; a name that is no valid text has backslashes."""
+        """Return one line of JSON; a name that is not valid text is escaped."""
         return _to_json(self)
 
 
 @dataclass(frozen=True)
 class TagPlan:
-    """A plan as read from its file; ``sha256`` is the file's, and tells one plan from another."""
+    """A plan read from its file; the file's ``sha256`` identifies it."""
 
     profile: str
     entries: tuple[PlanEntry, ...]
@@ -124,7 +124,7 @@ def read(path: Path) -> TagPlan:
     """Read a plan.
 
     Raises:
-        LibraryError: it is no plan, a newer genrekit wrote it, or an edited line is wrong.
+        LibraryError: it is not a plan, a newer genrekit wrote it, or an edited line is wrong.
         OSError: it cannot be read.
     """
     try:
@@ -157,40 +157,38 @@ def _to_json(line: _Line) -> str:
     fields = dict(line)
     if style := fields.pop("style", None):
         fields["style"] = dict(style)
-    return json.dumps(fields)  # plain ASCII: a path may hold what UTF-8 cannot
+    return json.dumps(fields)  # plain ASCII: a path may have bytes that are not UTF-8
 
 
 def _parsed(model: type[_Model], line: str, place: str) -> _Model:
     try:
         content: Any = json.loads(line)
         return model.model_validate(content)
-    except (ValueError, RecursionError) as error:  # also numbers of thousands of digits
+    except (ValueError, RecursionError) as error:  # such as numbers of thousands of digits
         reasons = (
             [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:3]]
             if isinstance(error, ValidationError)
             else [str(error)]
         )
         raise LibraryError(
-            f"{place}: is not what a plan holds ({'; '.join(reasons)}); make it anew with "
+            f"{place}: is not valid in a plan ({'; '.join(reasons)}); make the plan again with "
             "`genrekit tag plan`"
         ) from error
 
 
 def unfit(path: Path, status: os.stat_result) -> str | None:
-    """Say why a file is left alone for what it is, whatever its tags: one clause, or None."""
+    """Return why a file is left alone, whatever its tags: one clause, or None."""
     if stat.S_ISLNK(status.st_mode):
-        return "is a link; name the file that it leads to"
+        return "is a link; give the file that it leads to"
     if not stat.S_ISREG(status.st_mode):
         return "is not a file"
     if status.st_nlink > 1:
         return (
             f"has {status.st_nlink} names (hard links), and the others would keep the old tags; "
-            "make a copy of it under one name"
+            "replace it by a copy with a single name"
         )
     if not status.st_mode & 0o222:
         return "is read-only; allow writing, or leave it as it is"
     if not os.access(path.parent, os.W_OK | os.X_OK):
-        return (
-            "its folder is read-only, and the new file is written there before it takes its place"
-        )
+        return "its folder is read-only, but the new file has to be written there first"
     return None

@@ -1,4 +1,4 @@
-"""From a model's probabilities to the genres that a file should hold, by the user's rules."""
+"""From a model's probabilities to the genres of a file, by the user's rules."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from genrekit.tags.formats.base import StyleField
 
 Mode = Literal["fill-missing", "append", "merge", "replace"]
 MIN_PROBABILITY = 0.3
-PRECISION = 0.9  # of what is proposed unless another one is asked for
+PRECISION = 0.9  # of the proposals, by default
 
 
 @dataclass(frozen=True)
 class Policy:
-    """Which files get genres, and which genres.
+    """The rules for which files get genres, and which genres.
 
     Attributes:
-        mode: "fill-missing" leaves files alone that have a genre; "append" adds to what is there;
-            "merge" as well, but a style takes the place of its wider genre; "replace" puts the new
-            genres in the place of all that is there.
-        top: how many genres at most.
+        mode: "fill-missing" leaves files with a genre alone; "append" adds to a file's genres;
+            "merge" does too, but a style replaces its wider genre; "replace" replaces all of a
+            file's genres.
+        top: the maximum number of genres.
         min_probability: genres less probable are not written.
         genre_map: the user's own names; None writes the display names of the model's labels.
         by_album: an album whose tracks agree gets its mean's genres, see ``tagging.albums``.
         depth: 1 writes the widest genres only, 2 their styles, ...; None whatever is predicted.
         with_parents: write a style's wider genres before it.
-        placeholders: more names of no genre, besides "Other", "Unknown" and their kind.
-        style_field: the widest genre of a style is the genre, and the style stands in this field.
+        placeholders: more names that mean no genre, besides "Other", "Unknown" and the like.
+        style_field: write the style into this field, and its widest genre as the genre.
     """
 
     mode: Mode = "fill-missing"
@@ -50,7 +50,7 @@ class Policy:
     _chains: dict[str, tuple[str, ...]] = field(default_factory=dict, compare=False, repr=False)
 
     def chain(self, label: str) -> tuple[str, ...]:
-        """Return what a label is called, then its wider genres; nothing where it has no place."""
+        """Return a label's name, then its wider genres; nothing if the list has no place for it."""
         if label not in self._chains:
             if self.genre_map:
                 names = self.genre_map.chain(label)
@@ -60,9 +60,9 @@ class Policy:
         return self._chains[label]
 
     def divided(self, chosen: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Return which of the chosen names are genres, and which are styles with a field of theirs.
+        """Divide the chosen names into genres, and styles for the style field.
 
-        A name is a style where a label that was chosen from has it below a wider one.
+        A name is a style if a label that can be chosen has it below a wider one.
         """
         below = {name for names in self._chains.values() for name in names[:-1]}
         styles = below if self.style_field else set()
@@ -70,17 +70,17 @@ class Policy:
         return genres, tuple(name for name in chosen if name in styles)
 
     def with_widest(self, name: str) -> tuple[str, ...]:
-        """Return a name that a label has, after its widest genre where styles have a field."""
+        """Return a label's name, preceded by its widest genre if styles have a field."""
         chain = next((names for names in self._chains.values() if names[:1] == (name,)), (name,))
         return tuple(dict.fromkeys((chain[-1], name))) if self.style_field else (name,)
 
     def chosen(self, probabilities: Mapping[str, float]) -> dict[str, float]:
         """Return the genres to write, the most probable first; none means "I don't know".
 
-        Genres that reach the least probability are written; where none does, the narrowest wider
-        genre that does, by the sum over what belongs to it. A genre and its own wider one are not
-        both chosen. What has no place in the user's list still counts: where it is more probable
-        than all that has, a file that gets one genre gets none.
+        Genres that reach the minimum probability are written; if none does, the narrowest wider
+        genre that does, by the sum over its genres. A genre and its wider genre are not both
+        chosen. Labels without a place in the user's list still count: if one of them is the most
+        probable, a file that would get one genre gets none.
         """
         mass = _Mass(probabilities, self)
         taken: dict[str, float] = {}
@@ -107,21 +107,21 @@ class Policy:
             yield name, probability
 
     def present(self, genres: Sequence[str]) -> tuple[str, ...]:
-        """Return the genres of a file that name one, without placeholders."""
+        """Return the genres of a file, without placeholders."""
         return spelling.without_placeholders(genres, self.placeholders)
 
     def says(self, genre: str, name: str) -> bool:
-        """Return whether a file's genre means a name already, or a narrower genre than it."""
+        """Return whether a file's genre already means a name, or a narrower genre."""
         genre = spelling.in_words(genre)
         return spelling.says(genre, name) or (
             self.genre_map is not None and name in self.genre_map.chain(genre)
         )
 
     def wanted(self, present: Sequence[str], chosen: Iterable[str]) -> tuple[str, ...]:
-        """Return the genres that a file should hold, or none where it stays as it is.
+        """Return the genres that a file should have, or none if it is to be left alone.
 
         Args:
-            present: the genres that it holds; placeholders are none.
+            present: its genres; placeholders do not count.
             chosen: the genres to write. One that the file says already, in whatever spelling or by
                 a narrower genre, stays as the file says it.
         """

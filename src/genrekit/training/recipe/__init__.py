@@ -1,6 +1,6 @@
-"""Recipe: one TOML file that holds only what differs from the typed defaults of its schema.
+"""Recipe: a TOML file with only the differences from the typed defaults of its schema.
 
-The defaults are themselves a recipe: a small head on the embedding of the embedded model, which
+The defaults are a recipe themselves: a small head on the embedding of the embedded model, which
 trains in minutes on two cores from one folder per genre.
 """
 

@@ -1,4 +1,4 @@
-"""The recipes that come with genrekit, by name: of a clone, or inside the installed package."""
+"""The recipes that come with genrekit, by name: from a clone, or from the installed package."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _CLONE = _PACKAGE.parents[1]
 
 
 def folder() -> Path:
-    """Return the folder of the recipes; those with a claim lie in its REPRODUCTIONS."""
+    """Return the folder of the recipes; those with a claim are in its REPRODUCTIONS."""
     in_clone = _CLONE / "recipes"
     is_clone = (_CLONE / "pyproject.toml").is_file() and in_clone.is_dir()
     return in_clone if is_clone else _PACKAGE / "recipes"
@@ -23,7 +23,7 @@ def folder() -> Path:
 
 @cache
 def names() -> dict[str, Path]:
-    """Return every recipe by its name, which is its file's without .toml."""
+    """Return every recipe by name: its file's name without .toml."""
     found = sorted(folder().glob(f"*{SUFFIX}")) + sorted(
         (folder() / REPRODUCTIONS).glob(f"*{SUFFIX}")
     )
@@ -31,27 +31,27 @@ def names() -> dict[str, Path]:
 
 
 def completions(incomplete: str, subfolder: str = "") -> list[str]:
-    """Return the recipes whose names begin so, for the shell's completion.
+    """Return the recipes whose names begin with a text, for shell completion.
 
     Args:
-        incomplete: what was typed.
-        subfolder: only those in it; "" gives all.
+        incomplete: the text typed so far.
+        subfolder: only recipes in it; "" for all.
     """
     found = [name for name, path in names().items() if subfolder in ("", path.parent.name)]
     return [name for name in found if name.startswith(incomplete)]
 
 
 def find(text: str) -> Path:
-    """Return the file of a recipe that is named, or whose file is.
+    """Return the file of a recipe, given its name or its path.
 
-    A file of the user's comes before a recipe of the same name; recipes/NAME.toml, the path in a
-    clone, names a recipe everywhere.
+    A file of the user's has precedence over a recipe of the same name; recipes/NAME.toml, the path
+    in a clone, works everywhere.
 
     Args:
         text: a path or a name.
 
     Raises:
-        RecipeError: neither; the nearest names are given.
+        RecipeError: it is neither; the message suggests the nearest names.
     """
     path = Path(text)
     if path.is_file():
@@ -63,5 +63,5 @@ def find(text: str) -> Path:
     if in_clone and path.name.removesuffix(SUFFIX) in known:
         return known[path.name.removesuffix(SUFFIX)]
     if len(path.parts) > 1 and not in_clone:
-        return path  # whoever reads it says what is wrong with it
+        return path  # reading it will report what is wrong with it
     raise RecipeError(unknown_name("recipe", path.name.removesuffix(SUFFIX), known))

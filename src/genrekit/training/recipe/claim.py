@@ -1,4 +1,4 @@
-"""Claim: the accuracy that the source of a recipe reports, and how it measured that."""
+"""Claim: the accuracy that the source of a recipe reports, and how it was measured."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ Percent = Annotated[float, Field(ge=0, le=100)]
 
 
 class Claim(StrictModel):
-    """A row of the table of results: claimed, measured the same way, measured honestly.
+    """A row of the results table: claimed, measured by the same protocol, measured honestly.
 
     Attributes:
-        source: who reports it; empty where the recipe is nobody's claim.
-        role: what the row is: the source's own system, a stand-in for it with weights that can be
-            had, or its network by a LEAKY protocol that may explain its number.
+        source: who reports it; empty if the recipe is not a claim.
+        role: the source's own system, a stand-in for it with available weights, or its network
+            under a LEAKY protocol that may explain its number.
         of: the rows that a stand-in or a leaky protocol belongs to; it never replaces them.
-        method: what they built and how they measured it, in a sentence.
+        method: what they built and how they measured it, in one sentence.
         split: how they divided their data: "segment" is LEAKY, "track" has artists on both sides.
-        folds: number of folds; 0 is one division.
+        folds: number of folds; 0 is a single division.
         artist_folds: folds of the honest split by artist; 0 is one division, for costly networks.
-        seeds: how many seeds each protocol is measured with, from the recipe's own upwards.
+        seeds: how many seeds each protocol is measured with, counting up from the recipe's.
         leaky_too: measure the LEAKY split of segments as well, to show the size of the leak.
-        level: which level of evaluation.result their number is.
-        accuracy: in %; None where they gave none.
-        precision: macro precision in %, where they gave it.
-        recall: macro recall in %, where they gave it.
-        f1: macro F1 in %, where they gave it.
-        statement: what they state where they gave no number.
-        data: names below the folder of data; the first that exists is used.
-        n_genres: how many genres the source's data have; 0 where it chose some.
+        level: the level of evaluation.result of their number.
+        accuracy: in %; None if not reported.
+        precision: macro precision in %, if reported.
+        recall: macro recall in %, if reported.
+        f1: macro F1 in %, if reported.
+        statement: what they state in place of a number.
+        data: names in the data folder; the first that exists is used.
+        n_genres: the number of genres in the source's data; 0 if it selected some.
         substitute: what differs from the source because the original is not available, and why.
     """
 
@@ -58,15 +58,15 @@ class Claim(StrictModel):
     @model_validator(mode="after")
     def _check(self) -> Claim:
         if 1 in (self.folds, self.artist_folds):
-            raise ValueError("one fold holds nothing out; write 0 for one division, or 2 and more")
+            raise ValueError("one fold holds nothing out; write 0 for one division, or at least 2")
         if self.leaky_too and self.split == "segment":
-            raise ValueError("split = 'segment' is LEAKY already; leave out leaky_too")
+            raise ValueError("split = 'segment' is LEAKY already; omit leaky_too")
         if self.folds and self.split in ("fault-filtered", "official"):
             raise ValueError(f"the {self.split} split is one published split; it has no folds")
         if (self.role == "source") != (not self.of):
             raise ValueError(
                 f"role {self.role!r} with of = {list(self.of)}: a stand-in or a leaky "
-                "protocol names the rows that it belongs to, and nothing else does"
+                "protocol names the rows that it belongs to; other roles do not"
             )
         if not self.source and self.model_dump(exclude_defaults=True):
             raise ValueError("a claim needs its source")
@@ -74,5 +74,5 @@ class Claim(StrictModel):
 
     @property
     def is_made(self) -> bool:
-        """Whether the recipe is somebody's claim."""
+        """Whether the recipe is a claim."""
         return bool(self.source)

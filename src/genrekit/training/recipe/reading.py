@@ -1,4 +1,4 @@
-"""From a TOML file and overrides to a checked recipe; one sentence for whatever is wrong."""
+"""From a TOML file and overrides to a checked recipe, with one sentence per error."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from genrekit.errors import RecipeError, unknown_name
 from genrekit.training.recipe.schema import Recipe
 
-# Keys of genrekit 0.1, and what they are called now.
+# Keys of genrekit 0.1, and their new names.
 RENAMED = {
     "claim.did": "claim.method",
     "claim.stands_in": "claim.substitute",
@@ -22,7 +22,7 @@ RENAMED = {
     "model.picture": "model.image",
     "model.picture_pixels": "model.image_pixels",
 }
-UNION_BRANCHES = ("constrained-", "literal[")  # how pydantic calls the types of one key
+UNION_BRANCHES = ("constrained-", "literal[")  # pydantic's names of the types of one key
 
 
 def load(
@@ -31,19 +31,19 @@ def load(
     """Read a recipe and apply dotted overrides.
 
     Args:
-        path: a TOML file; None starts from the defaults.
-        overrides: "section.key=value", the value written as in TOML; bare words are strings.
+        path: a TOML file; None uses the defaults.
+        overrides: "section.key=value", with the value as in TOML; bare words are strings.
         source: the dataset; None leaves it to the file and the overrides.
 
     Raises:
-        RecipeError: the file is missing or no TOML, a key is unknown (the nearest one is named), or
-            a value has the wrong type or lies out of range.
+        RecipeError: the file is missing or not TOML, a key is unknown (the nearest one is
+            suggested), or a value has the wrong type or is out of range.
     """
     return resolve(changed(_read(path) if path else {}, overrides, source))
 
 
 def changed(fields: dict[str, Any], overrides: Sequence[str], source: str | None) -> dict[str, Any]:
-    """Return the differences of a recipe with overrides applied; arguments and errors as of load.
+    """Return a recipe's differences with overrides applied; arguments and errors as for load.
 
     ``fields`` is changed too.
     """
@@ -69,7 +69,7 @@ def resolve(fields: dict[str, Any]) -> Recipe:
         raise RecipeError("; ".join(_sentences(error))) from error
     except (TypeError, ValueError) as error:  # dates and times, which TOML has and recipes do not
         raise RecipeError(
-            f"a value of the recipe is neither text, number nor list: {error}"
+            f"a value of the recipe is not text, a number or a list: {error}"
         ) from error
 
 
@@ -77,7 +77,7 @@ def with_values(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
     """Return the recipe with other values of some dotted keys.
 
     Raises:
-        RecipeError: a key is unknown, or a value wrong; see load.
+        RecipeError: a key is unknown, or a value is wrong; see load.
     """
     fields = recipe.model_dump(mode="json", exclude_unset=True)
     for dotted, value in values.items():
@@ -90,7 +90,7 @@ def _read(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise RecipeError(
-            f"{path}: no recipe can be read there ({error.strerror}); give a .toml file or "
+            f"{path}: the recipe cannot be read ({error.strerror}); give a .toml file or "
             "--data FOLDER"
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -102,7 +102,7 @@ def _apply(fields: dict[str, Any], override: str) -> None:
     keys = dotted.strip().split(".")
     if not equals or not all(keys):
         raise RecipeError(
-            f"{override!r} is no override; write section.key=value, such as optimiser.lr=1e-3"
+            f"{override!r} is not an override; write section.key=value, such as optimiser.lr=1e-3"
         )
     _set(fields, dotted.strip(), parse(text.strip()))
 
@@ -125,7 +125,7 @@ def parse(text: str) -> Any:
 
 
 def _sentences(error: ValidationError) -> Iterator[str]:
-    """Say each problem once; of a key that takes several types, every reason in one sentence."""
+    """Yield each problem once; for a key of several types, all reasons in one sentence."""
     reasons: dict[str, list[str]] = {}
     for problem in error.errors():
         keys = [str(key) for key in problem["loc"]]
@@ -143,7 +143,7 @@ def _sentences(error: ValidationError) -> Iterator[str]:
 def _unknown_key(keys: list[str]) -> str:
     dotted = ".".join(keys)
     if dotted in RENAMED:
-        return f"{dotted} is a recipe key of genrekit 0.1; write {RENAMED[dotted]} in its place"
+        return f"{dotted} is a recipe key of genrekit 0.1; write {RENAMED[dotted]} instead"
     model: type[BaseModel] = Recipe
     for key in keys[:-1]:
         model = model.model_fields[key].annotation  # type: ignore[assignment]

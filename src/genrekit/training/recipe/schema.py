@@ -1,4 +1,4 @@
-"""What a recipe may hold, with its defaults, and which of its keys go together."""
+"""The keys of a recipe, their defaults, and which of them can be combined."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 Parameter = bool | int | float | str | tuple[int, ...]
 
 EMBEDDED = "embedded:"
-# What `train --from-tags` differs in: every track trains, and folds say how good that is.
+# The differences of `train --from-tags`: all tracks are trained on, and folds measure the model.
 FROM_TAGS = (
     "name=own-genres",
     "data.split=official",
@@ -27,7 +27,7 @@ FROM_TAGS = (
     "model.head=logistic",
 )
 TABULAR = "tabular:"
-# What a tabular model has no use for: it is fitted to rows of features at once.
+# Keys without effect on a tabular model, which is fitted to rows of features at once.
 GRADUAL = frozenset(
     {
         "precision",
@@ -43,17 +43,17 @@ TABULAR_KEYS = frozenset({"backbone", "parameters"})
 
 
 class Data(StrictModel):
-    """Which tracks, and which of them are for what.
+    """The tracks, and how they are divided.
 
-    ``split`` is a kind ("auto" is "artist" where enough artists are known, else "track") or the
-    path of a split's TSV. ``validation = "cut"`` joins the split's train and validation tracks and
-    cuts ``validation_fraction`` of them anew, whole artists at a time; so does a split without one.
-    ``validation = "folds"`` trains a logistic head on all of both, and validates it by heads that
-    saw neither a track nor its artist; so does "folds" with a tabular model.
-    ``validation = "none"`` fits a tabular model to both and leaves its probabilities as they are.
-    ``validation = "test"`` trains on both and validates on the test tracks themselves, which is
-    LEAKY: it shows what choosing an epoch by the test part adds.
-    ``exclude`` is a list of tracks to leave out; ``genres`` keeps those of these only, if any.
+    ``split`` is a kind ("auto" is "artist" if enough artists are known, else "track") or the path
+    of a split's TSV. ``validation = "cut"`` joins the split's train and validation tracks and
+    holds out ``validation_fraction`` of them, by artist; so does a split without validation tracks.
+    ``validation = "folds"`` trains a logistic head or a tabular model on all of them, and validates
+    with heads fitted without the track's artist.
+    ``validation = "none"`` fits a tabular model to all of them, without calibration.
+    ``validation = "test"`` trains on all of them and validates on the test tracks, which is LEAKY:
+    it shows the effect of choosing an epoch by the test part.
+    ``exclude`` is a list of tracks to leave out; ``genres``, if any, are the only ones kept.
     """
 
     source: str = ""
@@ -73,17 +73,16 @@ def _default_backbone() -> str:
 
 
 class Model(StrictModel):
-    """The network: a backbone that gives an embedding, and a head that gives the genres' logits.
+    """The network: a backbone that computes an embedding, and a head that computes the logits.
 
-    ``backbone`` is "embedded:NAME" (the frozen network of a model folder, whose front end is used),
-    "cnn", "musicnn" or any name that timm knows. ``weights`` is "none", "imagenet" (timm fetches
-    them), "msd" (musicnn's, which ``genrekit models weights musicnn`` fetches) or a file. ``taps``
-    names the outputs of musicnn that the head gets. ``image`` gives the cnn or a timm network the
-    spectrogram as a colour image: true gives every bin and frame a pixel, "published" is the
-    image published beside GTZAN, which also reads such images; ``image_pixels`` above 0
-    resizes to so many squared. The head
-    "fastai" is "mlp" with batch norm. "tabular:NAME" is an estimator on hand-crafted columns, and
-    ``parameters`` are its own.
+    ``backbone`` is "embedded:NAME" (the frozen network of a model folder, with its front end),
+    "cnn", "musicnn" or any timm model. ``weights`` is "none", "imagenet" (downloaded by timm),
+    "msd" (musicnn's, downloaded by ``genrekit models weights musicnn``) or a file. ``taps`` names
+    the outputs of musicnn that the head uses. With ``image`` the cnn or a timm network gets the
+    spectrogram as a colour image: true has one pixel per bin and frame, "published" is the image
+    published with GTZAN, and also reads such images; ``image_pixels`` above 0 resizes to that
+    width and height. The head "fastai" is "mlp" with batch norm. "tabular:NAME" is an estimator on
+    hand-crafted columns, with its own ``parameters``.
     """
 
     backbone: str = Field(default_factory=_default_backbone)
@@ -122,12 +121,12 @@ class Model(StrictModel):
 
 
 class Optimiser(StrictModel):
-    """How the weights move; ``clip`` bounds the gradient's norm, 0 leaves it alone.
+    """How the weights are optimised; ``clip`` bounds the gradient's norm, 0 does not.
 
-    The weight decay of "adam" is a penalty in the loss, that of "adamw" and "adabound" is apart
-    from it.
+    The weight decay of "adam" is a penalty in the loss, that of "adamw" and "adabound" is
+    decoupled.
 
-    ``lr = "find"`` takes what the learning-rate finder suggests. A backbone that learns gets
+    ``lr = "find"`` uses the rate suggested by the learning-rate finder. A trained backbone has
     ``backbone_lr_ratio`` times the head's rate.
     """
 
@@ -139,14 +138,14 @@ class Optimiser(StrictModel):
 
 
 class Schedule(StrictModel):
-    """How long the weights move, and how fast.
+    """The number of epochs, and the learning rate over time.
 
     In "one_cycle" the rate rises over ``warm_up``, a share of all steps, and falls to zero; in
-    "constant" it stays, and early_stopping ends the training.
+    "constant" it does not change, and early_stopping ends the training.
 
-    ``frozen_epochs`` come first, with a cycle of their own, in which the head learns alone (batch
-    norms go on, as in fastai). ``ema_decay`` above 0 validates and keeps a running average of the
-    weights.
+    ``frozen_epochs`` come first, with a separate cycle in which only the head is trained (batch
+    norms too, as in fastai). With ``ema_decay`` above 0 a running average of the weights is
+    validated and kept.
     """
 
     shape: Literal["one_cycle", "constant"] = "one_cycle"
@@ -157,15 +156,15 @@ class Schedule(StrictModel):
 
     @property
     def n_epochs(self) -> int:
-        """All of them, the frozen ones included."""
+        """The total number of epochs, including the frozen ones."""
         return self.frozen_epochs + self.epochs
 
 
 class Augmentation(StrictModel):
-    """What is done to training segments.
+    """The augmentation of training segments.
 
-    A frozen backbone gets ``altered_copies`` copies of every track, each changed anew; any other
-    backbone gets every segment changed.
+    For a frozen backbone, ``altered_copies`` copies of every track are changed, each differently;
+    for any other backbone, every segment is changed.
     """
 
     random_crops: bool = False
@@ -194,19 +193,19 @@ class Augmentation(StrictModel):
 
     @property
     def needs_spectrograms(self) -> bool:
-        """Whether something here changes the network's input itself."""
+        """Whether any of this changes the network's input itself."""
         masks = self.frequency_masks or self.time_masks
         colour = self.gain_db or self.equaliser_db or self.shift_bins
         return bool(masks or colour or self.low_pass_share or self.noise_share)
 
 
 class Sampling(StrictModel):
-    """Which segments an epoch has.
+    """The segments of an epoch.
 
-    "class" draws every genre equally often; "artist" draws, within a genre, every artist equally
-    often; "none" takes tracks as they come. An epoch has ``segments_per_track`` times as many
-    segments as there are tracks, but at least ``min_steps`` batches, so that few tracks are enough.
-    With ``every_segment`` an epoch has each segment of each track once instead.
+    "class" draws every genre equally often; "artist" also draws every artist within a genre equally
+    often; "none" draws every track equally often. An epoch has ``segments_per_track`` times as many
+    segments as there are tracks, but at least ``min_steps`` batches, so that few tracks suffice.
+    With ``every_segment`` an epoch has each segment of each track exactly once instead.
     """
 
     balance: Literal["none", "class", "artist"] = "class"
@@ -217,10 +216,10 @@ class Sampling(StrictModel):
 
 
 class Teacher(StrictModel):
-    """Distillation: a model folder whose probabilities are learnt beside the labels.
+    """Distillation: a model folder whose probabilities are learnt in addition to the labels.
 
-    ``weight`` is the share of the loss that the teacher has on labelled tracks; on the tracks below
-    ``unlabelled`` (a folder of any audio) it has all of it. The teacher predicts a segment every
+    ``weight`` is the teacher's share of the loss on labelled tracks; on the tracks in
+    ``unlabelled`` (a folder of any audio) its share is 1. The teacher predicts a segment every
     ``hop_seconds``.
     """
 
@@ -234,7 +233,7 @@ class Teacher(StrictModel):
 class EarlyStopping(StrictModel):
     """Stop after ``patience`` epochs without a better validation; 0 never stops.
 
-    It never stops before ``least_epochs``. ``keep`` says whose weights the model gets.
+    It never stops before ``least_epochs``. ``keep`` selects the epoch whose weights are kept.
     """
 
     patience: Count = 8
@@ -244,7 +243,7 @@ class EarlyStopping(StrictModel):
 
 
 class Recipe(StrictModel):
-    """Everything that decides what a training run makes."""
+    """All settings that determine the result of a training run."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "genres"
     version: str = "1"
@@ -273,8 +272,7 @@ class Recipe(StrictModel):
         self._check_tabular()
         if self.model.backbone.startswith(EMBEDDED) and "features" in self.model_fields_set:
             raise ValueError(
-                f"model.backbone {self.model.backbone!r} brings its own front end; leave out "
-                "[features]"
+                f"model.backbone {self.model.backbone!r} has its own front end; omit [features]"
             )
         self._check_image()
         self._check_sampling()
@@ -285,7 +283,7 @@ class Recipe(StrictModel):
         return self
 
     def _check_sampling(self) -> None:
-        """Refuse what cannot be where an epoch has every segment once."""
+        """Refuse keys that exclude epochs of every segment."""
         sampling = self.sampling
         if not sampling.every_segment:
             return
@@ -293,12 +291,12 @@ class Recipe(StrictModel):
         is_drawn = drawn != (default.segments_per_track, default.min_steps)
         if is_drawn or sampling.balance != "none" or self.augmentation.random_crops:
             raise ValueError(
-                "sampling.every_segment takes each segment once; leave out segments_per_track, "
+                "sampling.every_segment uses each segment once; omit segments_per_track, "
                 'min_steps and augmentation.random_crops, and write balance = "none"'
             )
 
     def _check_image(self) -> None:
-        """Refuse an image for what takes one channel."""
+        """Refuse an image for a backbone that takes one channel."""
         model = self.model
         if model.image and model.backbone.startswith((EMBEDDED, TABULAR, "musicnn")):
             raise ValueError(
@@ -309,12 +307,12 @@ class Recipe(StrictModel):
             raise ValueError("model.image_pixels needs model.image")
 
     def _check_frozen(self) -> None:
-        """Refuse what a frozen backbone cannot do, and what only a frozen one can."""
+        """Refuse keys that exclude a frozen backbone, and keys that need one."""
         model, augmentation = self.model, self.augmentation
         if model.is_frozen and augmentation.random_crops:
             raise ValueError(
                 f"model.backbone {model.backbone!r} is frozen and takes the segments of inference; "
-                "leave out augmentation.random_crops"
+                "omit augmentation.random_crops"
             )
         alters = augmentation.needs_spectrograms
         if model.is_frozen and alters != bool(augmentation.altered_copies):
@@ -325,8 +323,7 @@ class Recipe(StrictModel):
             )
         if model.is_frozen and self.schedule.frozen_epochs:
             raise ValueError(
-                f"model.backbone {model.backbone!r} is frozen for good; leave out "
-                "schedule.frozen_epochs"
+                f"model.backbone {model.backbone!r} is always frozen; omit schedule.frozen_epochs"
             )
         if augmentation.altered_copies and model.head != "logistic":
             raise ValueError('augmentation.altered_copies needs model.head = "logistic"')
@@ -348,15 +345,15 @@ class Recipe(StrictModel):
         if len(model.l2) != n_taps:
             raise ValueError(f"model.l2 has {len(model.l2)} values for {n_taps} taps")
         if self.teacher.model:
-            raise ValueError('model.head = "logistic" learns from labels; leave out [teacher]')
+            raise ValueError('model.head = "logistic" learns from labels; omit [teacher]')
 
     def _check_tabular(self) -> None:
-        """Refuse what only a tabular model can do, and what it has no use for."""
+        """Refuse keys that need a tabular model, and keys that it does not use."""
         model, kind = self.model, self.features.kind
         if model.is_tabular != (kind == "handcrafted"):
             raise ValueError(
-                f"model.backbone {model.backbone!r} does not go with features.kind {kind!r}; "
-                f"'{TABULAR}NAME' and 'handcrafted' belong together"
+                f"model.backbone {model.backbone!r} does not work with features.kind {kind!r}; "
+                f"'{TABULAR}NAME' and 'handcrafted' need each other"
             )
         if not model.is_tabular:
             if model.parameters or self.data.validation == "none":
@@ -369,6 +366,6 @@ class Recipe(StrictModel):
         useless += [f"model.{key}" for key in sorted(model.model_fields_set - TABULAR_KEYS)]
         if useless:
             raise ValueError(
-                f"model.backbone {model.backbone!r} is fitted to rows at once and has no use for "
-                f"{', '.join(useless)}; leave it out, and give model.parameters"
+                f"model.backbone {model.backbone!r} is fitted to rows at once and does not use "
+                f"{', '.join(useless)}; omit it, and give model.parameters"
             )

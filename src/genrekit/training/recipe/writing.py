@@ -1,4 +1,4 @@
-"""From a resolved recipe to the TOML that reads back as it."""
+"""From a resolved recipe to TOML that reads back as the same recipe."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from genrekit.training.recipe.schema import EMBEDDED, GRADUAL, TABULAR_KEYS, Mod
 
 
 def to_toml(recipe: Recipe) -> str:
-    """Write the whole resolved recipe as TOML; load reads it back as an equal recipe.
+    """Write the full resolved recipe as TOML; load reads it back as an equal recipe.
 
-    What the model has no use for is left out, since it may not be given.
+    Keys that the model does not use are left out, since they are refused.
     """
     import tomli_w
 

@@ -1,1 +1,1 @@
-"""Models on hand-crafted features: scikit-learn estimators that end as the same model folder."""
+"""Models on hand-crafted features: scikit-learn estimators, written as ordinary model folders."""

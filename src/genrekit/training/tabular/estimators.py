@@ -1,7 +1,6 @@
-"""The estimators that ``model.backbone = "tabular:NAME"`` can name, each with its scaler inside.
+"""The estimators for ``model.backbone = "tabular:NAME"``, each with its scaler.
 
-They compute in double precision on features that were rounded to single precision, because that
-is what the ONNX model gets.
+They compute in double precision on features rounded to single precision, the ONNX model's input.
 """
 
 from __future__ import annotations
@@ -34,8 +33,8 @@ CHUNK = 16
 class NearestNeighbours(KNeighborsClassifier):  # type: ignore[misc]
     """k nearest neighbours by Euclidean distance, each with one vote.
 
-    Of rows at the same distance, as repeated recordings are, the one that was given first counts;
-    scikit-learn leaves that open, and so two runtimes would differ.
+    Among rows at the same distance, such as repeated recordings, the first given counts;
+    scikit-learn leaves the order open, so that two runtimes would differ.
     """
 
     def predict_proba(self, X: Any) -> Floats:
@@ -46,13 +45,13 @@ class NearestNeighbours(KNeighborsClassifier):  # type: ignore[misc]
         return np.concatenate(votes)
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """Return the class with most votes, the first of the sorted classes where two have."""
+        """Return the class with the most votes, the first of the sorted classes in a tie."""
         predicted: NDArray[Any] = self.classes_[self.predict_proba(X).argmax(axis=1)]
         return predicted
 
     def _votes(self, X: Floats) -> Floats:
         distances = ((X[:, None] - self._fit_X[None]) ** 2).sum(axis=2)  # (n_rows, n_known)
-        # Sums of the same numbers differ in their last digits between runtimes; rounded, they tie.
+        # Sums of the same numbers differ in the last digits between runtimes; rounded, they tie.
         distances = distances.astype(np.float32)
         nearest = np.argsort(distances, axis=1, kind="stable")[:, : self.n_neighbors]
         votes: Floats = np.eye(len(self.classes_))[self._y[nearest]].mean(axis=1)
@@ -62,8 +61,8 @@ class NearestNeighbours(KNeighborsClassifier):  # type: ignore[misc]
 class SupportVectorMachine(SVC):  # type: ignore[misc]
     """SVC whose probabilities are the softmax of its one-against-rest decisions.
 
-    They rank as SVC predicts, ties between votes broken; the model's temperature, fitted on tracks
-    that were not learnt, makes them probabilities that can be trusted.
+    Their ranking is that of SVC, with ties between votes broken; the model's temperature, fitted on
+    held-out tracks, calibrates them.
     """
 
     def predict_proba(self, X: Any) -> Floats:
@@ -92,7 +91,7 @@ MAKERS: dict[str, Callable[..., BaseEstimator]] = {
     "logistic-scratch": LogisticRegressionFromScratch,
     "nn-scratch": NeuralNetworkFromScratch,
 }
-# What differs from the estimators' own defaults.
+# Differences from the estimators' defaults.
 DEFAULTS: dict[str, dict[str, Any]] = {
     "random-forest": {"n_estimators": 500},
     "svm": {"C": 10.0},
@@ -126,14 +125,14 @@ def make(name: str, parameters: Mapping[str, Any], seed: int) -> Pipeline:
 
     Args:
         name: a key of MAKERS.
-        parameters: of the estimator itself, beside DEFAULTS.
-        seed: of whatever is random in it.
+        parameters: of the estimator, in addition to DEFAULTS.
+        seed: for all randomness in it.
 
     Returns:
         A pipeline of a StandardScaler and the estimator; trees need no scaler.
 
     Raises:
-        RecipeError: an unknown name, or a parameter that the estimator does not have.
+        RecipeError: an unknown name or parameter.
     """
     known = parameters_of(name)
     for key in parameters:
@@ -151,12 +150,12 @@ def fit(pipeline: Pipeline, features: NDArray[np.float32], true: NDArray[np.int6
     """Fit a pipeline.
 
     Args:
-        pipeline: as make gives it.
+        pipeline: as returned by make.
         features: raw features. Shape (n_rows, n_columns).
-        true: label indices, every one of them there. Shape (n_rows,).
+        true: label indices, each at least once. Shape (n_rows,).
 
     Raises:
-        RecipeError: a parameter has a value that the estimator does not take.
+        RecipeError: a parameter has a value that the estimator refuses.
     """
     try:
         return pipeline.fit(features.astype(np.float64), true)
@@ -172,6 +171,6 @@ def probabilities(pipeline: Pipeline, features: NDArray[np.float32]) -> Floats:
 
 
 def _settled(parameters: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Lists become tuples, which scikit-learn keeps as they are."""
+    """Convert lists to tuples, which scikit-learn does not change."""
     for key, value in parameters.items():
         yield key, tuple(value) if isinstance(value, list) else value

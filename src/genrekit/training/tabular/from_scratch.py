@@ -1,8 +1,8 @@
-"""Logistic regression and a neural network in NumPy alone.
+"""Logistic regression and a neural network in pure NumPy.
 
 Both are the same thing: dense layers with rectifiers between them and a softmax at the end, trained
-by Adam on mini-batches; logistic regression has no layer but the last. scikit-learn gives the
-interface (fit, predict, parameters), none of the computing.
+by Adam on mini-batches; logistic regression has only the last layer. scikit-learn provides the
+interface (fit, predict, parameters), but none of the computation.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MIN_HELD_OUT = 2
 
 
 class CurveRow(NamedTuple):
-    """One epoch of the learning curve; nll and accuracy are of the held-out part, or NaN."""
+    """One epoch of the learning curve; nll and accuracy are on the held-out part, or NaN."""
 
     epoch: int
     train_loss: float
@@ -34,13 +34,13 @@ class CurveRow(NamedTuple):
 
 
 class SoftmaxNetwork(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """What LogisticRegressionFromScratch and NeuralNetworkFromScratch share.
+    """The base of LogisticRegressionFromScratch and NeuralNetworkFromScratch.
 
     Attributes:
         classes_: the labels, sorted.
         layers_: weights (n_in, n_out) and biases (n_out,) of each layer.
-        curve_: one Row an epoch.
-        n_iter_: number of epochs that were trained.
+        curve_: one CurveRow per epoch.
+        n_iter_: number of epochs trained.
     """
 
     layers_: Layers
@@ -60,12 +60,12 @@ class SoftmaxNetwork(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         Args:
             learning_rate: Adam's step.
-            l2: penalty l2 / 2 * sum of squared weights, added to the mean loss; biases are free.
-            batch_size: rows a step.
-            max_iter: epochs at most.
-            validation_fraction: share of the rows that is held out for early stopping.
+            l2: penalty l2 / 2 * sum of squared weights, added to the mean loss, without biases.
+            batch_size: rows per step.
+            max_iter: maximum number of epochs.
+            validation_fraction: share of the rows held out for early stopping.
             patience: epochs without a better held-out loss before training stops.
-            random_state: seed of the order, the held-out part and the first weights.
+            random_state: seed of the order, the held-out part and the initial weights.
         """
         self.learning_rate = learning_rate
         self.l2 = l2
@@ -78,21 +78,21 @@ class SoftmaxNetwork(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def fit(self, X: Any, y: Any) -> Self:
         """Train until max_iter epochs, or patience epochs without a better held-out loss.
 
-        A share of the rows, validation_fraction of them, is held out for that; the weights of its
-        best epoch are kept. Where it would be less than two rows, all of them are trained on.
+        A share of the rows, validation_fraction, is held out for that; the weights of the best
+        epoch are kept. If it would be less than two rows, all rows are trained on.
 
         Args:
             X: features. Shape (n_rows, n_features).
             y: labels. Shape (n_rows,).
 
         Raises:
-            ValueError: rows that are not finite, or of one class only.
+            ValueError: the rows are not finite, or of only one class.
         """
         X, y = validate_data(self, X, y, dtype=np.float64)
         check_classification_targets(y)
         self.classes_, true = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
-            raise ValueError(f"{len(self.classes_)} class came; at least two are needed")
+            raise ValueError(f"got {len(self.classes_)} class; expected at least two")
         rng = check_random_state(self.random_state)
         order = rng.permutation(len(X))
         n_held = round(len(X) * self.validation_fraction)
@@ -218,7 +218,7 @@ class _Adam:
         self._step = 0
 
     def step(self, gradients: Layers) -> None:
-        """Move the layers in place."""
+        """Update the layers in place."""
         self._step += 1
         decay, decay2, epsilon = ADAM
         flat = [array for layer in gradients for array in layer]
@@ -231,7 +231,7 @@ class _Adam:
 
 
 def first_weights(sizes: Sequence[int], rng: Any) -> Layers:
-    """Draw the first weights and biases of layers of these sizes, the inputs' first.
+    """Draw the initial weights and biases of layers of these sizes, starting with the inputs'.
 
     Source: He et al. (2015), Delving Deep into Rectifiers, section 2.2.
     """

@@ -37,7 +37,7 @@ N_CHECKED_ROWS = 256
 
 
 class TabularMethod:
-    """One row of columns a segment, and an estimator that is fitted to all rows at once."""
+    """Fits an estimator to the rows of columns of all segments at once."""
 
     is_distributed = False
     spec: FeatureSpec
@@ -47,7 +47,7 @@ class TabularMethod:
         """See genrekit.training.methods.make."""
         self._context = context
         self._recipe = context.recipe
-        self._new_pipeline()  # so that a wrong parameter stops before any track is decoded
+        self._new_pipeline()  # so that a wrong parameter fails before any track is decoded
 
     def prepare(self, data: TrainingSet) -> dict[str, str]:
         """Compute or look up the columns of every track."""
@@ -99,12 +99,12 @@ class TabularMethod:
         if not worst <= TOLERANCE:  # also true for NaN
             raise ModelError(
                 f"the exported model's probabilities differ from the estimator's by {worst:.1e}; "
-                f"at most {TOLERANCE:.0e} is allowed; the model was not written"
+                f"expected at most {TOLERANCE:.0e}; the model was not written"
             )
         return model
 
     def out_of_fold(self, data: TrainingSet, model: bytes) -> HeldOut:
-        """Return log probabilities of tracks that were not learnt."""
+        """Return log probabilities of held-out tracks."""
         if not data.is_joined:
             rows = [self._columns[track.track_id] for track in data.validation]
             return HeldOut(data.validation, self._logits(model, rows), "validation tracks")
@@ -118,15 +118,15 @@ class TabularMethod:
         return out_of_fold.predict_all(data, predict)
 
     def described_views(self, tracks: Sequence[Track]) -> tuple[View, ...]:
-        """Return the columns as the one view, with their means over the rows of tracks."""
+        """Return the columns as the only view, with their means over the rows of tracks."""
         rows = np.concatenate([self._columns[track.track_id] for track in tracks])
         return one_view(self.spec, rows.mean(axis=0).tolist())
 
     def restore(self, model: ModelFolder) -> GenreNetwork:
-        """Refuse: an estimator has no gradient."""
+        """Refuse: an estimator has no gradients."""
         raise ModelError(
-            f"{model.path} was trained as {self._recipe.model.backbone!r}, not as a network of its "
-            "own weights; there is no gradient to look at, so use --method occlusion"
+            f"{model.path} was trained as {self._recipe.model.backbone!r}, which has no gradients; "
+            "use --method occlusion"
         )
 
     def _new_pipeline(self) -> Pipeline:
@@ -135,7 +135,7 @@ class TabularMethod:
 
     def _fitted(self, rows: Floats, labels: Integers) -> Pipeline:
         with warnings.catch_warnings():
-            # How many epochs are enough is the recipe's choice, and the out-of-fold scores tell.
+            # The number of epochs is the recipe's choice, judged by the out-of-fold scores.
             warnings.simplefilter("ignore", ConvergenceWarning)
             return estimators.fit(self._new_pipeline(), rows, labels)
 
@@ -152,7 +152,7 @@ class TabularMethod:
 
 
 def _rows_of(table: FeatureTable, track: Track) -> Floats:
-    """Return a track's rows, or the one row of a part of it."""
+    """Return a track's rows, or the single row of a part of it."""
     rows = table.rows[track.recording_id]
     return rows if track.part is None else rows[[track.part.index]]
 
@@ -164,7 +164,7 @@ def _log_probabilities(pipeline: Pipeline, rows: Floats) -> Floats:
 
 
 def _identity() -> bytes:
-    """Return ONNX whose embedding is the columns, so that they are cached like an embedding."""
+    """Return an ONNX model whose embedding is the columns, so that they are cached like one."""
     axes = numpy_helper.from_array(np.array([2]), "axes")
     size = len(COLUMNS)
     graph = helper.make_graph(

@@ -1,7 +1,7 @@
-"""From a fitted estimator to ONNX, with the probabilities that the estimator itself gives.
+"""From a fitted estimator to ONNX, with the same probabilities.
 
-What is not a tree is computed in double precision, as scikit-learn does; trees compare in single
-precision, as they were grown. The logits are log probabilities.
+Everything but trees is computed in double precision, as in scikit-learn; trees compare in single
+precision, as when they were fitted. The logits are log probabilities.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from genrekit.training.tabular.from_scratch import Layers, SoftmaxNetwork
 OPSET = 18
 ML_OPSET = 3
 IR_VERSION = 10
-# A share of votes can be zero, its logarithm cannot; this changes no probability by more than 1e-6.
+# A share of votes can be zero, but not its logarithm; this changes probabilities by at most 1e-6.
 SMALLEST = 1e-7
 
 Floats = NDArray[np.float64]
 
 
 class _Graph:
-    """Nodes and constants in the order they were added; each method returns a value's name."""
+    """Nodes and constants in the order added; each method returns a value's name."""
 
     def __init__(self) -> None:
         self.nodes: list[onnx.NodeProto] = []
@@ -55,7 +55,7 @@ def to_onnx(pipeline: Pipeline, n_columns: int, n_labels: int) -> bytes:
     """Convert a fitted pipeline.
 
     Args:
-        pipeline: as ``estimators.make`` gives it, fitted to label indices.
+        pipeline: as returned by ``estimators.make``, fitted to label indices.
         n_columns: length of a row of features.
         n_labels: number of labels.
 
@@ -64,7 +64,7 @@ def to_onnx(pipeline: Pipeline, n_columns: int, n_labels: int) -> bytes:
         (batch, n_labels) out, whose softmax is the pipeline's predict_proba.
 
     Raises:
-        ModelError: the pipeline ends in an estimator that has no conversion.
+        ModelError: the estimator has no conversion.
     """
     graph = _Graph()
     flat = graph.add("Squeeze", INPUT, np.array([2]))
@@ -124,7 +124,7 @@ def _dense(graph: _Graph, rows: str, estimator: Any) -> str:
 
 
 def _layers(estimator: Any) -> tuple[Layers, str]:
-    """Return weights (n_in, n_out) and biases of each layer, and what lies between them."""
+    """Return weights (n_in, n_out) and biases of each layer, and the activation between them."""
     if isinstance(estimator, SoftmaxNetwork):
         return estimator.layers_, "Relu"
     if isinstance(estimator, LogisticRegression):
@@ -137,7 +137,7 @@ def _layers(estimator: Any) -> tuple[Layers, str]:
 
 
 def _both(layers: Sequence[tuple[Floats, Floats]]) -> Layers:
-    """Give two classes a logit each, where scikit-learn keeps that of the second only."""
+    """Return a logit for each of two classes, where scikit-learn has only that of the second."""
     *hidden, (weight, bias) = layers
     if len(bias) == 1:
         weight = np.concatenate([np.zeros_like(weight), weight], axis=1)
@@ -146,7 +146,7 @@ def _both(layers: Sequence[tuple[Floats, Floats]]) -> Layers:
 
 
 def _votes(graph: _Graph, rows: str, estimator: NearestNeighbours) -> str:
-    """Return the shares of votes of the nearest rows; TopK takes the first of equal ones."""
+    """Return the shares of votes of the nearest rows; TopK selects the first in a tie."""
     apart = graph.add("Unsqueeze", rows, np.array([1]))  # (batch, 1, n_columns)
     difference = graph.add("Sub", apart, estimator._fit_X[None])  # (batch, n_known, n_columns)
     squares = graph.add("Mul", difference, difference)
@@ -176,7 +176,7 @@ def _decisions(graph: _Graph, rows: str, estimator: SupportVectorMachine) -> str
     kernel = graph.add("Exp", graph.add("Mul", distances, np.array(-estimator._gamma)))
     first, second, weights = _pairs(estimator)
     pairs = graph.add("Add", graph.add("MatMul", kernel, weights), estimator._intercept_)
-    if len(estimator.classes_) == 2:  # scikit-learn turns the sign: positive means the second
+    if len(estimator.classes_) == 2:  # scikit-learn flips the sign: positive means the second
         return graph.add("MatMul", pairs, np.array([[0.0, -1.0]]))
     loses = graph.add("Cast", graph.add("Less", pairs, np.array(0.0)), to=TensorProto.DOUBLE)
     wins = graph.add("Sub", np.array(1.0), loses)
@@ -189,7 +189,7 @@ def _decisions(graph: _Graph, rows: str, estimator: SupportVectorMachine) -> str
 
 
 def _pairs(estimator: SupportVectorMachine) -> tuple[Floats, Floats, Floats]:
-    """Return which label each pair's first and second are, and each vector's weight in it.
+    """Return the first and second label of each pair, and each vector's weight in it.
 
     Returns:
         Two one-hot tables (n_pairs, n_labels), and weights (n_vectors, n_pairs).
@@ -207,7 +207,7 @@ def _pairs(estimator: SupportVectorMachine) -> tuple[Floats, Floats, Floats]:
 
 
 def _trees(graph: _Graph, flat: str, estimator: Any, n_columns: int) -> str:
-    """Insert the graph that the forest's own converter makes; return its probabilities."""
+    """Insert the graph made by the forest's own converter; return its probabilities."""
     converted = _convert(estimator, n_columns)
     names = {converted.input[0].name: flat}
     renamed = {name: f"trees_{name}" for node in converted.node for name in node.output}
