@@ -199,7 +199,7 @@ def test_a_correction_is_asked_for_kept_and_taken_back(
     browser: object, page_server: LibraryServer
 ) -> None:
     with library_page(browser, page_server, "teach") as page:
-        expect(page.locator("#teach")).to_contain_text("would teach most")
+        expect(page.locator("#teach")).to_contain_text("would teach the model most")
         card = page.locator("li.teach").first
         card.locator("input").fill("Ska")
         card.get_by_role("button", name="Keep the genres").click()
