@@ -127,7 +127,7 @@ def test_read_only_shows_no_way_to_write(
         expect(page.locator("#track-facts")).to_contain_text("Correction")
         expect(page.locator("#track-genre")).to_have_count(0)
         page.goto(f"{reading.url}/#review")
-        expect(page.locator("#review")).to_contain_text("open to read only")
+        expect(page.locator("#review")).to_contain_text("read-only")
         expect(page.locator("#plan-form")).to_have_count(0)
         page.goto(f"{reading.url}/#scan")
         expect(page.locator("#scan-folder")).to_be_hidden()

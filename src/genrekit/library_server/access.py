@@ -79,7 +79,7 @@ class AccessCheck:
         if not self._is_known(scope, request.headers):
             return _refused(asked)
         if self._read_only and scope["method"] not in _SAFE:
-            detail = "this library is open to read only; start it without --read-only to change it"
+            detail = "this library is read-only; start it without --read-only to change it"
             return problems.response(403, detail)
         return None
 

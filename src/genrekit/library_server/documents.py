@@ -173,12 +173,12 @@ class TeachDocument(RowDocument):
 
 
 class TeachList(StrictModel):
-    """The tracks that would teach most first."""
+    """The tracks that would teach the model most, first."""
 
     tracks: list[TeachDocument]
 
 
 class GenreList(StrictModel):
-    """Names of genres to choose from."""
+    """Genre names to choose from."""
 
     genres: list[str]
