@@ -77,7 +77,7 @@ def test_read_only_changes_nothing(
     assert server.json("/api/session")["read_only"] is True
     with server.client() as client:
         for method in ("POST", "PUT", "PATCH", "DELETE"):
-            assert "read only" in problem(client.request(method, "/api/plan"), 403)
+            assert "read-only" in problem(client.request(method, "/api/plan"), 403)
 
 
 @pytest.mark.full
