@@ -163,7 +163,7 @@ def test_a_damaged_beginning_is_not_the_end(
     assert info.duration_seconds == pytest.approx(wanted.shape[1] / 16000, abs=0.5)
     assert audio.load(info, 16000).std() == pytest.approx(wanted.std(), rel=0.1)
     assert len(info.warnings) == 1
-    assert "is no audio" in info.warnings[0]
+    assert "are not audio" in info.warnings[0]
 
 
 @pytest.mark.untraced

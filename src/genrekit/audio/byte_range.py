@@ -1,4 +1,4 @@
-"""A part of a file that FFmpeg is shown as if it were all of it."""
+"""A part of a file, presented to FFmpeg as if it were an entire file."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _WINDOW_BYTES = 1 << 20
 
 
 class ByteSpan(NamedTuple):
-    """Bytes [first_byte, stop_byte) of a file, a whole stream by itself.
+    """Bytes [first_byte, stop_byte) of a file, which are a complete stream.
 
-    ``container`` is FFmpeg's name of its format where its beginning does not tell it.
+    ``container`` is FFmpeg's name of its format, if its beginning does not show it.
     """
 
     first_byte: int
@@ -69,9 +69,9 @@ class ByteRange(io.RawIOBase):
 
 
 class AudioBytes:
-    """The bytes of a file, sliced and searched like bytes, in the memory of one window.
+    """The bytes of a file, which can be sliced and searched like bytes, in the memory of a window.
 
-    Not mapped into memory: a file that is cut meanwhile would end the process.
+    They are not memory-mapped: truncating the file meanwhile would kill the process.
     """
 
     def __init__(self, stream: IO[bytes]) -> None:

@@ -1,4 +1,4 @@
-"""Decode a file of several links as one track, at one rate."""
+"""Decode a chained file as one track, at one sample rate."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from genrekit.audio.readers import DecodeError, Reader, Waveform
 from genrekit.audio.signal import Alignment, resample
 
 _KEPT_SAMPLES = 1 << 15  # more than a resampler's margin at both ends of a part
-_MISSING_SECONDS = 0.1  # a link may end this much before its length without a word
+_MISSING_SECONDS = 0.1  # a link may end this much early without a warning
 
 
 class ChainReader:
-    """The links of a file one after the other; those of another rate are resampled.
+    """The links of a file in sequence; those of another rate are resampled.
 
-    Where the links differ in their channels, each is mixed to mono.
+    If the links differ in their channels, each is mixed to mono.
     """
 
     def __init__(self, info: AudioInfo, open_link: Callable[[Link], Reader]) -> None:
         """Open the first link.
 
         Raises:
-            DecodeError: it cannot be opened any more.
+            DecodeError: it can no longer be opened.
         """
         self.sample_rate, self.n_channels = info.sample_rate, info.n_channels
         self._links, self._open_link = info.links, open_link
@@ -42,11 +42,11 @@ class ChainReader:
 
     @property
     def n_damaged(self) -> int:
-        """How many damaged packets were left out, and parts that could not be decoded."""
+        """The number of damaged packets skipped and parts that could not be decoded."""
         return self._n_damaged + (self._reader.n_damaged if self._reader else 0)
 
     def seek(self, sample: int) -> None:
-        """Go to a sample of the track."""
+        """Seek to a sample of the track."""
         self._position = sample
 
     def read(self, n_samples: int) -> Waveform:

@@ -1,4 +1,4 @@
-"""Keep what C libraries print about damaged files off the terminal."""
+"""Keep messages of C libraries about damaged files off the terminal."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 
 def silence_decoders() -> None:
-    """Send the standard error of C libraries to nowhere; Python's own still reaches the terminal.
+    """Discard the standard error of C libraries; Python's still reaches the terminal.
 
     libmpg123 prints notes about damaged MP3s to file descriptor 2 and offers libsndfile no way to
     turn that off. Call this once at the start of a program or of a worker; a library should not.

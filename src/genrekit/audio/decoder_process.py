@@ -1,4 +1,4 @@
-"""The process in which FFmpeg decodes, so that a crash there costs one file: what it does.
+"""The process in which FFmpeg decodes, so that a crash costs only one file.
 
 Requests come on standard input, results go to standard output, as process_messages.
 """
@@ -28,14 +28,14 @@ METHODS = frozenset({"read_end", "count_end"})
 
 
 def main(shared: int | None = None) -> None:
-    """Live as a decoder process, until the other side closes its end.
+    """Run as a decoder process, until the other side closes its end.
 
     Args:
-        shared: the descriptor of the block for samples; None where they go through the pipe.
+        shared: the descriptor of the block for samples; None if they go through the pipe.
     """
     answers = os.fdopen(os.dup(1), "wb")
     nowhere = os.open(os.devnull, os.O_RDWR)
-    os.dup2(nowhere, 1)  # what C libraries print must not come between the answers
+    os.dup2(nowhere, 1)  # so that output of C libraries does not mix with the answers
     threading.Thread(target=_end_with_parent, daemon=True).start()
     worker = _Decoder(None if shared is None else SharedBlock(shared))
     while True:
@@ -47,7 +47,7 @@ def main(shared: int | None = None) -> None:
 
 
 def _end_with_parent() -> None:
-    """End this process, however busy it is, as soon as the other side of its input is gone."""
+    """End this process, even if busy, as soon as the other side of its input is gone."""
     if not hasattr(select, "poll"):  # Windows: it ends when it asks for the next request
         return
     poll = select.poll()
@@ -114,7 +114,7 @@ class _Decoder:
 
 
 def limit_memory(path: Path) -> None:
-    """Let this process take a bounded amount more than it has now, where the system can do so."""
+    """Limit the additional memory of this process, if the system supports it."""
     try:
         import resource
     except ModuleNotFoundError:  # Windows

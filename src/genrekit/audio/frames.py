@@ -1,4 +1,4 @@
-"""Samples and channel names of the frames that FFmpeg decodes: the only place that asks PyAV.
+"""Samples and channel names of the frames that FFmpeg decodes: the only code that uses PyAV's.
 
 PyAV 18 finds a frame's planes by going on until a null pointer, so eight planar channels have a
 ninth that lies nowhere, and ``to_ndarray`` reads it. It also copies a layout with a list of its own
@@ -37,13 +37,13 @@ def copy_samples(frame: Any, first: int, target: Waveform) -> None:
     """Write a frame's samples from first on, in any sample format, as float32 in [-1, 1].
 
     Args:
-        frame: what the decoder gave.
-        first: the first sample of the frame that is copied.
-        target: where to, shape (channels, samples). Where the frame has another number of
+        frame: from the decoder.
+        first: the first sample of the frame to copy.
+        target: where to copy, shape (channels, samples). If the frame has another number of
             channels, each of these gets its mono mix.
 
     Raises:
-        DecodeError: the frame does not hold what it says.
+        DecodeError: the frame's data does not match its description.
     """
     n_channels = int(frame.layout.nb_channels)
     try:

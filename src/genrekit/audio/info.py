@@ -1,4 +1,4 @@
-"""AudioInfo: what is known of a file before it is decoded."""
+"""AudioInfo: what is known about a file before it is decoded."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DecoderName = Literal["soundfile", "pyav"]
 
 @dataclass(frozen=True)
 class Link:
-    """A part of a file that is a whole stream by itself, with its own rate, channels and length."""
+    """A part of a file that is a complete stream, with its own rate, channels and length."""
 
     span: ByteSpan
     sample_rate: int
@@ -30,13 +30,13 @@ class Link:
 
 @dataclass(frozen=True)
 class AudioInfo:
-    """A file that can be decoded, with a length that was checked.
+    """A file that can be decoded, with its checked length.
 
     ``n_samples`` counts samples of one channel at ``sample_rate``, the file's own rate in Hz.
-    ``channel_names`` are FFmpeg's names of the channels ("FL", "LFE"), empty where not known.
-    ``links`` are the streams of a file that holds several, or one behind a damaged beginning;
-    then the rate is the highest of theirs.
-    ``warnings`` names in one sentence each what is wrong with a file that can be decoded.
+    ``channel_names`` are FFmpeg's names of the channels ("FL", "LFE"), empty if unknown.
+    ``links`` are the streams of a file with several, or the one after a damaged beginning; the
+    rate is then the highest of theirs.
+    ``warnings`` are the problems of a file that can be decoded, one sentence each.
 
     Raises:
         AudioError: the rate is above MAX_RATE_HZ; a minute would not fit into memory.
@@ -54,7 +54,7 @@ class AudioInfo:
     def __post_init__(self) -> None:
         if self.sample_rate > MAX_RATE_HZ:
             raise AudioError(
-                f"{self.path} claims {self.sample_rate:,} samples a second; expected at most "
+                f"{self.path} claims {self.sample_rate:,} samples per second; expected at most "
                 f"{MAX_RATE_HZ:,}; its header is damaged"
             )
 

@@ -1,7 +1,7 @@
-"""FFmpeg in a process of its own: a crash, a hang or too much memory there costs its file alone.
+"""FFmpeg in a separate process: a crash, a hang or too much memory costs only the file.
 
-Of 470,000 mutated files some ended the process that decoded them. The processes are started when
-they are needed, one for each file that is open at the same time, and kept for the next file.
+Of 470,000 mutated files some killed the process that decoded them. Processes are started on demand,
+one for each file that is open at the same time, and kept for the next file.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _lock = threading.Lock()
 
 
 class IsolatedReader:
-    """A file that FFmpeg decodes in another process. Sample 0 is the first that it gives out."""
+    """A file that FFmpeg decodes in another process. Sample 0 is the first that it returns."""
 
     def __init__(
         self, path: Path, span: ByteSpan | None = None, tail_seconds: float | None = None
@@ -184,7 +184,7 @@ class _Process:
             OSError: the file cannot be read.
         """
         if not self.is_usable:
-            raise DecodeError("FFmpeg ended at this file before")
+            raise DecodeError("FFmpeg crashed on this file before")
         try:
             send(self._stdin, name, arguments, target)
             self._wait()
@@ -205,7 +205,7 @@ class _Process:
         rows = self._block.rows(n_channels, n_samples) if self._block else None
         if rows is None:
             self.end()
-            raise DecodeError("FFmpeg's process gave an answer that makes no sense")
+            raise DecodeError("FFmpeg's process returned an invalid answer")
         return rows
 
     @property
@@ -231,7 +231,7 @@ class _Process:
         self.end()
         code = self._child.returncode
         how = f"died of {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
-        return f"FFmpeg {how} while it decoded this file"
+        return f"FFmpeg {how} while decoding this file"
 
     def end(self) -> None:
         """Kill the process."""
@@ -244,7 +244,7 @@ class _Process:
 
 
 class _Closed:
-    """Stands for the process of a file that is closed."""
+    """Takes the place of the process of a closed file."""
 
     is_usable = False
 
@@ -267,7 +267,7 @@ def _take(identity: _Identity | None) -> tuple[_Process, dict[str, Any] | None]:
     try:
         return _Process(), None
     except OSError as error:
-        raise DecodeError(f"no process for FFmpeg could be started: {error}") from error
+        raise DecodeError(f"a process for FFmpeg could not be started: {error}") from error
 
 
 def _identity(path: Path, span: ByteSpan | None) -> _Identity | None:

@@ -1,4 +1,4 @@
-"""Waveforms from files: whole, block by block, or a few segments by seeking."""
+"""Waveforms from files: entire tracks, blocks, or a few segments by seeking."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def load(
             two become one by the weights of ``mixing``.
         start_seconds: where to start.
         duration_seconds: how much to decode, less at the end of the track; None is all.
-        on_warning: called with a sentence for each damage met while decoding.
+        on_warning: called with one sentence per damage found while decoding.
 
     Returns:
         Shape (channels, samples).
@@ -88,7 +88,7 @@ def blocks(
         sample_rate: the target rate in Hz; None keeps the file's own.
         mono: as in load.
         block_seconds: length of the decoded blocks; after resampling they differ by a little.
-        on_warning: called with a sentence for each damage met while decoding.
+        on_warning: called with one sentence per damage found while decoding.
 
     Yields:
         Contiguous waveforms of shape (channels, samples), samples > 0; joined they equal load.
@@ -133,7 +133,7 @@ def read_segments(
         sample_rate: the target rate in Hz.
         start_seconds: where each segment starts, in any order, overlapping or not.
         segment_seconds: their length.
-        on_warning: called with a sentence for each damage met while decoding.
+        on_warning: called with one sentence per damage found while decoding.
 
     Returns:
         Shape (n_segments, segment_samples), rows as start_seconds; what lies behind the end of the

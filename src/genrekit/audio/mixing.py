@@ -1,4 +1,4 @@
-"""The mono mix: with which weight each channel counts, and what if the channels cancel out.
+"""The mono mix: the weight of each channel, and the handling of channels that cancel out.
 
 The low-frequency channel is left out.
 

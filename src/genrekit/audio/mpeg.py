@@ -1,4 +1,4 @@
-"""The length that an MP3 promises in its first frame, held against its size.
+"""The length that an MP3 promises in its first frame, compared with its size.
 
 libsndfile believes a promise that is not there: for an MP3 without a Xing, Info or VBRI header it
 guesses the length from the first frame's bit rate, too long or too short by any factor, and
@@ -48,9 +48,11 @@ def broken_promise(path: Path) -> str | None:
         end = _before_trailing_tags(stream, os.fstat(stream.fileno()).st_size)
     n_there = end - start - offset
     if n_there < n_promised - 64:
-        return f"cut short: {PROMISES} {n_promised} bytes of audio and {n_there} are there"
+        return f"cut short: {PROMISES} {n_promised} bytes of audio, but {n_there} are present"
     if n_there > n_promised * 1.01 + 4096:
-        return f"joined from parts: {PROMISES} {n_promised} bytes of audio and {n_there} are there"
+        return (
+            f"joined from parts: {PROMISES} {n_promised} bytes of audio, but {n_there} are present"
+        )
     return None
 
 

@@ -1,4 +1,4 @@
-"""Open a file with FFmpeg and choose the stream that is its music."""
+"""Open a file with FFmpeg and choose its music stream."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from genrekit.audio.byte_range import ByteRange, ByteSpan
 from genrekit.audio.frames import keep_layout
 from genrekit.audio.readers import PROTECTED, DecodeError
 
-# A playlist is text that makes FFmpeg open other files; it is no audio.
+# A playlist is text that makes FFmpeg open other files; it is not audio.
 _PLAYLISTS = {"hls", "applehttp", "dash", "concat", "sdp"}
 _ASIDE = {"comment", "hearing_impaired", "visual_impaired", "karaoke", "dub", "dependent"}
 
@@ -57,7 +57,7 @@ def choose_stream(container: Any, *, must_decode: bool = True) -> Any:
         raise DecodeError(f"a playlist ({container.format.name}), not audio")
     streams = list(container.streams.audio)
     if not streams:
-        raise DecodeError("it holds no audio stream")
+        raise DecodeError("it has no audio stream")
     stream = min(streams, key=_rank)  # the first of equal ones
     if not must_decode:
         return stream

@@ -1,4 +1,4 @@
-"""Hash the encoded packets of a file; ``packets.digest`` lets another process do it."""
+"""Hash the encoded packets of a file; ``packets.digest`` does so in another process."""
 
 from __future__ import annotations
 
@@ -47,5 +47,5 @@ def _digest(container: Any) -> str:
         if not n_packets:
             raise DecodeError(reason(error)) from error
     if not n_packets:
-        raise DecodeError("it holds no audio packet")
+        raise DecodeError("it has no audio packets")
     return found.hexdigest()

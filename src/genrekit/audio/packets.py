@@ -1,4 +1,4 @@
-"""What a file sounds like, as a hash: its encoded audio, whatever its tags, pictures and name."""
+"""A hash of a file's encoded audio, whatever its tags, pictures and name."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from genrekit.errors import AudioError
 def digest(path: str | os.PathLike[str]) -> str:
     """Hash a file's encoded audio packets, without decoding them.
 
-    Two files have the same digest where the codec, the sample rate, the number of channels and
-    every encoded byte of the stream that is played are the same. Tags, pictures, padding and the
-    name do not count. Of a damaged file, the packets that FFmpeg still finds count.
+    Two files have the same digest if the codec, the sample rate, the number of channels and every
+    encoded byte of the played stream are the same. Tags, pictures, padding and the name do not
+    count. For a damaged file, the packets that FFmpeg still finds count.
 
     Args:
         path: a regular file.

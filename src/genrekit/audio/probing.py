@@ -1,4 +1,4 @@
-"""Which decoder reads a file, and how long the file really is."""
+"""Find the decoder of a file, and the file's true length."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def probe(path: str | os.PathLike[str]) -> AudioInfo:
     except OSError as error:
         raise AudioError(f"{path}: cannot be read: {error.strerror or error}") from error
     if info.n_samples <= 0:
-        raise AudioError(f"{path}: holds no audio samples; give a file with audio")
+        raise AudioError(f"{path}: has no audio samples; give a file with audio")
     return info
 
 
@@ -80,7 +80,7 @@ def _probe(path: Path) -> AudioInfo:
         return _probe_chain(path, behind)
     except DecodeError as error:
         advice = (
-            "only the seller's player can decode it; get it without protection"
+            "only the seller's player can decode it; get an unprotected copy"
             if PROTECTED in by_pyav
             else "is it audio, and complete? Convert it to FLAC or WAV, or leave it out"
         )
@@ -132,10 +132,10 @@ def _probe_chain(path: Path, spans: Sequence[ByteSpan]) -> AudioInfo:
             Link(span, info.sample_rate, info.n_channels, info.n_samples, info.channel_names)
         )
     if not found:
-        raise DecodeError(problems[0] if problems else "no frame was found in it")
+        raise DecodeError(problems[0] if problems else "it has no audio frames")
     warnings = lacking[:1]
     if spans[0].first_byte > 0 and not mpeg.is_tag(path, spans[0].first_byte):
-        warnings.append(f"damaged: what comes before byte {spans[0].first_byte} is no audio")
+        warnings.append(f"damaged: the bytes before byte {spans[0].first_byte} are not audio")
     if problems:
         warnings.append(
             f"{len(problems)} of the {len(spans)} streams in it ({n_lost_bytes} bytes) cannot be "

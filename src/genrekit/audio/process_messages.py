@@ -1,6 +1,6 @@
-"""Messages between this process and the one that decodes for it: JSON, with an array behind it.
+"""Messages between this process and its decoder process: JSON, followed by an array.
 
-Nothing is unpickled, so that a decoder that damaged files took over can hand back data only.
+Nothing is unpickled, so that a decoder compromised by a malicious file can return only data.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What both decoders look like from outside."""
+"""The common interface of both decoders."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PROTECTED = "its audio is protected (DRM)"
 
 
 class DecodeError(Exception):
-    """A decoder that cannot go on; its text is the decoder's own reason."""
+    """A decoder cannot continue; the text is the decoder's own reason."""
 
 
 class Reader(Protocol):
@@ -30,7 +30,7 @@ class Reader(Protocol):
 
     @property
     def n_damaged(self) -> int:
-        """How many damaged packets were left out so far."""
+        """The number of damaged packets skipped so far."""
 
     def seek(self, sample: int) -> None:
         """Go to a sample of the decoded track.

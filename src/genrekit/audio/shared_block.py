@@ -1,4 +1,4 @@
-"""A block of memory that this process and the one that decodes for it both see."""
+"""A block of memory shared by this process and its decoder process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Down-mixing and resampling: one choice each, made here only."""
+"""Down-mixing and resampling, each implemented only here."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def check_rate(sample_rate: int) -> None:
         AudioError: it is not.
     """
     if sample_rate <= 0:
-        raise AudioError(f"the sample rate is {sample_rate}; it must be a number of Hz above 0")
+        raise AudioError(f"got sample rate {sample_rate}; expected a number of Hz above 0")
 
 
 def check_finite(waveform: Waveform, what: object) -> None:
@@ -126,5 +126,5 @@ def check_finite(waveform: Waveform, what: object) -> None:
         is_tame = np.isfinite(flat @ flat)
     if not is_tame and not np.isfinite(flat).all():
         raise AudioError(
-            f"{what} holds samples that are not finite (NaN or infinite); export it again"
+            f"{what} has samples that are not finite (NaN or infinite); export it again"
         )
