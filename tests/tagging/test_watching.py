@@ -234,7 +234,7 @@ def test_the_program_says_what_it_wrote_and_ctrl_c_ends_it_cleanly(tmp_path: Pat
     [
         (["--top", "2"], "with --tag only"),
         (["--tag", "--style-field", "STYLE", "--depth", "1"], "a style in a field of its own"),
-        (["--tag", "--append", "--merge"], "only one of --append and --merge"),
+        (["--tag", "--append", "--merge"], "--append and --merge exclude"),
     ],
 )
 def test_wrong_usage_is_refused_at_once(tmp_path: Path, options: list[str], message: str) -> None:

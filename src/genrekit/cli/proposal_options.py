@@ -1,4 +1,4 @@
-"""What decides which genres are proposed: the options that planning and watching share."""
+"""The options for which genres to propose, shared by planning and watching."""
 
 from __future__ import annotations
 
@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 _PANEL: dict[str, Any] = {"rich_help_panel": "What is proposed"}
 AsMissing = Annotated[
     list[str] | None,
-    option(
-        "Take this genre for none, as Other and Unknown are; may be given several times.", **_PANEL
-    ),
+    option("Count this genre as missing, like Other and Unknown; repeat for several.", **_PANEL),
 ]
 MapFile = Annotated[
     Path | None,
@@ -31,7 +29,7 @@ MapFile = Annotated[
         "Your genre names: a TOML file, or id3v1, discogs, ten-genres, beets.", "--map", **_PANEL
     ),
 ]
-ProfileName = Annotated[str, option("How your player wants its genres.", **_PANEL)]
+ProfileName = Annotated[str, option("The form of genres for your player.", **_PANEL)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,21 +39,20 @@ class ProposalOptions:
     fill_missing: Annotated[
         bool,
         option(
-            "Only files without a genre, or with Other, Unknown ... get one: the default.", **_PANEL
+            "Write only into files without a genre, or with Other, Unknown ...: the default.",
+            **_PANEL,
         ),
     ] = False
     append: Annotated[bool, option("Add to the genres that a file has.", **_PANEL)] = False
     merge: Annotated[
-        bool, option("Add to them, but let a style take the place of its wider genre.", **_PANEL)
+        bool, option("Add to them, but let a style replace its wider genre.", **_PANEL)
     ] = False
-    replace: Annotated[bool, option("Put new genres in the place of those there.", **_PANEL)] = (
-        False
-    )
+    replace: Annotated[bool, option("Replace the genres that a file has.", **_PANEL)] = False
     top: Annotated[int, option("Write at most this many genres.", min=1, **_PANEL)] = 1
     depth: Annotated[
         Literal["1", "2", "all"],
         option(
-            "Write the widest genres (1), also their styles (2), or whatever is predicted.",
+            "Write only the widest genres (1), their styles too (2), or all that is predicted.",
             **_PANEL,
         ),
     ] = "all"
@@ -67,7 +64,7 @@ class ProposalOptions:
     min_precision: Annotated[
         float | None,
         option(
-            "Write only where this share of such answers was right; 0 takes every answer.",
+            "Write only predictions that reached this precision in validation; 0 writes all.",
             callback=check_share_or_zero,
             show_default="0.9",
             **_PANEL,
@@ -78,7 +75,7 @@ class ProposalOptions:
     profile: ProfileName = "standard"
 
     def is_default(self) -> bool:
-        """Return whether none of these options was given another value."""
+        """Return whether all of these options have their defaults."""
         return all(
             getattr(self, each.name) in (each.default, [])
             for each in dataclasses.fields(ProposalOptions)
@@ -110,7 +107,7 @@ class ProposalOptions:
             raise typer.BadParameter(str(error)) from error
 
     def _mode(self) -> Mode:
-        """Return what becomes of genres that are there.
+        """Return what to do with existing genres.
 
         Raises:
             typer.BadParameter: several things at once.
@@ -118,14 +115,14 @@ class ProposalOptions:
         modes: tuple[Mode, ...] = ("fill-missing", "append", "merge", "replace")
         chosen = [mode for mode in modes if getattr(self, mode.replace("-", "_"))]
         if len(chosen) > 1:
-            raise typer.BadParameter(f"only one of --{' and --'.join(chosen)} can be had")
+            raise typer.BadParameter(f"--{' and --'.join(chosen)} exclude each other; give one")
         return chosen[0] if chosen else "fill-missing"
 
 
 def note_cut(profile: Profile, genres: Iterable[str]) -> None:
-    """Name those of some genres that the player of a profile would read as several."""
+    """Warn about genres that the player of a profile would read as several."""
     if cut := profile.cut(genres):
         console.say(
-            f"note: {profile.name} cuts genres at any of {profile.cuts_at}, and would read several "
-            f"in {', '.join(cut)}; give them other names with --map"
+            f"note: {profile.name} splits genres at any of {profile.cuts_at} and would read "
+            f"several in {', '.join(cut)}; give them other names with --map"
         )

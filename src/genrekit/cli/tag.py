@@ -44,7 +44,7 @@ class PlanOptions(ProposalOptions):
 
     folders: Annotated[list[Path], argument("Folders, playlists or single files.")]
     output: Annotated[
-        Path | None, output_option("Write the plan there, to be applied.", ".jsonl")
+        Path | None, output_option("Write the plan to this file, to be applied.", ".jsonl")
     ] = None
     by_album: Annotated[
         bool, option("Give all tracks of an album the same genres, where they agree.")
@@ -59,7 +59,7 @@ class PlanOptions(ProposalOptions):
 @app.command()
 @spread(PlanOptions)
 def plan(options: PlanOptions) -> None:
-    """Say which genres would be written into which files; files are analysed where they were not.
+    """List the genres that would be written into files; files not yet analysed are analysed.
 
     Examples:
         genrekit tag plan Music/ -o plan.jsonl
@@ -98,13 +98,13 @@ def plan(options: PlanOptions) -> None:
 def normalise(
     folders: Annotated[list[Path], argument("Folders, playlists or single files.")],
     output: Annotated[
-        Path | None, output_option("Write the plan there, to be applied.", ".jsonl")
+        Path | None, output_option("Write the plan to this file, to be applied.", ".jsonl")
     ] = None,
     map_file: MapFile = None,
     profile: ProfileName = "standard",
     as_json: AsJson = False,
 ) -> None:
-    """Plan better spellings of the genres that are there; no audio is analysed.
+    """Plan better spellings of existing genres; no audio is analysed.
 
     Examples:
         genrekit tag normalise Music/ -o plan.jsonl
@@ -189,7 +189,7 @@ def _show_stays(proposal: Proposal) -> None:
 @app.command()
 def apply(
     plan_file: PlanFile,
-    keep_mtime: Annotated[bool, option("Leave each file its time of change.")] = False,
+    keep_mtime: Annotated[bool, option("Keep each file's modification time.")] = False,
     db: Db = None,
     dry_run: DryRun = False,
     as_json: AsJson = False,
@@ -211,7 +211,7 @@ def apply(
 
 @app.command()
 def verify(plan_file: PlanFile, as_json: AsJson = False) -> None:
-    """Check that each file of a plan holds its genres, and the same audio as before."""
+    """Check that each file of a plan has its genres, and the same audio as before."""
     from genrekit.tagging import applying, plan_files
 
     planned = plan_files.read(plan_file)
@@ -232,7 +232,7 @@ def undo(
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
-    """Give files back every byte that they had before a plan was applied."""
+    """Restore every byte that files had before a plan was applied."""
     from genrekit.library import database
     from genrekit.tagging import applying, journal
 

@@ -35,7 +35,7 @@ class WatchOptions(ProposalOptions):
 
 @spread(WatchOptions)
 def command(options: WatchOptions) -> None:
-    """List or tag new files as they arrive, after they have stopped growing; end by Ctrl-C.
+    """List or tag new files as they arrive, after they have stopped growing; Ctrl-C stops it.
 
     Examples:
       genrekit watch Music
