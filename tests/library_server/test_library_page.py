@@ -204,7 +204,7 @@ def test_a_correction_is_asked_for_kept_and_taken_back(
         card.locator("input").fill("Ska")
         card.get_by_role("button", name="Keep the genres").click()
         expect(card).to_contain_text("✓ Ska")
-        expect(page.locator("#teach")).to_contain_text("1 correction in all")
+        expect(page.locator("#teach")).to_contain_text("1 correction in total")
         page.goto(f"{page_server.url}/#tracks")
         page.locator("#kind-corrected").click()
         expect(rows(page)).to_have_count(1)
