@@ -56,7 +56,8 @@ export function fillLine(made, line, index, before) {
   change.replaceChildren(...genreChange(line));
   const number = line.probability === null ? "" : percent(line.probability);
   const isSaid = !number || line.why.includes(number);
-  why.textContent = [isSaid ? line.why : `${number}, ${line.why}`, ...line.warnings].join("; ");
+  const reasons = [isSaid ? line.why : `${number}, ${line.why}`, ...line.warnings].join("; ");
+  why.textContent = reasons.replaceAll(" %", "\u00a0%"); // so that no line begins with a per cent sign
   why.title = why.textContent;
   for (const [decision, one] of buttons) {
     one.setAttribute("aria-pressed", String(line.decision === decision));
