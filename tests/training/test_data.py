@@ -24,7 +24,7 @@ def songs(folder: Path, artists: Sequence[str]) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("artists", "name", "why_so"),
+    ("artists", "name", "split_reason"),
     [
         ([f"Artist {n // 2}" for n in range(12)], "artist", "split by artist: 12 are known"),
         ([""] * 12, "track", "split by track: no artists are known"),
@@ -33,12 +33,12 @@ def songs(folder: Path, artists: Sequence[str]) -> Path:
     ids=["several", "none", "one"],
 )
 def test_artists_stay_together_where_tags_name_enough(
-    tmp_path: Path, artists: list[str], name: str, why_so: str
+    tmp_path: Path, artists: list[str], name: str, split_reason: str
 ) -> None:
     source = songs(tmp_path, artists)
     prepared = data.prepare(recipe.load(None, [], str(source)))
     assert prepared.split.name == name
-    assert prepared.why_so.startswith(why_so)
+    assert prepared.split_reason.startswith(split_reason)
     assert len(prepared.train) > len(prepared.validation) > 0
     if name == "artist":
         groups = prepared.dataset.groups
@@ -48,7 +48,7 @@ def test_artists_stay_together_where_tags_name_enough(
         assert not sides[0] & sides[1]
         assert all(groups[f"ska/{n:02}"] == groups[f"ska/{n + 1:02}"] for n in range(0, 12, 2))
     stated = data.prepare(recipe.load(None, ["data.split=track"], str(source)))
-    assert (stated.split.name, stated.why_so) == ("track", "")
+    assert (stated.split.name, stated.split_reason) == ("track", "")
 
 
 @pytest.mark.parametrize(

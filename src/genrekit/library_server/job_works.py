@@ -104,7 +104,7 @@ def _plan(connection: sqlite3.Connection, job: RunningJob) -> dict[str, Any]:
     paths = _paths(connection, wanted)
     proposal = planning.propose(connection, paths, card, rules, profile)
     kinds: Counter[str] = Counter(stay.kind for stay in proposal.stays.values())
-    kinds.update(f"no tags are written in {name}" for name in proposal.untagged.values())
+    kinds.update(map(planning.no_tags_in, proposal.untagged.values()))
     review.save(connection, profile.name, proposal.entries, dict(kinds.most_common()))
     for path, reason in proposal.failures.items():
         job.say(database.text(naming(path, reason)))

@@ -57,6 +57,11 @@ class Stay(NamedTuple):
     reason: str
 
 
+def no_tags_in(format_name: str) -> str:
+    """Return why a file stays in whose format genrekit writes no tags."""
+    return f"no tags are written in {format_name}"
+
+
 @dataclass
 class Proposal:
     """What a plan would hold, the files that stay as they are, and those that cannot be planned.

@@ -99,16 +99,18 @@ def watch(
         TagError: no profile has the name in the settings.
     """
     profile = tag.form() if tag else None
+    rules: Policy | None = None
     before: dict[bytes, Found] = {}
     while True:
         planned = scan.plan(connection, [folder], model)
         card = planned.model.card
-        rules = tag.policy(card) if tag else None
         known_as = store.model_id(connection, card.onnx_sha256)
         batches = store.pending(connection, known_as, retry=False, n_files=scan.TRANSACTION_FILES)
         waiting = {each.file.path: each.file for batch in batches for each in batch}
         resting = [path for path, file in waiting.items() if before.get(path) == file]
         before = waiting
+        if tag and (resting or rules is None):  # the first look refuses a wrong list of genres
+            rules = tag.policy(card)
         if resting:
             files = [path for path in map(database.decode_path, resting) if path.exists()]
             scan.run(connection, scan.plan(connection, files, model), engine, limits)
@@ -156,7 +158,7 @@ def _outcomes(found: Proposal, failed: Mapping[str, str]) -> Iterator[tuple[str,
     for path, stay in found.stays.items():
         yield path, TagOutcome("stays", stay.reason, stay.kind)
     for path, name in found.untagged.items():
-        yield path, TagOutcome("stays", f"no tags are written in {name}", "without tags")
+        yield path, TagOutcome("stays", planning.no_tags_in(name), "without tags")
     for path, reason in found.failures.items():
         yield path, TagOutcome("failed", reason)
 

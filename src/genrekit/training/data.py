@@ -31,7 +31,7 @@ class TrainingSet:
 
     ``is_joined``: the split's validation tracks are trained on too, so there is no validation part.
     ``n_first_only``: the number of tracks with several genres, of which only the first is learnt.
-    ``why_so``: how the split was chosen, if the recipe leaves that open.
+    ``split_reason``: how the split was chosen, if the recipe leaves that open.
     """
 
     dataset: Dataset
@@ -41,7 +41,7 @@ class TrainingSet:
     validation: tuple[Track, ...]
     is_joined: bool = False
     n_first_only: int = 0
-    why_so: str = ""
+    split_reason: str = ""
 
     def targets(self, tracks: Sequence[Track]) -> NDArray[np.int64]:
         """Return the label index of each track's first genre. Shape (n_tracks,)."""
@@ -118,9 +118,9 @@ def prepare(recipe: Recipe, split: Split | SegmentSplit | None = None) -> Traini
             )
         dataset, split = dataset.parts_as_tracks(split)
     if split is None and recipe.data.split == AUTO:
-        dataset, split, why_so = _chosen(dataset, recipe.data)
+        dataset, split, split_reason = _chosen(dataset, recipe.data)
     else:
-        split, why_so = _cut(dataset, split or _split(dataset, recipe.data), recipe.data), ""
+        split, split_reason = _cut(dataset, split or _split(dataset, recipe.data), recipe.data), ""
     train = tuple(dataset.tracks_of(split, "train"))
     validation = tuple(dataset.tracks_of(split, "validation"))
     if recipe.data.validation == ON_TEST:
@@ -129,7 +129,7 @@ def prepare(recipe: Recipe, split: Split | SegmentSplit | None = None) -> Traini
     if is_joined:
         train, validation = (*train, *validation), ()
     prepared = TrainingSet(
-        dataset, split, dataset.labels, train, validation, is_joined, n_first_only, why_so
+        dataset, split, dataset.labels, train, validation, is_joined, n_first_only, split_reason
     )
     check(prepared)
     return prepared
@@ -146,18 +146,18 @@ def _learnable(dataset: Dataset, recipe: Recipe) -> tuple[Dataset, int]:
 
 def _chosen(dataset: Dataset, data: recipes.Data) -> tuple[Dataset, Split, str]:
     """Divide by artist if enough artists are known, else by track; return the reason too."""
-    why_so = "split by track: no artists are known"
+    split_reason = "split by track: no artists are known"
     if dataset.has_artists:
         n_artists = len({track.artist_group for track in dataset.tracks} - {None})
         try:
             split = _cut(dataset, dataset.split("artist", data.seed), data)
         except DatasetError as error:
-            why_so = f"split by track, which flatters the model; by artist: {error}"
+            split_reason = f"split by track, which flatters the model; by artist: {error}"
             tracks = (dataclasses.replace(each, artist_group=None) for each in dataset.tracks)
             dataset = dataclasses.replace(dataset, tracks=tuple(tracks))
         else:
             return dataset, split, f"split by artist: {n_artists} are known"
-    return dataset, _cut(dataset, dataset.split("track", data.seed), data), why_so
+    return dataset, _cut(dataset, dataset.split("track", data.seed), data), split_reason
 
 
 def _split(dataset: Dataset, data: recipes.Data) -> Split:

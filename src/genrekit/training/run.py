@@ -83,8 +83,8 @@ class TrainingRun:
                 f"{prepared.n_first_only} tracks have several genres, of which only the first is "
                 "learnt; model.head=logistic learns all"
             )
-        if prepared.why_so:
-            self.report(prepared.why_so)
+        if prepared.split_reason:
+            self.report(prepared.split_reason)
         self._open(prepared)
         prepared = self._usable(prepared)
         cost = method.fit(prepared)
