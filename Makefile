@@ -1,6 +1,6 @@
 # make predict FILE=song.mp3   predict the genre of a song (without FILE: three made tracks)
 # make test                    format, lint, types, tests and coverage, as CI does
-# make system                  install the Debian packages that the tests need (ffmpeg, flac, chromium)
+# make system                  install the Debian packages that the tests need (ffmpeg, flac, Chromium)
 # make full                    the long tests: crashes by the hundred, load, fuzzing
 # make fuzz CASES=2000         try mutated files, as many of each kind, on everything that reads files
 # make docs                    build the documentation site in build/docs

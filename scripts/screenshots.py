@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, sync_playwright
 from genrekit.files import write_beside
 
 PICTURES = Path(__file__).resolve().parents[1] / "docs" / "pictures"
-CHROMIUM = "/usr/bin/chromium"
+CHROMIUM = "/usr/bin/chromium-headless-shell"
 
 
 @contextmanager

@@ -119,6 +119,7 @@ def test_other_tables_are_left_to_other_layouts(tmp_path: Path) -> None:
     assert feature_table.open_table(path) is None
 
 
+@pytest.mark.untraced
 def test_the_published_tables_have_gtzans_splits(shared_data: Path) -> None:
     whole = open_dataset(shared_data / "gtzan/features_30_sec.csv")
     parts = open_dataset(shared_data / "gtzan/features_10_sec.csv")

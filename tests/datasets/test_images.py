@@ -158,6 +158,7 @@ def test_a_recipe_for_audio_is_refused(options: list[str], reason: str, tmp_path
         data.open_source(recipes.load(None, options, str(tmp_path)))
 
 
+@pytest.mark.untraced
 def test_the_published_images_are_known_by_their_looks(shared_data: Path) -> None:
     dataset = opened(shared_data / "gtzan" / "images")
     assert dataset.is_known

@@ -231,6 +231,7 @@ def test_splits_are_what_scikit_learn_takes() -> None:
         assert np.array_equal(np.sort(np.concatenate([train, test])), np.arange(21))
 
 
+@pytest.mark.untraced
 @given(
     groups=st.lists(st.tuples(st.integers(0, 30), st.integers(0, 2)), min_size=30, max_size=90),
     n_folds=st.integers(2, 5),

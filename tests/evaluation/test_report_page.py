@@ -10,6 +10,7 @@ import pytest
 import soundfile
 from test_evaluation import CARD, TINY, dataset, measured
 
+from browser import MAY_HANG, opened
 from genrekit.cli import tables
 from genrekit.evaluation import html_report, report
 from genrekit.evaluation.result import EvaluationResult
@@ -23,13 +24,6 @@ from genrekit.models.card import (
     Robustness,
 )
 
-CHROMIUM = Path("/usr/bin/chromium")
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-]
 HALF = Interval(value=0.5, low=0.25, high=0.75)
 METER = LeakMeter(
     data="made",
@@ -137,28 +131,18 @@ def test_the_models_readme_shows_it_too(whole: EvaluationResult, tmp_path: Path)
     assert registry.find(folder.path).card.leak_meter == METER
 
 
+@MAY_HANG
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
 def test_a_browser_shows_it_without_requests(
-    whole: EvaluationResult, tmp_path: Path, scheme: str, width: int
+    browser: object, whole: EvaluationResult, tmp_path: Path, scheme: str, width: int
 ) -> None:
-    sync_api = pytest.importorskip("playwright.sync_api")
-    if not CHROMIUM.exists():
-        pytest.skip("needs Chromium")
     path = tmp_path / "report.html"
     path.write_text(html_report.write(whole, EPOCHS), encoding="utf-8")
-    messages: list[str] = []
-    requests: list[str] = []
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
-        shown = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-        shown.on("console", lambda message: messages.append(message.text))
-        shown.on("pageerror", lambda error: messages.append(str(error)))
-        shown.on("request", lambda request: requests.append(request.url))
-        shown.goto(path.as_uri())
-        shown.wait_for_load_state("networkidle")
-        assert shown.evaluate("document.documentElement.scrollWidth") == width
-        background = shown.evaluate("getComputedStyle(document.body).backgroundColor")
-        browser.close()
-    assert messages == []
-    assert requests == [path.as_uri()]
+    options = {"viewport": {"width": width, "height": 900}, "color_scheme": scheme}
+    with opened(browser, path.as_uri(), **options) as (page, seen):
+        page.wait_for_load_state("networkidle")
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        seen.check()
+    assert seen.hosts == {""}  # of the file itself
     assert background == {"light": "rgb(244, 245, 247)", "dark": "rgb(17, 21, 27)"}[scheme]

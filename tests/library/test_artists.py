@@ -151,6 +151,7 @@ def test_of_many_tracks_the_first_vote(
         assert vote(connection, ids[20]) is not None
 
 
+@pytest.mark.untraced
 def test_what_changes_in_many_ways_is_what_a_new_index_says(
     connection: sqlite3.Connection,
 ) -> None:

@@ -13,13 +13,13 @@ from eight_formats import FILES, SCRIPT
 from library_browser import library_page, rows, wait_for_player
 from library_serving import LibraryServer, scanned
 
-from browser import check_with_axe, expect, opened
+from browser import MAY_HANG, check_with_axe, expect, opened
 from genrekit import Classifier, demo, library_server
 from genrekit.inference import timeline
 from genrekit.library import database
 from genrekit.prediction import percent
 
-pytestmark = pytest.mark.flaky(reruns=2)  # Chromium itself may crash or hang
+pytestmark = MAY_HANG
 
 
 def test_an_empty_library_says_what_to_do_and_is_scanned(

@@ -9,10 +9,10 @@ import pytest
 from library_browser import library_page, lines
 from library_serving import LibraryServer, hashes
 
-from browser import expect
+from browser import MAY_HANG, expect
 from genrekit.tags import formats
 
-pytestmark = pytest.mark.flaky(reruns=2)  # Chromium itself may crash or hang
+pytestmark = MAY_HANG
 
 
 def genres(folder: Path, name: str) -> tuple[str, ...]:

@@ -15,9 +15,9 @@ import soundfile
 from matplotlib.image import imread
 from serving import Server, start
 
-from browser import WAIT_MS, ask_why, check_with_axe, expect, opened
+from browser import MAY_HANG, WAIT_MS, ask_why, check_with_axe, expect, opened
 
-pytestmark = pytest.mark.flaky(reruns=2)  # Chromium itself may crash or hang
+pytestmark = MAY_HANG
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ import soundfile
 from serving import Server, start
 from test_page import upload
 
-from browser import ask_why, chromium, expect, opened
+from browser import MAY_HANG, ask_why, chromium, expect, opened
 
-pytestmark = pytest.mark.flaky(reruns=2)  # Chromium itself may crash or hang
+pytestmark = MAY_HANG
 # Keeps the page's recorder where the test can ask what it has got so far.
 WATCH_RECORDER = """
 window.n_recorded = 0;

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import genrekit
-from browser import ask_why, expect, opened
+from browser import MAY_HANG, ask_why, expect, opened
 from genrekit import Classifier, audio, demo, features
 from genrekit.errors import GenrekitError, ModelError
 from genrekit.explain import evidence, explain
@@ -32,7 +32,7 @@ TWO_VIEWS = TINY.with_name("tiny-two-views")
 SCRIPTS = Path(genrekit.__file__).parent / "server" / "browser"
 EQUAL_DB = 1e-2
 N_TRACKS = 17
-pytestmark = pytest.mark.flaky(reruns=2)  # Chromium itself may crash or hang
+pytestmark = [MAY_HANG, pytest.mark.untraced]  # what it tests is JavaScript
 
 
 class _Quiet(SimpleHTTPRequestHandler):

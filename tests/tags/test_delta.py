@@ -35,6 +35,7 @@ def pages(audio: bytes, first_number: int) -> bytes:
     return found
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize(
     ("old", "new"),
     [

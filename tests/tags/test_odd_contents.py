@@ -124,6 +124,7 @@ def stacked(
     return rest
 
 
+@pytest.mark.untraced
 @odd(30)
 @given(tags=st.lists(ID3 | EXTENDED | WITH_FOOTER, min_size=1, max_size=2))
 def test_id3v2_before_the_audio(tags: list[bytes], every_format: Path, tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ def explain(*arguments: str | Path) -> Result:
     return CliRunner().invoke(build(), ["explain", *given, "--method", "gradcam"])
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("part", ["", "model"])
 def test_a_run_is_explained_from_inside_its_network(run: Path, part: str) -> None:
     song = next((run.parent / "data" / "smoke-data").rglob("*.wav"))
