@@ -30,8 +30,7 @@ class Limits:
     Attributes:
         item_seconds: an item that takes longer fails and its worker is killed.
         memory_bytes: an item whose worker grows beyond fails and its worker is killed.
-        niceness: how far the workers step back behind other programs, from 0 to 19; without effect
-            where the system knows no such thing.
+        niceness: the nice value of the workers, from 0 to 19; ignored where the system has none.
     """
 
     item_seconds: float = 600.0

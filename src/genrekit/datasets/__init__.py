@@ -1,6 +1,6 @@
-"""Datasets: Track, Split and Dataset; one layout a file, found by being there.
+"""Datasets: Track, Split and Dataset, and a module for each layout on disk.
 
-A module of this package with a ``LAYOUT`` is tried on a path; see
+Every module of this package that defines ``LAYOUT`` is tried on a path; see
 docs/adding-a-dataset.md.
 """
 

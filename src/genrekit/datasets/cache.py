@@ -1,4 +1,4 @@
-"""The spectrogram cache: every track's decibels on the disk, memory-mapped for random crops.
+"""The spectrogram cache: every track's decibels on disk, memory-mapped for random crops.
 
 One record holds one whole track. It is named after the SHA-256 of the audio file and lies in a
 folder named after the front end's numbers, so that a changed file or a changed front end can never
@@ -115,7 +115,7 @@ class SpectrogramCache:
 
 @dataclass(frozen=True)
 class CachedFeatures:
-    """Spectrograms on the disk. It may be sent to other processes; only what is read is loaded.
+    """Spectrograms on disk. It can be sent to other processes; only what is read is loaded.
 
     Attributes:
         spec: the front end; its mean and std normalise what crop returns.

@@ -1,4 +1,4 @@
-"""Dataset: tracks, their genres and the splits they can have; Layout: the form it lies in."""
+"""Dataset: tracks, their genres and the splits they can have; Layout: how it is stored."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ Indices = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Layout:
-    """A form that a dataset can lie in on a disk, or a dataset of its own.
+    """A form in which a dataset is stored, or one particular dataset.
 
-    A module of ``genrekit.datasets`` that holds one as ``LAYOUT`` is found by being there.
+    A module of ``genrekit.datasets`` that defines one as ``LAYOUT`` is registered automatically.
 
     Attributes:
         name: what open_dataset and the command line call it.

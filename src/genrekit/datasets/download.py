@@ -1,4 +1,4 @@
-"""Download archives: with progress, resumed where they broke off, checked before they are used."""
+"""Download archives with progress; resume broken downloads and verify checksums."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ def get(
     """Download and unpack archives into a folder; what is there already is left as it is.
 
     An archive is downloaded to ``NAME.part`` in the folder, checked, unpacked into a temporary
-    folder, which is renamed, and removed. When the download breaks off for good, the part stays,
-    and the next call goes on from there.
+    folder, which is renamed, and removed. When the download fails for good, the part stays, and
+    the next call resumes it.
 
     Args:
         archives: what to get.
@@ -97,7 +97,7 @@ def fetch(
     pause_seconds: float = 1.0,
     timeout_seconds: float = TIMEOUT_SECONDS,
 ) -> None:
-    """Download a file, going on from what ``part`` holds already.
+    """Download a file, resuming from what ``part`` already holds.
 
     A broken connection is tried again, N_ATTEMPTS times without a byte of progress.
 

@@ -12,10 +12,10 @@ from genrekit.files import audio_files
 
 
 def open_folder(path: Path) -> Dataset | None:
-    """Open a folder whose folders are called after genres; None where it is no folder.
+    """Open a folder whose subfolders are named after genres; None if it is not a folder.
 
     A track's id is its path below the folder without the suffix. Folders below a genre's folder
-    belong to that genre. Hidden files and folders are ignored. Whose a track is, its tags say.
+    belong to that genre. Hidden files and folders are ignored. The artist comes from the tags.
 
     Raises:
         DatasetError: no audio, no genre folders, a genre folder without audio, one genre only, two
@@ -47,7 +47,7 @@ def track_id_of(file: Path, below: Path) -> str:
 
 
 def _artist(file: Path) -> str | None:
-    """Return whose track a file is by its tags; None where they say nothing, or cannot be read."""
+    """Return the artist in a file's tags; None if there is none or they cannot be read."""
     from genrekit.tags import formats  # the other datasets need no reader of tags
 
     try:

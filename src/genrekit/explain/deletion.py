@@ -90,7 +90,7 @@ def measure(
     Args:
         predict: the network and its calibration.
         features: the network's inputs. Shapes (n_segments, n_bins, n_frames).
-        fill: what stands for "nothing special" in each. Shapes (n_bins,).
+        fill: what replaces a removed part in each. Shapes (n_bins,).
         grid: how the segments are cut into blocks.
         blocks: the label's evidence. Shape (n_segments, n_bands, n_windows).
         label: the label's index.

@@ -107,7 +107,7 @@ def by_occlusion(
     Args:
         predict: the network and its calibration.
         features: the network's inputs. Shapes (n_segments, n_bins, n_frames).
-        fill: what stands for "nothing special" in each. Shapes (n_bins,).
+        fill: what replaces a removed part in each. Shapes (n_bins,).
         grid: how to cut.
         advance: called after every segment.
     """
@@ -160,11 +160,11 @@ def log_odds(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def filled(features: Features, fill: Features) -> dict[str, Floats]:
-    """Return features of the same shapes that hold nothing special.
+    """Return features of the same shapes from which every part is removed.
 
     Args:
         features: of every view. Shapes (n_segments, n_bins, n_frames).
-        fill: what stands for "nothing special" in each. Shapes (n_bins,).
+        fill: what replaces a removed part in each. Shapes (n_bins,).
     """
     return {
         name: np.broadcast_to(fill[name][:, None], rows.shape).astype(np.float32)

@@ -229,7 +229,7 @@ class SpreadSegments:
 
 
 def _fill(card: ModelCard, features: Features) -> tuple[dict[str, Floats], str]:
-    """Return what stands for "nothing special", of shape (n_bins,) a view, and what it is."""
+    """Return what replaces removed parts, of shape (n_bins,) for each view, and its name."""
     if all(view.feature_means for view in card.views):
         means = {view.name: np.array(view.feature_means, np.float32) for view in card.views}
         return means, "the mean of the training tracks"
