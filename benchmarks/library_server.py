@@ -4,8 +4,8 @@
 
 A database of made tracks (artists, albums, tags, probabilities, embeddings as large as the
 default model's) is indexed and served by the real program. The routes are timed from another
-process, each request with its whole answer; --browser measures in the page itself, with Debian's
-Chromium and Playwright.
+process, each request with its whole answer; --browser measures in the page itself, with Playwright
+and Debian's package chromium: the browser that people use, not the shell that the tests start.
 """
 
 from __future__ import annotations
@@ -252,8 +252,7 @@ def measure_page(address: str, n_tracks: int) -> None:
     random = np.random.default_rng(3)
     with sync_playwright() as driver:
         browser = driver.chromium.launch(
-            executable_path="/usr/bin/chromium-headless-shell",
-            args=["--no-sandbox", "--disable-gpu"],
+            executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-gpu"]
         )
         page = browser.new_page(viewport={"width": 1280, "height": 800})
         page.goto(address)

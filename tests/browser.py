@@ -16,7 +16,8 @@ import pytest
 
 CHROMIUM = Path("/usr/bin/chromium-headless-shell")
 WAIT_MS = 60_000  # for anything: the machine may be busy with other tests
-# A browser that crashes or hangs is tried again; what a page did wrong is not.
+# A browser that crashed, or hung so that what was waited for did not come, is tried again; an error
+# in the page, a wrong request or a wrong value is not.
 MAY_HANG = pytest.mark.flaky(
     reruns=2, only_rerun=["Timeout", "crashed", "has been closed", "Locator expected"]
 )
@@ -34,12 +35,14 @@ class Seen:
     """What a page did that a user does not see."""
 
     host: str
+    messages: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
-    hosts: set[str] = field(default_factory=set)
+    requests: list[str] = field(default_factory=list)
     refusals: set[int] = field(default_factory=lambda: {422})
 
     def note(self, message: object) -> None:
-        """Note an error; that a file was refused is the browser's own note of a response."""
+        """Note a message; that a file was refused is the browser's own note of a response."""
+        self.messages.append(message.text)
         refused = any(f"status of {status}" in message.text for status in self.refusals)
         if message.type == "error" and not refused:
             self.problems.append(message.text)
@@ -47,7 +50,8 @@ class Seen:
     def check(self) -> None:
         """No console error, no exception, no request to another host."""
         assert self.problems == []
-        assert self.hosts <= {self.host, ""}  # "" are blob: and data:
+        hosts = {urlsplit(url).netloc for url in self.requests}
+        assert hosts <= {self.host, ""}  # "" are blob: and data:
 
 
 def expect(thing: object) -> object:
@@ -100,7 +104,7 @@ def opened(browser: object, url: str, **options: object) -> Iterator[tuple[objec
     page.set_default_timeout(WAIT_MS)
     seen = Seen(urlsplit(url).netloc)
     page.on("pageerror", lambda error: seen.problems.append(str(error)))
-    page.on("request", lambda request: seen.hosts.add(urlsplit(request.url).netloc))
+    page.on("request", lambda request: seen.requests.append(request.url))
     page.on("console", seen.note)
     try:
         page.goto(url)

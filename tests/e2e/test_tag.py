@@ -330,7 +330,11 @@ def test_what_a_user_may_not_write_or_read_stays_and_is_named(
     [
         (["plan"], 2, "Missing argument"),
         (["plan", "music", "--min-precision", "2"], 2, "expected a number"),
-        (["plan", "music", "--fill-missing", "--replace"], 2, "--fill-missing and"),
+        (
+            ["plan", "music", "--fill-missing", "--replace"],
+            2,
+            "--fill-missing and --replace exclude",
+        ),
         (["plan", "music", "--profile", "standart"], 1, "did you mean 'standard'"),
         (["plan", "music", "--map", "absent.toml"], 1, "absent.toml"),
         (["apply", "mapping.toml"], 1, "line 1: is not valid in a plan"),
@@ -418,4 +422,4 @@ def test_genres_that_a_player_would_cut_are_named(
     options = ["normalise", "music", "--map", "discogs", "--profile"]
     done = quickly(home, monkeypatch, *options, "plex")
     assert "plex splits genres at any of / and would read several in Funk / Soul" in done.stderr
-    assert "cuts" not in quickly(home, monkeypatch, *options, "jellyfin").stderr
+    assert "splits" not in quickly(home, monkeypatch, *options, "jellyfin").stderr

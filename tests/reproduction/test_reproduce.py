@@ -181,7 +181,7 @@ def test_a_stand_in_stands_right_below_its_row_and_never_replaces_it(
     assert lines[at + 1].startswith("| stand-in: `beside` | Somebody | - | 100")
     assert lines[at + 2].startswith("| LEAKY: `lucky` | Somebody | - |")
     assert "A stand-in for `far`." in lines
-    assert "for 1 of them a stand-in was" in " ".join(" ".join(lines).split())
+    assert "for 1 of them a stand-in was, which shows" in " ".join(" ".join(lines).split())
 
 
 def test_a_row_that_lacks_something_says_what_to_get_and_what_runs_meanwhile(
