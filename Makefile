@@ -1,5 +1,6 @@
 # make predict FILE=song.mp3   predict the genre of a song (without FILE: three made tracks)
-# make test                    format, lint, types, tests and coverage, as CI does
+# make test                    format, lint, types and tests, in a few minutes
+# make test SLOW=1             the slow tests too, and the coverage, as CI does
 # make system                  install the Debian packages that the tests need (ffmpeg, flac, Chromium)
 # make full                    the long tests: crashes by the hundred, load, fuzzing
 # make fuzz CASES=2000         try mutated files, as many of each kind, on everything that reads files
@@ -47,7 +48,7 @@ predict: .venv/.installed
 	fi
 
 test: .venv-dev/.installed
-	PYTHON=.venv-dev/bin/python scripts/check
+	GENREKIT_SLOW=$(SLOW) PYTHON=.venv-dev/bin/python scripts/check
 
 system:
 	@PYTHON="$(PYTHON)" scripts/system

@@ -36,6 +36,7 @@ hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
 
 FULL = os.environ.get("GENREKIT_FULL") == "1"
+SLOW = FULL or os.environ.get("GENREKIT_SLOW") == "1"
 LARGEST = (
     "torch",
     "genrekit.networks.torchvision_shim",  # which lets lightning import torchvision
@@ -114,10 +115,12 @@ def tone() -> np.ndarray:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip the tests marked full, unless GENREKIT_FULL=1 asks for them; begin with slow files."""
+    """Skip the tests marked slow or full that nothing asks for; begin with the slow files."""
     for item in items:
         if item.get_closest_marker("full") and not FULL:
             item.add_marker(pytest.mark.skip(reason="takes minutes; GENREKIT_FULL=1 runs it"))
+        elif item.get_closest_marker("slow") and not SLOW:
+            item.add_marker(pytest.mark.skip(reason="takes seconds; GENREKIT_SLOW=1 runs it"))
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(
         key=lambda item: item.path not in slow

@@ -155,6 +155,7 @@ def test_another_network_than_the_recorded_one_is_noticed(embedded_tiny: Path) -
     assert "has no predictions of tiny" in of("golden prediction")[0].text
 
 
+@pytest.mark.slow
 def test_the_verb_says_whether_all_is_well_even_without_a_home(tmp_path: Path) -> None:
     home = tmp_path / "no" / "home"
     done = run("--json", HOME=str(home), XDG_DATA_HOME="", XDG_CACHE_HOME="")

@@ -101,6 +101,7 @@ def test_the_table_names_real_extras_and_packages_of_theirs() -> None:
         assert owned & {its.removesuffix("-cpu") for its in brought}, package
 
 
+@pytest.mark.slow
 @pytest.mark.untraced
 def test_every_package_of_an_extra_that_the_code_imports_is_in_the_table() -> None:
     trees = [ast.parse(path.read_bytes()) for path in (ROOT / "src" / "genrekit").rglob("*.py")]

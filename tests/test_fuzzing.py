@@ -45,6 +45,7 @@ def check(target: str, n_cases: int, jobs: int) -> None:
     assert 0 < report.peak_bytes < MOST_BYTES
 
 
+@pytest.mark.slow
 def test_mutated_audio_is_decoded_or_refused() -> None:
     check("audio", N_QUICK, 2)
 
@@ -62,6 +63,7 @@ def test_many_mutated_files(target: str) -> None:
     check(target, N_FULL, 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", [753_842, 823_079])
 def test_what_a_million_cases_found(case: int) -> None:
     """A rate of 2 GHz, of which a minute fills 480 GiB; a seek behind the end of a broken MP3."""

@@ -72,6 +72,7 @@ def run(environment: dict[str, str], folder: Path, *arguments: object) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_the_verbs_run_without_what_posix_alone_has(
     windows: dict[str, str], tmp_path: Path
 ) -> None:

@@ -523,6 +523,7 @@ def run_python(code: str) -> list[str]:
     return done.stdout.split()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
 def test_memory_does_not_grow_with_the_track(tmp_path: Path) -> None:
     """Twenty minutes at 44.1 kHz in stereo would be 420 MB; docs/audio.md has ten hours."""

@@ -53,9 +53,13 @@ def test_weights_follow_the_places() -> None:
 
 
 @pytest.mark.parametrize(
-    "n_channels", [pytest.param(n, marks=[] if n in (3, 8, 16) else pytest.mark.full)
-                   for n in range(1, 17)]
-)  # fmt: skip
+    "n_channels",
+    [
+        3,
+        *(pytest.param(n, marks=pytest.mark.slow) for n in (8, 16)),
+        *(pytest.param(n, marks=pytest.mark.full) for n in range(1, 17) if n not in (3, 8, 16)),
+    ],
+)
 @needs_ffmpeg
 def test_every_codec_and_number_of_channels_against_ffmpeg(tmp_path: Path, n_channels: int) -> None:
     """Vorbis, AAC and WavPack of eight channels and more failed; AIFF and CAF crashed."""

@@ -173,6 +173,7 @@ def predict(port: int, output: object) -> tuple[int, str, str]:
     return genrekit(port, "predict", "s3://music/songs", "--model", TINY, "--jobs", 1, "-o", output)
 
 
+@pytest.mark.slow
 def test_a_slow_store_that_refuses_loses_no_file(store: int, faults: Faults, songs: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     code, output, errors = predict(faults.server_port, "s3://music/out.parquet")
@@ -195,6 +196,7 @@ def test_a_slow_store_that_refuses_loses_no_file(store: int, faults: Faults, son
     assert (code, "4 files, 4 done before" in output) == (1, True), errors
 
 
+@pytest.mark.slow
 def test_refused_credentials_and_a_store_that_is_not_there_are_one_sentence(
     store: int, tmp_path: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shutil
@@ -18,7 +19,9 @@ import pytest
 
 import made_music
 
-pytest.importorskip("ray", reason="needs the extra ray")
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("ray") is None, reason="needs the extra ray"
+)
 
 TINY = str(Path(__file__).parents[1] / "golden" / "tiny")
 TWO_VIEWS = str(Path(__file__).parents[1] / "golden" / "tiny-two-views")
@@ -81,6 +84,7 @@ for settings, arguments in json.loads(sys.argv[1]):
 """
 
 
+@pytest.mark.slow
 def test_what_keeps_ray_from_starting_is_one_sentence(songs: Path, tmp_path: Path) -> None:
     predict = ["predict", str(songs), "--model", TINY, "--engine", "ray"]
     predict += ["-o", str(tmp_path / "o.jsonl")]

@@ -56,7 +56,6 @@ def test_a_recipe_is_called_after_its_file_and_reads_back(path: Path, tmp_path: 
     assert recipes.load(resolved) == recipe
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("path", "options"), list(parameters()))
 def test_a_recipe_runs_with_smoke_and_its_model_predicts(
     path: Path, options: list[str], tmp_path: Path

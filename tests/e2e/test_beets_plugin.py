@@ -67,6 +67,7 @@ def genres(home: Path) -> dict[str, tuple[str, ...]]:
     return {str(content.title): content.genres for content in contents}
 
 
+@pytest.mark.slow
 def test_on_import_then_pretend_keep_and_force(home: Path) -> None:
     beet(home, "import", "-qA", str(home / "incoming"))  # as it is: beets writes no tags by itself
     assert genres(home)["drums"] == ()
@@ -89,6 +90,7 @@ def test_on_import_then_pretend_keep_and_force(home: Path) -> None:
     assert set(genres(home).values()) <= display_names
 
 
+@pytest.mark.slow
 def test_a_style_in_a_field_of_its_own(home: Path) -> None:
     with (home / "map.toml").open("a") as file:
         file.write('Wide = []\n[parents]\nMade = "Wide"\n')

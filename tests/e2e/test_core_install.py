@@ -153,6 +153,7 @@ def test_every_verb_is_tried() -> None:
     assert {verb for verb, _, _ in CASES} | ENDLESS == set(COMMANDS)
 
 
+@pytest.mark.slow
 def test_every_verb_where_the_packages_of_the_extras_are_hidden(place: Path) -> None:
     strict = {"PYTHONWARNDEFAULTENCODING": "1"}
     found = answers(sys.executable, place, f"{HIDE}\n{ENCODING}", **strict)

@@ -319,6 +319,7 @@ def test_compare_says_what_it_needs(model: Path, tmp_path: Path) -> None:
         assert words in " ".join(done.stderr.replace("│", " ").split())
 
 
+@pytest.mark.slow
 def test_changed_audio(model: Path, data: Path, tmp_path: Path) -> None:
     arguments = ["--model", model, "--data", data, "--split", "official", "--robustness"]
     done = evaluate(*arguments, "--update-card", "--output", tmp_path / "out")

@@ -184,6 +184,7 @@ def kill_and_resume(folder: Path, expected: bytes, rng: random.Random, n_parts: 
     return int(json.loads(done.stdout)["n_resumed"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_rounds", [1, pytest.param(40, marks=pytest.mark.full)])
 def test_a_killed_job_resumes(tmp_path: Path, n_rounds: int) -> None:
     rng = random.Random(n_rounds)

@@ -122,6 +122,7 @@ def test_it_is_measured_on_images_and_on_audio(run: Path, audio: Path, images: P
         assert json.loads(output)["n_tracks"] >= 1
 
 
+@pytest.mark.slow
 def test_a_model_of_unknown_images_takes_such_images_only(
     other_run: Path, audio: Path, images: Path, other_images: Path
 ) -> None:
@@ -150,6 +151,7 @@ def test_a_model_of_audio_refuses_an_image(images: Path) -> None:
     assert code == 1
 
 
+@pytest.mark.slow
 def test_the_leaky_split_divides_the_images_of_a_track(images: Path, tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.toml"
     recipe.write_text(

@@ -235,6 +235,7 @@ def test_genres_that_are_there_are_kept_added_to_or_replaced(
     assert table.endswith(counts)
 
 
+@pytest.mark.slow
 def test_two_applies_at_once_and_a_reader(home: Path) -> None:
     music, db = home / "music", ["--db", "library.sqlite3"]
     before = content(music)
@@ -290,6 +291,7 @@ def forbidden(every_format: Path, home: Path) -> Iterator[Path]:
         folder.chmod(0o755)
 
 
+@pytest.mark.slow
 def test_what_a_user_may_not_write_or_read_stays_and_is_named(
     forbidden: Path, home: Path, as_user: list[str]
 ) -> None:

@@ -171,6 +171,7 @@ def test_a_file_that_failed_is_tried_again_when_asked_or_changed(
     assert (planned.n_pending, report.failures) == ({"changed": 1}, {})
 
 
+@pytest.mark.slow
 def test_a_file_that_kills_its_worker_is_quarantined_and_the_rest_goes_on(
     music: Path, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:

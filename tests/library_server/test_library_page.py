@@ -61,6 +61,7 @@ def test_sorted_filtered_and_searched_by_keyboard(
         assert page.title() == "Tracks · genrekit library", "no tag ran as a script"
 
 
+@pytest.mark.slow
 def test_rows_that_did_not_come_are_asked_for_when_they_are_seen_again(
     browser: object, scanned_music: Path, serve: Callable[..., LibraryServer], tmp_path: Path
 ) -> None:

@@ -203,6 +203,7 @@ def test_a_network_that_needs_too_much_ends_in_its_own_process(
         verification.verify(folder)
 
 
+@pytest.mark.slow
 def test_verify_predicts_made_audio() -> None:
     for name in registry.names()[:1]:
         verification.verify(registry.find(name))

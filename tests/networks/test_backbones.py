@@ -16,7 +16,13 @@ SPECS = {"musicnn": FeatureSpec(**musicnn.FRONT_END, segment_seconds=3.0)}
 SPEC = FeatureSpec(n_mels=64, segment_seconds=2.0)
 
 
-@pytest.mark.parametrize("name", backbones.own_names())
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow if name == "musicnn" else [])
+        for name in backbones.own_names()
+    ],
+)
 def test_a_backbone_gives_one_vector_a_segment_in_torch_and_in_onnx(name: str) -> None:
     spec = SPECS.get(name, SPEC)
     torch.manual_seed(0)

@@ -59,7 +59,10 @@ def test_the_network_sees_the_very_image_that_is_published(n_frames: int) -> Non
     assert differences.max() < 10
 
 
-@pytest.mark.parametrize(("name", "form"), [("test_resnet", "plain"), ("cnn", "published")])
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [pytest.param("test_resnet", "plain", marks=pytest.mark.slow), ("cnn", "published")],
+)
 def test_a_network_of_images_gives_the_same_through_onnx(name: str, form: Form) -> None:
     torch.manual_seed(0)
     network = ImageNetwork(name, "none", "concat", ImageRendering(SPEC, 48, form)).eval()

@@ -124,6 +124,7 @@ def with_recipe(folder: Path, kind: str) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kind",
     ["tabular", *(pytest.param(k, marks=pytest.mark.full) for k in RECIPES if k != "tabular")],

@@ -118,6 +118,7 @@ MUTATIONS: list[Mutation] = [truncated, flipped, spliced, wrong_type, lying_wav,
 NAMES = ["../../x", "..", "", "a" * 5000 + ".mp3", "x\0.mp3", "%2e%2e%2fx", "🎵.flac", "a\\b.wav"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_uploads", [36, pytest.param(2000, marks=pytest.mark.full)])
 def test_mutated_uploads(fuzzed: Server, originals: list[bytes], n_uploads: int) -> None:
     expected = fuzzed.post(originals[0]).json()["genres"]
@@ -176,6 +177,7 @@ def test_what_is_not_http(fuzzed: Server, head: bytes) -> None:
         assert client.get("/healthz").status_code == 200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_examples", [3, pytest.param(500, marks=pytest.mark.full)])
 def test_the_openapi_document_is_kept(fuzzed: Server, tmp_path: Path, n_examples: int) -> None:
     # A valid form whose file is no audio is refused with 422: that check cannot hold here.

@@ -76,6 +76,7 @@ while True:
 """
 
 
+@pytest.mark.slow
 def test_four_of_them_do_not_hold_others_up(strict_server: Server) -> None:
     def worst_of(n_requests: int) -> float:
         found = []

@@ -190,6 +190,7 @@ def test_the_number_of_jobs(strict: Server, keyed: httpx.Client) -> None:
     wait_for(lambda: keyed.get(second.headers["location"]).json()["status"] == "done")
 
 
+@pytest.mark.slow
 @needs_proc
 def test_memory_of_a_worker(serve: Serve) -> None:
     small = serve("--workers=1", "memory_bytes=250000000", "job_from_seconds=99999")
@@ -245,6 +246,7 @@ def test_slow_clients_do_not_stop_the_others(
     wait_for(lambda: strict.uploads() == [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_slow", [60, pytest.param(500, marks=pytest.mark.full)])
 def test_slow_clients_are_thrown_out(hasty: Server, n_slow: int) -> None:
     with slow_clients(hasty, n_slow) as slow:

@@ -68,6 +68,7 @@ def test_one_file(page: object, tracks: list[Path]) -> None:
     expect(page.locator("#status")).to_have_text("")
 
 
+@pytest.mark.slow
 def test_a_timeline_of_one_span_says_what_the_answer_says(
     browser: object, serve: Callable[..., Server], tracks: list[Path]
 ) -> None:

@@ -80,6 +80,7 @@ def test_what_is_dropped_without_a_file_changes_nothing(browser: object, server:
         seen.check()
 
 
+@pytest.mark.slow
 def test_a_recording_is_predicted(browser: object, server: Server) -> None:
     with opened(browser, "about:blank") as (page, seen):
         seen.host = server.url.removeprefix("http://")
@@ -131,6 +132,7 @@ def test_the_page_asks_for_the_key(browser: object, locked: Server, tracks: list
         seen.check()
 
 
+@pytest.mark.slow
 def test_the_page_waits_for_a_long_track(browser: object, server: Server, tmp_path: Path) -> None:
     long = tmp_path / "long.flac"  # the server makes a job of more than 40 s
     soundfile.write(long, np.random.default_rng(0).normal(0, 0.1, 50 * 8000), 8000)

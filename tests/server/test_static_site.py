@@ -292,6 +292,7 @@ def timeline_cases() -> Iterator[tuple[Prediction, ModelCard, float]]:
         yield made, card, float(rng.choice([0, 0.5, 2]))
 
 
+@pytest.mark.slow
 def test_the_timeline_agrees(call: Call) -> None:
     for prediction, card, penalty in timeline_cases():
         expected = timeline.of(prediction, card, penalty).to_dict()

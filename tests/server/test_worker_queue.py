@@ -122,6 +122,7 @@ def test_an_unexpected_error_reaches_the_log_only(
     assert "RuntimeError: a secret" in caplog.text
 
 
+@pytest.mark.slow
 def test_workers_that_cannot_start() -> None:
     workers = WorkerQueue(start_badly, Settings())
     workers.open()

@@ -214,6 +214,7 @@ def test_numbers_and_nesting_without_end_are_a_wrong_line(tmp_path: Path, value:
     assert len(str(caught.value)) < 1000
 
 
+@pytest.mark.slow
 @pytest.mark.untraced
 def test_a_plan_of_many_lines_is_read_in_linear_time(path: Path) -> None:
     plan, first = path.with_name("plan.jsonl"), plan_entry(path)

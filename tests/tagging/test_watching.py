@@ -61,6 +61,7 @@ def seen(folder: Path, db: Path, looks: Looks) -> Iterator[str]:
             return
 
 
+@pytest.mark.slow
 def test_a_file_that_grows_waits_until_it_rests(tmp_path: Path) -> None:
     folder, db = tmp_path / "music", tmp_path / "l.sqlite3"
     folder.mkdir()

@@ -160,6 +160,7 @@ def test_tracks_of_several_genres_are_learnt(two_genres: Path, tmp_path: Path) -
     assert 0.05 < found["loud"] + found["calm"] < 0.95, "the tone and the mood share the track"
 
 
+@pytest.mark.slow
 def test_other_heads_learn_the_first_genre_and_say_so(two_genres: Path, tmp_path: Path) -> None:
     lines: list[str] = []
     overrides = ["model.head=linear", "data.validation=given", "schedule.epochs=1"]

@@ -164,6 +164,7 @@ def weights_by_epoch(first: TrainingRun) -> dict[int, dict[str, torch.Tensor]]:
     return kept
 
 
+@pytest.mark.slow
 @pytest.mark.untraced
 def test_the_finder_keeps_its_suggestion_and_its_curve(tones: Path, tmp_path: Path) -> None:
     short = ("features.segment_seconds=0.5", "features.segment_hop_seconds=0.5")

@@ -212,6 +212,7 @@ def test_kill_9_and_resume_give_the_uninterrupted_model(
     same_bytes(out, whole)
 
 
+@pytest.mark.slow
 def test_resuming_a_finished_run_only_writes_the_model_again(
     whole: TrainingRun, tmp_path: Path
 ) -> None:
@@ -248,6 +249,7 @@ def small_files(n_bytes: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
+@pytest.mark.slow
 def test_a_full_disk_in_training_leaves_nothing_half_written_and_resumes(
     cnn_options: list[str], whole: TrainingRun, tmp_path: Path
 ) -> None:
@@ -260,6 +262,7 @@ def test_a_full_disk_in_training_leaves_nothing_half_written_and_resumes(
     same_bytes(tmp_path, whole)
 
 
+@pytest.mark.slow
 def test_a_full_disk_in_export_leaves_nothing_and_says_how_to_go_on(
     whole: TrainingRun, tmp_path: Path
 ) -> None:
