@@ -174,7 +174,7 @@ def _create(name: str, size: Size, weights: str, pooling: str) -> nn.Module:
     known = timm.list_models()
     if name.partition(".")[0] not in known:
         near = difflib.get_close_matches(name, [*own_names(), *known], n=3, cutoff=0.5)
-        hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+        hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else "."
         allowed = ", ".join([*own_names(), "embedded:NAME"])
         raise RecipeError(
             f"unknown backbone {name!r}{hint} Allowed: {allowed}, and the {len(known)} names of "

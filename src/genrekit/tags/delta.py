@@ -1,7 +1,7 @@
 """A small recipe that turns one file's bytes back into those of another that shares most of them.
 
 A retagged file holds the audio and the pictures of the old one, perhaps at other places. The
-recipe names those parts by their place and holds only the bytes that are gone, so that an undo
+recipe refers to those parts by offset and holds only the bytes that are gone, so that an undo
 is exact to the byte in every format and costs a few hundred bytes a file.
 """
 
@@ -28,7 +28,7 @@ Piece = tuple[int, int] | bytes  # (place, length) in the new file, or bytes of 
 
 
 def make(old: Path, new: Path) -> bytes:
-    """Return the recipe that makes the bytes of ``old`` from those of ``new``.
+    """Return the recipe that rebuilds the bytes of ``old`` from those of ``new``.
 
     Raises:
         OSError: a file cannot be read.
@@ -41,7 +41,7 @@ def make(old: Path, new: Path) -> bytes:
 
 
 def restore(recipe: bytes, new: Path, target: IO[bytes]) -> None:
-    """Write the bytes that the recipe makes from those of ``new``.
+    """Write the bytes that the recipe rebuilds from those of ``new``.
 
     Raises:
         OSError: a file cannot be read or written.
@@ -70,7 +70,7 @@ def _mapped(path: Path) -> Iterator[Bytes]:
 
 
 def _pieces(old: Bytes, new: Bytes) -> Iterator[Piece]:
-    """Cover the old bytes from first to last."""
+    """Cover the old bytes from the first to the last."""
     end = len(old) - _common_end(old, new)
     found = _Finder(old, new)
     here = 0
@@ -112,7 +112,7 @@ class _Finder:
 
 
 def _joined(pieces: Iterator[Piece]) -> Iterator[Piece]:
-    """Join single bytes that follow each other, and leave out what is empty."""
+    """Merge adjacent literal bytes, and drop empty parts."""
     gone = bytearray()
     for piece in pieces:
         if isinstance(piece, bytes):
@@ -128,7 +128,7 @@ def _joined(pieces: Iterator[Piece]) -> Iterator[Piece]:
 
 
 def _common_start(a: Bytes, a_from: int, b: Bytes, b_from: int) -> int:
-    """Return how many bytes agree from two places on."""
+    """Return how many bytes agree from two offsets on."""
     return _agreeing(np.frombuffer(a, np.uint8)[a_from:], np.frombuffer(b, np.uint8)[b_from:])
 
 

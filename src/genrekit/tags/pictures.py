@@ -1,4 +1,4 @@
-"""The cover of a track: a picture in its tags, or one that lies beside it."""
+"""The cover of a track: a picture in its tags or in its folder."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _KINDS = {
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture of a kind that browsers show and that holds no scripts."""
+    """A picture of a type that browsers show and that holds no scripts."""
 
     media_type: str
     content: bytes
@@ -32,7 +32,7 @@ class Picture:
 def cover(path: Path) -> Picture | None:
     """Return the front cover of a track, or the first other picture; None where there is none.
 
-    What the tags say of a picture's kind is not believed: its first bytes decide.
+    Its first bytes decide its type, whatever the tags say.
     """
     for content in (*_embedded(path), *_beside(path)):
         if kind := media_type(content):
@@ -41,7 +41,7 @@ def cover(path: Path) -> Picture | None:
 
 
 def media_type(content: bytes) -> str | None:
-    r"""Return a picture's kind by its first bytes; None of what is no picture, such as SVG.
+    r"""Return a picture's media type by its first bytes; None for anything else, such as SVG.
 
     >>> media_type(b"\xff\xd8\xff\xe0"), media_type(b"<svg onload='alert(1)'>")
     ('image/jpeg', None)
@@ -65,7 +65,7 @@ def _embedded(path: Path) -> list[bytes]:
 
 
 def _pictures(opened: Any) -> Iterator[tuple[int, bytes]]:
-    """Give the type and the content of each picture, wherever the format keeps them."""
+    """Yield the type and the content of each picture, wherever the format keeps them."""
     from mutagen.flac import Picture as FlacPicture
 
     for picture in getattr(opened, "pictures", ()):  # FLAC
@@ -103,7 +103,7 @@ def _values(tags: Any, name: str) -> list[Any]:
 
 
 def _asf(block: bytes) -> tuple[int, bytes]:
-    """Take apart a WM/Picture block. Source: Windows Media Format SDK, WM_PICTURE."""
+    """Parse a WM/Picture block. Source: Windows Media Format SDK, WM_PICTURE."""
     n_bytes, start = int.from_bytes(block[1:5], "little"), 5
     for _ in range(2):
         while block[start : start + 2] not in (b"\0\0", b""):
@@ -113,7 +113,7 @@ def _asf(block: bytes) -> tuple[int, bytes]:
 
 
 def _beside(path: Path) -> Iterator[bytes]:
-    """Give the pictures of a track's folder that are named as covers are."""
+    """Yield the pictures in a track's folder that are named like covers."""
     try:
         files = {file.name.casefold(): file for file in path.parent.iterdir()}
     except OSError:

@@ -1,4 +1,4 @@
-"""Make a copy of an audio file in which nothing but what is written differs, and prove it."""
+"""Copy an audio file with new genres, and prove that nothing else differs."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ def rewrite(
 ) -> None:
     """Write a copy of a file with other genres.
 
-    The copy has the file's mode, owner and extended attributes. It is read again: every other tag,
-    every picture and every packet of encoded audio is as before, and the genres and the style that
-    are read are those given.
+    The copy has the file's mode, owner and extended attributes. It is read back: every other tag,
+    every picture and every packet of encoded audio must be as before, and the genres and the style
+    must be those given.
 
     Args:
         source: the file; it stays as it is.
-        target: the copy, which must not be there yet.
+        target: the copy, which must not exist yet.
         genres: names, the most probable first.
-        provenance: where they came from.
+        provenance: where the genres came from.
         profile: the form to write them in.
         audio_sha256: packets.digest of the file, where it is known.
-        style: what a field beside the genre is to hold; None leaves all of them as they are.
+        style: the new values of a field beside the genre; None changes no such field.
 
     Raises:
         TagError: something else would change, or the tags cannot be read or written.
@@ -61,10 +61,10 @@ def rewrite(
 
 
 def beside(source: Path, target: Path) -> IO[bytes]:
-    """Open a new file that nobody may read who may not read another one.
+    """Create a file that only those may read who may read another one.
 
     Raises:
-        OSError: it cannot be made, or is there already.
+        OSError: it cannot be created, or exists already.
     """
     opener = partial(os.open, mode=source.stat().st_mode & 0o777)
     return open(target, "xb", opener=opener)

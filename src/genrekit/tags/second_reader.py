@@ -1,4 +1,4 @@
-"""What mutagen reads of a file, before and after: a reader that shares nothing with the writer."""
+"""Compare what mutagen reads before and after: a reader that shares no code with the writer."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _GROUPINGS = {"tit1", "\xa9grp", "grouping", "wm/contentgroupdescription"}
 
 
 def difference(before: Path, after: Path, style_field: StyleField | None = None) -> str | None:
-    """Return the name of what mutagen reads otherwise in two files, besides the genre; or None.
+    """Return the name of what mutagen reads differently in two files besides the genre, or None.
 
-    A field for the style may be another one as well, where one is named. A file that it cannot
-    read, and ID3 whose version has changed, are not compared.
+    A style field, where one is given, may differ too. A file that it cannot read, and ID3 whose
+    version has changed, are not compared.
     """
     old, new = _opened(before), _opened(after)
     if old is None or _version(old) != _version(new):
@@ -39,7 +39,7 @@ def _opened(path: Path) -> Any:
 
 
 def _version(file: Any) -> Any:
-    """Return the version of ID3; that of no tag is the one that a new tag gets."""
+    """Return the version of ID3; without a tag, the version that a new one gets."""
     return getattr(getattr(file, "tags", None), "version", (2, 4, 0))
 
 

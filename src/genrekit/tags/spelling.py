@@ -1,4 +1,4 @@
-"""How genres may be spelled in tags and folder names."""
+"""How genres may be spelled in tags and names of folders."""
 
 from __future__ import annotations
 
@@ -74,11 +74,11 @@ def in_words(genre: str) -> str:
 
 
 def without_placeholders(genres: Sequence[str], more: Collection[str] = ()) -> tuple[str, ...]:
-    """Return the genres of a tag that name one; "Other" and "Unknown" are none.
+    """Return the genres of a tag that are real ones; "Other" and "Unknown" are not.
 
     Args:
         genres: as the tag spells them.
-        more: names that the user takes for none, in any spelling.
+        more: names that the user counts as placeholders, in any spelling.
 
     >>> without_placeholders(["Other", "12", "Rock", "???"]), without_placeholders(["Rip"], ["rip"])
     (('Rock',), ())

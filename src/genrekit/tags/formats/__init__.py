@@ -1,4 +1,4 @@
-"""Tags of audio files: what they say, in every format by its own rules.
+"""Tags of audio files, read and written in every format by its own rules.
 
 A file is taken apart to the byte. A genre is written by changing the bytes of the genre alone, and
 of the field for the style where one is asked for; all others are compared afterwards.
@@ -30,11 +30,11 @@ def read(
 
     Args:
         path: a file in one of the formats of docs/tagging.md.
-        is_whole: look at chained Ogg streams as well, which takes reading all of the file.
+        is_whole: also look at chained Ogg streams, for which the entire file is read.
         style_field: the field to read styles of; None reads none.
 
     Raises:
-        TagError: the file is not there or damaged, or holds no tags that genrekit knows.
+        TagError: the file is missing or damaged, or has no tags that genrekit knows.
     """
     with _understood(path), path.open("rb") as stream:
         tags = [
@@ -63,7 +63,7 @@ def read(
 def conflicts(path: Path) -> tuple[str, ...]:
     """Return the tags of a file that name other genres than the one that counts; see TagContents.
 
-    None are named where the tags cannot be read.
+    There are none where the tags cannot be read.
     """
     try:
         return read(path, is_whole=True).conflicts
@@ -108,12 +108,12 @@ def write(
 ) -> None:
     """Write a file's bytes with other genres, and where they came from, to another one.
 
-    They stand in the tag that counts first, in every other that has a place for one, be it empty,
-    and in ID3v1, which always has room for one. A style stands beside them; ID3v1 and an INFO list
-    have no place for it.
+    They are written into the tag that takes precedence, into every other one that has a genre
+    field, even an empty one, and into ID3v1, which always has one. A style is written beside them;
+    ID3v1 and INFO lists have no field for it.
 
     Raises:
-        TagError: the file's tags cannot be read, or cannot be written without a loss.
+        TagError: the file's tags cannot be read, or cannot be written without losing something.
         OSError: the target cannot be written.
     """
     new: dict[str, Sequence[str]] = {"genre": profile.chosen(genres)}
@@ -141,12 +141,12 @@ def _in_version(tag: Tag, profile: Profile) -> Tag:
 
 
 def difference(before: Path, after: Path, style_field: StyleField | None = None) -> str | None:
-    """Say what differs between two files besides the genre and where it came from: a name, or None.
+    """Return the name of what differs between two files besides the genre and its source, or None.
 
-    A field for the style may be another one as well, where one is named.
+    A style field, where one is given, may differ too.
 
-    Both are taken apart to the byte. Counted are all frames, comments, items, atoms, chunks and the
-    audio; not counted are sizes, padding, checksums and places that follow from the genre's length.
+    Both are parsed to the byte. All frames, comments, items, atoms, chunks and the audio are
+    compared; sizes, padding, checksums and offsets that follow from the genre's length are not.
 
     Raises:
         TagError: the tags of one cannot be read.
@@ -169,7 +169,7 @@ def difference(before: Path, after: Path, style_field: StyleField | None = None)
 
 
 def _said(one: Place, other: Place, fields: Collection[str]) -> tuple[list[Named], list[Named]]:
-    """Return what two tags hold besides some fields, comparable where ID3's version changed."""
+    """Return what two tags hold besides some fields, comparable across versions of ID3."""
     tags = one.tag, other.tag
     if all(isinstance(tag, id3v2.Id3v2Tag) for tag in tags) and tags[0].kind != tags[1].kind:
         known = (tag for tag in tags if isinstance(tag, id3v2.Id3v2Tag))
@@ -180,10 +180,10 @@ def _said(one: Place, other: Place, fields: Collection[str]) -> tuple[list[Named
 
 @contextmanager
 def _understood(path: Path) -> Iterator[None]:
-    """Turn whatever goes wrong with a file's contents into a TagError that names it.
+    """Turn any error in a file's contents into a TagError that names the file.
 
     Raises:
-        TagError: the file is not there or damaged, or holds no tags that genrekit knows.
+        TagError: the file is missing or damaged, or has no tags that genrekit knows.
         OSError: it cannot be read.
     """
     if not path.is_file():
@@ -200,6 +200,6 @@ def _understood(path: Path) -> Iterator[None]:
     except Exception as error:  # what damaged bytes make of any reader
         reason = " ".join(str(error).split()) or type(error).__name__
         raise TagError(
-            f"{path}: its tags cannot be understood ({type(error).__name__}: {reason}); it is left "
+            f"{path}: its tags cannot be parsed ({type(error).__name__}: {reason}); it is left "
             "alone"
         ) from error

@@ -39,7 +39,7 @@ _KEYS: dict[str, bytes] = {
 
 
 def before(data: Bytes, end: int) -> int:
-    """Return the length of the tag that ends at a place, header and footer included, or 0.
+    """Return the length of the tag that ends at an offset, header and footer included, or 0.
 
     Raises:
         TagError: its footer says that it is longer than the file.
@@ -55,7 +55,7 @@ def before(data: Bytes, end: int) -> int:
 
 
 def n_bytes(data: Bytes, start: int) -> int:
-    """Return the length of the tag that begins at a place, or 0."""
+    """Return the length of the tag that begins at an offset, or 0."""
     head = data[start : start + N_HEADER]
     if len(head) < N_HEADER or not head.startswith(_MAGIC):
         return 0
@@ -105,7 +105,7 @@ class Apev2Tag:
         return [*items, ("APEv2 remainder", self._behind)]
 
     def rewritten(self, new: Values, profile: Profile) -> bytes:
-        """Return the tag with others of our items, where the first stood or at the end."""
+        """Return the tag with our items replaced, at the place of the first one or at the end."""
         keys = [_KEYS[field] for field in new]
         ours = [_item(_shown(f), values) for f, values in raw_values(new, profile).items()]
         places = [number for number, (key, _) in enumerate(self._items) if key in keys]

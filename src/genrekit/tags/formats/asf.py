@@ -91,7 +91,7 @@ class AsfTag:
         self._inner = list(_objects(extension[0][_N_EXTENSION:]))
 
     def values(self, field: str) -> list[str]:
-        """Return the values of an attribute, which may stand in the file several times."""
+        """Return the values of an attribute, which may occur several times."""
         found = []
         for guid, content in self._objects + self._inner:
             if guid == _CONTENT and field in _DESCRIBED:
@@ -115,7 +115,7 @@ class AsfTag:
         return found
 
     def rewritten(self, new: Values, profile: Profile) -> bytes:
-        """Return the header with other values of ours, as long as before where padding allows.
+        """Return the header with our values replaced, and of the same length where padding allows.
 
         The first value of a field stands in the Extended Content Description, further ones in the
         Metadata Library, since a name should stand in the former once.
@@ -170,7 +170,7 @@ def _with(
 
 
 def _padded(objects: list[_Object], growth: int) -> tuple[list[_Object], int]:
-    """Let a padding object give way; return the growth that is left."""
+    """Shrink a padding object; return the growth that it could not absorb."""
     for index, item in enumerate(objects):
         is_padding = item.guid == _PADDING and not item.content.strip(b"\0")
         if is_padding and len(item.content) >= growth:
@@ -180,7 +180,7 @@ def _padded(objects: list[_Object], growth: int) -> tuple[list[_Object], int]:
 
 
 def _lengthened(properties: _Object, growth: int) -> _Object:
-    """Bring up the file's size in the File Properties Object."""
+    """Update the file's size in the File Properties Object."""
     content = properties.content
     size = int.from_bytes(content[16:24], "little")
     return _Object(_FILE, content[:16] + (size + growth).to_bytes(8, "little") + content[24:])
@@ -197,7 +197,7 @@ def _described(content: bytes) -> list[bytes]:
 
 
 def _attributes(guid: bytes, content: bytes) -> Iterator[_Attribute]:
-    """Give the lower-case name, the value as text, and all bytes of each attribute."""
+    """Yield the lower-case name, the value as text, and all bytes of each attribute."""
     here = 2
     for _ in range(int.from_bytes(content[:2], "little")):
         start = here
@@ -217,7 +217,7 @@ def _attributes(guid: bytes, content: bytes) -> Iterator[_Attribute]:
         key = name.decode("utf-16-le", "replace").rstrip("\0").lower()
         yield _Attribute(key, text, content[start:here])
     if here != len(content):
-        raise TagError("something stands behind the attributes of its header")
+        raise TagError("there is something after the attributes of its header")
 
 
 def _attribute(guid: bytes, name: str, value: str) -> bytes:
@@ -241,13 +241,13 @@ class Asf:
         self._data = data
         self._end = int.from_bytes(data[16:24], "little")
         if self._end > len(data):
-            raise TagError("its header is longer than the file; the file has been cut")
+            raise TagError("its header is longer than the file; the file was cut short")
         self.places = [Place(AsfTag(data[: self._end]), 0, self._end)]
 
     def rest(self) -> Iterator[Named]:
-        """Give all behind the header."""
+        """Yield everything after the header."""
         yield from (("data", piece) for piece in pieces(self._data, self._end, len(self._data)))
 
     def edits(self, new: Mapping[Place, bytes]) -> list[Edit]:
-        """Put a new header in the place of the old."""
+        """Replace the header."""
         return [Edit(place.start, place.end, content) for place, content in new.items()]

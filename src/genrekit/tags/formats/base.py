@@ -1,7 +1,7 @@
-"""What every container and every kind of tag has in common.
+"""What all containers and all kinds of tag have in common.
 
-A file is taken apart without changing a byte: each tag stands at a place, and all else is the rest.
-A tag is rewritten by edits that name the few bytes that differ; the file is copied around them.
+Parsing keeps every byte: each tag has a place, and everything else is the rest. A tag is rewritten
+by edits that name the few bytes that differ; the file is copied around them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Values = Mapping[str, Sequence[str]]  # what is written, by field
 
 
 class StyleValues(NamedTuple):
-    """A field beside the genre and what it is to hold; no values take it away."""
+    """A field beside the genre and its new values; without values it is removed."""
 
     field: StyleField
     values: tuple[str, ...]
@@ -53,12 +53,12 @@ class Tag(Protocol):
     def rewritten(self, new: Values, profile: Profile) -> bytes:
         """Return the tag's bytes with other values of fields; every other item's are as before.
 
-        A field without values goes, and one for which the tag has no place is not written.
+        A field without values is removed, and one that this kind of tag lacks is not written.
         """
 
 
 class Edit(NamedTuple):
-    """Bytes of a file, from ``start`` to ``end``, and what takes their place."""
+    """Bytes of a file, from ``start`` to ``end``, and their replacement."""
 
     start: int
     end: int
@@ -67,7 +67,7 @@ class Edit(NamedTuple):
 
 @dataclass(frozen=True)
 class Place:
-    """A tag and where it stands; one that is not there yet has no length and is to be made."""
+    """A tag and its place; one that does not exist yet has no length and is to be created."""
 
     tag: Tag
     start: int
@@ -75,30 +75,30 @@ class Place:
 
     @property
     def is_absent(self) -> bool:
-        """Whether the tag would have to be made."""
+        """Whether the tag would have to be created."""
         return self.start == self.end
 
 
 class Container(Protocol):
-    """A file taken apart.
+    """A parsed file.
 
-    ``places`` are its tags, in the order in which they count. A genre is written into the first,
-    and into each other that holds one.
+    ``places`` are its tags, in the order of precedence. A genre is written into the first, and into
+    each other one that holds one.
     """
 
     places: list[Place]
 
     def rest(self) -> Iterator[Named]:
-        """Give the name and bytes of all that is no tag, sizes and padding left out."""
+        """Yield the name and bytes of all that is not a tag, without sizes and padding."""
 
     def edits(self, new: Mapping[Place, bytes]) -> list[Edit]:
-        """Return what has to change in the file where tags get new bytes."""
+        """Return the edits of the file that give tags new bytes."""
 
 
 class FileBytes:
-    """A file's bytes, read as they are asked for.
+    """A file's bytes, read on demand.
 
-    Not a mapping: one that another program cuts meanwhile would kill the process.
+    Not a memory map: if another program truncated the file, that would kill the process.
     """
 
     _N_BLOCK = 1 << 16
@@ -129,7 +129,7 @@ class FileBytes:
         return self._block[start - self._first : end - self._first]
 
     def find(self, wanted: bytes, start: int) -> int:
-        """Return the first place from ``start`` on where some bytes stand, or -1."""
+        """Return the offset of the first occurrence of some bytes from ``start`` on, or -1."""
         while start < self._length:
             block = self[start : start + self._N_BLOCK]
             if (place := block.find(wanted)) >= 0:
@@ -142,7 +142,7 @@ Bytes = bytes | FileBytes
 
 
 def raw_values(new: Values, profile: Profile, *, is_id3: bool = False) -> dict[str, list[str]]:
-    """Return the raw values of each field that has some, in the form that a profile asks for."""
+    """Return the raw values of each field that has any, in the form of a profile."""
     return {
         field: list(values) if field == "provenance" else profile.values(values, is_id3=is_id3)
         for field, values in new.items()
@@ -151,10 +151,10 @@ def raw_values(new: Values, profile: Profile, *, is_id3: bool = False) -> dict[s
 
 
 def changed(data: Bytes, edits: Sequence[Edit]) -> Iterator[bytes]:
-    """Give a file's bytes with edits made, in pieces of a megabyte at most.
+    """Yield a file's bytes with edits applied, at most a megabyte at a time.
 
     Raises:
-        TagError: two edits meet.
+        TagError: two edits overlap.
     """
     here = 0
     for edit in sorted(edits):
@@ -167,7 +167,7 @@ def changed(data: Bytes, edits: Sequence[Edit]) -> Iterator[bytes]:
 
 
 def pieces(data: Bytes, start: int, end: int) -> Iterator[bytes]:
-    """Give a part of a file, a megabyte at a time."""
+    """Yield a part of a file, a megabyte at a time."""
     step = 1 << 20
     for first in range(start, end, step):
         yield data[first : min(first + step, end)]

@@ -28,7 +28,7 @@ class _Chunk:
 
 
 class Chunked:
-    """A file of one outer chunk with others in it.
+    """A file of one outer chunk that holds the others.
 
     Args:
         data: the file.
@@ -37,7 +37,7 @@ class Chunked:
         n_size: bytes of a size.
 
     Raises:
-        TagError: its chunks are cut, or do not say how long the audio is.
+        TagError: its chunks are cut short, or do not give the length of the audio.
     """
 
     def __init__(self, data: Bytes, byteorder: Literal["little", "big"], n_size: int = 4) -> None:
@@ -52,7 +52,7 @@ class Chunked:
         first = self._start + 2 * _N_NAME + n_size
         self._chunks = list(self._walk(first))
         if not self._chunks:
-            raise TagError("it holds no chunks; the file has been cut")
+            raise TagError("it holds no chunks; the file was cut short")
         self._found = [place for chunk in self._chunks for place in self._tags(chunk)]
         self.places = [place for place in self._found if place.tag.kind.startswith("ID3v2")]
         if not self.places:
@@ -64,7 +64,7 @@ class Chunked:
         return int.from_bytes(self._data[place : place + self._n_size], self._order)
 
     def _ds64(self, part: slice) -> int:
-        """Return one of the sizes of RF64 that have no room in 32 bits."""
+        """Return one of RF64's sizes that do not fit into 32 bits."""
         place = self._start + 12
         if self._data[place : place + 4] != b"ds64":
             raise TagError("its RF64 header has no ds64 chunk")
@@ -97,7 +97,7 @@ class Chunked:
         if chunk.name in _ID3 and (length := id3v2.n_bytes(content, 0)):
             tag = id3v2.Id3v2Tag(content)
             if content[length:].strip(b"\0"):
-                raise TagError("something stands behind the ID3 tag in its chunk")
+                raise TagError("there is something after the ID3 tag in its chunk")
         elif content.startswith(b"INFO") and self._order == "little":
             tag = riff_info.InfoTag(content)
         else:
@@ -105,7 +105,7 @@ class Chunked:
         yield Place(tag, chunk.body, chunk.end)
 
     def rest(self) -> Iterator[Named]:
-        """Give the name of every chunk and what is in it, and what lies around them."""
+        """Yield the name and content of every chunk, and what lies around them."""
         bodies = {place.start for place in self._found}
         start, name = self._start, _N_NAME
         yield from stacked.between(self._data, 0, start, self._around)
@@ -123,7 +123,7 @@ class Chunked:
         yield from (("behind", piece) for piece in pieces(self._data, here, len(self._data)))
 
     def edits(self, new: Mapping[Place, bytes]) -> list[Edit]:
-        """Put new bytes in the tags' chunks, an even number of them, and bring sizes up."""
+        """Replace the content of the tags' chunks, padded to even lengths, and update the sizes."""
         edits = [Edit(p.start, p.end, c) for p, c in new.items() if p in self._around]
         for place, content in new.items():
             if place not in self._around:
@@ -160,7 +160,7 @@ class Chunked:
 
 
 class Dsf:
-    """A DSF file, whose ID3v2 tag stands at the end, where a pointer in the header says.
+    """A DSF file, whose ID3v2 tag is at the end, at the offset that the header gives.
 
     Raises:
         TagError: the pointer leads elsewhere.
@@ -172,19 +172,19 @@ class Dsf:
         here = self._place or len(data)
         length = id3v2.n_bytes(data, here)
         if self._place and not length:
-            raise TagError("its header says that a tag stands where there is none")
+            raise TagError("its header points to a tag where there is none")
         tag = id3v2.Id3v2Tag(data[here : here + length] if length else id3v2.made(4))
         self.places = [Place(tag, here, here + length)]
 
     def rest(self) -> Iterator[Named]:
-        """Give all but the tag, the length of the file and the pointer."""
+        """Yield everything but the tag, the length of the file and the pointer."""
         yield "header", self._data[:12]
         (place,) = self.places
         yield from (("audio", piece) for piece in pieces(self._data, 28, place.start))
         yield from (("behind", piece) for piece in pieces(self._data, place.end, len(self._data)))
 
     def edits(self, new: Mapping[Place, bytes]) -> list[Edit]:
-        """Put new bytes in the tag's place, and bring the header up."""
+        """Replace the tag, and update the header."""
         edits = []
         for place, content in new.items():
             length = len(self._data) + len(content) - (place.end - place.start)

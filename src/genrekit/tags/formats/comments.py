@@ -35,7 +35,7 @@ _KEYS: dict[str, bytes] = {
 
 
 class VorbisComments:
-    """One block of comments, or what follows a packet's own name.
+    """One block of comments, as it follows the packet's name.
 
     Raises:
         TagError: it ends before all its comments do.
@@ -59,7 +59,7 @@ class VorbisComments:
         self._behind = content[here:]
 
     def values(self, field: str) -> list[str]:
-        """Return the values of a comment, which may stand there several times."""
+        """Return the values of a comment, which may occur several times."""
         found = (comment.partition(b"=") for comment in self._comments)
         return [decoded(value) for key, _, value in found if key.lower() == _KEYS[field]]
 
@@ -74,7 +74,7 @@ class VorbisComments:
         return [vendor, *comments, ("comments' remainder", self._behind)]
 
     def rewritten(self, new: Values, profile: Profile) -> bytes:
-        """Return the comments with others of ours, where the first stood or at the end."""
+        """Return the comments with ours replaced, at the place of the first one or at the end."""
         ours = [
             _KEYS[field] + b"=" + value.encode()
             for field, values in raw_values(new, profile).items()
@@ -92,7 +92,7 @@ _DAMAGED = "its Vorbis comments end in the middle of one; save it with a tag edi
 
 
 def _end(content: bytes, start: int) -> int:
-    """Return where the text ends whose length stands at a place."""
+    """Return the end of the text whose length is stored at an offset."""
     if start + 4 > len(content):
         raise TagError(_DAMAGED)
     end = start + 4 + int.from_bytes(content[start : start + 4], "little")
@@ -106,6 +106,6 @@ def _is_of(comment: bytes, fields: Collection[str]) -> bool:
 
 
 def made() -> bytes:
-    """Return comments that say nothing."""
+    """Return an empty block of comments."""
     vendor = b"genrekit"
     return struct.pack("<I", len(vendor)) + vendor + bytes(4)

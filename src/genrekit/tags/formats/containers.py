@@ -1,4 +1,4 @@
-"""Which container a file is, by what it begins with."""
+"""Which container a file is, by its first bytes."""
 
 from __future__ import annotations
 
@@ -64,16 +64,16 @@ class UntaggedError(TagError):
 
 
 def opened(data: Bytes, path: Path, *, is_whole: bool = True) -> Container:
-    """Take a file apart.
+    """Parse a file.
 
     Args:
         data: the file's bytes.
         path: where it lies.
-        is_whole: False is enough to read what tags say, and spares reading all of an Ogg file.
+        is_whole: False suffices to read tags, and spares reading all of an Ogg file.
 
     Raises:
         UntaggedError: genrekit knows no tags in its format.
-        TagError: it is damaged or cut.
+        TagError: it is damaged or cut short.
         AudioError: it is called .mp3 and no audio is found in it.
     """
     start, _, _ = (0, 0, []) if data[4:8] in _MP4 else stacked.around(data)

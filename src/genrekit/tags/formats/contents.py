@@ -12,9 +12,9 @@ class TagContents:
     """What genrekit reads of a file's tags.
 
     ``genres`` are names, each once: ID3's numbers are looked up and "Rock; Pop" is two of them.
-    ``raw_genres`` are the values as the file holds them, of the tag that counts first. Tags that
-    say otherwise are ``conflicts``, such as "APEv2: Rock". ``styles`` and ``raw_styles`` are the
-    same of the field that was asked for. A field that is absent is None.
+    ``raw_genres`` are the values as the file holds them, of the tag that takes precedence. Tags
+    with other genres are ``conflicts``, such as "APEv2: Rock". ``styles`` and ``raw_styles`` are
+    the same for the field that was asked for. A field that is absent is None.
     """
 
     genres: tuple[str, ...] = ()
@@ -30,7 +30,7 @@ class TagContents:
 
 
 def separate(values: Iterable[str]) -> list[str]:
-    """Split values at semicolons, and drop what is empty or was there before.
+    """Split values at semicolons, and drop empty and repeated ones.
 
     >>> separate(["Rock; Pop", "rock", "", "Jazz"])
     ['Rock', 'Pop', 'Jazz']

@@ -49,7 +49,7 @@ class Flac:
         self.places = (self._found or [absent]) + around
 
     def rest(self) -> Iterator[Named]:
-        """Give every other block and all of the audio."""
+        """Yield every other block and all of the audio."""
         yield "FLAC", self._data[self._start : self._start + 4]
         for block in self._blocks:
             if block.code != _COMMENTS and not self._is_padding(block):
@@ -67,7 +67,7 @@ class Flac:
         return [place for place in self._around if place.start >= audio]
 
     def edits(self, new: Mapping[Place, bytes]) -> list[Edit]:
-        """Put new bytes in the tags' places; padding gives way to longer comments."""
+        """Replace the tags; padding shrinks where comments grow."""
         edits = [Edit(p.start, p.end, content) for p, content in new.items() if p in self._around]
         growth = 0
         for place, content in new.items():
@@ -109,7 +109,7 @@ def _blocks(data: Bytes, here: int) -> Iterator[_Block]:
         end = here + _N_HEADER + int.from_bytes(head[1:], "big")
         if len(head) < _N_HEADER or end > len(data):
             raise TagError(
-                "its FLAC blocks do not end in the file, which has been cut or is damaged"
+                "its FLAC blocks do not end in the file, which was cut short or is damaged"
             )
         yield _Block(head[0] & ~_LAST, here, end)
         if head[0] & _LAST:

@@ -1,4 +1,4 @@
-"""ID3v2 from one version to another, where a profile asks for it; mutagen translates the frames."""
+"""Convert ID3v2 from one version to another for a profile; mutagen translates the frames."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def converted(tag: id3v2.Id3v2Tag, version: Literal[3, 4]) -> id3v2.Id3v2Tag:
     """Return a tag in another version.
 
     Raises:
-        TagError: something that it says has no place there.
+        TagError: something in it has no frame there.
     """
     frames = _read(tag, translate=True)
     if version == 3:
@@ -48,7 +48,7 @@ def _read(tag: id3v2.Id3v2Tag, *, translate: bool) -> ID3:
     """Read a tag by mutagen.
 
     Raises:
-        TagError: mutagen does not understand a frame, and would leave it out.
+        TagError: mutagen does not understand a frame, and would drop it.
     """
     frames = ID3(BytesIO(bytes(tag)), translate=False) if tag.frames else ID3()
     known = {str(key)[:4] for key in frames}
@@ -63,7 +63,7 @@ def _read(tag: id3v2.Id3v2Tag, *, translate: bool) -> ID3:
 
 
 def meaning(tag: id3v2.Id3v2Tag, fields: Collection[str] = OURS) -> list[Named]:
-    """Return what a tag says but in some fields: two with equal answers say the same.
+    """Return the content of a tag without some fields; tags with equal content say the same.
 
     Texts are as the file holds them, since mutagen drops what it does not understand.
     """

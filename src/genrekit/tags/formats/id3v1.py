@@ -25,7 +25,7 @@ _NUMBERS = {spelling(name): number for number, name in reversed(list(enumerate(T
 
 
 def before(data: Bytes, end: int) -> int:
-    """Return the length of the ID3v1 tag that ends at a place, TAG+ included, or 0."""
+    """Return the length of the ID3v1 tag that ends at an offset, TAG+ included, or 0."""
     tail = data[max(0, end - N_BYTES - 3) : end]
     if len(tail) < N_BYTES or tail[-N_BYTES:][:3] != b"TAG" or tail.startswith(b"APETAGEX"):
         return 0
@@ -53,7 +53,7 @@ class Id3v1Tag:
         return [text] if text else []
 
     def others(self, fields: Collection[str] = OURS) -> list[Named]:
-        """Return all but the genre; there is no place for the other fields."""
+        """Return everything but the genre; ID3v1 lacks the other fields."""
         del fields
         extended = self._extended[: _GENRE.start] + self._extended[_GENRE.stop :]
         return [("ID3v1", self._content[:-1]), ("ID3v1 TAG+", extended)]

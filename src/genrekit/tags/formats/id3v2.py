@@ -98,7 +98,7 @@ class Id3v2Tag:
         self._has_footer = _has_footer(self._head)
         self._raw = content[N_HEADER : N_HEADER + _number(content[6:10], 7)]
         if n_bytes(content, 0) > len(content):
-            raise TagError("its ID3v2 tag is longer than the file; the file has been cut")
+            raise TagError("its ID3v2 tag is longer than the file; the file was cut short")
         self._inserted: list[int] = []
         self._body = self._raw
         if self._is_unsynchronised:
@@ -235,7 +235,7 @@ class Id3v2Tag:
         ]
 
     def rewritten(self, new: Values, profile: Profile) -> bytes:
-        """Return the tag with other values of ours, in the version that it has.
+        """Return the tag with our values replaced, in its own version.
 
         Raises:
             TagError: it would be longer than ID3v2 allows.
@@ -253,7 +253,7 @@ class Id3v2Tag:
         return frame(self.version, names[self.version > 2], texts, self._n_size_bits)
 
     def _joined(self, new: bytes, ours: Sequence[Frame]) -> bytes:
-        """Return the tag with new frames where the first of ours stood, or behind the others."""
+        """Return the tag with new frames at the place of the first of ours, or after the others."""
         kept: list[bytes] = []
         here = self._first
         new = _TO_ESCAPE.sub(b"\xff\x00", new) if self._is_unsynchronised else new
@@ -272,7 +272,7 @@ class Id3v2Tag:
         return self._raw[first:last]
 
     def _finished(self, frames: bytes, behind: bytes) -> bytes:
-        """Put header, frames, padding and footer together; padding gives way to longer frames."""
+        """Assemble header, frames, padding and footer; padding shrinks where frames grow."""
         if behind.strip(b"\0"):
             padding = behind
         else:
@@ -288,7 +288,7 @@ class Id3v2Tag:
         return head + extended + frames + padding + foot
 
     def _extended(self, extended: bytes, frames: bytes, padding: bytes) -> bytes:
-        """Return the extended header with the sizes and checksums that it holds brought up."""
+        """Return the extended header with its sizes and checksums updated."""
         if self.version == 3 and len(extended) >= 10:
             checksum = bytes(extended[10:])
             if extended[4] & 0x80:

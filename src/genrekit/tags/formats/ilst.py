@@ -62,7 +62,7 @@ class IlstTag:
         return [(f"MP4 {_shown(key)}", item) for key, item in self._items if key not in ours]
 
     def rewritten(self, new: Values, profile: Profile) -> bytes:
-        """Return the list with others of our items, where the first stood or at the end."""
+        """Return the list with our items replaced, at the place of the first one or at the end."""
         raw, ours = raw_values(new, profile), _keys(new)
         made = [_item(_KEYS[field][0], values) for field, values in raw.items()]
         if any(key == "genre" for key, _ in self._items):

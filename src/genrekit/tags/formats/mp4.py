@@ -33,7 +33,7 @@ _TEXTS = {b"\xa9gen", b"gnre"}  # genres of QuickTime and 3GPP, which stand besi
 
 @dataclass
 class Atom:
-    """One atom: where its header, its content and it end, and the atoms in it."""
+    """One atom: where it begins, where its content begins, where it ends, and the atoms in it."""
 
     name: bytes
     start: int
@@ -49,7 +49,7 @@ class Atom:
         return None
 
     def all(self) -> Iterator[Atom]:
-        """Give the atoms below, each before what is in it."""
+        """Yield the atoms below, each before the atoms in it."""
         for child in self.children:
             yield child
             yield from child.all()
@@ -59,7 +59,7 @@ class Mp4:
     """An MP4 file.
 
     Raises:
-        TagError: its atoms are cut or damaged, or a genre stands where it cannot be written.
+        TagError: its atoms are cut short or damaged, or it has a genre that cannot be written.
     """
 
     def __init__(self, data: Bytes) -> None:
@@ -68,7 +68,7 @@ class Mp4:
         self._root.children = list(self._atoms(0, len(data), ()))
         moov = self._root.find(b"moov")
         if moov is None:
-            raise TagError("it has no moov atom, which says what is in it; the file has been cut")
+            raise TagError("it has no moov atom, which says what is in it; the file was cut short")
         self._list = self._root.find(*_PATH)
         names = [atom.name for atom in self._root.all()]
         if b"keys" in names or names.count(b"ilst") > (self._list is not None):
@@ -96,7 +96,7 @@ class Mp4:
                     return  # QuickTime ends a list of user data with four zeros
                 raise TagError(
                     f"its {name.decode('latin-1')} atom says that it is {size} bytes long, and "
-                    f"{end - here} are there; the file has been cut or is damaged"
+                    f"{end - here} are there; the file was cut short or is damaged"
                 )
             atom = Atom(name, here, body, here + size)
             if name in _PARENTS and (name != b"meta" or path in ((b"moov", b"udta"), (b"moov",))):
@@ -110,7 +110,7 @@ class Mp4:
         return int.from_bytes(self._data[place : place + n_bytes], "big")
 
     def _chain(self) -> list[Atom]:
-        """Return the atoms that are there along the way to the list of tags."""
+        """Return the atoms that exist on the path to the list of tags."""
         chain: list[Atom] = []
         atom: Atom | None = self._root
         for name in _PATH:
@@ -124,7 +124,7 @@ class Mp4:
         return self._chain()[-1]
 
     def rest(self) -> Iterator[Named]:
-        """Give the content of every atom, and where in which atom the pointers lead."""
+        """Yield the content of every atom, and the atom and offset that each pointer leads to."""
         yield from self._contents(self._root, "")
 
     def _contents(self, parent: Atom, path: str) -> Iterator[Named]:
@@ -166,7 +166,7 @@ class Mp4:
         return str(place).encode()
 
     def _pointers(self, atom: Atom) -> Iterator[tuple[int, int]]:
-        """Give the place and length of each number that says where in the file something stands."""
+        """Yield the offset and length of each number that is an offset in the file."""
         if atom.name in _OFFSETS:
             n_bytes = _OFFSETS[atom.name]
             n_entries = self._number(atom.body + 4, 4)
@@ -190,7 +190,7 @@ class Mp4:
             yield atom.body + 16 + index * n_entry + n_bytes, n_bytes
 
     def edits(self, new: Mapping[Place, bytes]) -> list[Edit]:
-        """Put a new list in its place; room beside it gives way, else all behind it moves."""
+        """Replace the list; free space beside it shrinks, or else everything after it moves."""
         edits: list[Edit] = []
         for place, content in new.items():
             made = _atom(b"ilst", content)
@@ -209,13 +209,13 @@ class Mp4:
         return edits
 
     def _wrapped(self, made: bytes, n_there: int) -> bytes:
-        """Put a list into the atoms that are not there yet."""
+        """Wrap a list in the atoms that do not exist yet."""
         if n_there < 3:
             made = _atom(b"meta", bytes(4) + _HANDLER + made)
         return _atom(b"udta", made) if n_there < 2 else made
 
     def _room(self, growth: int) -> Edit | None:
-        """Return how a free atom beside the list changes, where that is enough."""
+        """Return how a free atom beside the list changes, if that suffices."""
         meta = self._root.find(*_PATH[:3])
         free = next(filter(self._is_room, meta.children), None) if meta else None
         if free is None or self._list is None or free.body - free.start != 8:
@@ -235,7 +235,7 @@ class Mp4:
         return Edit(first, first + n_bytes, (size and size + growth).to_bytes(n_bytes, "big"))
 
     def _moved(self, behind: int, growth: int) -> Iterator[Edit]:
-        """Bring up every pointer to what moves."""
+        """Update every pointer to what moves."""
         for atom in self._root.all():
             for place, n_bytes in self._pointers(atom):
                 leads_to = self._number(place, n_bytes)

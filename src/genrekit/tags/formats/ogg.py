@@ -1,7 +1,7 @@
 """Ogg: Vorbis, Opus, Speex and FLAC, alone, chained, or beside video.
 
-The packets of a stream's comments are laid out in pages anew; where that takes more or fewer pages,
-the pages that follow in the same stream get other numbers and checksums, and stay what they are.
+The packets of a stream's comments are divided into pages again; where that takes more or fewer
+pages, the later pages of the same stream get new numbers and checksums, and are otherwise kept.
 
 Source: RFC 3533; RFC 7845, section 5.2 (Opus); xiph.org, "Ogg FLAC mapping" and "Speex".
 """
@@ -64,10 +64,10 @@ class Ogg:
     Args:
         data: the file.
         is_whole: look at every page; otherwise at those before the first audio, which spares
-            reading the file. Then chained streams are not seen, and nothing can be changed.
+            reading the file, but does not see chained streams and allows no changes.
 
     Raises:
-        TagError: it holds no audio that genrekit knows, or is cut in its comments.
+        TagError: it holds no audio that genrekit knows, or is cut short in its comments.
     """
 
     def __init__(self, data: Bytes, *, is_whole: bool = True) -> None:
@@ -89,7 +89,7 @@ class Ogg:
         self.places = [*self._streams, *self._around]
 
     def _by_serial(self) -> Iterator[list[_Page]]:
-        """Give the pages of each stream; a serial number that is used again begins another one."""
+        """Yield the pages of each stream; a serial number that is used again begins another one."""
         streams: dict[bytes, list[_Page]] = {}
         for page in self._pages:
             if page.flags & _FIRST and page.serial in streams:
@@ -110,7 +110,7 @@ class Ogg:
         """Find the pages from the second to the first at whose end the comments are complete.
 
         Raises:
-            TagError: they are cut, damaged, or share a page with audio.
+            TagError: they are cut short, damaged, or share a page with audio.
         """
         n_packets = 2 if stream.prefix[1:] in _WITH_SETUP else 1
         packet = b""
@@ -126,7 +126,7 @@ class Ogg:
             if len(stream.packets) >= n_packets and not packet:
                 break
         if len(stream.packets) < n_packets or packet:
-            raise TagError("its Ogg stream ends within its comments; the file has been cut")
+            raise TagError("its Ogg stream ends within its comments; the file was cut short")
         if not all(map(_has_no_audio, stream.header)):
             raise TagError("its comments share a page with audio")
         start = stream.packets[0][: len(stream.prefix)]
@@ -136,7 +136,7 @@ class Ogg:
         return stream
 
     def rest(self) -> Iterator[Named]:
-        """Give the pages without number and checksum, and of header pages the other packets."""
+        """Yield the pages without number and checksum, and of header pages the other packets."""
         header = {page.start: stream for stream in self._streams.values() for page in stream.header}
         yield from stacked.between(self._data, 0, self._start, self._around)
         here = self._start
@@ -155,7 +155,7 @@ class Ogg:
         yield from stacked.between(self._data, here, len(self._data), behind)
 
     def edits(self, new: Mapping[Place, bytes]) -> list[Edit]:
-        """Lay the comments out anew; number the later pages of their streams where that is due."""
+        """Divide the comments into pages; renumber the later pages of their streams if needed."""
         edits = [Edit(p.start, p.end, c) for p, c in new.items() if p in self._around]
         for place, content in new.items():
             if place not in self._around:
@@ -182,10 +182,10 @@ class Ogg:
                 yield Edit(page.start + 18, page.start + 22, numbered[18:22])
 
     def _check_index(self) -> None:
-        """Refuse a file with an index of places that would move (Ogg Skeleton 4)."""
+        """Refuse a file with an index of offsets that would change (Ogg Skeleton 4)."""
         if any(self._data[page.body : page.body + 6] == b"index\0" for page in self._pages):
             raise TagError(
-                "its Ogg Skeleton holds an index of places in the file, which would move"
+                "its Ogg Skeleton holds an index of offsets in the file, which would change"
             )
 
 
@@ -195,7 +195,7 @@ def _has_no_audio(page: _Page) -> bool:
 
 
 def _pages(data: Bytes, here: int) -> Iterator[_Page]:
-    """Give every whole page; what is no page is passed over."""
+    """Yield every complete page; anything else is skipped."""
     while (here := data.find(b"OggS\0", here)) >= 0:
         head = data[here : here + _N_HEADER]
         if len(head) < _N_HEADER:
@@ -211,7 +211,7 @@ def _pages(data: Bytes, here: int) -> Iterator[_Page]:
 
 
 def _laid_out(packets: list[bytes], first: _Page) -> Iterator[bytes]:
-    """Give pages for packets, numbered from the first of the old ones on."""
+    """Yield pages for packets, numbered from the first of the old ones on."""
     segments: list[bytes] = []
     for packet in packets:
         whole = len(packet) - len(packet) % _MAX_SEGMENTS

@@ -44,7 +44,7 @@ class InfoTag:
         return [decoded(value.rstrip(b"\0")) for value in values]
 
     def others(self, fields: Collection[str] = OURS) -> list[Named]:
-        """Return every item but the genre; there is no place for the other fields."""
+        """Return every item but the genre; an INFO list lacks the other fields."""
         del fields
         items = [
             (f"INFO {name.decode('latin-1')}", item)

@@ -1,7 +1,7 @@
-"""Tags before and behind the audio: MP3, True Audio, Monkey's Audio, WavPack, Musepack and others.
+"""Tags before and after the audio: MP3, True Audio, Monkey's Audio, WavPack, Musepack and others.
 
-Several may stand on either side. What lies between them is looked into by other modules where it
-is a container of its own, such as FLAC.
+There may be several on either side. What lies between them is parsed by other modules where it is a
+container of its own, such as FLAC.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def _lyrics_before(data: Bytes, end: int) -> int:
 
 
 class Stacked:
-    """A file whose tags all stand before or behind its audio."""
+    """A file whose tags are all before or after its audio."""
 
     def __init__(self, data: Bytes, primary: Primary, version: int = 4) -> None:
         self._data = data
@@ -95,11 +95,11 @@ class Stacked:
         return Place(id3v2.Id3v2Tag(id3v2.made(version, frames)), 0, 0)
 
     def rest(self) -> Iterator[Named]:
-        """Give every byte that is in no tag."""
+        """Yield every byte outside the tags."""
         yield from between(self._data, 0, len(self._data), self._found)
 
     def edits(self, new: Mapping[Place, bytes]) -> list[Edit]:
-        """Put new bytes in the tags' places."""
+        """Replace the tags."""
         return [Edit(place.start, place.end, content) for place, content in new.items()]
 
 

@@ -1,4 +1,4 @@
-"""How players want their genres: one TOML file a profile; adding one edits nothing else."""
+"""How players want their genres: one TOML file per profile; adding one needs no other change."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Profile(BaseModel):
     ``id3_version`` None keeps the version that a file has (ID3v2.4 where it has none). A separator
     joins several genres to one value; None writes several values. ``id3_grouping`` is the frame of
     a grouping where a tag has none. ``cuts_at`` are the characters at which the program cuts what
-    it reads, and ``sources`` are where all this is stated.
+    it reads, and ``sources`` are where this is documented.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -37,7 +37,7 @@ class Profile(BaseModel):
     sources: tuple[str, ...] = ()
 
     def chosen(self, genres: Sequence[str]) -> tuple[str, ...]:
-        """Return the genres that are written, of those that should be."""
+        """Return which of the wanted genres are written."""
         return tuple(genres[: self.max_genres])
 
     def cut(self, genres: Iterable[str]) -> list[str]:
@@ -73,7 +73,7 @@ def find(name: str = DEFAULT) -> Profile:
     """Return a profile by its name.
 
     Raises:
-        TagError: no profile has this name, or its file has another form.
+        TagError: there is no such profile, or its file is malformed.
     """
     if name not in names():
         raise TagError(unknown_name("profile", name, names()))
