@@ -108,7 +108,7 @@ def _opened(path: Path) -> Iterator[AudioBytes]:
 
 
 def _ogg(data: AudioBytes) -> Iterator[int]:
-    """Give where links begin: at first pages that do not follow another stream's first page."""
+    """Yield where links begin: at first pages that do not follow another stream's first page."""
     at, behind = 0, -1
     while (at := data.find(b"OggS\0", at)) >= 0:
         head = data[at : at + 27]
@@ -122,7 +122,7 @@ def _ogg(data: AudioBytes) -> Iterator[int]:
 
 
 def flac_starts(data: AudioBytes) -> Iterator[int]:
-    """Give where FLAC streams begin."""
+    """Yield where FLAC streams begin."""
     if _is_one_flac(data):
         yield 0
         return
@@ -155,7 +155,7 @@ def _is_one_flac(data: AudioBytes) -> bool:
 
 
 def _boxes(data: AudioBytes, head: bytes, size_of: Callable[[int], int]) -> Iterator[int]:
-    """Give where whole files lie one behind the other, each with its own length."""
+    """Yield where whole files lie one behind the other, each with its own length."""
     at = 0
     while 0 <= at < len(data) - 12 and data[at : at + len(head)] == head:
         yield at

@@ -47,7 +47,7 @@ class Page(NamedTuple):
 
 
 def pages(data: AudioBytes, span: ByteSpan) -> Iterator[Page]:
-    """Give the whole pages within a span; where one is broken, search the next one."""
+    """Yield the whole pages within a span; where one is broken, search the next one."""
     at = behind = span.first_byte
     while (at := data.find(b"OggS\0", at, span.stop_byte)) >= 0:
         head = data[at : at + _HEADER.size]

@@ -127,7 +127,7 @@ class _PacketSum:
         self._at = page.granule
 
     def _add_headers(self, page: Page) -> None:
-        """Put packets together that may go over many pages; audio begins on a page of its own."""
+        """Join packets that span pages; audio begins on a page of its own."""
         start = 0
         for end in page.packet_ends():
             if not self._n_headers_left:

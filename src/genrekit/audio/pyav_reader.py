@@ -224,7 +224,7 @@ class PyavReader:
         return round(seconds * self.sample_rate)
 
     def _decode(self) -> Iterator[Any]:
-        """Give every frame that can be decoded; damaged packets are counted and left out."""
+        """Yield every frame that can be decoded; damaged packets are counted and left out."""
         import av
 
         packets = self._container.demux(self._stream)
@@ -252,7 +252,7 @@ class PyavReader:
                     yield from self._at_one_rate(frame)
 
     def _at_one_rate(self, frame: Any) -> Iterator[Any]:
-        """Give a frame; where the stream's rate has changed on the way, at the first one's rate."""
+        """Return a frame; where the stream's rate has changed, at the first one's rate."""
         import av
 
         if not frame.samples or self.sample_rate in (0, frame.sample_rate):

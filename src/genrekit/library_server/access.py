@@ -30,7 +30,7 @@ _SAFE = {"GET", "HEAD", "OPTIONS"}
 
 @dataclass(frozen=True)
 class Secret:
-    """What opens a library: the token or key that the user has, and the cookie it is changed for.
+    """What opens a library: the user's token or key, and the cookie that it is exchanged for.
 
     Attributes:
         token: random where the program made it, the user's own key where one was given.
@@ -48,7 +48,7 @@ class Secret:
 
 
 class AccessCheck:
-    """Middleware that lets pass who has the secret, and lets the others enter it."""
+    """Middleware that admits whoever has the secret, and lets others enter it."""
 
     def __init__(self, app: ASGIApp, secret: Secret, *, read_only: bool) -> None:
         """Check in front of an application.
@@ -106,7 +106,7 @@ class AccessCheck:
 
 
 def _refused(asked: tuple[str, str]) -> Response:
-    """Return the form where the page was asked for, and a problem elsewhere."""
+    """Return the form where the page was requested, and a problem elsewhere."""
     if asked == ("GET", "/"):
         return FileResponse(_HERE / "login.html", 401)
     detail = "the token is missing or wrong; open the address that the program printed"
@@ -152,5 +152,5 @@ def _cookie(scope: Scope) -> str:
 
 
 def _same(given: str, expected: str) -> bool:
-    """Compare in a time that says nothing about where they differ."""
+    """Compare in constant time."""
     return secrets.compare_digest(given.encode("utf-8", "replace"), expected.encode())

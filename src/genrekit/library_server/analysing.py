@@ -16,10 +16,10 @@ _LIMITS = ServerLimits(queue_size=8, item_seconds=120.0)
 
 
 class TrackAnalyser:
-    """One worker that starts with the first request, and anew for another model."""
+    """One worker, started at the first request and restarted for another model."""
 
     def __init__(self) -> None:
-        """Start nothing yet."""
+        """Prepare; nothing starts yet."""
         self._lock = threading.Lock()
         self._queue: WorkerQueue | None = None
         self._model: Path | None = None

@@ -1,4 +1,4 @@
-"""The application of a library, put together of its routes, its page and its checks."""
+"""The application of a library, assembled from its routes, its page and its checks."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ COMMON = Path(server.__file__).parent / "page"  # drawing and playing, as the ot
 
 @contextlib.contextmanager
 def opened_library_app(path: Path, secret: Secret, *, read_only: bool = False) -> Iterator[FastAPI]:
-    """Open a library and give the application; what runs is ended with the block.
+    """Open a library and yield its application; what runs is ended with the block.
 
     Args:
         path: the library's database.

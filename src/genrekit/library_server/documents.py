@@ -80,7 +80,7 @@ class RowDocument(StrictModel):
 
 
 class WindowDocument(StrictModel):
-    """A part of the table; ``revision`` grows with every change of the library."""
+    """A slice of the table; ``revision`` grows with every change of the library."""
 
     total: int
     revision: int
@@ -88,7 +88,7 @@ class WindowDocument(StrictModel):
 
 
 class IdsDocument(StrictModel):
-    """The ids of all files that a query gives, in its order."""
+    """The ids of all files that match a query, in its order."""
 
     ids: list[int]
 
@@ -102,9 +102,9 @@ class ProbabilityDocument(StrictModel):
 
 
 class SourceDocument(StrictModel):
-    """What one source of a track names: its most probable labels, and how much it weighs.
+    """What one source says of a track: its most probable labels, and its weight.
 
-    A tag that names only genres outside of the model's labels has neither weight nor probability.
+    A tag that names only genres outside the model's labels has neither weight nor probability.
     """
 
     source: str
@@ -126,9 +126,9 @@ class ChangeDocument(StrictModel):
 
 
 class TrackDocument(RowDocument):
-    """All that is known of a track but what takes an analysis.
+    """All that is known of a track without analysing it.
 
-    ``conflicts`` are tags of the file that name other genres than the one that counts.
+    ``conflicts`` are tags of the file with other genres than the one that takes precedence.
     """
 
     folder: str

@@ -1,8 +1,8 @@
-"""Jobs of a library's page: they report how far they are, can be stopped, and go on after a crash.
+"""Jobs of a library's page: they report their progress, can be stopped, and resume after a crash.
 
-A job that is paused has ended where it may end, between two files; what it did is in the database
-or in the files. Resumed, it starts again and finds out what is left. So nothing is lost when the
-program is killed: what ran then is "interrupted" when it starts again, and can be resumed.
+A paused job has ended between two files; what it did is in the database or in the files. Resumed,
+it starts again and determines what is left. So nothing is lost when the program is killed: a job
+that was running is "interrupted" at the next start, and can be resumed.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ Ending = Literal["paused", "cancelled", "interrupted"]
 
 
 class JobStoppedError(Exception):
-    """A job is to end here."""
+    """A job should end here."""
 
 
 @dataclass
 class RunningJob:
-    """A job as its thread sees it: what it is to do, and where it says how far it is."""
+    """A job as its thread sees it: what to do, and where to report progress."""
 
     id: int
     kind: str
@@ -57,19 +57,19 @@ class RunningJob:
     is_ending: threading.Event = field(default_factory=threading.Event)
 
     def check(self) -> None:
-        """End the job here, where somebody wants it to end.
+        """End the job here if it was asked to end.
 
         Raises:
-            JobStoppedError: somebody does.
+            JobStoppedError: it was.
         """
         if self.is_ending.is_set():
             raise JobStoppedError
 
     def advance(self, n_done: int = 1) -> None:
-        """Report that more is done.
+        """Report more work as done.
 
         Raises:
-            JobStoppedError: the job is to end here.
+            JobStoppedError: the job should end here.
         """
         self.done += n_done
         self.check()
@@ -86,7 +86,7 @@ class RunningJob:
         self.messages.append(" ".join(sentence.split()))
 
     def stop(self, ending: Ending) -> None:
-        """Let it end at the next opportunity."""
+        """Ask it to end at the next opportunity."""
         self.ending = ending
         self.is_ending.set()
 
@@ -99,7 +99,7 @@ class JobBoard:
     """The jobs of one library. Every method may be called by any thread."""
 
     def __init__(self, path: Path, works: Mapping[str, Work]) -> None:
-        """Name a library and what its jobs do; open makes it ready.
+        """Set the library and what its jobs do; open makes it ready.
 
         Args:
             path: the library's database.
@@ -111,7 +111,7 @@ class JobBoard:
         self._threads: dict[int, threading.Thread] = {}
 
     def open(self) -> None:
-        """Take what ran when the program ended as interrupted.
+        """Mark the jobs that ran when the program ended as interrupted.
 
         Raises:
             LibraryError: the database fails.
@@ -122,7 +122,7 @@ class JobBoard:
             )
 
     def close(self) -> None:
-        """Let every job end, as one that was interrupted."""
+        """End every job; they count as interrupted."""
         with self._lock:
             jobs, threads = list(self._running.values()), list(self._threads.values())
         for job in jobs:
@@ -139,8 +139,8 @@ class JobBoard:
         Args:
             connection: the library's database.
             kind: which of the works.
-            title: what it does, for people.
-            arguments: what it is to do, in JSON's types.
+            title: what it does, in words.
+            arguments: its parameters, in JSON's types.
 
         Returns:
             Its id.
@@ -155,7 +155,7 @@ class JobBoard:
     def add(
         self, connection: sqlite3.Connection, kind: str, title: str, arguments: dict[str, Any]
     ) -> int:
-        """Enter a job as start does, perhaps within a transaction; begin lets it run."""
+        """Add a job as start does, perhaps within a transaction; begin runs it."""
         with self._lock:
             self._check_free(connection, kind)
             row = connection.execute(
@@ -166,13 +166,13 @@ class JobBoard:
         return int(row["id"])
 
     def begin(self, connection: sqlite3.Connection, job_id: int) -> None:
-        """Let a job run that was added."""
+        """Run a job that was added."""
         with self._lock:
             row = _row(connection, job_id)
             self._begin(RunningJob(job_id, row["kind"], json.loads(row["arguments"])))
 
     def resume(self, connection: sqlite3.Connection, job_id: int) -> None:
-        """Let a job go on that was paused or interrupted, or try one again that failed.
+        """Resume a job that was paused or interrupted, or retry one that failed.
 
         Raises:
             ProblemError: 404 there is none of this id; 409 it is running or has ended, or another
@@ -191,7 +191,7 @@ class JobBoard:
             self._begin(job)
 
     def stop(self, connection: sqlite3.Connection, job_id: int, ending: Ending) -> None:
-        """Pause or cancel a job; it ends after the file that it has in hand.
+        """Pause or cancel a job; it ends after the current file.
 
         Raises:
             ProblemError: 404 there is none of this id; 409 it has ended, or cannot be paused.
@@ -211,7 +211,7 @@ class JobBoard:
                 raise ProblemError(409, f"job {job_id} is {row['state']} already")
 
     def is_active(self, connection: sqlite3.Connection, kind: str) -> bool:
-        """Return whether a job of a kind has begun and not ended, be it paused."""
+        """Return whether a job of a kind has begun and not ended, even if it is paused."""
         row = connection.execute(
             "SELECT 1 FROM page_jobs WHERE kind = ? AND state IN ('running', 'paused', "
             "'interrupted')",
@@ -260,7 +260,7 @@ class JobBoard:
         thread.start()
 
     def _run(self, job: RunningJob) -> None:
-        """Live as a thread: do a job and keep what became of it."""
+        """Run as a thread: do a job and record its outcome."""
         result, state = None, "done"
         try:
             with database.opened(self._path) as connection:

@@ -58,7 +58,7 @@ def _scan(connection: sqlite3.Connection, job: RunningJob, n_jobs: int | None) -
 
 
 def _model(connection: sqlite3.Connection) -> Path | None:
-    """Return the folder of the model that was accepted here, or of the last scan; None of none."""
+    """Return the folder of the model that was accepted here, or else of the last scan, or None."""
     accepted = settings_table.read(connection, training_job.MODEL)
     if accepted and Path(accepted).is_dir():
         return Path(accepted)
@@ -114,7 +114,7 @@ def _plan(connection: sqlite3.Connection, job: RunningJob) -> dict[str, Any]:
 
 
 def _paths(connection: sqlite3.Connection, wanted: Mapping[str, Any]) -> Sequence[Path]:
-    """Return the folders or files that a plan is wanted of."""
+    """Return the folders or files to plan."""
     if wanted["folders"]:
         return [Path(folder) for folder in wanted["folders"]]
     ids = wanted["ids"]

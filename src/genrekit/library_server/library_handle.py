@@ -1,4 +1,4 @@
-"""One library as the server has it open: a connection to read by, and what is derived from it."""
+"""A library as the server holds it open: a connection for reading, and what is derived from it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SERVED = (
 
 @dataclass(frozen=True)
 class Opened:
-    """What a request works with, for as long as it holds it.
+    """What a request works with while it holds the library.
 
     Attributes:
         connection: to the database.
@@ -56,10 +56,10 @@ class Opened:
 
 
 class LibraryHandle:
-    """A library that is open; one request at a time reads, and the index is kept up in between."""
+    """An open library; one request reads at a time, and the index is updated in between."""
 
     def __init__(self, path: Path, *, read_only: bool) -> None:
-        """Name a library; open makes it ready.
+        """Set the library; open makes it ready.
 
         Args:
             path: its database.
@@ -74,7 +74,7 @@ class LibraryHandle:
         self._thread = threading.Thread(target=self._keep_index, daemon=True)
 
     def open(self) -> None:
-        """Open the database, and begin to keep the index up to date.
+        """Open the database, and start keeping the index up to date.
 
         Raises:
             LibraryError: it cannot be used, see ``database.opened``; another program serves it.
@@ -96,13 +96,13 @@ class LibraryHandle:
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """Give the library to one request that changes it; see reading."""
+        """Lend the library to one request that changes it; see reading."""
         with self.reading() as opened:
             yield opened.connection
 
     @contextmanager
     def reading(self) -> Iterator[Opened]:
-        """Give the library to one request.
+        """Lend the library to one request.
 
         Raises:
             ProblemError: 503 the database fails, or another process holds it too long.
@@ -129,7 +129,7 @@ class LibraryHandle:
         return Opened(connection, *self._table)
 
     def _keep_index(self) -> None:
-        """Live as a thread: derive what has changed, whoever changed it."""
+        """Run as a thread: derive what has changed, whoever changed it."""
         while not self._is_closing.is_set():
             try:
                 with database.opened(self.path) as connection:
@@ -151,7 +151,7 @@ class LibraryHandle:
             self._is_closing.wait(_LOOK_SECONDS)
 
     def _prepare(self) -> None:
-        """Sort the table by each column, one at a time, so that requests come in between."""
+        """Sort the table by each column, one at a time, so that requests are served in between."""
         is_left = True
         while is_left and not self._is_closing.is_set():
             with self.reading() as opened:
@@ -165,7 +165,7 @@ def _update_map(connection: sqlite3.Connection) -> None:
 
 
 def _threshold(model: UsedModel) -> float:
-    """Return the probability from which on genres are proposed."""
+    """Return the least probability of a proposed genre."""
     try:
         return policy.least_probability(registry.find(model.path).card)
     except GenrekitError:  # it is gone

@@ -1,4 +1,4 @@
-"""What addresses of a library hold: ids, and what a table is asked for."""
+"""Parameters of a library's addresses: ids, and queries of the table."""
 
 from __future__ import annotations
 

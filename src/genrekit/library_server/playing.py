@@ -1,7 +1,7 @@
 """A track as a browser plays it: the file itself, or WAV where browsers cannot decode it.
 
-WAV of a known length is made piece by piece from wherever the player wants to go on, so that it can
-seek, and nothing is written or held but one piece.
+WAV of a known length is made piece by piece from wherever the player wants to continue, so that it
+can seek; only one piece is held, and nothing is written.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def response(path: Path, requested: str | None, *, decoded: bool, may_decode: bo
     Args:
         path: the file.
         requested: the Range header, where there is one.
-        decoded: make WAV of it in any case: the browser could not play the file.
+        decoded: convert to WAV in any case: the browser could not play the file.
         may_decode: it is not known to hang or to kill what decodes it.
 
     Raises:
@@ -70,12 +70,12 @@ def response(path: Path, requested: str | None, *, decoded: bool, may_decode: bo
 
 
 def byte_range(requested: str | None, n_bytes: int) -> tuple[int, int]:
-    """Return the first byte that is asked for, and the one behind the last.
+    """Return the first requested byte, and the one after the last.
 
     A header of another form asks for everything, as RFC 9110 (14.2) allows.
 
     Raises:
-        ProblemError: 416 nothing of it is there.
+        ProblemError: 416 the file has none of these bytes.
 
     >>> byte_range("bytes=5-", 10), byte_range("bytes=-3", 10), byte_range("bytes=2-3", 10)
     ((5, 10), (7, 10), (2, 4))
@@ -96,14 +96,14 @@ def byte_range(requested: str | None, n_bytes: int) -> tuple[int, int]:
 def wav_bytes(
     info: AudioInfo, n_channels: int, n_bytes: int, first: int, stop: int
 ) -> Iterator[bytes]:
-    """Give a part of the WAV file of 16 bits that a track would be.
+    """Yield a part of the 16-bit WAV file that a track would be.
 
     Args:
         info: what audio.probe found.
         n_channels: 1 or 2.
         n_bytes: of the whole file.
-        first: the first byte to give.
-        stop: the one behind the last.
+        first: the first byte.
+        stop: the one after the last.
     """
     if first < _HEADER_BYTES:
         yield _header(info.sample_rate, n_channels, n_bytes)[first : min(stop, _HEADER_BYTES)]

@@ -1,7 +1,7 @@
-"""The plan that is in review: which of its lines are accepted, kept in the library's database.
+"""The plan in review: which of its lines are accepted, kept in the library's database.
 
-Whoever changes it names the revision that the change was decided on. Another one means that
-somebody else has changed it since, and is refused.
+Every change names the revision that it was decided on. If the plan has another one, somebody else
+has changed it since, and the change is refused.
 """
 
 from __future__ import annotations
@@ -49,13 +49,13 @@ def save(
     entries: Iterable[PlanEntry],
     reasons: Mapping[str, int],
 ) -> None:
-    """Put a new plan in the place of the one in review.
+    """Replace the plan in review.
 
     Args:
         connection: the library's database.
         profile: the form that the genres will be written in.
         entries: the plan's lines.
-        reasons: why other files stay as they are, with how many do.
+        reasons: why other files stay as they are, and how many.
     """
     placed = sorted((_placed(connection, entry) for entry in entries), key=lambda line: line[0])
     why = json.dumps(list(reasons.items()))
@@ -169,7 +169,7 @@ def drop(connection: sqlite3.Connection, revision: int) -> RevisionDocument:
 
 
 def plan_file(connection: sqlite3.Connection, job_id: int | None = None) -> Iterator[str]:
-    """Give the lines of the plan file of all that is accepted, or of what a job applies."""
+    """Yield the lines of the plan file: all that is accepted, or what a job applies."""
     row = _review(connection)
     header = PlanHeader(profile=row["profile"] if row else "standard")
     yield json.dumps(dict(header)) + "\n"
@@ -185,7 +185,7 @@ def plan_file(connection: sqlite3.Connection, job_id: int | None = None) -> Iter
 
 @contextmanager
 def reserved(connection: sqlite3.Connection, revision: int, expected: int) -> Iterator[list[int]]:
-    """Let the block give what is accepted to a job, in the transaction that checks the counts.
+    """Let the block pass what is accepted to a job, in the transaction that checks the counts.
 
     Yields:
         The ids of the lines.
@@ -203,7 +203,7 @@ def reserved(connection: sqlite3.Connection, revision: int, expected: int) -> It
 
 
 def give(connection: sqlite3.Connection, ids: Sequence[int], job_id: int) -> None:
-    """Enter which job applies lines."""
+    """Record which job applies lines."""
     connection.executemany(
         "UPDATE review_lines SET job_id = ? WHERE id = ?", [(job_id, id) for id in ids]
     )
@@ -212,7 +212,7 @@ def give(connection: sqlite3.Connection, ids: Sequence[int], job_id: int) -> Non
 def note_outcome(
     connection: sqlite3.Connection, job_id: int, path: str, outcome: str, reason: str
 ) -> None:
-    """Keep what became of a line's file."""
+    """Record what became of a line's file."""
     connection.execute(
         "UPDATE review_lines SET outcome = ?, reason = ? WHERE path = ? AND job_id = ?",
         (outcome, reason or None, database.encode_path(path), job_id),
@@ -220,7 +220,7 @@ def note_outcome(
 
 
 def note_undone(connection: sqlite3.Connection, path: str) -> None:
-    """Let the line of a file whose change was undone be decided again."""
+    """Reopen the line of a file whose change was undone."""
     connection.execute(
         "UPDATE review_lines SET outcome = NULL, decision = 'open', job_id = NULL "
         "WHERE path = ? AND outcome = 'changed'",
@@ -229,7 +229,7 @@ def note_undone(connection: sqlite3.Connection, path: str) -> None:
 
 
 def count_change(connection: sqlite3.Connection) -> None:
-    """Let whoever reviews see that the plan is another one now."""
+    """Tell reviewers that the plan has changed."""
     connection.execute("UPDATE review SET revision = revision + 1")
 
 

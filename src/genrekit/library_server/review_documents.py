@@ -26,9 +26,9 @@ Genres = Annotated[
 
 
 class LibraryJobDocument(StrictModel):
-    """Work that goes on while the page shows other things.
+    """Work that runs in the background of the page.
 
-    ``interrupted`` is what ran when the program ended; it goes on when it is resumed.
+    ``interrupted`` is what ran when the program ended; it can be resumed.
     """
 
     id: int
@@ -64,7 +64,7 @@ class WatchRequest(StrictModel):
 
 
 class PlanFilter(StrictModel):
-    """The tracks that a table shows, as its query has them."""
+    """The tracks that the table shows for a query."""
 
     filter: Filter = "all"
     search: Annotated[str, Field(max_length=200)] = ""
@@ -75,7 +75,7 @@ class PlanFilter(StrictModel):
 
 
 class PlanRequest(PlanSettings):
-    """What to plan, of folders, of single tracks or of what a table shows; else of everything.
+    """What to plan: folders, single tracks or what the table shows; otherwise everything.
 
     ``genre_map`` is a list of names that comes with genrekit: no file is read for a request.
     """
@@ -93,7 +93,7 @@ class PlanRequest(PlanSettings):
 
 
 class ReasonDocument(StrictModel):
-    """Why files stay as they are, and how many do."""
+    """Why files stay as they are, and how many."""
 
     reason: str
     n_tracks: int
@@ -112,7 +112,7 @@ class ReviewSummary(StrictModel):
 
 
 class LineDocument(StrictModel):
-    """One file of a plan: what it holds and what it is to hold."""
+    """One file of a plan: its current and its new genres."""
 
     id: int
     track_id: int | None
@@ -133,7 +133,7 @@ class LineDocument(StrictModel):
 
 
 class ReviewDocument(StrictModel):
-    """A part of the plan in review; whoever changes it names the revision that he has seen."""
+    """A part of the plan in review; every change names the revision that it is based on."""
 
     revision: int
     state: Literal["none", "review", "applying"]
@@ -143,7 +143,7 @@ class ReviewDocument(StrictModel):
 
 
 class RevisionDocument(StrictModel):
-    """What a change of the plan led to."""
+    """The result of a change of the plan."""
 
     revision: int
     summary: ReviewSummary
@@ -207,13 +207,13 @@ class TransactionList(StrictModel):
 
 
 class CorrectionRequest(StrictModel):
-    """The genres of a track, as somebody spells them."""
+    """The genres of a track, as a person spells them."""
 
     genres: Genres
 
 
 class TrainedRequest(StrictModel):
-    """The job whose model is to be used."""
+    """The job whose model will be used."""
 
     job: Id
 

@@ -40,7 +40,7 @@ States = Literal["all", "open", "accepted", "rejected", "applied", "failed"]
 
 
 def job_routes(library: LibraryHandle, board: JobBoard) -> APIRouter:
-    """Return the routes by which jobs are looked at and controlled."""
+    """Return the routes that show and control jobs."""
     router = APIRouter(prefix="/api")
 
     @router.get("/jobs")
@@ -52,13 +52,13 @@ def job_routes(library: LibraryHandle, board: JobBoard) -> APIRouter:
 
     @router.get("/jobs/{job_id}")
     def job(job_id: JobId) -> LibraryJobDocument:
-        """Return how far a job is."""
+        """Return a job and its progress."""
         with library.reading() as opened:
             return LibraryJobDocument(**board.document(opened.connection, job_id))
 
     @router.post("/jobs/{job_id}/{action}")
     def control(job_id: JobId, action: Literal["pause", "resume", "cancel"]) -> LibraryJobDocument:
-        """Pause a job, let it go on, or cancel it; it ends after the file that it has in hand."""
+        """Pause, resume or cancel a job; it ends after the current file."""
         with library.writing() as connection:
             if action == "resume":
                 board.resume(connection, job_id)
@@ -93,7 +93,7 @@ def starting_routes(library: LibraryHandle, board: JobBoard) -> APIRouter:
 
     @router.post("/plan", status_code=202)
     def plan(request: PlanRequest) -> LibraryJobDocument:
-        """Plan genres; the plan takes the place of the one in review."""
+        """Plan genres; the plan replaces the one in review."""
         with library.reading() as opened:
             opened.scanned  # noqa: B018 - refuses where nothing was scanned
             threshold = opened.threshold
@@ -132,7 +132,7 @@ def review_routes(library: LibraryHandle, board: JobBoard) -> APIRouter:
 
     @router.post("/plan/accept")
     def accept(request: AcceptRequest) -> RevisionDocument:
-        """Accept every open line that is as probable as is asked for."""
+        """Accept every open line of at least a given probability."""
         with library.writing() as connection:
             _check_reviewable(board, connection)
             return review.accept(connection, request.revision, request.min_probability)
@@ -160,7 +160,7 @@ def review_routes(library: LibraryHandle, board: JobBoard) -> APIRouter:
 
 
 def tag_routes(library: LibraryHandle, board: JobBoard) -> APIRouter:
-    """Return the routes that write genres into files and take them back."""
+    """Return the routes that write genres into files and undo it."""
     router = APIRouter(prefix="/api")
 
     @router.post("/apply", status_code=202)
@@ -195,7 +195,7 @@ def tag_routes(library: LibraryHandle, board: JobBoard) -> APIRouter:
 
     @router.post("/undo", status_code=202)
     def undo(request: UndoRequest) -> LibraryJobDocument:
-        """Give files back every byte that they had before a transaction, or one file's change."""
+        """Restore every byte that files had before a transaction, or undo one file's change."""
         from genrekit.tagging import journal
 
         if (request.transaction is None) == (request.track is None):
@@ -223,7 +223,7 @@ def _folder(text: str) -> str:
     """Return a folder's absolute path.
 
     Raises:
-        ProblemError: 422 it is not there.
+        ProblemError: 422 it does not exist.
     """
     path = Path(text).expanduser()
     if not path.is_absolute():

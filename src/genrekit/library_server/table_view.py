@@ -43,7 +43,7 @@ _ROWS = """
 def rows(
     connection: sqlite3.Connection, model: UsedModel | None, ids: Sequence[int]
 ) -> list[RowDocument]:
-    """Return files as lines of the table, in the order of ids; those that are unknown are not."""
+    """Return files as lines of the table, in the order of ids; unknown ones are left out."""
     values = {"ids": json.dumps(ids), "model": model.id if model else 0}
     return [RowDocument(**_fields(row)) for row in connection.execute(_ROWS, values)]
 

@@ -39,13 +39,13 @@ def teaching_routes(library: LibraryHandle, board: JobBoard) -> APIRouter:
 
     @router.put("/tracks/{track_id}/correction")
     def correct(track_id: TrackId, request: CorrectionRequest) -> RowDocument:
-        """Keep what somebody says the genres of a track are; the file is not changed."""
+        """Keep a person's genres for a track; the file is not changed."""
         with library.reading() as opened:
             return teaching_view.correct(opened, track_id, request.genres)
 
     @router.delete("/tracks/{track_id}/correction")
     def forget(track_id: TrackId) -> RowDocument:
-        """Forget what somebody said about a track."""
+        """Forget a person's genres for a track."""
         with library.reading() as opened:
             return teaching_view.correct(opened, track_id, None)
 
@@ -58,7 +58,7 @@ def teaching_routes(library: LibraryHandle, board: JobBoard) -> APIRouter:
 
     @router.post("/train/accept")
     def accept(request: TrainedRequest) -> AcceptedModel:
-        """Use what a job has trained, from the next scan on."""
+        """Use the model that a job has trained, from the next scan on."""
         from genrekit.library_server import training_job
 
         with library.reading() as opened:

@@ -1,4 +1,4 @@
-"""What a library is taught: corrections, and which tracks to correct next."""
+"""Corrections of a library, and which tracks to correct next."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def suggestions(opened: Opened, n_tracks: int) -> TeachList:
-    """Return the tracks whose genres would teach the model most, the first one most.
+    """Return the tracks whose genres would teach the model most, in that order.
 
     Raises:
         ProblemError: 409 nothing was scanned yet.
@@ -29,14 +29,14 @@ def suggestions(opened: Opened, n_tracks: int) -> TeachList:
 
 
 def correct(opened: Opened, file_id: int, genres: Sequence[str] | None) -> RowDocument:
-    """Keep what a person says the genres of a track are; None forgets it.
+    """Keep a person's genres for a track; None forgets them.
 
     Returns:
         The track as the table shows it now.
 
     Raises:
         ProblemError: 404 there is no track of this id; 409 its audio cannot be read.
-        LibraryError: what came are no names of genres.
+        LibraryError: these are not names of genres.
     """
     audio_id = table_view.audio_of(opened.connection, file_id)
     if genres is None:
@@ -49,7 +49,7 @@ def correct(opened: Opened, file_id: int, genres: Sequence[str] | None) -> RowDo
 def genre_names(opened: Opened) -> list[str]:
     """Return names of genres to choose from: the model's, the library's, those of the label sets.
 
-    Of several spellings of one name the first one counts.
+    Of several spellings of a name the first one is kept.
     """
     names = [labels.display_name(each) for each in opened.model.labels] if opened.model else []
     used = opened.connection.execute(

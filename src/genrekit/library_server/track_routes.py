@@ -73,7 +73,7 @@ def track_routes(library: LibraryHandle) -> APIRouter:
 
 
 def single_track_routes(library: LibraryHandle, analyser: TrackAnalyser) -> APIRouter:
-    """Return the routes of one track, which its id names."""
+    """Return the routes of one track, given by its id."""
     router = APIRouter(prefix="/api/tracks/{track_id}")
 
     @router.get("")
@@ -90,7 +90,7 @@ def single_track_routes(library: LibraryHandle, analyser: TrackAnalyser) -> APIR
         range: Annotated[str | None, Header(max_length=100)] = None,
         decoded: Annotated[bool, Query(description="WAV, whatever the file is.")] = False,
     ) -> Response:
-        """Return a track's audio, or the range of it that is asked for."""
+        """Return a track's audio, or the requested range of it."""
         with library.reading() as opened:
             row = table_view.row(opened.connection, opened.model, track_id)
             path = track_view.file_of(opened.connection, track_id)

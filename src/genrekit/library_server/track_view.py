@@ -1,4 +1,4 @@
-"""One track as the page shows it: its probabilities, who says what, what was written into it."""
+"""One track as the page shows it: its probabilities, what each source says, what was written."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def details(connection: sqlite3.Connection, model: UsedModel | None, file_id: in
 
 
 def _sources(found: Agreement) -> list[SourceDocument]:
-    """Return who says what, the tag too where it names only genres that the model lacks."""
+    """Return what each source says, also of a tag with only genres that the model lacks."""
     inside = [
         SourceDocument(source=name, **fields) for name, fields in found.to_dict()["sources"].items()
     ]
@@ -84,7 +84,7 @@ def _sources(found: Agreement) -> list[SourceDocument]:
 
 
 def with_file(found: TrackDocument, path: Path) -> TrackDocument:
-    """Return a track with what its file says, which takes reading it: the library is not held."""
+    """Return a track with what its file says; the library is not held while the file is read."""
     if not path.is_file():  # it is gone, or a pipe now
         return found
     conflicts = [database.text(each) for each in formats.conflicts(path)]

@@ -1,4 +1,4 @@
-"""Training from the page: a child process of the program, whose model is used once accepted."""
+"""Training from the page, in a child process; its model is used once accepted."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _RESULT = ("accuracy", "old_accuracy", "difference", "low", "high", "n_tracks", 
 
 
 def train(connection: sqlite3.Connection, job: RunningJob) -> dict[str, Any]:
-    """Let a child process teach the library's model.
+    """Teach the library's model in a child process.
 
     Raises:
         LibraryError: it cannot be taught; the sentence is the child's.
@@ -70,7 +70,7 @@ def train(connection: sqlite3.Connection, job: RunningJob) -> dict[str, Any]:
 
 
 def accept(connection: sqlite3.Connection, job: dict[str, Any]) -> str:
-    """Use what a job has trained from the next scan on.
+    """Use the model that a job has trained from the next scan on.
 
     Args:
         connection: the library's database.
@@ -94,7 +94,7 @@ def accept(connection: sqlite3.Connection, job: dict[str, Any]) -> str:
 
 
 def _read_progress(stream: IO[str] | None, job: RunningJob) -> None:
-    """Show what the child says, and how far it is."""
+    """Show the child's messages and progress."""
     for line in stream or ():
         sentence = line.strip().removeprefix("genrekit: ").removeprefix("error: ")
         if found := _MEASURED.fullmatch(sentence):

@@ -246,7 +246,7 @@ def _read(path: Path) -> dict[str, Tensor]:
 
 
 def _by_order(tensors: dict[str, Tensor], own: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
-    """Give a checkpoint's tensors our names, one after the other; refuse what does not match."""
+    """Rename a checkpoint's tensors to ours, in order; refuse what does not match."""
     pairs = list(zip(own.items(), tensors.items(), strict=False))
     differing = [
         f"{ours} {tuple(o.shape)} against {theirs} {tuple(t.shape)}"

@@ -16,7 +16,7 @@ from genrekit.quality.measurements import Measurements
 
 __all__ = ["Audit", "FaultLimits", "audit"]
 
-# Opens a progress bar of a name and a number of steps, and gives the function that advances it.
+# Opens a progress bar with a name and a number of steps; returns the function that advances it.
 Progress = Callable[[str, int], AbstractContextManager[Callable[[], object]]]
 
 
@@ -43,13 +43,13 @@ def audit(
         limits: lengths outside of which a file is named; None is 5 s to 20 minutes.
         rank_labels: name the likely wrong labels too; a note says so where the packages of
             genrekit[audit] are missing.
-        jobs: worker processes; None is one a core.
+        jobs: worker processes; None is one per core.
         cache: the folder that keeps what was measured, so that a killed audit goes on; None is
             genrekit's in the user's cache.
-        progress: shows how far the measuring is, and the ranking of labels.
+        progress: shows the progress of measuring and of ranking the labels.
 
     Returns:
-        What was found. Of repeated recordings the first track stays; under two labels, none.
+        What was found. Of a repeated recording the first track stays, or none if labels differ.
 
     Raises:
         DatasetError: the dataset holds no audio.

@@ -1,7 +1,7 @@
 """Checks of single files, of labels and of splits.
 
-Files may be unreadable, cut short, silent, clipped or of odd length; copies of one recording may
-have two labels; and artists, albums and recordings may lie on both sides of a split.
+Files may be unreadable, cut short, silent, clipped or of unusual length; copies of one recording
+may have two labels; and artists, albums and recordings may be on both sides of a split.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def faults(
         limits: lengths outside of which a file is named.
 
     Yields:
-        One finding a file and fault; clipped ones exclude nothing, because loud masters are music.
+        One finding per file and fault; clipping excludes nothing, because loud masters are music.
     """
     for track_id, reason in unreadable.items():
         yield Finding(UNREADABLE, (track_id,), reason, (track_id,))

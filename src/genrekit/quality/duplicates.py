@@ -1,12 +1,12 @@
 """The same recording twice: equal decoded audio, or a fingerprint that agrees at one shift.
 
 A fingerprint is made of landmarks: pairs of spectral peaks that name a recording and survive lossy
-coding. A spectrogram's strongest points stay where they are when a recording is coded anew, made
+coding. A spectrogram's strongest points stay where they are when a recording is re-encoded, made
 louder or cut differently. Each peak is paired with a few that follow it; a pair's two frequencies
-and the time between them are its hash, which a shift does not touch.
+and the time between them are its hash, which a shift does not change.
 
-Landmarks of all tracks are sorted by hash once; each track then meets only those that share a hash
-with it, so the cost grows with the number of tracks, not with that of pairs.
+Landmarks of all tracks are sorted by hash once; each track is then compared only with those that
+share a hash with it, so the cost grows with the number of tracks, not of pairs.
 
 Source: A. L. Wang (2003), An industrial-strength audio search algorithm, ISMIR, sections 2.1-2.3.
 """
@@ -138,7 +138,7 @@ def near(fingerprints: Mapping[str, Landmarks]) -> list[Pair]:
 
 
 def groups(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, ...]]:
-    """Join pairs to groups: what is connected is one recording. Each is sorted, and their list."""
+    """Merge pairs into groups: connected tracks hold one recording. All are sorted."""
     group_of: dict[str, set[str]] = {}
     for first, second in pairs:
         union = group_of.get(first, {first}) | group_of.get(second, {second})
@@ -177,7 +177,7 @@ class _Index:
 
 
 def _with_neighbours(keys: Indices, counts: Indices) -> Indices:
-    """Add what the shifts one frame before and after have: frames of two cuts are not aligned."""
+    """Add the neighbouring shifts' counts: frames of two cuts are not aligned."""
     total = counts.copy()
     beside = np.flatnonzero(np.diff(keys) == 1)
     total[beside] += counts[beside + 1]
@@ -202,7 +202,7 @@ def landmarks(waveform: Floats) -> Landmarks:
         waveform: mono audio at SPEC.sample_rate, up to 25 minutes. Shape (1, samples).
 
     Returns:
-        About 80 landmarks a second of music, sorted by nothing; none for silence.
+        About 80 landmarks per second of music, unsorted; none for silence.
     """
     n_missing = max(0, SPEC.n_fft - waveform.shape[1])
     padded = np.pad(waveform, ((0, 0), (0, n_missing)))

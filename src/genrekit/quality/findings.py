@@ -20,7 +20,7 @@ _EXPLANATION = (
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong, or may be.
+    """Something that is wrong, or may be.
 
     Attributes:
         check: which check found it, such as "silent" or "near repetition".
@@ -99,7 +99,7 @@ class Audit:
         dataset: the dataset's name.
         path: the folder or manifest that was opened.
         n_tracks: tracks measured.
-        duration_seconds: the readable ones' length together.
+        duration_seconds: the total length of the readable ones.
         findings: one check after the other.
         pairs: the repetitions.
         published: None where no repetitions are published.
@@ -116,7 +116,7 @@ class Audit:
     notes: tuple[str, ...] = ()
 
     def with_more(self, findings: Iterable[Finding], notes: Iterable[str] = ()) -> Audit:
-        """Return the audit with the findings of another check behind its own."""
+        """Return the audit with the findings of another check appended."""
         return replace(self, findings=(*self.findings, *findings), notes=(*self.notes, *notes))
 
     @property

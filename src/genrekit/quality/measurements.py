@@ -21,7 +21,7 @@ from genrekit.quality.checks import FULL_SCALE
 from genrekit.quality.duplicates import SPEC, Landmarks, landmarks
 from genrekit.workers import Failure, Pool, n_cores
 
-# Raise it when what is cached changes: old records are then left alone.
+# Increase it when what is cached changes: old records are then ignored.
 _FORMAT = 1
 FINGERPRINT_SECONDS = 60.0
 ITEM_SECONDS = 600.0  # a worker that takes longer for one file is stopped
@@ -69,7 +69,7 @@ def measure_all(
 
     Args:
         paths: the files.
-        jobs: worker processes; None is one a core.
+        jobs: worker processes; None is one per core.
         cache: the folder that keeps measurements; None is genrekit's in the user's cache.
         advance: called once for every file.
 

@@ -60,13 +60,13 @@ def add(
     cache: Path | None = None,
     advance: Callable[[], object] = lambda: None,
 ) -> Audit:
-    """Return an audit with the likely wrong labels behind its findings, the likeliest first.
+    """Return an audit with the likely wrong labels appended to its findings, the likeliest first.
 
     Args:
         dataset: what was audited.
         found: its audit. Tracks that cannot be decoded are skipped, and copies of one recording
             are kept in one fold.
-        jobs: worker processes; None is one a core.
+        jobs: worker processes; None is one per core.
         cache: the folder that keeps embeddings; None is genrekit's in the user's cache.
         advance: called once for every track of the dataset.
 
@@ -112,7 +112,7 @@ def out_of_fold(
     """Return each track's probabilities by a head that was fitted to no track of its group.
 
     Args:
-        vectors: an embedding a track. Shape (n_tracks, d).
+        vectors: one embedding per track. Shape (n_tracks, d).
         genres: label of each track.
         groups: artist or recording of each track.
 

@@ -70,7 +70,7 @@ class ServerMetrics(Collector):
         self._seconds.labels(route).observe(seconds)
 
     def collect(self) -> Iterator[Metric]:
-        """Give the state of the service."""
+        """Yield the state of the service."""
         queue, uploads = self._service.queue, self._service.uploads
         yield GaugeMetricFamily(
             "genrekit_files_open", "Files waiting for a worker or in one.", queue.n_open
