@@ -129,7 +129,7 @@ def index(path: Path) -> None:
 @contextmanager
 def served(path: Path) -> Iterator[tuple[str, int]]:
     """Serve a library; give the address that it prints and its process."""
-    command = [sys.executable, "-m", "genrekit.cli.main", "library", "serve", "--port", "0"]
+    command = [sys.executable, "-m", "genrekit", "library", "serve", "--port", "0"]
     process = subprocess.Popen([*command, "--db", str(path)], stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None  # noqa: S101 - for the type checker
     try:

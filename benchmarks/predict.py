@@ -154,7 +154,7 @@ def long_files(songs: dict[str, list[Path]], models: list[str]) -> None:
 
 def start_up(one: Path, models: list[str]) -> None:
     """Time the command line from a cold process; the least of five runs."""
-    command = [sys.executable, "-m", "genrekit.cli.main"]
+    command = [sys.executable, "-m", "genrekit"]
     print("\n## Command line, from the start of the process to its end\n")
     print("| command | seconds |\n|---|---:|")
     rows = {f"predict --model {m} one.mp3": ["predict", "--model", m, str(one)] for m in models}

@@ -161,7 +161,7 @@ def batch_rate(files: list[Path], n_workers: int) -> float:
 
 def serve(n_workers: int) -> tuple[subprocess.Popen[str], tuple[str, int]]:
     """Start a server; return it with its address."""
-    command = [sys.executable, "-m", "genrekit.cli.main", "serve", "--port", "0"]
+    command = [sys.executable, "-m", "genrekit", "serve", "--port", "0"]
     process = subprocess.Popen(
         [*command, "--workers", str(n_workers)], stderr=subprocess.PIPE, text=True
     )

@@ -26,7 +26,7 @@ from playwright.sync_api import Page
 from genrekit import demo
 from screenshots import PICTURES, chromium, save, served
 
-SCAN = [sys.executable, "-m", "genrekit.cli.main", "library", "scan"]
+SCAN = [sys.executable, "-m", "genrekit", "library", "scan"]
 WORDS = [
     *("Amber", "Birch", "Copper", "Delta", "Ember", "Fern", "Granite", "Harbour", "Indigo"),
     *("Juniper", "Kestrel", "Lantern", "Meadow", "Nimbus", "Orchard", "Pebble", "Quartz"),

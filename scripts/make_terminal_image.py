@@ -29,7 +29,7 @@ def printed(folder: str) -> str:
     """Run the commands one after the other; return what a reader would see."""
     shown = []
     for command in COMMANDS:
-        program = [sys.executable, "-m", "genrekit.cli.main", *command]
+        program = [sys.executable, "-m", "genrekit", *command]
         done = subprocess.run(program, cwd=folder, capture_output=True, text=True, check=True)
         shown.append(f"$ genrekit {' '.join(command)}\n{done.stdout.rstrip()}")
     return "\n".join(shown)

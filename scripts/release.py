@@ -142,14 +142,14 @@ def try_wheel(wheel: Path, folder: Path, version: str) -> str:
         The prediction as it was printed.
     """
     python = environment(folder / "fresh", wheel)
-    shown = run(python, "-m", "genrekit.cli.main", "--version", cwd=folder, PYTHONPATH="")
+    shown = run(python, "-m", "genrekit", "--version", cwd=folder, PYTHONPATH="")
     if shown.strip() != f"genrekit {version}":
         raise SystemExit(f"the wheel says {shown.strip()}, not {version}")
-    run(python, "-m", "genrekit.cli.main", "demo", cwd=folder, PYTHONPATH="")
+    run(python, "-m", "genrekit", "demo", cwd=folder, PYTHONPATH="")
     found = "from genrekit.training.recipe import catalogue as c; print(c.find('cnn').is_file())"
     if run(python, "-c", found, cwd=folder, PYTHONPATH="").strip() != "True":
         raise SystemExit("the wheel's recipes are not found")
-    predict = ("genrekit.cli.main", "predict", "demo/drums.flac")
+    predict = ("genrekit", "predict", "demo/drums.flac")
     return run(python, "-m", *predict, cwd=folder, PYTHONPATH="")
 
 

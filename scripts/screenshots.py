@@ -23,7 +23,7 @@ CHROMIUM = "/usr/bin/chromium-headless-shell"
 @contextmanager
 def served(*verb: str) -> Iterator[str]:
     """Run a verb that serves, on a free port; give the address that it prints."""
-    command = [sys.executable, "-m", "genrekit.cli.main", *verb, "--port", "0"]
+    command = [sys.executable, "-m", "genrekit", *verb, "--port", "0"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:
             found = re.search(r"http://\S+", process.stderr.readline() if process.stderr else "")

@@ -30,7 +30,7 @@ needs_model = pytest.mark.skipif(
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "genrekit.cli.main", "doctor", *arguments],
+        [sys.executable, "-m", "genrekit", "doctor", *arguments],
         capture_output=True,
         text=True,
         check=False,

@@ -60,7 +60,7 @@ def windows(tmp_path: Path) -> dict[str, str]:
 
 def run(environment: dict[str, str], folder: Path, *arguments: object) -> str:
     done = subprocess.run(
-        [sys.executable, "-m", "genrekit.cli.main", *map(str, arguments)],
+        [sys.executable, "-m", "genrekit", *map(str, arguments)],
         env=environment,
         cwd=folder,
         capture_output=True,

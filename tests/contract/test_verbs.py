@@ -200,7 +200,7 @@ def test_a_verb_imports_no_other_verb() -> None:
 def test_completion_names_the_verbs() -> None:
     request = {"_GENREKIT_COMPLETE": "complete_bash", "COMP_WORDS": "genrekit ", "COMP_CWORD": "1"}
     done = subprocess.run(
-        [sys.executable, "-m", "genrekit.cli.main"],
+        [sys.executable, "-m", "genrekit"],
         env={**os.environ, **request},
         capture_output=True,
         text=True,

@@ -19,7 +19,7 @@ from genrekit import demo
 from in_process import Done, genrekit
 
 TINY = Path(__file__).parents[1] / "golden" / "tiny"
-PREDICT = [sys.executable, "-m", "genrekit.cli.main", "predict", "--model", str(TINY)]
+PREDICT = [sys.executable, "-m", "genrekit", "predict", "--model", str(TINY)]
 RATE = 44100
 needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs the ffmpeg program")
 on_posix = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs POSIX")

@@ -117,7 +117,7 @@ def test_check_works_where_nothing_can_be_written(music: Path) -> None:
     blocked = music.parent / "blocked"
     blocked.write_text("a file in the place of a folder")
     environment = {**os.environ, "HOME": str(blocked), "XDG_CACHE_HOME": str(blocked / "cache")}
-    command = [sys.executable, "-m", "genrekit.cli.main", "datasets", "check", str(music)]
+    command = [sys.executable, "-m", "genrekit", "datasets", "check", str(music)]
     done = subprocess.run(
         command, env=environment, capture_output=True, text=True, check=False, timeout=60
     )

@@ -167,7 +167,7 @@ def kill_and_resume(folder: Path, expected: bytes, rng: random.Random, n_parts: 
     """Kill a job once it has some parts; run it again. Return the files resumed."""
     table = folder / "killed.csv"
     written = folder / "killed.csv.job"
-    command = [sys.executable, "-m", "genrekit.cli.main", "features", "extract"]
+    command = [sys.executable, "-m", "genrekit", "features", "extract"]
     command += [str(folder / "in"), "-o", str(table), "--jobs", "1", "--json"]
     run = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     while len(list(written.glob("part-*"))) < n_parts:

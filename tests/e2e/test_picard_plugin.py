@@ -30,7 +30,7 @@ with_picard = pytest.mark.skipif(
     reason="needs Picard: pip install picard, or GENREKIT_PICARD_PYTHON=a Python that has it",
 )
 PLUGIN = ROOT / "plugins" / "picard"
-OWN = shlex.join([sys.executable, "-m", "genrekit.cli.main"])
+OWN = shlex.join([sys.executable, "-m", "genrekit"])
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from genrekit import Prediction, demo
 from in_process import Done, genrekit
 
 TINY = Path(__file__).parents[1] / "golden" / "tiny"
-GENREKIT = [sys.executable, "-m", "genrekit.cli.main"]
+GENREKIT = [sys.executable, "-m", "genrekit"]
 
 
 @pytest.fixture(scope="module")

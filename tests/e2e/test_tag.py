@@ -25,7 +25,7 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="names of raw bytes, pipes"),
 ]
 HERE = Path(__file__).parent
-GENREKIT = [sys.executable, "-m", "genrekit.cli.main", "tag"]
+GENREKIT = [sys.executable, "-m", "genrekit", "tag"]
 TINY = str(HERE.parent / "golden" / "tiny")
 LABELS = ["blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae"]
 EVERYTHING = f'[genres]\n"Müsic" = {json.dumps([*LABELS, "rock"])}\n'

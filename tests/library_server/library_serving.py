@@ -20,7 +20,7 @@ from genrekit.batch.engines import InProcessEngine
 from genrekit.library import database, scan
 
 TINY = Path(__file__).parents[1] / "golden" / "tiny"
-SERVE = [sys.executable, "-m", "genrekit.cli.main", "library", "serve", "--port", "0"]
+SERVE = [sys.executable, "-m", "genrekit", "library", "serve", "--port", "0"]
 WAIT_SECONDS = 120  # for anything: the machine may be busy with other tests
 # A client would read all of the system's certificates, 20 ms each time, and never use them.
 NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

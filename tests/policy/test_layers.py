@@ -27,12 +27,11 @@ def layers_of(document: Path) -> dict[str, set[str]]:
     )
     rows = re.findall(r"^\| (`.*?) \|.*\| (.*?) \|$", section, flags=re.MULTILINE)
     leaves = set(re.findall(r"`(\w+)`", rows[0][0]))
-    every = {name for names, _ in rows for name in re.findall(r"`(\w+)`", names)}
-    table = {}
+    table: dict[str, set[str]] = {}
     for names, imports in rows:
         allowed = set(re.findall(r"`(\w+)`", imports))
         allowed |= leaves if "leaves" in imports else set()
-        allowed |= every if imports == "everything" else set()
+        allowed |= set(table) if imports == "everything above" else set()
         table.update(dict.fromkeys(re.findall(r"`(\w+)`", names), allowed))
     return table
 

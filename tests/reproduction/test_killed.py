@@ -82,7 +82,7 @@ BY_KIND = {
 def command(folder: Path, data: Path) -> list[str]:
     places = [f"--{key}={folder / key}" for key in ("recipes", "runs")]
     places += [f"--output={folder / 'results'}", f"--page={folder / 'page.md'}", f"--data={data}"]
-    return [sys.executable, "-m", "genrekit.cli.main", "reproduce", "made", *places]
+    return [sys.executable, "-m", "genrekit", "reproduce", "made", *places]
 
 
 def started(folder: Path, data: Path) -> subprocess.Popen[bytes]:

@@ -21,7 +21,7 @@ import httpx
 from genrekit.server import problems
 
 TINY = Path(__file__).parents[1] / "golden" / "tiny"
-SERVE = [sys.executable, "-m", "genrekit.cli.main", "serve", "--port", "0"]
+SERVE = [sys.executable, "-m", "genrekit", "serve", "--port", "0"]
 WAIT_SECONDS = 180  # for anything: the machine may be busy with other tests
 # A client would read all of the system's certificates, 20 ms each time, and never use them.
 NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

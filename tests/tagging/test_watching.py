@@ -203,7 +203,7 @@ def test_a_list_that_names_unknown_genres_ends_it_before_anything_is_written(mad
 def watched(folder: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
     arguments = ["watch", folder, "--db", folder.parent / "l.sqlite3", "--model", TINY, *options]
     process = subprocess.Popen(
-        [sys.executable, "-u", "-m", "genrekit.cli.main", *arguments, "--interval", "0.1"],
+        [sys.executable, "-u", "-m", "genrekit", *arguments, "--interval", "0.1"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -229,7 +229,7 @@ def test_what_several_processes_cannot_do_ends_in_one_sentence_and_2(
 
 
 def command(options: list[str], *more: str) -> list[str]:
-    return [sys.executable, "-m", "genrekit.cli.main", "train", *options, *more]
+    return [sys.executable, "-m", "genrekit", "train", *options, *more]
 
 
 @pytest.mark.full

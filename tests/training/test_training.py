@@ -188,7 +188,7 @@ def test_kill_9_and_resume_give_the_uninterrupted_model(
     command = [
         sys.executable,
         "-m",
-        "genrekit.cli.main",
+        "genrekit",
         "train",
         *cnn_options,
         "--output",

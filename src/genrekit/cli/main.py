@@ -242,7 +242,3 @@ def main() -> None:
         build()(prog_name="genrekit")
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
-
-
-if __name__ == "__main__":
-    main()

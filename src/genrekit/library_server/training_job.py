@@ -36,7 +36,7 @@ def train(connection: sqlite3.Connection, job: RunningJob) -> dict[str, Any]:
     """
     database = connection.execute("PRAGMA database_list").fetchone()["file"]
     output = Path(f"{database}.models") / f"job-{job.id}"
-    program = [sys.executable, "-m", "genrekit.cli.main"]
+    program = [sys.executable, "-m", "genrekit"]
     options = ["--from-library", "--db", database, "-o", str(output), "--json"]
     child = subprocess.Popen(
         [*program, "train", *options],

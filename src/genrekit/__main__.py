@@ -1,0 +1,5 @@
+"""The program as ``python -m genrekit``."""
+
+from genrekit.cli.main import main
+
+main()
