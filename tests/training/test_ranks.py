@@ -135,7 +135,7 @@ def test_a_killed_rank_ends_the_run_and_two_ranks_go_on_to_the_model_of_one(
     killer = threading.Thread(target=kill)
     killer.start()
     stuck = TrainingRun(recipe, out, partial(say, log, stop_at="epoch 1"), placement=Placement(2))
-    with pytest.raises(GenrekitError, match=r"^process [12] of 2: .*SIGKILL; the last whole epoch"):
+    with pytest.raises(GenrekitError, match=r"^process [12] of 2: .*SIGKILL; the last complete epoch"):
         stuck.train()
     killer.join()
     assert not set(multiprocessing.active_children()) - before
