@@ -30,6 +30,7 @@ from torch import Tensor
 
 from genrekit.datasets import stratify
 from genrekit.training import logistic
+from genrekit.training.standardising import standardise
 from learning import L2, Floats, Library, group_of, scanned, with_interval
 
 SHARES = (0.2, 0.5)
@@ -58,13 +59,13 @@ def left_out(rows: Floats, shares: Matrix, first: NDArray[np.int64]) -> Callable
 def shared(rows: Floats, shares: Matrix, first: NDArray[np.int64]) -> Callable[[Floats], Matrix]:
     """Fit to rows that stand there once for each of their genres, with its share as the weight."""
     del first
-    mean, std = rows.mean(axis=0), rows.std(axis=0)
-    std = np.where(std > logistic.CONSTANT, std, np.inf)
+    standardised = standardise(rows)
     track, label = np.nonzero(shares)
     model = LogisticRegression(
         C=1 / (L2 * len(rows)), class_weight="balanced", max_iter=logistic.MAX_ITERATIONS
-    ).fit(((rows - mean) / std)[track], label, shares[track, label])
-    return lambda others: np.asarray(model.decision_function((others - mean) / std))
+    ).fit(standardised.values[track], label, shares[track, label])
+    mean, scale = standardised.mean, standardised.scale
+    return lambda others: np.asarray(model.decision_function((others - mean) * scale))
 
 
 def by_itself(rows: Floats, shares: Matrix, first: NDArray[np.int64]) -> Callable[[Floats], Matrix]:

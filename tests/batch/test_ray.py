@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 import pytest
 
 import made_music
+from waiting import WAIT_SECONDS, wait_for
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("ray") is None, reason="needs the extra ray"
@@ -26,7 +26,6 @@ pytestmark = pytest.mark.skipif(
 TINY = str(Path(__file__).parents[1] / "golden" / "tiny")
 TWO_VIEWS = str(Path(__file__).parents[1] / "golden" / "tiny-two-views")
 GENREKIT = [sys.executable, "-c", "from genrekit.cli.main import main; main()"]
-WAIT_SECONDS = 300  # on a busy machine Ray alone takes half a minute to start
 
 
 @pytest.fixture(scope="module")
@@ -126,13 +125,6 @@ def cluster(tmp_path: Path, environment: None) -> Iterator[Any]:
     started.wait_for_nodes(WAIT_SECONDS)
     yield started
     started.shutdown()
-
-
-def wait_for(condition: Any) -> None:
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 @pytest.fixture

@@ -224,7 +224,7 @@ def test_after_a_kill_it_resumes(tmp_path: Path, n_files: int, n_kills: int) -> 
     for _ in range(n_kills):
         n_before, committed = len(logged(log)), predicted_paths(db)
         with scanning(tmp_path / "music", db, log) as process:
-            wait_for(log, n_before + int(rng.integers(1, n_files // n_kills // 2)), process)
+            wait_for_scan(log, n_before + int(rng.integers(1, n_files // n_kills // 2)), process)
             time.sleep(rng.uniform(0, 0.02))
             os.killpg(process.pid, signal.SIGKILL)
         analysed_now = set(logged(log)[n_before:])
@@ -248,7 +248,7 @@ def scanning(folder: Path, db: Path, log: Path) -> subprocess.Popen[bytes]:
     )
 
 
-def wait_for(log: Path, n_analysed: int, process: subprocess.Popen[bytes]) -> None:
+def wait_for_scan(log: Path, n_analysed: int, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + 300
     while len(logged(log)) < n_analysed and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.002)

@@ -8,8 +8,7 @@ import signal
 import ssl
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +17,10 @@ import httpx
 
 from genrekit.batch.engines import InProcessEngine
 from genrekit.library import database, scan
+from waiting import WAIT_SECONDS
 
 TINY = Path(__file__).parents[1] / "golden" / "tiny"
 SERVE = [sys.executable, "-m", "genrekit", "library", "serve", "--port", "0"]
-WAIT_SECONDS = 120  # for anything: the machine may be busy with other tests
 # A client would read all of the system's certificates, 20 ms each time, and never use them.
 NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
@@ -100,13 +99,6 @@ def running(path: Path) -> Iterator[LibraryServer]:
         yield server
     finally:
         server.stop()
-
-
-def wait_for(condition: Callable[[], object], seconds: float = WAIT_SECONDS) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
 
 
 def problem(answer: httpx.Response, status: int) -> str:

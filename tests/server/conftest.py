@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from serving import Server, start, wait_for
+from serving import Server, start
 
 from genrekit import demo
+from waiting import wait_for
 
 
 @pytest.fixture

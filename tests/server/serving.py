@@ -10,7 +10,6 @@ import ssl
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -19,10 +18,10 @@ from pathlib import Path
 import httpx
 
 from genrekit.server import problems
+from waiting import WAIT_SECONDS, wait_for
 
 TINY = Path(__file__).parents[1] / "golden" / "tiny"
 SERVE = [sys.executable, "-m", "genrekit", "serve", "--port", "0"]
-WAIT_SECONDS = 180  # for anything: the machine may be busy with other tests
 # A client would read all of the system's certificates, 20 ms each time, and never use them.
 NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
@@ -95,13 +94,6 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError:
         return b""
-
-
-def wait_for(condition: Callable[[], object], seconds: float = WAIT_SECONDS) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
 
 
 def start(folder: Path, *arguments: str, model: str | Path = TINY) -> Server:

@@ -18,11 +18,12 @@ from pathlib import Path
 import httpx
 import pytest
 import soundfile
-from serving import WAIT_SECONDS, Server, received, start, wait_for
+from serving import Server, received, start
 from test_limits import silent_flac
 
 from genrekit import demo
 from genrekit.server import problems
+from waiting import WAIT_SECONDS, wait_for
 
 MAX_RESIDENT_MB = 600
 REFUSED = {400, 413, 415, 422}

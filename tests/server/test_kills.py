@@ -12,10 +12,11 @@ from pathlib import Path
 
 import httpx
 import pytest
-from serving import Later, Server, wait_for
+from serving import Later, Server
 from test_limits import needs_proc
 
 from genrekit.server.upload_folder import PREFIX
+from waiting import wait_for
 
 Serve = Callable[..., Server]
 pytestmark = needs_proc

@@ -10,7 +10,6 @@ from concurrent.futures import CancelledError
 from pathlib import Path
 
 import pytest
-from serving import WAIT_SECONDS, wait_for
 
 from genrekit.server.settings import ServerLimits, Settings
 from genrekit.server.worker_queue import (
@@ -21,6 +20,7 @@ from genrekit.server.worker_queue import (
     TaskResult,
     WorkerQueue,
 )
+from waiting import WAIT_SECONDS, wait_for
 
 
 def obey(task: FileTask | None) -> TaskResult:

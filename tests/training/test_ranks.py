@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from genrekit.training import recipe as recipes
 from genrekit.training.batches import Batch, Share
 from genrekit.training.placement import Placement
 from genrekit.training.run import TrainingRun
+from waiting import wait_for
 
 DEADLINE_SECONDS = 900.0
 # Batch norm, crops, masks, mixup, smoothing and a running average, but no dropout, which each
@@ -78,13 +79,6 @@ def say(path: Path, line: str, *, stop_at: str | None = None) -> None:
         time.sleep(1.0)
 
 
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def has(path: Path, text: str) -> bool:
     return path.exists() and text in path.read_text()
 
@@ -127,7 +121,7 @@ def test_a_killed_rank_ends_the_run_and_two_ranks_go_on_to_the_model_of_one(
     recipe, log, out = recipes.load(None, options), tmp_path / "log", tmp_path / "run"
 
     def kill() -> None:
-        wait_for(lambda: has(log, "epoch 1"))
+        wait_for(lambda: has(log, "epoch 1"), DEADLINE_SECONDS)
         ranks = set(multiprocessing.active_children()) - before
         os.kill(max(ranks, key=lambda process: process.pid or 0).pid or 0, signal.SIGKILL)
 
@@ -135,7 +129,9 @@ def test_a_killed_rank_ends_the_run_and_two_ranks_go_on_to_the_model_of_one(
     killer = threading.Thread(target=kill)
     killer.start()
     stuck = TrainingRun(recipe, out, partial(say, log, stop_at="epoch 1"), placement=Placement(2))
-    with pytest.raises(GenrekitError, match=r"^process [12] of 2: .*SIGKILL; the last complete epoch"):
+    with pytest.raises(
+        GenrekitError, match=r"^process [12] of 2: .*SIGKILL; the last complete epoch"
+    ):
         stuck.train()
     killer.join()
     assert not set(multiprocessing.active_children()) - before
@@ -242,14 +238,14 @@ def test_ctrl_c_ends_all_ranks_and_says_how_to_go_on(options: list[str], tmp_pat
         start_new_session=True,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
-    wait_for(lambda: has(out / curves.METRICS, "\n1,"))
+    wait_for(lambda: has(out / curves.METRICS, "\n1,"), DEADLINE_SECONDS)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     _, printed = process.communicate(timeout=DEADLINE_SECONDS)
     assert process.returncode == 130
     assert f"interrupted; to resume: genrekit train --resume {out}" in printed
     assert "Traceback" not in printed
     with pytest.raises(ProcessLookupError):
-        wait_for(lambda: os.killpg(process.pid, 0) is not None)
+        wait_for(lambda: os.killpg(process.pid, 0) is not None, DEADLINE_SECONDS)
     assert not list(out.rglob("*.part"))
 
 

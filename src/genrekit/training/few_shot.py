@@ -21,13 +21,13 @@ from genrekit.labels import spelling
 from genrekit.models.card import ModelCard
 from genrekit.models.registry import ModelFolder
 from genrekit.training import onnx_head
+from genrekit.training.standardising import standardise
 
 Floats = NDArray[np.float64]
 MIN_EXAMPLES = 5
 MIN_OTHERS = 50
 L2 = 0.1  # relative to the mean loss; the recipes' default for a logistic head
 N_FOLDS = 5
-_STILL = 1e-4
 
 
 @dataclass(frozen=True)
@@ -110,10 +110,8 @@ def fit(embeddings: Floats, is_new: NDArray[np.bool_], old: Floats) -> tuple[Flo
     from scipy.optimize import minimize
     from scipy.special import logsumexp
 
-    mean, std = embeddings.mean(axis=0), embeddings.std(axis=0)
-    varies = std > _STILL * (1 + np.abs(mean))
-    std = np.where(varies, std, 1)
-    x = np.where(varies, (embeddings - mean) / std, 0)
+    standardised = standardise(embeddings)
+    x = standardised.values
     offset = logsumexp(old, axis=1)
     share = 1 / (old.shape[1] + 1)
     weights = np.where(is_new, share / is_new.sum(), (1 - share) / (~is_new).sum())
@@ -128,8 +126,8 @@ def fit(embeddings: Floats, is_new: NDArray[np.bool_], old: Floats) -> tuple[Flo
 
     start = np.append(np.zeros(x.shape[1]), np.median(offset))
     found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 1000}).x
-    weight = found[:-1] * varies / std
-    return weight, float(found[-1] - mean @ weight)
+    weight, bias = standardised.layer_on_raw(found[:-1], found[-1])
+    return weight, float(bias)
 
 
 def _check(

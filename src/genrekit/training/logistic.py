@@ -14,6 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from genrekit.training.standardising import standardise
+
 if TYPE_CHECKING:
     from sklearn.linear_model import LogisticRegression
 
@@ -21,7 +23,6 @@ Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
 Booleans = NDArray[np.bool_]
 MAX_ITERATIONS = 500
-CONSTANT = 1e-4
 
 
 def fit(
@@ -62,14 +63,11 @@ def _one(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     from sklearn.linear_model import LogisticRegression
 
-    mean, std = features.mean(axis=0), features.std(axis=0)
-    # A constant column has no information; dividing it by its rounding errors would add some.
-    varies = std > CONSTANT * (1 + np.abs(mean))
-    std = np.where(varies, std, 1)
+    standardised = standardise(features)
     model = LogisticRegression(
         C=1 / (l2 * len(features)), class_weight="balanced", max_iter=MAX_ITERATIONS
     )
-    x = (features - mean) / std * varies
+    x = standardised.values
     if labels.ndim == 2:
         weight, bias = _each(model, x, labels.astype(np.bool_))
     else:
@@ -77,8 +75,7 @@ def _one(
         weight, bias = model.coef_, model.intercept_
         if n_labels == 2:  # scikit-learn keeps one row, the log odds of the second label
             weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
-    weight = weight.T * (varies / std)[:, None]
-    return weight, bias - mean @ weight
+    return standardised.layer_on_raw(weight.T, bias)
 
 
 def _each(

@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrekit.inference.aggregation import segment_probabilities
+from genrekit.training.standardising import standardise
 
 Floats = NDArray[np.float64]
 STRENGTH = 100.0  # of the penalty on the standardised weights, in tracks
 _BIAS_STRENGTH = 1.0
 _FLOOR = 1e-6
-_STILL = 1e-4
 _MAX_ITERATIONS = 500
 
 
@@ -93,11 +93,8 @@ def fit(
     """
     from scipy.optimize import minimize
 
-    x = np.asarray(embeddings, np.float64)
-    mean, std = x.mean(axis=0), x.std(axis=0)
-    varies = std > _STILL * (1 + np.abs(mean))
-    std = np.where(varies, std, 1)
-    x = np.where(varies, (x - mean) / std, 0)
+    standardised = standardise(np.asarray(embeddings, np.float64))
+    x = standardised.values
     n_labels = targets.shape[1]
     pull = np.append(np.full(x.shape[1], strength), _BIAS_STRENGTH)[:, None]
     x = np.column_stack([x, np.ones(len(x))])
@@ -116,5 +113,4 @@ def fit(
     options = {"maxiter": _MAX_ITERATIONS}
     found = minimize(loss, zero, jac=True, method="L-BFGS-B", options=options).x
     found = found.reshape(-1, n_labels)
-    weight = found[:-1] * (varies / std)[:, None]
-    return weight, found[-1] - mean @ weight
+    return standardised.layer_on_raw(found[:-1], found[-1])
