@@ -73,7 +73,8 @@ def section(rows: list[Row], counted: Counted | None) -> list[str]:
         "that can run, and goes on where it stopped after a kill. DATA holds what the row needs: "
         "GTZAN's folder with `audio`, `images` and the tables, or `fma_small`. *Measured* is what "
         "the row took here, on the part of GTZAN that was at hand, on a machine that others used "
-        "too.",
+        "too and on which some trainings were paused meanwhile: it may be several times what the "
+        "row needs.",
     ]
     if counted:
         speeds = ", ".join(f"{name} {value:.0f}" for name, value in counted.gflops_a_core.items())

@@ -211,8 +211,9 @@ def _training(row: Row) -> list[str]:
         return []
     waited = sum(part.seconds * part.waiting_share for part in parts) / seconds
     n_epochs = sum(part.n_epochs for part in parts)
+    n_networks = sum(part.n_networks for part in parts)
     return [
-        f"{sum(part.n_networks for part in parts)} networks in {n_epochs} epochs of "
+        f"{n_networks} network{'' if n_networks == 1 else 's'} in {n_epochs} epochs of "
         f"{seconds / n_epochs:.1f} s, of which {100 * waited:.1f} % were spent waiting for data."
     ]
 
