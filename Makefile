@@ -48,7 +48,7 @@ predict: .venv/.installed
 	fi
 
 test: .venv-dev/.installed
-	GENREKIT_SLOW=$(SLOW) PYTHON=.venv-dev/bin/python scripts/check
+	GENREKIT_SLOW=$(or $(SLOW),$(GENREKIT_SLOW)) PYTHON=.venv-dev/bin/python scripts/check
 
 system:
 	@PYTHON="$(PYTHON)" scripts/system
