@@ -44,6 +44,7 @@ def test_files_under_way_hide_the_wait_for_the_store_until_there_are_too_few(mod
     assert late.rate == pytest.approx((model.N_AHEAD + 1) / 2.1, rel=0.2)
 
 
+@pytest.mark.slow
 def test_the_page_shows_what_the_simulation_says(model: Any) -> None:
     page = (ROOT / "docs" / "scale.md").read_text()
     shown = dict(re.findall(r"<!-- (\w+) -->\n(.*?)\n<!-- end -->", page, re.DOTALL))

@@ -260,6 +260,7 @@ def test_unreadable_audio_is_listed(tmp_path: Path, tracks: list[Track]) -> None
         cached.features("never")
 
 
+@pytest.mark.slow
 def test_a_worker_that_hangs_costs_its_track_only(
     tmp_path: Path, tracks: list[Track], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -114,6 +114,7 @@ def test_a_wrong_setting_is_named_in_one_line(home: Path) -> None:
         beet(home, "genrekit", model=str(TINY), style_field="MOOD")
 
 
+@pytest.mark.slow
 def test_interactive_takes_what_the_user_says(home: Path) -> None:
     beet(home, "import", "-qA", str(home / "incoming"), auto=False, map=None)
     asked = ("genrekit", "--interactive", "--force", "title+")

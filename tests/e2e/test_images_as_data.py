@@ -99,6 +99,7 @@ def other_run(other_images: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     return run
 
 
+@pytest.mark.slow
 def test_a_model_of_images_predicts_audio_as_it_predicts_its_image(
     run: Path, audio: Path, images: Path
 ) -> None:
@@ -113,6 +114,7 @@ def test_a_model_of_images_predicts_audio_as_it_predicts_its_image(
             assert from_image.probabilities[label] == pytest.approx(probability, abs=0.05)
 
 
+@pytest.mark.slow
 def test_it_is_measured_on_images_and_on_audio(run: Path, audio: Path, images: Path) -> None:
     for folder in (audio, images):
         code, output = genrekit(

@@ -210,6 +210,7 @@ with database.opened(sys.argv[2]) as connection:
 """
 
 
+@pytest.mark.slow
 # full: 100 kills, 1,000 files, of which no pass analyses more than a few.
 @pytest.mark.parametrize(
     ("n_files", "n_kills"), [(20, 2), pytest.param(1000, 100, marks=pytest.mark.full)]

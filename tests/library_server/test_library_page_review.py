@@ -12,7 +12,7 @@ from library_serving import LibraryServer, hashes
 from browser import MAY_HANG, expect
 from genrekit.tags import formats
 
-pytestmark = MAY_HANG
+pytestmark = [MAY_HANG, pytest.mark.slow]
 
 
 def genres(folder: Path, name: str) -> tuple[str, ...]:
@@ -80,7 +80,6 @@ def test_from_the_proposal_to_the_undo(
         expect(page.locator("#plan-form")).to_be_visible()
 
 
-@pytest.mark.slow
 def test_styles_and_names_are_chosen_in_the_form(
     browser: object, page_server: LibraryServer
 ) -> None:
@@ -94,7 +93,6 @@ def test_styles_and_names_are_chosen_in_the_form(
         expect(change).to_have_text("none→becomesElectronicGROUPING: Disco")
 
 
-@pytest.mark.slow
 def test_a_second_reviewer_is_shown_what_the_first_did(
     browser: object, page_server: LibraryServer
 ) -> None:

@@ -25,6 +25,8 @@ from genrekit import demo
 from genrekit.server import problems
 from waiting import WAIT_SECONDS, wait_for
 
+pytestmark = pytest.mark.slow
+
 MAX_RESIDENT_MB = 600
 REFUSED = {400, 413, 415, 422}
 Mutation = Callable[[bytes, random.Random], bytes]
@@ -119,7 +121,6 @@ MUTATIONS: list[Mutation] = [truncated, flipped, spliced, wrong_type, lying_wav,
 NAMES = ["../../x", "..", "", "a" * 5000 + ".mp3", "x\0.mp3", "%2e%2e%2fx", "🎵.flac", "a\\b.wav"]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("n_uploads", [36, pytest.param(2000, marks=pytest.mark.full)])
 def test_mutated_uploads(fuzzed: Server, originals: list[bytes], n_uploads: int) -> None:
     expected = fuzzed.post(originals[0]).json()["genres"]
@@ -178,7 +179,6 @@ def test_what_is_not_http(fuzzed: Server, head: bytes) -> None:
         assert client.get("/healthz").status_code == 200
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("n_examples", [3, pytest.param(500, marks=pytest.mark.full)])
 def test_the_openapi_document_is_kept(fuzzed: Server, tmp_path: Path, n_examples: int) -> None:
     # A valid form whose file is no audio is refused with 422: that check cannot hold here.

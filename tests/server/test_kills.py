@@ -19,7 +19,7 @@ from genrekit.server.upload_folder import PREFIX
 from waiting import wait_for
 
 Serve = Callable[..., Server]
-pytestmark = needs_proc
+pytestmark = [needs_proc, pytest.mark.slow]
 
 
 def kill(*pids: int) -> None:
@@ -51,14 +51,12 @@ def test_a_killed_worker_is_replaced_and_its_file_predicted_again(
     assert server.uploads() == []
 
 
-@pytest.mark.slow
 def test_an_idle_worker_that_was_killed_is_replaced(serve: Serve, tracks: list[Path]) -> None:
     server = serve("--workers=1")
     kill(*server.worker_pids())
     assert server.post(tracks[0].read_bytes()).status_code == 200
 
 
-@pytest.mark.slow
 def test_a_killed_server_leaves_nothing_after_a_restart(serve: Serve, tracks: list[Path]) -> None:
     server = serve("--workers=1")
     audio = tracks[0].read_bytes()

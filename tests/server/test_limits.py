@@ -153,6 +153,7 @@ def test_a_full_queue(strict: Server, keyed: httpx.Client) -> None:
     assert [later.result().status_code for later in waiting] == [200, 200]
 
 
+@pytest.mark.slow
 @needs_proc
 def test_a_file_that_takes_too_long(serve: Serve) -> None:
     strict, audio = serve("--workers=1", "item_seconds=1"), silent_flac(10)
@@ -257,6 +258,7 @@ def test_slow_clients_are_thrown_out(hasty: Server, n_slow: int) -> None:
     wait_for(lambda: hasty.uploads() == [])
 
 
+@pytest.mark.slow
 def test_an_idle_connection_is_closed(hasty: Server) -> None:
     with socket.create_connection(hasty.url[7:].split(":")) as client:
         client.settimeout(WAIT_SECONDS)

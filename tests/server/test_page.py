@@ -314,6 +314,7 @@ def test_the_documentation_of_the_interface_is_linked(page: object) -> None:
     expect(page.locator("body")).to_contain_text("/v1/predict")
 
 
+@pytest.mark.slow
 def test_a_model_is_chosen_where_there_are_several(
     browser: object, tracks: list[Path], tmp_path_factory: pytest.TempPathFactory
 ) -> None:

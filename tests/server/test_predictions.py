@@ -188,6 +188,7 @@ def test_models(server: Server) -> None:
     assert len(models[0].labels) == 10
 
 
+@pytest.mark.slow
 def test_two_models_by_name(serve, tracks: list[Path]) -> None:
     two_views = TINY.with_name("tiny-two-views")
     both = serve("--model", str(two_views))

@@ -145,6 +145,7 @@ def two_genres(music: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_tracks_of_several_genres_are_learnt(two_genres: Path, tmp_path: Path) -> None:
     lines: list[str] = []
     settings = small(two_genres.parent, source=two_genres.name)
