@@ -5,12 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-WAIT_SECONDS = 300  # for anything: the machine may be busy with other tests
 
-
-def wait_for(condition: Callable[[], object], seconds: float = WAIT_SECONDS) -> None:
-    """Ask every 20 ms whether a condition holds; fail where it never does."""
+def wait_for(condition: Callable[[], object], seconds: float, every: float = 0.02) -> None:
+    """Ask every few milliseconds whether a condition holds; fail where it never does."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
+        time.sleep(every)

@@ -11,18 +11,21 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import httpx
 
+import waiting
 from genrekit.batch.engines import InProcessEngine
 from genrekit.library import database, scan
-from waiting import WAIT_SECONDS
 
 TINY = Path(__file__).parents[1] / "golden" / "tiny"
 SERVE = [sys.executable, "-m", "genrekit", "library", "serve", "--port", "0"]
 # A client would read all of the system's certificates, 20 ms each time, and never use them.
 NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+WAIT_SECONDS = 120  # for anything: the machine may be busy with other tests
+wait_for = partial(waiting.wait_for, seconds=WAIT_SECONDS)
 
 
 def scanned(folder: Path, model: Path | None = TINY) -> Path:

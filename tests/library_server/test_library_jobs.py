@@ -10,9 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from library_serving import LibraryServer, problem, scanned
-
-from waiting import wait_for
+from library_serving import LibraryServer, problem, scanned, wait_for
 
 N_FILES = 60
 

@@ -8,11 +8,10 @@ from pathlib import Path
 import mutagen
 import pytest
 from library_browser import library_page
-from library_serving import LibraryServer, scanned
+from library_serving import LibraryServer, scanned, wait_for
 
 import made_music
 from browser import MAY_HANG, expect
-from waiting import wait_for
 
 pytestmark = [MAY_HANG, pytest.mark.full]
 # Made songs, with drums and without, 12 each; the default model takes the rest for no music.

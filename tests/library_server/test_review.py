@@ -11,11 +11,10 @@ import httpx
 import numpy as np
 import pytest
 import soundfile
-from library_serving import LibraryServer, hashes, problem, running, scanned
+from library_serving import LibraryServer, hashes, problem, running, scanned, wait_for
 
 from genrekit import demo
 from genrekit.tags import formats
-from waiting import wait_for
 
 SCRIPT = "<img src=x onerror=alert(1)>"
 

@@ -9,9 +9,7 @@ import mutagen.flac
 import numpy as np
 import pytest
 import soundfile
-from library_serving import LibraryServer, problem, scanned
-
-from waiting import wait_for
+from library_serving import LibraryServer, problem, scanned, wait_for
 
 RATE = 16000
 

@@ -7,8 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,6 +14,7 @@ from typer.testing import CliRunner
 
 from genrekit.cli.main import build
 from genrekit.training import smoke
+from waiting import wait_for
 
 SECONDS = 120
 CLAIM = """# Made for tests.
@@ -100,13 +99,6 @@ def finish(folder: Path, data: Path, kind: str) -> None:
         assert started(folder, data).wait(SECONDS) == 0, (folder / "log").read_text()
 
 
-def wait(until: Callable[[], object]) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not until():
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
-
-
 def scores(folder: Path) -> dict[str, object]:
     """The result without what differs from run to run: the time."""
     content = json.loads((folder / "results/made.json").read_text(encoding="utf-8"))
@@ -133,7 +125,7 @@ def test_a_killed_reproduction_goes_on_to_the_same_result(kind: str, tmp_path: P
     data = smoke.write_audio(tmp_path / "data", 3.0)
     killed, whole = (with_recipe(tmp_path / name, kind) for name in ("killed", "whole"))
     process = started(killed, data)
-    wait(lambda: process.poll() is not None or list(killed.glob(BY_KIND[kind])))
+    wait_for(lambda: process.poll() is not None or list(killed.glob(BY_KIND[kind])), SECONDS, 0.002)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL, (killed / "log").read_text()
     done = killed / "results/made.json"

@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from serving import Server, start
+from serving import Server, start, wait_for
 
 from genrekit import demo
-from waiting import wait_for
 
 
 @pytest.fixture

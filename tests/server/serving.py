@@ -13,17 +13,20 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import httpx
 
+import waiting
 from genrekit.server import problems
-from waiting import WAIT_SECONDS, wait_for
 
 TINY = Path(__file__).parents[1] / "golden" / "tiny"
 SERVE = [sys.executable, "-m", "genrekit", "serve", "--port", "0"]
 # A client would read all of the system's certificates, 20 ms each time, and never use them.
 NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+WAIT_SECONDS = 180  # for anything: the machine may be busy with other tests
+wait_for = partial(waiting.wait_for, seconds=WAIT_SECONDS)
 
 
 @dataclass

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from serving import Server, start
+from serving import WAIT_SECONDS, Server, start
 from typer.testing import CliRunner
 
 from genrekit import demo
@@ -20,7 +20,6 @@ from genrekit.explain.document import ExplanationDocument
 from genrekit.prediction import PredictionDocument
 from genrekit.server.app import create_app
 from genrekit.server.settings import ServerLimits, Settings, parse_limits
-from waiting import WAIT_SECONDS
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8")

@@ -18,12 +18,11 @@ from pathlib import Path
 import httpx
 import pytest
 import soundfile
-from serving import Server, received, start
+from serving import WAIT_SECONDS, Server, received, start, wait_for
 from test_limits import silent_flac
 
 from genrekit import demo
 from genrekit.server import problems
-from waiting import WAIT_SECONDS, wait_for
 
 pytestmark = pytest.mark.slow
 

@@ -12,11 +12,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-from serving import Later, Server
+from serving import Later, Server, wait_for
 from test_limits import needs_proc
 
 from genrekit.server.upload_folder import PREFIX
-from waiting import wait_for
 
 Serve = Callable[..., Server]
 pytestmark = [needs_proc, pytest.mark.slow]

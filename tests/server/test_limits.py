@@ -19,12 +19,11 @@ import httpx
 import numpy as np
 import pytest
 import soundfile
-from serving import SERVE, TINY, Later, Server, problem, received, start
+from serving import SERVE, TINY, WAIT_SECONDS, Later, Server, problem, received, start, wait_for
 
 from genrekit.errors import ModelError, RecipeError
 from genrekit.server.service import Service
 from genrekit.server.settings import Settings, parse_limits
-from waiting import WAIT_SECONDS, wait_for
 
 Serve = Callable[..., Server]
 needs_proc = pytest.mark.skipif(

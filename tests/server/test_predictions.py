@@ -11,14 +11,13 @@ import httpx
 import numpy as np
 import pytest
 import soundfile
-from serving import TINY, Server, problem
+from serving import TINY, Server, problem, wait_for
 
 from genrekit import Classifier
 from genrekit.explain.document import ExplanationDocument
 from genrekit.explain.spectrogram import spectrogram
 from genrekit.inference import timeline
 from genrekit.server import schemas
-from waiting import wait_for
 
 
 def hum(seconds: float, sample_rate: int = 8000) -> bytes:

@@ -10,6 +10,7 @@ from concurrent.futures import CancelledError
 from pathlib import Path
 
 import pytest
+from serving import WAIT_SECONDS, wait_for
 
 from genrekit.server.settings import ServerLimits, Settings
 from genrekit.server.worker_queue import (
@@ -20,7 +21,6 @@ from genrekit.server.worker_queue import (
     TaskResult,
     WorkerQueue,
 )
-from waiting import WAIT_SECONDS, wait_for
 
 
 def obey(task: FileTask | None) -> TaskResult:
