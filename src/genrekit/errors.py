@@ -60,13 +60,14 @@ class BatchError(GenrekitError):
     """A run over many files whose list, output or cluster cannot be used."""
 
 
-def unknown_name(kind: str, name: str, allowed: Iterable[str]) -> str:
+def unknown_name(kind: str, name: str, allowed: Iterable[str], listed: str = "") -> str:
     """Return a sentence on an unknown name, with the nearest allowed names.
 
     Args:
         kind: what the name refers to, such as "model" or "recipe key".
         name: the name given.
         allowed: every name that would have been accepted.
+        listed: what to list instead, where these are too many.
 
     Returns:
         One sentence for an error message.
@@ -78,7 +79,7 @@ def unknown_name(kind: str, name: str, allowed: Iterable[str]) -> str:
     """
     names = sorted(allowed)
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-    listed = ", ".join(names) or "none"
+    listed = listed or ", ".join(names) or "none"
     if not near:
         return f"unknown {kind} {name!r}; allowed: {listed}."
     nearest = " or ".join(repr(match) for match in near)

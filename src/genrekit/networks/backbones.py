@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import logging
 import pickle
@@ -17,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from genrekit import networks
-from genrekit.errors import ModelError, RecipeError
+from genrekit.errors import ModelError, RecipeError, unknown_name
 from genrekit.features.spec import FeatureSpec
 
 LOGGER = logging.getLogger(__name__)
@@ -173,13 +172,11 @@ def _create(name: str, size: Size, weights: str, pooling: str) -> nn.Module:
 
     known = timm.list_models()
     if name.partition(".")[0] not in known:
-        near = difflib.get_close_matches(name, [*own_names(), *known], n=3, cutoff=0.5)
-        hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else "."
-        allowed = ", ".join([*own_names(), "embedded:NAME"])
-        raise RecipeError(
-            f"unknown backbone {name!r}{hint} Allowed: {allowed}, and the {len(known)} names of "
-            "timm.list_models()"
+        own = own_names()
+        listed = (
+            f"{', '.join(own)}, embedded:NAME, and the {len(known)} names of timm.list_models()"
         )
+        raise RecipeError(unknown_name("backbone", name, [*own, *known], listed))
     options: dict[str, Any] = {"in_chans": size[0], "num_classes": 0}
     options["pretrained"] = weights == "imagenet"
     if pooling != "avg":
